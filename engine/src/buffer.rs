@@ -1,0 +1,70 @@
+//! Memory and file descriptors that Python owns. The one file that may hold `unsafe`.
+#![allow(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+
+/// A contiguous bytes-like object, held open so that its memory can neither move nor be freed.
+pub struct Readable(PyUntypedBuffer);
+
+/// The same, writable.
+pub struct Writable(PyUntypedBuffer);
+
+fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    let buffer = PyUntypedBuffer::get(object)?;
+    if buffer.is_c_contiguous() {
+        Ok(buffer)
+    } else {
+        Err(PyBufferError::new_err("memoryview: underlying buffer is not C-contiguous"))
+    }
+}
+
+impl Readable {
+    pub fn get(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        contiguous(object).map(Self)
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        if self.0.len_bytes() == 0 {
+            return &[];
+        }
+        // SAFETY: the exporter keeps `len_bytes` contiguous bytes at `buf_ptr` alive and in place for as
+        // long as the buffer is held, and `self` holds it. Another Python thread may write into a mutable
+        // exporter meanwhile, as it may under every C extension that releases the GIL; the bytes are only
+        // ever copied or encrypted from, so the worst outcome is that such a racing program sends its own
+        // half-written bytes.
+        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.0.len_bytes()) }
+    }
+}
+
+impl Writable {
+    pub fn get(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = contiguous(object)?;
+        if buffer.readonly() {
+            return Err(PyTypeError::new_err("read-write bytes-like object expected"));
+        }
+        Ok(Self(buffer))
+    }
+
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.0.len_bytes() == 0 {
+            return &mut [];
+        }
+        // SAFETY: as above; the exporter said that the memory is writable, and `&mut self` keeps this the
+        // only slice that Rust makes of it.
+        unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast(), self.0.len_bytes()) }
+    }
+}
+
+/// The socket behind a number that Python's `socket.fileno()` gave; -1 (a closed socket) is None.
+pub fn borrow_fd<'a>(fd: RawFd) -> Option<BorrowedFd<'a>> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the number is not -1, the only value that BorrowedFd forbids. If another thread closes the
+    // socket meanwhile the kernel answers EBADF, which is reported, as for every Python socket call.
+    Some(unsafe { BorrowedFd::borrow_raw(fd) })
+}

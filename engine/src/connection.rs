@@ -1,0 +1,367 @@
+//! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
+
+use std::mem;
+use std::ops::Deref;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
+use rustls::{CommonState, Error, ProtocolVersion};
+
+use crate::failure::Failure;
+use crate::settings::Config;
+use crate::verifier::take_rejection;
+
+/// The largest piece of plaintext that one record carries (RFC 8446, section 5.1).
+pub const MAX_FRAGMENT: usize = 16_384;
+/// More than any suite adds to a fragment, header included.
+const RECORD_OVERHEAD: usize = 64;
+
+const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
+const HANDSHAKE_FAILURE: u8 = 40;
+
+// One connection is one allocation, and both variants are of a similar size in use.
+#[allow(clippy::large_enum_variant)]
+enum Side {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// The same expression for whichever side the connection is.
+macro_rules! either {
+    ($side:expr, $connection:ident => $body:expr) => {
+        match $side {
+            Side::Client($connection) => $body,
+            Side::Server($connection) => $body,
+        }
+    };
+}
+
+pub struct Connection {
+    side: Side,
+    /// Set once, by the first failure: nothing passes any more.
+    failed: Option<Failure>,
+    peer_closed: bool,
+    close_sent: bool,
+    /// Records that wait to be sent, in the order in which they were made.
+    pub outgoing: Vec<u8>,
+    /// What came from the peer and is not done with. rustls keeps positions in it, so every call into
+    /// rustls gets it, those that only write too.
+    incoming: Vec<u8>,
+    /// Plaintext that no caller has taken yet.
+    plain: Vec<u8>,
+    plain_start: usize,
+}
+
+/// What one step came to.
+enum Step {
+    /// There may be more to do with the bytes at hand.
+    Again,
+    /// Nothing more to do without more bytes from the peer.
+    Blocked,
+}
+
+impl Connection {
+    pub fn new(config: &Config, server_name: Option<&str>) -> Result<Self, Failure> {
+        let unusable = |why: String| Failure::Unusable { what: "server_hostname", why };
+        let side = match config {
+            Config::Client(config) => {
+                let name = match server_name {
+                    Some(name) => {
+                        ServerName::try_from(name.to_owned()).map_err(|why| unusable(why.to_string()))?
+                    }
+                    // Without a name none is sent; rustls sends none for an address.
+                    None => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))),
+                };
+                let made = UnbufferedClientConnection::new(config.clone(), name);
+                Side::Client(made.map_err(|why| Failure::Internal(why.to_string()))?)
+            }
+            Config::Server(config) => {
+                let made = UnbufferedServerConnection::new(config.clone());
+                Side::Server(made.map_err(|why| Failure::Internal(why.to_string()))?)
+            }
+        };
+        Ok(Self {
+            side,
+            failed: None,
+            peer_closed: false,
+            close_sent: false,
+            outgoing: Vec::new(),
+            incoming: Vec::new(),
+            plain: Vec::new(),
+            plain_start: 0,
+        })
+    }
+
+    pub fn facts(&self) -> &CommonState {
+        either!(&self.side, connection => connection.deref())
+    }
+
+    pub fn established(&self) -> bool {
+        self.failed.is_none() && !self.facts().is_handshaking()
+    }
+
+    pub fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    pub fn check(&self) -> Result<(), Failure> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives the connection up for `failure`; the first one stays.
+    pub fn fail(&mut self, failure: Failure) -> Failure {
+        self.failed.get_or_insert(failure).clone()
+    }
+
+    /// Bytes of the peer that are not processed.
+    pub fn incoming(&self) -> &[u8] {
+        &self.incoming
+    }
+
+    /// Gives up the bytes that came after the peer's close_notify: they are not TLS.
+    pub fn take_incoming(&mut self) -> Vec<u8> {
+        mem::take(&mut self.incoming)
+    }
+
+    /// Adds bytes from the peer.
+    pub fn feed(&mut self, bytes: Vec<u8>) {
+        if self.incoming.is_empty() {
+            self.incoming = bytes;
+        } else {
+            self.incoming.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Plaintext that can be read without more from the peer.
+    pub fn pending(&self) -> usize {
+        self.plain.len() - self.plain_start
+    }
+
+    fn take_plain(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.pending());
+        into[..count].copy_from_slice(&self.plain[self.plain_start..self.plain_start + count]);
+        self.plain_start += count;
+        if self.pending() == 0 {
+            (self.plain, self.plain_start) = (Vec::new(), 0);
+        }
+        count
+    }
+
+    /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
+    /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
+    pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let kept = self.take_plain(into);
+        if kept > 0 {
+            return Ok(kept);
+        }
+        self.check()?;
+        let mut got = 0;
+        let mut used = 0;
+        loop {
+            let Self { side, outgoing, peer_closed, incoming, plain, .. } = self;
+            let rest = &mut incoming[used..];
+            let started_with = rest.first_chunk::<5>().copied();
+            let mut sink = |bytes: &[u8]| {
+                let fits = bytes.len().min(into.len() - got);
+                into[got..got + fits].copy_from_slice(&bytes[..fits]);
+                got += fits;
+                plain.extend_from_slice(&bytes[fits..]);
+            };
+            let (discard, step) = either!(side, connection => {
+                step(connection.process_tls_records(rest), outgoing, peer_closed, &mut sink)
+            });
+            used += discard;
+            match step {
+                Ok(Step::Again) if got < into.len() || got == 0 => {}
+                Ok(_) => {
+                    self.discard(used);
+                    return Ok(got);
+                }
+                Err(error) => {
+                    self.discard(used);
+                    return Err(self.refuse(error, started_with));
+                }
+            }
+        }
+    }
+
+    fn discard(&mut self, count: usize) {
+        if count == self.incoming.len() {
+            self.incoming = Vec::new();
+        } else {
+            self.incoming.drain(..count);
+        }
+    }
+
+    /// The handshake or a record failed: the alert is queued, the connection is over.
+    fn refuse(&mut self, error: Error, started_with: Option<[u8; 5]>) -> Failure {
+        let rejection = take_rejection();
+        let early = self.facts().protocol_version().is_none();
+        let before = self.outgoing.len();
+        self.drain();
+        let failure = match error {
+            Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
+            Error::NoCertificatesPresented => {
+                self.use_handshake_failure_before_tls13(before);
+                Failure::NoPeerCertificate
+            }
+            Error::InvalidCertificate(_) if rejection.is_some() => {
+                Failure::Certificate(Box::new(rejection.unwrap_or_default()))
+            }
+            Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
+                Failure::NotTls(started_with.unwrap_or_default().to_vec())
+            }
+            Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
+            Error::General(text) if text.contains("no server certificate chain resolved") => {
+                Failure::Incompatible("NoServerCertificate".to_owned())
+            }
+            other => Failure::Protocol(other.to_string()),
+        };
+        self.fail(failure)
+    }
+
+    /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.
+    /// rustls sends the former in both. The record is not encrypted yet at that point of TLS 1.2.
+    fn use_handshake_failure_before_tls13(&mut self, from: usize) {
+        if self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2)
+            && self.outgoing[from..] == CERTIFICATE_REQUIRED_ALERT
+            && let Some(description) = self.outgoing.last_mut()
+        {
+            *description = HANDSHAKE_FAILURE;
+        }
+    }
+
+    /// Queues what rustls has to say after an error: the alert.
+    fn drain(&mut self) {
+        let mut used = 0;
+        loop {
+            let Self { side, outgoing, peer_closed, incoming, .. } = self;
+            let before = outgoing.len();
+            let (discard, result) = either!(side, connection => {
+                let status = connection.process_tls_records(&mut incoming[used..]);
+                step(status, outgoing, peer_closed, &mut |_| {})
+            });
+            used += discard;
+            if result.is_err() || outgoing.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Encrypts `plain`, one fragment or several, to the end of `outgoing`.
+    pub fn encrypt(&mut self, plain: &[u8]) -> Result<(), Failure> {
+        self.check()?;
+        if !self.established() || self.close_sent {
+            return Err(Failure::Closed);
+        }
+        let records = plain.len().div_ceil(MAX_FRAGMENT) + 1;
+        let room = plain.len() + records * RECORD_OVERHEAD;
+        self.write(room, |side, incoming, room| {
+            either!(side, connection => match connection.process_tls_records(incoming).state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    traffic.encrypt(plain, room).map_err(|_| Error::EncryptError)
+                }
+                _ => Err(Error::EncryptError),
+            })
+        })
+    }
+
+    /// Queues close_notify (RFC 8446, section 6.1), once.
+    pub fn close(&mut self) -> Result<(), Failure> {
+        self.check()?;
+        if self.close_sent || !self.established() {
+            return Ok(());
+        }
+        self.write(RECORD_OVERHEAD, |side, incoming, room| {
+            either!(side, connection => match connection.process_tls_records(incoming).state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    traffic.queue_close_notify(room).map_err(|_| Error::EncryptError)
+                }
+                _ => Err(Error::EncryptError),
+            })
+        })?;
+        self.close_sent = true;
+        Ok(())
+    }
+
+    /// Processes everything at hand, its plaintext kept for the next read.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        let (kept, start) = (mem::take(&mut self.plain), mem::take(&mut self.plain_start));
+        let settled = self.process(&mut []);
+        if start < kept.len() {
+            let fresh = mem::replace(&mut self.plain, kept);
+            self.plain_start = start;
+            self.plain.extend_from_slice(&fresh);
+        }
+        settled.map(|_| ())
+    }
+
+    fn write(
+        &mut self,
+        room: usize,
+        encode: impl FnOnce(&mut Side, &mut [u8], &mut [u8]) -> Result<usize, Error>,
+    ) -> Result<(), Failure> {
+        // rustls lets nobody write before it has said and processed everything itself.
+        self.settle()?;
+        let start = self.outgoing.len();
+        self.outgoing.resize(start + room, 0);
+        match encode(&mut self.side, &mut self.incoming, &mut self.outgoing[start..]) {
+            Ok(count) => {
+                self.outgoing.truncate(start + count);
+                Ok(())
+            }
+            Err(error) => {
+                self.outgoing.truncate(start);
+                Err(self.fail(Failure::Protocol(error.to_string())))
+            }
+        }
+    }
+}
+
+/// Handles one status of rustls's state machine: how many bytes to discard, and what comes next.
+fn step<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    outgoing: &mut Vec<u8>,
+    peer_closed: &mut bool,
+    plain: &mut dyn FnMut(&[u8]),
+) -> (usize, Result<Step, Error>) {
+    let UnbufferedStatus { mut discard, state, .. } = status;
+    let result = match state {
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                Some(Ok(record)) => {
+                    discard += record.discard;
+                    plain(record.payload);
+                }
+                Some(Err(error)) => break Err(error),
+                None => break Ok(Step::Again),
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            let start = outgoing.len();
+            let needed = match data.encode(&mut []) {
+                Err(EncodeError::InsufficientSize(size)) => size.required_size,
+                _ => 0,
+            };
+            outgoing.resize(start + needed, 0);
+            match data.encode(&mut outgoing[start..]) {
+                Ok(_) => Ok(Step::Again),
+                Err(error) => Err(Error::General(error.to_string())),
+            }
+        }
+        // What was encoded is in `outgoing`, from where its order cannot change any more.
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::Again)
+        }
+        Ok(ConnectionState::PeerClosed) => {
+            *peer_closed = true;
+            Ok(Step::Again)
+        }
+        Ok(_) => Ok(Step::Blocked),
+        Err(error) => Err(error),
+    };
+    (discard, result)
+}

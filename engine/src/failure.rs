@@ -1,0 +1,194 @@
+//! Why an operation failed: a code and its evidence. What a user reads is made of it in `errors.py`.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+use rustls::pki_types::UnixTime;
+
+/// The reasons for which an operation can fail, each with the evidence that the engine has.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Non-blocking: the transport has nothing to read yet.
+    WantRead,
+    /// Non-blocking: the transport takes nothing more yet.
+    WantWrite,
+    /// The deadline of the call passed. The connection is intact.
+    Timeout,
+    /// A signal arrived: let Python's handlers run, then go on.
+    Interrupted,
+    /// The transport ended without a close_notify.
+    UnexpectedEof,
+    /// The connection was closed by both sides.
+    Closed,
+    /// Application data came where only the peer's close_notify may.
+    DataAfterClose,
+    /// A write that would have blocked was repeated with fewer bytes than it had.
+    BadWriteRetry,
+    /// `write` on a MemoryBIO after `write_eof`.
+    WriteAfterEof,
+    /// The system call failed with this errno.
+    Os(i32),
+    /// The peer refused: the alert that it sent (RFC 8446, section 6).
+    AlertReceived(u8),
+    /// The peer had to send a certificate and sent none.
+    NoPeerCertificate,
+    /// The peer's certificate was refused.
+    Certificate(Box<Rejection>),
+    /// The first bytes from the peer are not TLS.
+    NotTls(Vec<u8>),
+    /// The two sides have no version, suite, group or signature in common.
+    Incompatible(String),
+    /// The peer broke the protocol.
+    Protocol(String),
+    /// Our own certificate, key or setting is unusable: which, and why.
+    Unusable { what: &'static str, why: String },
+    /// The private key does not belong to the certificate.
+    KeyMismatch,
+    /// A defect of the engine itself; the connection is dead.
+    Internal(String),
+}
+
+/// Why a peer's certificate was refused.
+#[derive(Clone, Debug, Default)]
+pub struct Rejection {
+    pub kind: &'static str,
+    pub detail: String,
+    /// Seconds since 1970: the time of the check, and the bound that it violated.
+    pub time: Option<u64>,
+    pub bound: Option<u64>,
+    /// The name that was wanted and those that the certificate holds.
+    pub expected: Option<String>,
+    pub presented: Vec<String>,
+    /// The chain as the peer sent it, leaf first, DER.
+    pub chain: Vec<Vec<u8>>,
+}
+
+impl Rejection {
+    pub fn new(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), ..Self::default() }
+    }
+
+    pub fn at(mut self, time: UnixTime, bound: UnixTime) -> Self {
+        (self.time, self.bound) = (Some(time.as_secs()), Some(bound.as_secs()));
+        self
+    }
+}
+
+static TRANSLATOR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Hands over the function that makes the exception: (code, detail, evidence) -> BaseException.
+#[pyfunction]
+pub fn set_translator(py: Python<'_>, translator: Py<PyAny>) {
+    let _ = TRANSLATOR.set(py, translator);
+}
+
+impl Failure {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::WantRead => "want_read",
+            Self::WantWrite => "want_write",
+            Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
+            Self::UnexpectedEof => "unexpected_eof",
+            Self::Closed => "closed",
+            Self::DataAfterClose => "data_after_close",
+            Self::BadWriteRetry => "bad_write_retry",
+            Self::WriteAfterEof => "write_after_eof",
+            Self::Os(_) => "os",
+            Self::AlertReceived(_) => "alert_received",
+            Self::NoPeerCertificate => "no_peer_certificate",
+            Self::Certificate(_) => "certificate",
+            Self::NotTls(_) => "not_tls",
+            Self::Incompatible(_) => "incompatible",
+            Self::Protocol(_) => "protocol",
+            Self::Unusable { .. } => "unusable",
+            Self::KeyMismatch => "key_mismatch",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn evidence<'py>(&self, py: Python<'py>) -> PyResult<(String, Bound<'py, PyDict>)> {
+        let evidence = PyDict::new(py);
+        let detail = match self {
+            Self::Os(errno) => {
+                evidence.set_item("errno", errno)?;
+                String::new()
+            }
+            Self::AlertReceived(description) => {
+                evidence.set_item("alert", description)?;
+                String::new()
+            }
+            Self::NotTls(start) => {
+                evidence.set_item("start", start.as_slice())?;
+                String::new()
+            }
+            Self::Unusable { what, why } => {
+                evidence.set_item("what", what)?;
+                why.clone()
+            }
+            Self::Incompatible(why) | Self::Protocol(why) | Self::Internal(why) => why.clone(),
+            Self::Certificate(rejection) => {
+                evidence.set_item("kind", rejection.kind)?;
+                evidence.set_item("time", rejection.time)?;
+                evidence.set_item("bound", rejection.bound)?;
+                evidence.set_item("expected", &rejection.expected)?;
+                evidence.set_item("presented", &rejection.presented)?;
+                let chain: Vec<&[u8]> = rejection.chain.iter().map(Vec::as_slice).collect();
+                evidence.set_item("chain", chain)?;
+                rejection.detail.clone()
+            }
+            _ => String::new(),
+        };
+        Ok((detail, evidence))
+    }
+}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        Python::attach(|py| {
+            let made = failure.evidence(py).and_then(|(detail, evidence)| match TRANSLATOR.get(py) {
+                Some(translator) => translator.bind(py).call1((failure.code(), detail, evidence)),
+                None => Err(PyRuntimeError::new_err(failure.code())),
+            });
+            match made {
+                Ok(exception) => PyErr::from_value(exception),
+                Err(error) => error,
+            }
+        })
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Os(errno.raw_os_error())
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown panic".to_owned())
+}
+
+/// Runs `work`; a panic in it is an error like any other, never an abort and never a BaseException.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|payload| Err(Failure::Internal(panic_text(payload.as_ref()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_failure() {
+        let outcome: Result<(), Failure> = guarded(|| panic!("broken {}", 7));
+        assert!(matches!(outcome, Err(Failure::Internal(text)) if text == "broken 7"));
+    }
+}

@@ -1,0 +1,38 @@
+//! One's own certificate chain and private key, from DER.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct Identity(pub Arc<CertifiedKey>);
+
+#[pymethods]
+impl Identity {
+    /// `chain`: certificates, DER, own one first. `key`: PKCS#8, DER. Refuses a key of another certificate.
+    #[new]
+    fn new(chain: Vec<Vec<u8>>, key: Vec<u8>) -> PyResult<Self> {
+        let key = Zeroizing::new(key);
+        let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
+        let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
+        let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
+        let chain = chain.into_iter().map(CertificateDer::from).collect();
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            Ok(()) => Ok(Self(Arc::new(certified))),
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(Failure::KeyMismatch.into()),
+            // X.509 v1: the key of such a certificate is compared by the caller, who can read it.
+            Err(Error::InvalidCertificate(_)) => {
+                Err(unusable("certificate", &"not an X.509 version 3 certificate").into())
+            }
+            Err(why) => Err(unusable("certificate", &why).into()),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
+
+mod bio;
+mod buffer;
+mod connection;
+mod failure;
+mod identity;
+mod pump;
+mod settings;
+mod stream;
+mod trust;
+mod verifier;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<bio::MemoryBIO>()?;
+    module.add_class::<identity::Identity>()?;
+    module.add_class::<settings::Settings>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<trust::TrustSet>()?;
+    module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
+    Ok(())
+}

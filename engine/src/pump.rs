@@ -1,0 +1,430 @@
+//! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
+//! direction needs, so that one thread may sit in recv while another sends.
+
+use std::mem;
+use std::os::fd::RawFd;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::bio::MemoryBIO;
+use crate::buffer::borrow_fd;
+use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::failure::Failure;
+
+/// The bound on ciphertext that one read takes from the kernel, and on what one write hands to it.
+const BATCH: usize = 16 * MAX_FRAGMENT;
+/// Header, content type and tag: what TLS 1.3 adds to a fragment.
+const RECORD_EXTRA: usize = 22;
+/// How long to sit on a lock before letting Python look for signals.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a call may take.
+#[derive(Clone, Copy)]
+pub enum Wait {
+    No,
+    Until(Instant),
+    Forever,
+}
+
+/// Where records come from and go to.
+pub trait Transport {
+    /// Ok(0) is the end.
+    fn read(&self, into: &mut [u8]) -> Result<usize, Failure>;
+    fn write(&self, from: &[u8]) -> Result<usize, Failure>;
+    /// Whether a write may carry more than one record: not where a caller may stop between two.
+    fn batches(&self) -> bool;
+    fn wait(&self) -> Wait;
+}
+
+pub struct Socket {
+    pub fd: RawFd,
+    pub wait: Wait,
+}
+
+impl Socket {
+    fn ready(&self, flags: PollFlags, blocked: Failure) -> Result<(), Failure> {
+        let timeout = match self.wait {
+            Wait::No => return Err(blocked),
+            Wait::Forever => None,
+            Wait::Until(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(Failure::Timeout);
+                }
+                Some(Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
+            }
+        };
+        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+        match poll(&mut [PollFd::new(&fd, flags)], timeout.as_ref()) {
+            Ok(0) => Err(Failure::Timeout),
+            Ok(_) => Ok(()),
+            Err(Errno::INTR) => Err(Failure::Interrupted),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn attempt(
+        &self,
+        flags: PollFlags,
+        blocked: &Failure,
+        mut call: impl FnMut() -> Result<usize, Errno>,
+    ) -> Result<usize, Failure> {
+        loop {
+            match call() {
+                Ok(count) => return Ok(count),
+                Err(Errno::AGAIN) => self.ready(flags, blocked.clone())?,
+                Err(Errno::INTR) => return Err(Failure::Interrupted),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl Transport for Socket {
+    fn read(&self, into: &mut [u8]) -> Result<usize, Failure> {
+        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+        let flags = match self.wait {
+            Wait::Forever => RecvFlags::empty(),
+            _ => RecvFlags::DONTWAIT,
+        };
+        self.attempt(PollFlags::IN, &Failure::WantRead, || Ok(recv(fd, &mut *into, flags)?.0))
+    }
+
+    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
+        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+        let flags = match self.wait {
+            Wait::Forever => SendFlags::NOSIGNAL,
+            _ => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        };
+        self.attempt(PollFlags::OUT, &Failure::WantWrite, || send(fd, from, flags))
+    }
+
+    fn batches(&self) -> bool {
+        !matches!(self.wait, Wait::No)
+    }
+
+    fn wait(&self) -> Wait {
+        self.wait
+    }
+}
+
+pub struct Memory<'a> {
+    pub incoming: &'a MemoryBIO,
+    pub outgoing: &'a MemoryBIO,
+}
+
+impl Transport for Memory<'_> {
+    fn read(&self, into: &mut [u8]) -> Result<usize, Failure> {
+        let mut bytes = self.incoming.lock();
+        if bytes.pending() == 0 && !bytes.ended() {
+            return Err(Failure::WantRead);
+        }
+        Ok(bytes.consume(into.len(), |taken| {
+            into[..taken.len()].copy_from_slice(taken);
+            taken.len()
+        }))
+    }
+
+    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
+        self.outgoing.lock().append(from);
+        Ok(from.len())
+    }
+
+    fn batches(&self) -> bool {
+        true
+    }
+
+    fn wait(&self) -> Wait {
+        Wait::No
+    }
+}
+
+/// A thing that one thread at a time holds, possibly for long; waiting for it heeds deadlines and signals.
+struct Turn<T> {
+    free: Mutex<Option<T>>,
+    freed: Condvar,
+}
+
+struct Held<'a, T> {
+    turn: &'a Turn<T>,
+    value: Option<T>,
+}
+
+impl<T> Turn<T> {
+    fn new(value: T) -> Self {
+        Self { free: Mutex::new(Some(value)), freed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_take(&self) -> Option<Held<'_, T>> {
+        let value = self.lock().take()?;
+        Some(Held { turn: self, value: Some(value) })
+    }
+
+    fn take(&self, wait: Wait, blocked: Failure) -> Result<Held<'_, T>, Failure> {
+        if let Some(held) = self.try_take() {
+            return Ok(held);
+        }
+        let patience = match wait {
+            Wait::No => return Err(blocked),
+            Wait::Forever => PATIENCE,
+            Wait::Until(deadline) => match deadline.saturating_duration_since(Instant::now()) {
+                left if left.is_zero() => return Err(Failure::Timeout),
+                left => left.min(PATIENCE),
+            },
+        };
+        let (mut free, _) = self
+            .freed
+            .wait_timeout_while(self.lock(), patience, |free| free.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        match free.take() {
+            Some(value) => Ok(Held { turn: self, value: Some(value) }),
+            None => Err(Failure::Interrupted),
+        }
+    }
+}
+
+impl<T> Held<'_, T> {
+    fn get(&mut self) -> &mut T {
+        self.value.as_mut().expect("held until dropped")
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        *self.turn.lock() = self.value.take();
+        self.turn.freed.notify_one();
+    }
+}
+
+/// The right to receive.
+struct Inbound;
+
+/// How many bytes to read for a caller that wants `wanted` bytes of plaintext: no more than it can take
+/// away again, so that nothing is left here that `select` would not show; but always enough to complete
+/// the record that has begun.
+fn room(begun: &[u8], wanted: usize) -> usize {
+    let mut bound = wanted.min(BATCH) + RECORD_EXTRA;
+    if let Some(header) = begun.first_chunk::<5>() {
+        bound = bound.max(5 + usize::from(u16::from_be_bytes([header[3], header[4]])));
+    }
+    bound.saturating_sub(begun.len()).max(1)
+}
+
+/// The sending direction: what the transport has not taken yet.
+#[derive(Default)]
+struct Outbound {
+    unsent: Vec<u8>,
+    start: usize,
+    /// Plaintext of the interrupted call that is encrypted already: its repetition must not send it again.
+    in_flight: usize,
+}
+
+pub struct Pump {
+    core: Mutex<Connection>,
+    inbound: Turn<Inbound>,
+    outbound: Turn<Outbound>,
+}
+
+/// What a read came to.
+pub enum Read {
+    Data(usize),
+    /// The peer's close_notify.
+    End,
+}
+
+impl Pump {
+    pub fn new(connection: Connection) -> Self {
+        Self {
+            core: Mutex::new(connection),
+            inbound: Turn::new(Inbound),
+            outbound: Turn::new(Outbound::default()),
+        }
+    }
+
+    /// A panic while the core was locked leaves it unusable, not unlocked.
+    pub fn core(&self) -> MutexGuard<'_, Connection> {
+        self.core.lock().unwrap_or_else(|poisoned| {
+            let mut core = poisoned.into_inner();
+            core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
+            core
+        })
+    }
+
+    pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
+        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+        let outbound = outbound.get();
+        loop {
+            let advanced = self.core().process(&mut []);
+            match self.flush(outbound, transport) {
+                // The alert could not be sent; why the handshake failed matters more.
+                Err(_) if advanced.is_err() => {}
+                flushed => flushed?,
+            }
+            advanced?;
+            if self.core().established() {
+                return Ok(());
+            }
+            // Enough for a flight; what is more stays in the kernel until the handshake is over.
+            match self.fill(transport, 4096) {
+                Ok(0) => return Err(self.core().fail(Failure::UnexpectedEof)),
+                Ok(_) => {}
+                Err(failure @ Failure::Os(_)) => return Err(self.core().fail(failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Reads once. Whoever calls it holds the right to receive.
+    fn fill(&self, transport: &dyn Transport, wanted: usize) -> Result<usize, Failure> {
+        let mut fresh = vec![0; room(self.core().incoming(), wanted)];
+        let count = transport.read(&mut fresh)?;
+        fresh.truncate(count);
+        self.core().feed(fresh);
+        Ok(count)
+    }
+
+    /// Hands everything that waits to the transport, in order.
+    fn flush(&self, outbound: &mut Outbound, transport: &dyn Transport) -> Result<(), Failure> {
+        loop {
+            while outbound.start < outbound.unsent.len() {
+                outbound.start += transport.write(&outbound.unsent[outbound.start..])?;
+            }
+            outbound.start = 0;
+            outbound.unsent = mem::take(&mut self.core().outgoing);
+            if outbound.unsent.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what a read made necessary (an alert, the answer to a key update), unless a writer is at
+    /// work, who will send it, or the transport takes nothing now: then the next write sends it.
+    fn flush_if_free(&self, transport: &dyn Transport) {
+        if self.core().outgoing.is_empty() {
+            return;
+        }
+        if let Some(mut outbound) = self.outbound.try_take() {
+            let _ = self.flush(outbound.get(), transport);
+        }
+    }
+
+    /// At least one byte, at most `into.len()`. Does the handshake first where it was not done.
+    pub fn read(&self, transport: &dyn Transport, into: &mut [u8]) -> Result<Read, Failure> {
+        self.ensure_established(transport)?;
+        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        if into.is_empty() {
+            return Ok(Read::Data(0));
+        }
+        loop {
+            let advanced = self.core().process(into);
+            self.flush_if_free(transport);
+            match advanced? {
+                0 => {}
+                count => return Ok(Read::Data(count)),
+            }
+            if self.core().peer_closed() {
+                return Ok(Read::End);
+            }
+            if self.fill(transport, into.len())? == 0 {
+                return Err(Failure::UnexpectedEof);
+            }
+        }
+    }
+
+    fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
+        let established = {
+            let core = self.core();
+            core.check()?;
+            core.established()
+        };
+        if established { Ok(()) } else { self.handshake(transport) }
+    }
+
+    /// Sends all of `data` where the transport waits; else one record. Returns the bytes taken. After an
+    /// error the same call is to be repeated with the same data, as with `ssl`.
+    pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
+        self.ensure_established(transport)?;
+        let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+        let outbound = outbound.get();
+        if data.len() < outbound.in_flight {
+            return Err(Failure::BadWriteRetry);
+        }
+        let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
+        let mut done = outbound.in_flight;
+        self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
+        while done < data.len() {
+            if done > 0 && !all && !transport.batches() {
+                break;
+            }
+            let end = data.len().min(done + step);
+            self.core().encrypt(&data[done..end])?;
+            done = end;
+            outbound.in_flight = done;
+            self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
+        }
+        outbound.in_flight = 0;
+        Ok(done)
+    }
+
+    /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
+    fn explain(&self, failure: Failure, transport: &dyn Transport) -> Failure {
+        if !matches!(failure, Failure::Os(_)) {
+            return failure;
+        }
+        let Some(_receiving) = self.inbound.try_take() else { return failure };
+        loop {
+            let processed = self.core().settle();
+            match processed {
+                Err(alert @ Failure::AlertReceived(_)) => return alert,
+                Err(_) => return failure,
+                Ok(()) => {}
+            }
+            let over = self.core().peer_closed() || self.core().pending() >= BATCH;
+            if over || !matches!(self.fill(transport, BATCH), Ok(1..)) {
+                return failure;
+            }
+        }
+    }
+
+    /// Plaintext that a read would give without waiting.
+    pub fn pending(&self) -> usize {
+        self.core().pending()
+    }
+
+    /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.
+    pub fn close(&self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Vec<u8>, Failure> {
+        {
+            let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+            self.flush(outbound.get(), transport)?;
+            self.core().close()?;
+            self.flush(outbound.get(), transport)?;
+        }
+        if !wait_for_peer {
+            return Ok(Vec::new());
+        }
+        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        loop {
+            self.core().settle()?;
+            let mut core = self.core();
+            if core.pending() > 0 {
+                return Err(Failure::DataAfterClose);
+            }
+            if core.peer_closed() {
+                return Ok(core.take_incoming());
+            }
+            drop(core);
+            if self.fill(transport, 0)? == 0 {
+                return Err(Failure::UnexpectedEof);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustls::pki_types::CertificateDer;
+
+use crate::bio::MemoryBIO;
+use crate::buffer::{Readable, Writable};
+use crate::connection::Connection;
+use crate::failure::{Failure, guarded};
+use crate::pump::{Memory, Pump, Read, Socket, Transport, Wait};
+use crate::settings::Settings;
+
+/// What one read allocates at most before it knows how much has come.
+const READ_CHUNK: usize = 256 * 1024;
+
+/// Over a file descriptor, given with every call, or over the two buffers given at the start.
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct Stream {
+    pump: Pump,
+    bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+    validate: bool,
+}
+
+impl Stream {
+    /// Runs `work` without the GIL until it ends, letting signal handlers run whenever it is interrupted.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        fd: i32,
+        timeout: Option<f64>,
+        mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
+    ) -> PyResult<T> {
+        let wait = match timeout {
+            None => Wait::Forever,
+            Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
+                .ok()
+                .and_then(|limit| Instant::now().checked_add(limit))
+                .map_or(Wait::Forever, Wait::Until),
+            Some(_) => Wait::No,
+        };
+        loop {
+            let outcome = py.detach(|| {
+                guarded(|| match &self.bios {
+                    None => work(&self.pump, &Socket { fd, wait }),
+                    Some((incoming, outgoing)) => {
+                        let (incoming, outgoing) = (incoming.get(), outgoing.get());
+                        work(&self.pump, &Memory { incoming, outgoing })
+                    }
+                })
+            });
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(Failure::Interrupted) => py.check_signals()?,
+                Err(failure @ Failure::Internal(_)) => return Err(self.pump.core().fail(failure).into()),
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor.
+    #[new]
+    #[pyo3(signature = (settings, server_name = None, bios = None))]
+    fn new(
+        settings: &Settings,
+        server_name: Option<&str>,
+        bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+    ) -> PyResult<Self> {
+        let connection = Connection::new(&settings.config, server_name)?;
+        Ok(Self { pump: Pump::new(connection), bios, validate: settings.validate })
+    }
+
+    /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
+    fn do_handshake(&self, py: Python<'_>, fd: i32, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, fd, timeout, |pump, transport| pump.handshake(transport))
+    }
+
+    /// Up to `size` bytes; none at the peer's close_notify.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        size: usize,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let mut plain = vec![0; size.min(READ_CHUNK)];
+        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut plain))? {
+            Read::Data(count) => Ok(PyBytes::new(py, &plain[..count])),
+            Read::End => Ok(PyBytes::new(py, b"")),
+        }
+    }
+
+    /// Up to `size` bytes (all of `buffer` where it is 0 or less) into `buffer`; returns how many.
+    fn read_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: isize,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut writable = Writable::get(buffer)?;
+        let whole = writable.bytes_mut();
+        let limit = match usize::try_from(size) {
+            Ok(0) | Err(_) => whole.len(),
+            Ok(size) => size.min(whole.len()),
+        };
+        let plain = &mut whole[..limit];
+        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, plain))? {
+            Read::Data(count) => Ok(count),
+            Read::End => Ok(0),
+        }
+    }
+
+    /// Sends some of `data`, returns how many bytes; `all` sends everything.
+    fn write(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        all: bool,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let readable = Readable::get(data)?;
+        self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
+    }
+
+    fn pending(&self) -> usize {
+        self.pump.pending()
+    }
+
+    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that.
+    fn close<'py>(
+        &self,
+        py: Python<'py>,
+        wait_for_peer: bool,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        Ok(PyBytes::new(py, &rest))
+    }
+
+    /// The handshake is over and nothing failed since.
+    #[getter]
+    fn established(&self) -> bool {
+        self.pump.core().established()
+    }
+
+    /// The peer's certificates as it sent them, DER, its own first; None where there are none.
+    #[getter]
+    fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let core = self.pump.core();
+        let chain = core.facts().peer_certificates()?;
+        let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
+        (!chain.is_empty()).then(|| chain.iter().map(bytes).collect())
+    }
+
+    /// Whether a certificate of the peer's was validated before it got here.
+    #[getter]
+    fn validated(&self) -> bool {
+        self.validate
+    }
+
+    /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.
+    #[getter]
+    fn negotiated(&self) -> Option<(u16, u16)> {
+        let core = self.pump.core();
+        let facts = core.facts();
+        let version = facts.protocol_version()?;
+        let suite = facts.negotiated_cipher_suite()?;
+        core.established().then(|| (version.into(), suite.suite().into()))
+    }
+
+    #[getter]
+    fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.pump.core().facts().alpn_protocol().map(|name| PyBytes::new(py, name))
+    }
+}

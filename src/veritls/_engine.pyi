@@ -1,0 +1,65 @@
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+from _typeshed import ReadableBuffer, WriteableBuffer
+
+@final
+class MemoryBIO:
+    pending: int
+    eof: bool
+    def read(self, size: int = -1, /) -> bytes: ...
+    def write(self, buf: ReadableBuffer) -> int: ...
+    def write_eof(self) -> None: ...
+
+@final
+class Identity:
+    def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
+
+@final
+class TrustSet:
+    def __new__(
+        cls,
+        anchors: Sequence[bytes],
+        helpers: Sequence[bytes],
+        by_itself: Sequence[tuple[bytes, int, int, bool, bool]],
+    ) -> TrustSet: ...
+
+@final
+class Settings:
+    def __new__(
+        cls,
+        *,
+        server_side: bool,
+        tls12: bool,
+        tls13: bool,
+        alpn: Sequence[bytes],
+        identity: Identity | None,
+        trust: TrustSet,
+        request: bool,
+        require: bool,
+        validate: bool,
+        check_name: bool,
+    ) -> Settings: ...
+
+@final
+class Stream:
+    established: bool
+    peer_chain: list[bytes] | None
+    validated: bool
+    negotiated: tuple[int, int] | None
+    alpn_protocol: bytes | None
+    def __new__(
+        cls,
+        settings: Settings,
+        server_name: str | None = None,
+        bios: tuple[MemoryBIO, MemoryBIO] | None = None,
+    ) -> Stream: ...
+    def do_handshake(self, fd: int, timeout: float | None) -> None: ...
+    def read(self, size: int, fd: int, timeout: float | None) -> bytes: ...
+    def read_into(self, buffer: WriteableBuffer, size: int, fd: int, timeout: float | None) -> int: ...
+    def write(self, data: ReadableBuffer, all: bool, fd: int, timeout: float | None) -> int: ...
+    def pending(self) -> int: ...
+    def close(self, wait_for_peer: bool, fd: int, timeout: float | None) -> bytes: ...
+
+def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
+def system_certificates() -> tuple[list[bytes], list[str]]: ...

@@ -1,0 +1,48 @@
+"""What verify_mode means: the table of the documentation, as data. Knows neither rustls nor sockets.
+
+Source: the `ssl` documentation of ``CERT_NONE``, ``CERT_OPTIONAL``, ``CERT_REQUIRED`` and ``check_hostname``.
+"""
+
+from dataclasses import dataclass
+from ssl import VerifyMode
+
+CERT_NONE = VerifyMode.CERT_NONE
+CERT_OPTIONAL = VerifyMode.CERT_OPTIONAL
+CERT_REQUIRED = VerifyMode.CERT_REQUIRED
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one side does about its peer's certificate."""
+
+    request: bool
+    """Ask the peer for a certificate. (A client need not ask: a server always sends one.)"""
+    require: bool
+    """End the handshake where none comes."""
+    validate: bool
+    """End the handshake where the one that comes is not valid."""
+    name_matters: bool
+    """Where check_hostname is True, end the handshake if the certificate is for another name."""
+
+
+_SERVER_NONE = Rule(request=False, require=False, validate=True, name_matters=False)
+_SERVER_OPTIONAL = Rule(request=True, require=False, validate=True, name_matters=False)
+_SERVER_REQUIRED = Rule(request=True, require=True, validate=True, name_matters=False)
+_CLIENT_NONE = Rule(request=True, require=True, validate=False, name_matters=False)
+_CLIENT_REQUIRED = Rule(request=True, require=True, validate=True, name_matters=True)
+
+RULES: dict[tuple[bool, VerifyMode], Rule] = {
+    # (server side, mode)
+    (True, CERT_NONE): _SERVER_NONE,
+    (True, CERT_OPTIONAL): _SERVER_OPTIONAL,
+    (True, CERT_REQUIRED): _SERVER_REQUIRED,
+    (False, CERT_NONE): _CLIENT_NONE,
+    (False, CERT_OPTIONAL): _CLIENT_REQUIRED,
+    (False, CERT_REQUIRED): _CLIENT_REQUIRED,
+}
+"""One rule for each side and mode; a client's CERT_OPTIONAL is its CERT_REQUIRED, to the letter."""
+
+
+def rule(*, server_side: bool, mode: VerifyMode) -> Rule:
+    """The rule for one side and mode."""
+    return RULES[server_side, mode]

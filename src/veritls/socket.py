@@ -1,0 +1,381 @@
+"""SSLSocket: TLS over a TCP socket, by the engine, straight over the file descriptor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from veritls import _engine
+from veritls.connection import alpn_of, cipher_of, peer_certificate, protocol_name
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls.context import SSLContext
+
+
+@contextlib.contextmanager
+def _named_timeout(operation: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        if error.errno is not None:
+            raise
+        raise TimeoutError(f"The {operation} operation timed out") from None
+
+
+class SSLSocket(ssl.SSLSocket):
+    """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
+
+    Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
+    is. One thread may receive while another sends. As long as TLS is on, no method sends or gives bytes
+    that are not protected; after `unwrap` the socket is plain TCP.
+    """
+
+    _context: SSLContext  # type: ignore[assignment]
+    _stream: _engine.Stream | None
+    _plain_rest: bytes
+
+    @classmethod
+    def _create(  # type: ignore[override]
+        cls,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        context: SSLContext | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> SSLSocket:
+        assert context is not None
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
+            raise NotImplementedError("only stream sockets are supported")
+        if session is not None:
+            raise ValueError("sessions cannot be resumed")
+        name = context._encode_server_name(server_hostname, server_side=server_side)
+        settings = context._settings(server_side)
+        timeout = sock.gettimeout()
+        self = cls.__new__(cls)
+        family, kind, proto = sock.family, sock.type, sock.proto
+        socket.socket.__init__(self, family=family, type=kind, proto=proto, fileno=sock.fileno())
+        sock.detach()
+        self._context = context
+        self._stream = None
+        self._plain_rest = b""
+        self._closed_by_us = False
+        self.server_side = server_side
+        self.server_hostname = name  # type: ignore[misc]
+        self.do_handshake_on_connect = do_handshake_on_connect
+        self.suppress_ragged_eofs = suppress_ragged_eofs
+        self._connected = False
+        try:
+            self.settimeout(timeout)
+            self._connected = self._is_connected()
+            if self._connected:
+                self._stream = _engine.Stream(settings, name)
+                if do_handshake_on_connect:
+                    if timeout == 0.0:
+                        raise ValueError(
+                            "do_handshake_on_connect should not be specified for non-blocking sockets"
+                        )
+                    self.do_handshake()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _is_connected(self) -> bool:
+        """Whether there is a peer. Bytes from one that is gone already are refused: they are not TLS."""
+        try:
+            self.getpeername()
+            return True
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.EINVAL):
+                raise
+        blocking = self.getblocking()
+        self.setblocking(False)
+        try:
+            leftover = socket.socket.recv(self, 1)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOTCONN, errno.EINVAL):
+                raise
+            leftover = b""
+        finally:
+            self.setblocking(blocking)
+        if leftover:
+            words = "Closed before TLS handshake with data in recv buffer."
+            refused = ssl.SSLError(words)
+            refused.reason, refused.library = words, "SSL"
+            raise refused
+        return False
+
+    def _tls(self) -> _engine.Stream:
+        if self._stream is None:
+            if self.fileno() < 0:
+                raise OSError(errno.EBADF, "Bad file descriptor")
+            self.getpeername()  # says ENOTCONN where that is the reason
+            raise ValueError("TLS is not active on this socket")
+        return self._stream
+
+    @property
+    def context(self) -> SSLContext:
+        """The context that this connection was made with."""
+        return self._context
+
+    @context.setter
+    def context(self, context: ssl.SSLContext) -> None:
+        raise ValueError("the context of a connection can only be changed from within sni_callback")
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """None: connections of this version are never resumed."""
+        return None
+
+    @session.setter
+    def session(self, session: ssl.SSLSession | None) -> None:
+        if session is not None:
+            raise ValueError("sessions cannot be resumed")
+
+    @property
+    def session_reused(self) -> bool | None:
+        """False: every connection makes its own decision about its peer. None before the handshake."""
+        return False if self._stream is not None and self._stream.established else None
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Agrees on keys and decides about the peer.
+
+        `block`: wait even where the timeout is 0. Raises ssl.SSLCertVerificationError where the peer's
+        certificate is refused, ssl.SSLError naming the alert where the peer refuses ours, TimeoutError,
+        ssl.SSLWantReadError or SSLWantWriteError where the socket is non-blocking, OSError.
+        """
+        stream = self._tls()
+        timeout = self.gettimeout()
+        if timeout == 0.0 and block:
+            timeout = None
+        with _named_timeout("handshake"):
+            stream.do_handshake(self.fileno(), timeout)
+
+    def _received(self, error: ssl.SSLError) -> None:
+        """An end without close_notify is an end like any other where `suppress_ragged_eofs` says so."""
+        stream = self._stream
+        if not (self.suppress_ragged_eofs and stream is not None and stream.established):
+            raise error
+
+    def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
+        """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
+        stream = self._tls()
+        try:
+            with _named_timeout("read"):
+                if buffer is not None:
+                    return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
+                if len < 0:
+                    raise ValueError("negative buffersize in recv")
+                return stream.read(len, self.fileno(), self.gettimeout())
+        except ssl.SSLEOFError as error:
+            self._received(error)
+            return 0 if buffer is not None else b""
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Sends some of `data`; returns how many bytes."""
+        with _named_timeout("write"):
+            return self._tls().write(data, False, self.fileno(), self.gettimeout())
+
+    def _refuse_flags(self, flags: int, method: str) -> None:
+        if flags != 0:
+            raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Up to `buflen` bytes; b"" at the end. `flags` must be 0 while TLS is on."""
+        if self._stream is None:
+            return self._plain_recv(buflen, flags)
+        self._refuse_flags(flags, "recv")
+        data: bytes = self.read(buflen)
+        return data
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        """Up to `nbytes` bytes (None or 0: as many as fit) into `buffer`; 0 at the end."""
+        if self._stream is None:
+            if self._plain_rest:
+                view = memoryview(buffer).cast("B")
+                rest = self._plain_recv(min(nbytes or len(view), len(view)), flags)
+                view[: len(rest)] = rest
+                return len(rest)
+            return super(ssl.SSLSocket, self).recv_into(buffer, nbytes or 0, flags)
+        self._refuse_flags(flags, "recv_into")
+        count: int = self.read(nbytes or 0, buffer)
+        return count
+
+    def _plain_recv(self, buflen: int, flags: int) -> bytes:
+        """Plain TCP: first what came with the peer's close_notify."""
+        if self._plain_rest:
+            taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
+            return taken
+        return super(ssl.SSLSocket, self).recv(buflen, flags)
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
+        if self._stream is None:
+            return super(ssl.SSLSocket, self).send(data, flags)
+        self._refuse_flags(flags, "send")
+        return self.write(data)
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
+        if self._stream is None:
+            return super(ssl.SSLSocket, self).sendall(data, flags)
+        self._refuse_flags(flags, "sendall")
+        with _named_timeout("write"):
+            self._stream.write(data, True, self.fileno(), self.gettimeout())
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Sends a file; returns how many bytes."""
+        if self._stream is None:
+            return super(ssl.SSLSocket, self).sendfile(file, offset, count)
+        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
+        return sent
+
+    def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
+        """Raises ValueError while TLS is on: a stream has one peer."""
+        if self._stream is not None:
+            raise ValueError(f"sendto not allowed on instances of {type(self)}")
+        plain = super(ssl.SSLSocket, self)
+        return plain.sendto(data, flags_or_addr) if addr is None else plain.sendto(data, flags_or_addr, addr)
+
+    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, Any]:
+        """Raises ValueError while TLS is on."""
+        if self._stream is not None:
+            raise ValueError(f"recvfrom not allowed on instances of {type(self)}")
+        return super(ssl.SSLSocket, self).recvfrom(buflen, flags)
+
+    def recvfrom_into(
+        self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0
+    ) -> tuple[int, Any]:
+        """Raises ValueError while TLS is on."""
+        if self._stream is not None:
+            raise ValueError(f"recvfrom_into not allowed on instances of {type(self)}")
+        return super(ssl.SSLSocket, self).recvfrom_into(buffer, nbytes or 0, flags)
+
+    def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"recvmsg not allowed on instances of {type(self)}")
+
+    def recvmsg_into(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"recvmsg_into not allowed on instances of {type(self)}")
+
+    def sendmsg(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"sendmsg not allowed on instances of {type(self)}")
+
+    def dup(self) -> Any:
+        """Raises NotImplementedError: two sockets cannot share one TLS connection."""
+        raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
+
+    def pending(self) -> int:
+        """Bytes of plaintext that can be read without waiting."""
+        return self._stream.pending() if self._stream is not None else len(self._plain_rest)
+
+    def shutdown(self, how: int) -> None:
+        """Shuts the TCP connection down; before it ends what we send, close_notify goes out.
+
+        Unlike with `ssl`, TLS stays on: nothing can be sent or read unprotected afterwards.
+        """
+        stream = self._stream
+        if stream is not None and how != socket.SHUT_RD and stream.established:
+            with contextlib.suppress(OSError):
+                stream.close(False, self.fileno(), 0)
+        super(ssl.SSLSocket, self).shutdown(how)
+
+    def unwrap(self) -> socket.socket:
+        """Ends TLS on both sides; returns the socket, now plain TCP.
+
+        Raises ssl.SSLError where the peer goes on sending data, ssl.SSLEOFError where it is gone.
+        """
+        if self._stream is None:
+            raise ValueError(f"No SSL wrapper around {self}")
+        with _named_timeout("shutdown"):
+            self._plain_rest = self._stream.close(True, self.fileno(), self.gettimeout())
+        self._stream = None
+        return self
+
+    def _real_close(self) -> None:  # type: ignore[override]
+        self._stream = None
+        super(ssl.SSLSocket, self)._real_close()  # type: ignore[misc]
+
+    def _connect(self, address: Any, *, raising: bool) -> int:
+        if self.server_side:
+            raise ValueError("can't connect in server-side mode")
+        if self._connected or self._stream is not None:
+            raise ValueError("attempt to connect already-connected SSLSocket!")
+        stream = _engine.Stream(self._context._settings(False), self.server_hostname)
+        plain = super(ssl.SSLSocket, self)
+        failed = 0
+        if raising:
+            plain.connect(address)
+        else:
+            failed = plain.connect_ex(address)
+        if failed:
+            return failed
+        self._stream, self._connected = stream, True
+        try:
+            if self.do_handshake_on_connect:
+                self.do_handshake()
+        except BaseException:
+            self._stream = None
+            self.close()
+            raise
+        return 0
+
+    def connect(self, addr: Any) -> None:
+        """Connects, then does the handshake unless `do_handshake_on_connect` is False."""
+        self._connect(addr, raising=True)
+
+    def connect_ex(self, addr: Any) -> int:
+        """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
+        return self._connect(addr, raising=False)
+
+    def accept(self) -> tuple[Any, Any]:
+        """A new SSLSocket with the same settings, and the address of its peer."""
+        accepted, address = super(ssl.SSLSocket, self).accept()
+        wrapped = self._context.wrap_socket(
+            accepted,
+            server_side=True,
+            do_handshake_on_connect=self.do_handshake_on_connect,
+            suppress_ragged_eofs=self.suppress_ragged_eofs,
+        )
+        return wrapped, address
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The peer's certificate: None if it sent none, {} if it was not validated, its DER bytes on request.
+
+        Raises ValueError before the handshake is done.
+        """
+        return peer_certificate(self._tls(), binary_form)
+
+    def version(self) -> str | None:
+        """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""
+        return protocol_name(self._stream)
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """(name, protocol version, secret bits); None before the handshake."""
+        return cipher_of(self._stream)
+
+    def selected_alpn_protocol(self) -> str | None:
+        """The protocol agreed on by ALPN (RFC 7301), or None."""
+        return alpn_of(self._stream)
+
+    def selected_npn_protocol(self) -> None:
+        """None: NPN is not offered."""
+        return None
+
+    def compression(self) -> None:
+        """None: compression is not offered."""
+        return None
+
+    def verify_client_post_handshake(self) -> None:
+        """Raises NotImplementedError: post-handshake authentication is not offered."""
+        raise NotImplementedError("Post-handshake auth is not implemented by this TLS engine")

@@ -1,0 +1,46 @@
+"""Certificates that several tests share, made once a run."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+
+@dataclass(frozen=True)
+class Files:
+    """Paths of PEM files: the authority, and key with chain of each party."""
+
+    ca: Path
+    server: Path
+    client: Path
+    stranger: Path
+    expired: Path
+    expired_server: Path
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority, other = trustme.CA(), trustme.CA()
+    past = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
+
+    def write(name: str, leaf: trustme.LeafCert) -> Path:
+        path = folder / f"{name}.pem"
+        path.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
+        return path
+
+    ca = folder / "ca.pem"
+    ca.write_bytes(authority.cert_pem.bytes())
+    before = datetime.datetime(2019, 1, 1, tzinfo=datetime.UTC)
+    return Files(
+        ca=ca,
+        server=write("server", authority.issue_cert("localhost", "127.0.0.1")),
+        client=write("client", authority.issue_cert("client@example.org")),
+        stranger=write("stranger", other.issue_cert("client@example.org", "localhost")),
+        expired=write("expired", authority.issue_cert("c@example.org", not_before=before, not_after=past)),
+        expired_server=write("es", authority.issue_cert("localhost", not_before=before, not_after=past)),
+    )
