@@ -29,9 +29,39 @@ from ssl import (
     VerifyMode,
 )
 
-from veritls import errors as _errors
 from veritls.connection import MemoryBIO, SSLObject
 from veritls.context import SSLContext, create_default_context
 from veritls.socket import SSLSocket
+
+__all__ = [
+    "CERT_NONE",
+    "CERT_OPTIONAL",
+    "CERT_REQUIRED",
+    "HAS_ALPN",
+    "HAS_SNI",
+    "PROTOCOL_TLS",
+    "PROTOCOL_TLS_CLIENT",
+    "PROTOCOL_TLS_SERVER",
+    "AlertDescription",
+    "CertificateError",
+    "DER_cert_to_PEM_cert",
+    "MemoryBIO",
+    "PEM_cert_to_DER_cert",
+    "Purpose",
+    "SSLCertVerificationError",
+    "SSLContext",
+    "SSLEOFError",
+    "SSLError",
+    "SSLErrorNumber",
+    "SSLObject",
+    "SSLSocket",
+    "SSLSyscallError",
+    "SSLWantReadError",
+    "SSLWantWriteError",
+    "SSLZeroReturnError",
+    "TLSVersion",
+    "VerifyMode",
+    "create_default_context",
+]
 
 __version__ = "0.1.0"

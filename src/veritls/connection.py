@@ -57,9 +57,12 @@ class SSLObject(ssl.SSLObject):
     _incoming: MemoryBIO
     _outgoing: MemoryBIO
     _foreign: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None
+    _stream: _engine.Stream
+    _server_side: bool
+    _server_hostname: str | None
 
     @classmethod
-    def _create(  # type: ignore[override]
+    def _create(
         cls,
         incoming: Any,
         outgoing: Any,
@@ -118,7 +121,7 @@ class SSLObject(ssl.SSLObject):
             raise ValueError("sessions cannot be resumed")
 
     @property
-    def session_reused(self) -> bool | None:
+    def session_reused(self) -> bool | None:  # type: ignore[override]
         """False: every connection makes its own decision about its peer."""
         return False if self._stream.established else None
 

@@ -1,12 +1,14 @@
 """SSLContext: settings that can change at any time, frozen for the engine when a connection is made."""
 
+from __future__ import annotations
+
 import ipaddress
 import socket
 import ssl
 import threading
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from veritls import _engine, policy
 from veritls.connection import SSLObject
@@ -18,6 +20,9 @@ from veritls.trust import TrustStore
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER)
 _V = ssl.TLSVersion
@@ -34,7 +39,18 @@ class SSLContext(ssl.SSLContext):
     sslsocket_class: type[ssl.SSLSocket] = SSLSocket
     sslobject_class: type[ssl.SSLObject] = SSLObject
 
-    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> "SSLContext":
+    _lock: threading.RLock
+    _protocol: ssl._SSLMethod
+    _verify_mode: ssl.VerifyMode
+    _check_hostname: bool
+    _minimum: ssl.TLSVersion
+    _maximum: ssl.TLSVersion
+    _alpn: list[bytes]
+    _identity: _engine.Identity | None
+    _trust: TrustStore
+    _frozen: dict[bool, _engine.Settings]
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
             words = "ssl.SSLContext() without protocol argument is deprecated."
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
@@ -44,7 +60,7 @@ class SSLContext(ssl.SSLContext):
                 f"protocol {protocol!r} is not offered: use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"
             )
         # The base holds no setting that counts: it is there for isinstance() only.
-        self: SSLContext = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self._lock = threading.RLock()
         self._protocol = ssl._SSLMethod(protocol)
         self._verify_mode = ssl.CERT_NONE
@@ -53,10 +69,10 @@ class SSLContext(ssl.SSLContext):
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
         self._minimum = _V.MINIMUM_SUPPORTED
         self._maximum = _V.MAXIMUM_SUPPORTED
-        self._alpn: list[bytes] = []
-        self._identity: _engine.Identity | None = None
+        self._alpn = []
+        self._identity = None
         self._trust = TrustStore()
-        self._frozen: dict[bool, _engine.Settings] = {}
+        self._frozen = {}
         if protocol == PROTOCOL_TLS:
             warnings.warn("ssl.PROTOCOL_TLS is deprecated", category=DeprecationWarning, stacklevel=2)
         return self
@@ -169,7 +185,7 @@ class SSLContext(ssl.SSLContext):
         self,
         cafile: StrPath | None = None,
         capath: StrPath | None = None,
-        cadata: str | bytes | None = None,
+        cadata: str | ReadableBuffer | None = None,
     ) -> None:
         """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
 
@@ -272,7 +288,7 @@ class SSLContext(ssl.SSLContext):
             raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
         return encoded
 
-    def wrap_socket(  # type: ignore[override]
+    def wrap_socket(
         self,
         sock: socket.socket,
         server_side: bool = False,
@@ -292,7 +308,7 @@ class SSLContext(ssl.SSLContext):
             session=session,
         )
 
-    def wrap_bio(  # type: ignore[override]
+    def wrap_bio(
         self,
         incoming: Any,
         outgoing: Any,
@@ -326,7 +342,7 @@ def create_default_context(
     *,
     cafile: StrPath | None = None,
     capath: StrPath | None = None,
-    cadata: str | bytes | None = None,
+    cadata: str | ReadableBuffer | None = None,
 ) -> SSLContext:
     """A context with the defaults of `ssl.create_default_context`: SERVER_AUTH verifies servers by name.
 

@@ -5,6 +5,7 @@ section 6 and RFC 5246's section 7.2, spelt as OpenSSL spells its reasons.
 """
 
 import os
+import re
 import ssl
 from datetime import UTC, datetime
 from typing import Any
@@ -64,6 +65,7 @@ VERIFY_ERRORS = {
 }
 """Why the engine refuses a certificate: kind -> (X509_V_ERR number, OpenSSL's words)."""
 
+_QUOTED = re.compile(r'"(.*)"')
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
 
 
@@ -95,6 +97,11 @@ def self_issued(der: bytes) -> bool:
         return False
 
 
+def _bare_name(presented: str) -> str:
+    """webpki gives names as `DnsName("a.example")`; a person wants what stands between the quotes."""
+    return match[1] if (match := _QUOTED.search(presented)) else presented
+
+
 def _verification_kind(kind: str, chain: list[bytes]) -> str:
     """OpenSSL tells three cases of an unknown issuer apart."""
     if kind == "ca_as_leaf" and chain and self_issued(chain[0]):
@@ -107,7 +114,7 @@ def _verification_kind(kind: str, chain: list[bytes]) -> str:
 
 
 def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVerificationError:
-    """The SSLCertVerificationError for a refusal by the engine: OpenSSL's code and words, then the evidence."""
+    """The error for a certificate that the engine refused: OpenSSL's code and words, then the evidence."""
     chain: list[bytes] = evidence["chain"]
     kind = _verification_kind(evidence["kind"], chain)
     because = detail
@@ -116,7 +123,7 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
         is_address = ":" in expected or expected.replace(".", "").isdigit()
         number, label = (64, "IP address") if is_address else (62, "Hostname")
         message = f"{label} mismatch, certificate is not valid for '{expected}'."
-        names = ", ".join(evidence["presented"]) or "no name"
+        names = ", ".join(map(_bare_name, evidence["presented"])) or "no name"
         because = f"the certificate is for {names}"
     else:
         number, message = VERIFY_ERRORS[kind]

@@ -36,12 +36,15 @@ class SSLSocket(ssl.SSLSocket):
     that are not protected; after `unwrap` the socket is plain TCP.
     """
 
-    _context: SSLContext  # type: ignore[assignment]
+    _context: SSLContext
     _stream: _engine.Stream | None
     _plain_rest: bytes
+    _connected: bool
+    do_handshake_on_connect: bool
+    suppress_ragged_eofs: bool
 
     @classmethod
-    def _create(  # type: ignore[override]
+    def _create(
         cls,
         sock: socket.socket,
         server_side: bool = False,
@@ -66,9 +69,8 @@ class SSLSocket(ssl.SSLSocket):
         self._context = context
         self._stream = None
         self._plain_rest = b""
-        self._closed_by_us = False
         self.server_side = server_side
-        self.server_hostname = name  # type: ignore[misc]
+        self.server_hostname = name
         self.do_handshake_on_connect = do_handshake_on_connect
         self.suppress_ragged_eofs = suppress_ragged_eofs
         self._connected = False
@@ -204,7 +206,7 @@ class SSLSocket(ssl.SSLSocket):
                 rest = self._plain_recv(min(nbytes or len(view), len(view)), flags)
                 view[: len(rest)] = rest
                 return len(rest)
-            return super(ssl.SSLSocket, self).recv_into(buffer, nbytes or 0, flags)
+            return socket.socket.recv_into(self, buffer, nbytes or 0, flags)
         self._refuse_flags(flags, "recv_into")
         count: int = self.read(nbytes or 0, buffer)
         return count
@@ -214,19 +216,19 @@ class SSLSocket(ssl.SSLSocket):
         if self._plain_rest:
             taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
             return taken
-        return super(ssl.SSLSocket, self).recv(buflen, flags)
+        return socket.socket.recv(self, buflen, flags)
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
         if self._stream is None:
-            return super(ssl.SSLSocket, self).send(data, flags)
+            return socket.socket.send(self, data, flags)
         self._refuse_flags(flags, "send")
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
         if self._stream is None:
-            return super(ssl.SSLSocket, self).sendall(data, flags)
+            return socket.socket.sendall(self, data, flags)
         self._refuse_flags(flags, "sendall")
         with _named_timeout("write"):
             self._stream.write(data, True, self.fileno(), self.gettimeout())
@@ -234,7 +236,7 @@ class SSLSocket(ssl.SSLSocket):
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file; returns how many bytes."""
         if self._stream is None:
-            return super(ssl.SSLSocket, self).sendfile(file, offset, count)
+            return socket.socket.sendfile(self, file, offset, count)
         sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
         return sent
 
@@ -242,14 +244,15 @@ class SSLSocket(ssl.SSLSocket):
         """Raises ValueError while TLS is on: a stream has one peer."""
         if self._stream is not None:
             raise ValueError(f"sendto not allowed on instances of {type(self)}")
-        plain = super(ssl.SSLSocket, self)
-        return plain.sendto(data, flags_or_addr) if addr is None else plain.sendto(data, flags_or_addr, addr)
+        if addr is None:
+            return socket.socket.sendto(self, data, flags_or_addr)
+        return socket.socket.sendto(self, data, flags_or_addr, addr)
 
     def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, Any]:
         """Raises ValueError while TLS is on."""
         if self._stream is not None:
             raise ValueError(f"recvfrom not allowed on instances of {type(self)}")
-        return super(ssl.SSLSocket, self).recvfrom(buflen, flags)
+        return socket.socket.recvfrom(self, buflen, flags)
 
     def recvfrom_into(
         self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0
@@ -257,7 +260,7 @@ class SSLSocket(ssl.SSLSocket):
         """Raises ValueError while TLS is on."""
         if self._stream is not None:
             raise ValueError(f"recvfrom_into not allowed on instances of {type(self)}")
-        return super(ssl.SSLSocket, self).recvfrom_into(buffer, nbytes or 0, flags)
+        return socket.socket.recvfrom_into(self, buffer, nbytes or 0, flags)
 
     def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
         """Raises NotImplementedError, as `ssl` documents."""
@@ -288,7 +291,7 @@ class SSLSocket(ssl.SSLSocket):
         if stream is not None and how != socket.SHUT_RD and stream.established:
             with contextlib.suppress(OSError):
                 stream.close(False, self.fileno(), 0)
-        super(ssl.SSLSocket, self).shutdown(how)
+        socket.socket.shutdown(self, how)
 
     def unwrap(self) -> socket.socket:
         """Ends TLS on both sides; returns the socket, now plain TCP.
@@ -302,9 +305,9 @@ class SSLSocket(ssl.SSLSocket):
         self._stream = None
         return self
 
-    def _real_close(self) -> None:  # type: ignore[override]
+    def _real_close(self) -> None:
         self._stream = None
-        super(ssl.SSLSocket, self)._real_close()  # type: ignore[misc]
+        socket.socket._real_close(self)  # type: ignore[attr-defined]
 
     def _connect(self, address: Any, *, raising: bool) -> int:
         if self.server_side:
@@ -312,12 +315,11 @@ class SSLSocket(ssl.SSLSocket):
         if self._connected or self._stream is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
         stream = _engine.Stream(self._context._settings(False), self.server_hostname)
-        plain = super(ssl.SSLSocket, self)
         failed = 0
         if raising:
-            plain.connect(address)
+            socket.socket.connect(self, address)
         else:
-            failed = plain.connect_ex(address)
+            failed = socket.socket.connect_ex(self, address)
         if failed:
             return failed
         self._stream, self._connected = stream, True
@@ -340,7 +342,7 @@ class SSLSocket(ssl.SSLSocket):
 
     def accept(self) -> tuple[Any, Any]:
         """A new SSLSocket with the same settings, and the address of its peer."""
-        accepted, address = super(ssl.SSLSocket, self).accept()
+        accepted, address = socket.socket.accept(self)
         wrapped = self._context.wrap_socket(
             accepted,
             server_side=True,

@@ -1,0 +1,134 @@
+"""``veritls demo``: the policy of verify_mode as one table, every row of it made with real connections."""
+
+import ssl
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from veritls.cli import certificates
+from veritls.cli.cases import Case, cases
+from veritls.cli.exchange import PEERS, Outcome, exchange
+from veritls.cli.verdict import describe_outcome, describe_policy, faults
+
+_VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLS 1.2", ssl.TLSVersion.TLSv1_3: "TLS 1.3"}
+
+
+def _short(error: Exception) -> str:
+    """The kind of the error and what tells it from others of its kind."""
+    words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
+    return f"{type(error).__name__}: {words}"
+
+
+@dataclass
+class _Errors:
+    """The errors in full, each once, under the numbers that the table points to."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, key: str, error: Exception) -> int:
+        if key not in self.numbers:
+            self.texts.append(f"{type(error).__name__}: {error}")
+            self.numbers[key] = len(self.texts)
+        return self.numbers[key]
+
+    def lines(self, case: Case, outcome: Outcome) -> list[str]:
+        """What a program on veritls' side of the case catches, then what its peer was told."""
+        lines = []
+        own, peers = outcome.end(case.side).error, outcome.end(case.peer_side).error
+        if own is not None:
+            # Not by its full text: the time of day in it differs from row to row.
+            key = f"{case.credential} {_short(own)}"
+            lines.append(f"{_short(own)} ({self.number(key, own)})")
+        if peers is not None:
+            lines.append(f"{case.peer_side} got {_short(peers)}")
+        return lines
+
+    def print(self, console: Console) -> None:
+        if not self.texts:
+            return
+        listing = Table.grid(padding=(0, 1))
+        listing.add_column(justify="right", no_wrap=True)
+        listing.add_column(overflow="fold")
+        for number, text in enumerate(self.texts, 1):
+            listing.add_row(f"({number})", Text(text))
+        console.print("The errors in full:", style="bold")
+        console.print(listing)
+        console.print()
+
+
+def _merge(by_peer: dict[str, list[str]]) -> Text:
+    """Said once where it was the same with every peer, else once for each peer that differs."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for peer, lines in by_peer.items():
+        groups.setdefault(tuple(lines), []).append(peer)
+    if len(groups) == 1:
+        return Text("\n".join(next(iter(groups))))
+    shown = [f"{', '.join(peers)}: {line}" for lines, peers in groups.items() for line in lines or ("-",)]
+    return Text("\n".join(shown))
+
+
+def _verdict(problems: list[str]) -> Text:
+    return Text("WRONG", style="bold red") if problems else Text("ok", style="green")
+
+
+def _table(version: ssl.TLSVersion) -> Table:
+    table = Table(
+        title=f"What verify_mode means (veritls, {_VERSIONS[version]})", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("veritls is", no_wrap=True)
+    table.add_column("its peer has", max_width=23, overflow="fold")
+    table.add_column("policy", max_width=8, overflow="fold")
+    table.add_column("what happened", max_width=20, overflow="fold")
+    table.add_column("the error that a program gets", overflow="fold")
+    for peer in PEERS:
+        table.add_column(f"peer is\n{peer}", no_wrap=True)
+    return table
+
+
+def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
+    """Makes every connection, prints the table on `console`; True only if every row is as the policy says."""
+    started = time.monotonic()
+    rows = wrong = connections = 0
+    table, errors = _table(version), _Errors()
+    with tempfile.TemporaryDirectory(prefix="veritls-demo-") as folder:
+        wardrobe = certificates.make(Path(folder))
+        for (side, mode), group in groupby(cases(), key=lambda case: (case.side, case.mode)):
+            for heading, case in zip((side, mode.name, *[""] * 9), group, strict=False):
+                outcomes = {name: exchange(case, peer, version, wardrobe) for name, peer in PEERS.items()}
+                problems = {
+                    name: list(faults(case, outcome, version, wardrobe)) for name, outcome in outcomes.items()
+                }
+                happened = {
+                    name: [describe_outcome(case, outcome), *(f"({fault})" for fault in problems[name])]
+                    for name, outcome in outcomes.items()
+                }
+                rows += 1
+                connections += len(outcomes)
+                wrong += any(problems.values())
+                table.add_row(
+                    Text(heading, style="bold"),
+                    case.tried,
+                    describe_policy(case),
+                    _merge(happened),
+                    _merge({name: errors.lines(case, outcome) for name, outcome in outcomes.items()}),
+                    *(_verdict(problems[name]) for name in PEERS),
+                )
+            table.add_section()
+    console.print(table)
+    errors.print(console)
+    seconds = time.monotonic() - started
+    verdict = f"{wrong} of {rows} rows are WRONG" if wrong else "every row is as the policy says"
+    console.print(
+        "Each row was made twice over TCP: with Python's own ssl as the peer, and with veritls as the peer.\n"
+        f"{rows} rows, {connections} connections, {seconds:.1f} s: {verdict}.",
+        style="bold red" if wrong else "",
+    )
+    return not wrong
