@@ -81,7 +81,7 @@ class SSLContext(ssl.SSLContext):
         pass
 
     @property
-    def protocol(self) -> ssl._SSLMethod:
+    def protocol(self) -> ssl._SSLMethod:  # type: ignore[override]
         """The protocol constant that the context was made with."""
         return self._protocol
 

@@ -69,18 +69,18 @@ _CLIENTS_OF_A_SERVER: tuple[tuple[str, str | None, str, tuple[Goes | Refused, ..
         (_UNASKED, Refused("server", EXPIRED), Refused("server", EXPIRED)),
     ),
     (
-        "another authority's",
+        "certificate of another authority",
         "client-stranger",
         SERVER_NAME,
         (_UNASKED, Refused("server", UNKNOWN_ISSUER), Refused("server", UNKNOWN_ISSUER)),
     ),
     (
-        "valid, arbitrary name (a server checks no names)",
+        "valid, arbitrary name (never checked by a server)",
         "client-any-name",
         SERVER_NAME,
         (_UNASKED, _CHECKED, _CHECKED),
     ),
-    ("valid, but asks for a wrong host name", "client-valid", OTHER_NAME, (_BY_CLIENT,) * 3),
+    ("valid, but connects to a wrong host name", "client-valid", OTHER_NAME, (_BY_CLIENT,) * 3),
 )
 
 _SERVERS_OF_A_CLIENT: tuple[tuple[str, str, tuple[Goes | Refused, ...]], ...] = (
@@ -91,11 +91,11 @@ _SERVERS_OF_A_CLIENT: tuple[tuple[str, str, tuple[Goes | Refused, ...]], ...] = 
         (_UNCHECKED, Refused("client", EXPIRED), Refused("client", EXPIRED)),
     ),
     (
-        "self-signed",
+        "self-signed certificate",
         "server-self-signed",
         (_UNCHECKED, Refused("client", SELF_SIGNED), Refused("client", SELF_SIGNED)),
     ),
-    ("valid, for another host", "server-misnamed", (_UNCHECKED, _BY_CLIENT, _BY_CLIENT)),
+    ("valid, but for another host name", "server-misnamed", (_UNCHECKED, _BY_CLIENT, _BY_CLIENT)),
 )
 
 

@@ -18,6 +18,9 @@ from veritls.cli.exchange import PEERS, Outcome, exchange
 from veritls.cli.verdict import describe_outcome, describe_policy, faults
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLS 1.2", ssl.TLSVersion.TLSv1_3: "TLS 1.3"}
+_LONGEST_REASON = 34
+_FIXED = 54
+"""The width of everything but the columns of what was tried and of the error."""
 
 
 def _short(error: Exception) -> str:
@@ -79,17 +82,26 @@ def _verdict(problems: list[str]) -> Text:
     return Text("WRONG", style="bold red") if problems else Text("ok", style="green")
 
 
-def _table(version: ssl.TLSVersion) -> Table:
+def _table(version: ssl.TLSVersion, width: int) -> Table:
     table = Table(
-        title=f"What verify_mode means (veritls, {_VERSIONS[version]})", box=box.SIMPLE_HEAD, pad_edge=False
+        title=f"What verify_mode means (veritls, {_VERSIONS[version]})",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
+    # Rich would give the longest column's room away first, and break the names of errors in two.
+    spare = width - _FIXED
+    error = max(_LONGEST_REASON, spare - 26)
+    tried = spare - error
+    if tried < 12:
+        error, tried = 0, 0
     table.add_column("veritls is", no_wrap=True)
-    table.add_column("its peer has", max_width=23, overflow="fold")
-    table.add_column("policy", max_width=8, overflow="fold")
-    table.add_column("what happened", max_width=20, overflow="fold")
-    table.add_column("the error that a program gets", overflow="fold")
+    table.add_column("its peer has", width=tried or None, overflow="fold")
+    table.add_column("policy", max_width=7, overflow="fold")
+    table.add_column("what happened", max_width=9, overflow="fold")
+    table.add_column("the error that a program gets", width=error or None, overflow="fold")
     for peer in PEERS:
-        table.add_column(f"peer is\n{peer}", no_wrap=True)
+        table.add_column(f"peer\n{peer}", no_wrap=True)
     return table
 
 
@@ -97,7 +109,7 @@ def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
     """Makes every connection, prints the table on `console`; True only if every row is as the policy says."""
     started = time.monotonic()
     rows = wrong = connections = 0
-    table, errors = _table(version), _Errors()
+    table, errors = _table(version, console.width), _Errors()
     with tempfile.TemporaryDirectory(prefix="veritls-demo-") as folder:
         wardrobe = certificates.make(Path(folder))
         for (side, mode), group in groupby(cases(), key=lambda case: (case.side, case.mode)):

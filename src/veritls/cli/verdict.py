@@ -8,7 +8,7 @@ from veritls.cli.certificates import Wardrobe
 from veritls.cli.exchange import ANSWER, QUESTION, Outcome
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}
-_SEEN = {"nothing": "no certificate seen", "unchecked": "not validated", "checked": "certificate validated"}
+_SEEN = {"nothing": "none seen", "unchecked": "unchecked", "checked": "validated"}
 
 
 def _seen(outcome: Outcome, side: Side) -> str:
