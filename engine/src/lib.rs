@@ -21,6 +21,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
@@ -45,6 +46,12 @@ impl ResolvesServerCert for NoIdentity {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         None
     }
+}
+
+/// Whether a certificate can be for `name`: a DNS name in its ASCII form, or an address.
+#[pyfunction]
+pub fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
 }
 
 fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> {

@@ -286,6 +286,8 @@ class SSLContext(ssl.SSLContext):
             raise ValueError(f"server_hostname {name!r} is not a host name: {why}") from None
         if len(encoded.rstrip(".")) > _MAX_HOSTNAME:
             raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
+        if not _engine.is_server_name(encoded):
+            raise ValueError(f"server_hostname {name!r} is not a host name")
         return encoded
 
     def wrap_socket(

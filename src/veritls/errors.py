@@ -65,6 +65,17 @@ VERIFY_ERRORS = {
 }
 """Why the engine refuses a certificate: kind -> (X509_V_ERR number, OpenSSL's words)."""
 
+REASONS = {
+    "unknown_issuer": "nobody in the trust set signed it or what signed it",
+    "self_signed": "it signed itself and is not in the trust set",
+    "self_signed_in_chain": "the chain ends in a certificate that is not in the trust set",
+    "ca_as_leaf": "it is the certificate of an authority, not of a peer",
+    "leaf_as_ca": "a certificate in the chain may not sign others",
+    "signature": "a signature in the chain is wrong",
+    "revoked": "it was revoked",
+}
+"""What a refusal means, in words, where there is no evidence to show."""
+
 _QUOTED = re.compile(r'"(.*)"')
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
 
@@ -117,7 +128,7 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
     """The error for a certificate that the engine refused: OpenSSL's code and words, then the evidence."""
     chain: list[bytes] = evidence["chain"]
     kind = _verification_kind(evidence["kind"], chain)
-    because = detail
+    because = REASONS.get(kind, detail)
     if kind == "name":
         expected = evidence["expected"]
         is_address = ":" in expected or expected.replace(".", "").isdigit()

@@ -19,7 +19,7 @@ from veritls.cli.verdict import describe_outcome, describe_policy, faults
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLS 1.2", ssl.TLSVersion.TLSv1_3: "TLS 1.3"}
 _LONGEST_REASON = 34
-_FIXED = 54
+_FIXED = 55
 """The width of everything but the columns of what was tried and of the error."""
 
 
@@ -93,7 +93,7 @@ def _table(version: ssl.TLSVersion, width: int) -> Table:
     spare = width - _FIXED
     error = max(_LONGEST_REASON, spare - 26)
     tried = spare - error
-    if tried < 12:
+    if tried < 11:
         error, tried = 0, 0
     table.add_column("veritls is", no_wrap=True)
     table.add_column("its peer has", width=tried or None, overflow="fold")
@@ -101,7 +101,7 @@ def _table(version: ssl.TLSVersion, width: int) -> Table:
     table.add_column("what happened", max_width=9, overflow="fold")
     table.add_column("the error that a program gets", width=error or None, overflow="fold")
     for peer in PEERS:
-        table.add_column(f"peer\n{peer}", no_wrap=True)
+        table.add_column(f"peer\n{peer}", min_width=5, no_wrap=True)
     return table
 
 
@@ -118,8 +118,9 @@ def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
                 problems = {
                     name: list(faults(case, outcome, version, wardrobe)) for name, outcome in outcomes.items()
                 }
-                happened = {
-                    name: [describe_outcome(case, outcome), *(f"({fault})" for fault in problems[name])]
+                happened = {name: [describe_outcome(case, outcome)] for name, outcome in outcomes.items()}
+                evidence = {
+                    name: [*(f"WRONG: {fault}" for fault in problems[name]), *errors.lines(case, outcome)]
                     for name, outcome in outcomes.items()
                 }
                 rows += 1
@@ -130,14 +131,14 @@ def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
                     case.tried,
                     describe_policy(case),
                     _merge(happened),
-                    _merge({name: errors.lines(case, outcome) for name, outcome in outcomes.items()}),
+                    _merge(evidence),
                     *(_verdict(problems[name]) for name in PEERS),
                 )
             table.add_section()
     console.print(table)
     errors.print(console)
     seconds = time.monotonic() - started
-    verdict = f"{wrong} of {rows} rows are WRONG" if wrong else "every row is as the policy says"
+    verdict = f"{wrong} of {rows} came out WRONG" if wrong else "every row is as the policy says"
     console.print(
         "Each row was made twice over TCP: with Python's own ssl as the peer, and with veritls as the peer.\n"
         f"{rows} rows, {connections} connections, {seconds:.1f} s: {verdict}.",
