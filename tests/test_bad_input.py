@@ -69,7 +69,7 @@ def test_a_file_that_holds_no_certificate_is_refused_with_its_name(context, file
 
 
 def test_a_certificate_without_a_key_is_refused(context, files):
-    with pytest.raises(ssl.SSLError, match="no private key in .*ca.pem"):
+    with pytest.raises(ssl.SSLError, match=r"no private key in .*ca\.pem"):
         context.load_cert_chain(files.ca)
     still_works(context, files)
 
@@ -129,7 +129,7 @@ class TestPassword:
     def test_that_is_wrong_or_missing_is_an_error_that_names_the_file(
         self, context, files, encrypted, password
     ):
-        with pytest.raises(ssl.SSLError, match="encrypted.pem"):
+        with pytest.raises(ssl.SSLError, match=r"encrypted\.pem"):
             context.load_cert_chain(files.server, encrypted, password)
         still_works(context, files)
 
