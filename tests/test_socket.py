@@ -1,0 +1,382 @@
+"""SSLSocket and SSLObject as programs use them: threads, signals, files, listeners, plain TCP after TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import select
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import veritls
+from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+
+
+@pytest.fixture
+def pair(files):
+    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
+        yield ends
+
+
+def test_one_thread_may_wait_in_recv_while_another_sends(pair):
+    server, client = pair
+    waiting = in_thread(client.recv, 100)
+    for number in range(50):
+        client.sendall(b"x" * 10_000)
+        received = 0
+        while received < 10_000:
+            received += len(server.recv(100_000))
+        assert not waiting.done(), number
+    server.sendall(b"at last")
+    assert waiting.result(SECONDS) == b"at last"
+
+
+def test_both_directions_carry_bulk_at_once(pair):
+    size = 3_000_000
+
+    def receive(end):
+        got = 0
+        while got < size:
+            got += len(end.recv(65536))
+        return got
+
+    work = [in_thread(receive, end) for end in pair] + [in_thread(end.sendall, bytes(size)) for end in pair]
+    assert [future.result(30) for future in work] == [size, size, None, None]
+
+
+def test_ctrl_c_interrupts_a_blocked_recv(files):
+    program = f"""
+import signal, socket, sys, threading, os
+from tests.pairs import client_context, server_context, tls_pair
+from pathlib import Path
+with tls_pair(server_context(Path({str(files.server)!r})), client_context(Path({str(files.ca)!r}))) as (server, client):
+    client.settimeout(None)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        client.recv(1)
+    except KeyboardInterrupt:
+        server.sendall(b"still here")
+        assert client.recv(100) == b"still here"
+        print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, cwd=os.getcwd()
+    )
+    assert done.stdout == "interrupted\n", done.stderr
+
+
+def test_a_signal_handler_that_returns_does_not_end_a_recv(pair):
+    server, client = pair
+    seen = []
+    previous = signal.signal(signal.SIGUSR1, lambda *_: (seen.append(1), server.sendall(b"from handler")))
+    try:
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert client.recv(100) == b"from handler"
+        assert seen == [1]
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, previous)
+
+
+def test_the_gil_is_free_while_a_recv_waits(pair):
+    server, client = pair
+    waiting = in_thread(client.recv, 1)
+    counted = in_thread(lambda: sum(range(1000)))
+    assert counted.result(SECONDS) == 499500 and not waiting.done()
+    server.sendall(b"x")
+    assert waiting.result(SECONDS) == b"x"
+
+
+def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pair):
+    server, client = pair
+    client.settimeout(0.05)
+    with pytest.raises(TimeoutError, match="The read operation timed out"):
+        client.recv(1)
+    server.sendall(b"late")
+    client.settimeout(SECONDS)
+    assert client.recv(10) == b"late"
+
+
+def test_a_non_blocking_recv_wants_to_read(pair):
+    server, client = pair
+    client.setblocking(False)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.recv(1)
+    server.sendall(b"now")
+    assert select.select([client], [], [], SECONDS)[0]
+    assert client.recv(10) == b"now"
+
+
+def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair):
+    server, client = pair
+    client.setblocking(False)
+    data = os.urandom(5_000_000)
+
+    def receive():
+        got = bytearray()
+        while len(got) < len(data):
+            got += server.recv(65536)
+        return bytes(got)
+
+    sent = 0
+    blocked = 0
+    receiving = None
+    view = memoryview(data)
+    while sent < len(data):
+        try:
+            sent += client.send(view[sent:])
+        except ssl.SSLWantWriteError:
+            blocked += 1
+            receiving = receiving or in_thread(receive)
+            assert select.select([], [client], [], SECONDS)[1]
+    assert blocked and receiving.result(SECONDS) == data
+
+
+def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair):
+    _, client = pair
+    client.setblocking(False)
+    with pytest.raises(ssl.SSLWantWriteError):
+        while True:
+            client.send(bytes(16384))
+    with pytest.raises(ssl.SSLError, match="bad length"):
+        client.send(b"x")
+
+
+def test_select_shows_everything_that_pending_does_not(pair):
+    """After a recv that did not fill its buffer nothing is left in TLS that select would not show."""
+    server, client = pair
+    for size in (10, 1000, 16384, 40_000):
+        for part in range(5):
+            server.sendall(bytes([part]) * size)
+        got = 0
+        while got < 5 * size:
+            assert client.pending() or select.select([client], [], [], SECONDS)[0]
+            got += len(client.recv(1500))
+        assert client.pending() == 0
+
+
+def test_recv_into_fills_at_most_what_was_asked(pair):
+    server, client = pair
+    server.sendall(b"0123456789")
+    buffer = bytearray(b"----------")
+    assert client.recv_into(buffer, 4) == 4 and buffer == b"0123------"
+    assert client.pending() == 6
+    assert client.recv_into(memoryview(buffer)[4:]) == 6 and buffer == b"0123456789"
+    assert client.recv(0) == b""
+    with pytest.raises(TypeError):
+        client.recv_into(b"read only")
+    with pytest.raises(ValueError):
+        client.recv(-1)
+
+
+def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair):
+    _, client = pair
+    for call in (
+        lambda: client.recv(1, socket.MSG_PEEK),
+        lambda: client.recv_into(bytearray(1), 1, socket.MSG_PEEK),
+        lambda: client.send(b"x", socket.MSG_OOB),
+        lambda: client.sendall(b"x", socket.MSG_OOB),
+        lambda: client.sendto(b"x", ("127.0.0.1", 1)),
+        lambda: client.recvfrom(1),
+        lambda: client.recvfrom_into(bytearray(1)),
+    ):
+        with pytest.raises(ValueError):
+            call()
+    for call in (client.sendmsg, client.recvmsg, client.recvmsg_into, client.dup):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
+def test_unwrap_leaves_plain_tcp(pair):
+    server, client = pair
+
+    def serve():
+        assert server.recv(10) == b""
+        plain = server.unwrap()
+        plain.sendall(b"plain " + plain.recv(10))
+        with pytest.raises(ValueError):
+            server.unwrap()
+
+    serving = in_thread(serve)
+    plain = client.unwrap()
+    plain.sendall(b"text")
+    assert plain.recv(100) == b"plain text"
+    serving.result(SECONDS)
+
+
+def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stays(pair):
+    server, client = pair
+    client.shutdown(socket.SHUT_WR)
+    with pytest.raises(OSError):
+        client.send(b"secret")
+    assert server.recv(100) == b""
+    server.sendall(b"protected")
+    assert client.recv(100) == b"protected"
+
+
+def test_makefile_reads_lines_and_writes(pair):
+    server, client = pair
+    with server.makefile("rwb") as theirs, client.makefile("rwb") as ours:
+        ours.write(b"one\ntwo\n")
+        ours.flush()
+        assert [theirs.readline(), theirs.readline()] == [b"one\n", b"two\n"]
+
+
+def test_sendfile_sends_the_file(pair, tmp_path):
+    server, client = pair
+    path = tmp_path / "data"
+    path.write_bytes(os.urandom(200_000))
+    with path.open("rb") as file:
+        sending = in_thread(client.sendfile, file)
+        got = b""
+        while len(got) < 200_000:
+            got += server.recv(65536)
+        assert sending.result(SECONDS) == 200_000
+    assert got == path.read_bytes()
+
+
+def test_a_wrapped_listener_accepts_wrapped_connections(files):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as plain,
+        server_context(files.server).wrap_socket(plain, server_side=True) as listener,
+    ):
+        listener.settimeout(SECONDS)
+        accepting = in_thread(listener.accept)
+        with client_context(files.ca).wrap_socket(socket.socket(), server_hostname="localhost") as client:
+            client.settimeout(SECONDS)
+            assert client.version() is None and client.cipher() is None
+            client.connect(listener.getsockname())
+            with pytest.raises(ValueError):
+                client.connect(listener.getsockname())
+            server, address = accepting.result(SECONDS)
+            with server:
+                assert address == client.getsockname()
+                server.sendall(b"welcome")
+                assert client.recv(100) == b"welcome"
+                assert client.server_hostname == "localhost" and client.session_reused is False
+
+
+def test_a_connect_that_fails_leaves_a_socket_without_tls(files):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = closed.getsockname()
+    with client_context(files.ca).wrap_socket(socket.socket(), server_hostname="localhost") as client:
+        client.settimeout(SECONDS)
+        assert client.connect_ex(address) != 0
+        with pytest.raises(OSError):
+            client.do_handshake()
+
+
+def test_a_handshake_that_fails_closes_the_socket(files):
+    server_raw, client_raw = raw_pair()
+    serving = in_thread(server_context(files.stranger).wrap_socket, server_raw, server_side=True)
+    with server_raw:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client_context(files.ca).wrap_socket(client_raw, server_hostname="localhost")
+        assert client_raw.fileno() == -1
+        with pytest.raises(ssl.SSLError):
+            serving.result(SECONDS)
+
+
+def test_a_changed_setting_holds_for_the_next_connection(files):
+    server, client = server_context(files.server), client_context(files.ca)
+    for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        server.maximum_version = version
+        with tls_pair(server, client) as (end, _):
+            assert end.version() == version.name.replace("_", ".")
+    server.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(ssl.SSLError), tls_pair(server, client) as (_, end):
+        end.recv(1)
+
+
+def test_threads_share_a_context(files):
+    server, client = server_context(files.server), client_context(files.ca)
+
+    def talk():
+        for _ in range(10):
+            with tls_pair(server, client) as (left, right):
+                right.sendall(b"x")
+                assert left.recv(1) == b"x"
+
+    for future in [in_thread(talk) for _ in range(8)]:
+        future.result(60)
+
+
+def test_alpn_agrees_on_the_servers_first_choice(files):
+    server, client = server_context(files.server), client_context(files.ca)
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    client.set_alpn_protocols(["http/1.1", "h2"])
+    with tls_pair(server, client) as ends:
+        assert [end.selected_alpn_protocol() for end in ends] == ["h2", "h2"]
+    for wrong in ([""], ["x" * 256]):
+        with pytest.raises(ssl.SSLError):
+            server.set_alpn_protocols(wrong)
+
+
+def test_asyncio_of_the_standard_library_works_through_wrap_bio(files):
+    async def main() -> bytes:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readexactly(100_000))
+            await writer.drain()
+            writer.close()
+
+        serving = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context(files.server))
+        address = serving.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(
+            *address, ssl=client_context(files.ca), server_hostname="localhost"
+        )
+        writer.write(bytes(100_000))
+        got = await reader.read(-1)
+        writer.close()
+        serving.close()
+        return got
+
+    assert asyncio.run(asyncio.wait_for(main(), SECONDS)) == bytes(100_000)
+
+
+def test_wrap_bio_takes_the_buffers_of_the_standard_library(files):
+    buffers = [ssl.MemoryBIO() for _ in range(4)]
+    server = server_context(files.server).wrap_bio(buffers[0], buffers[1], server_side=True)
+    client = client_context(files.ca).wrap_bio(buffers[2], buffers[3], server_hostname="localhost")
+    for _ in range(5):
+        for end in (client, server):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            buffers[0].write(buffers[3].read())
+            buffers[2].write(buffers[1].read())
+    client.write(b"hello")
+    buffers[0].write(buffers[3].read())
+    assert server.read() == b"hello"
+    with pytest.raises(TypeError):
+        server_context(files.server).wrap_bio(object(), object(), server_side=True)
+
+
+def test_objects_are_instances_of_the_standard_classes(pair):
+    server, client = pair
+    assert isinstance(server, ssl.SSLSocket) and isinstance(client, socket.socket)
+    assert isinstance(server.context, ssl.SSLContext)
+    tls = client.context.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="x")
+    assert isinstance(tls, ssl.SSLObject)
+    for thing in (server, server.context):
+        with pytest.raises(TypeError):
+            pickle.dumps(thing)
+
+
+def test_data_before_a_refused_handshake_is_never_delivered(files):
+    """CVE-2023-40217: plain bytes that came before TLS began must not be read as if TLS had protected them."""
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        client_raw.sendall(b"DELETE / HTTP/1.0\r\n\r\n")
+        client_raw.close()
+        with pytest.raises(OSError):
+            server_context(files.server).wrap_socket(server_raw, server_side=True)
+        assert server_raw.fileno() == -1
