@@ -2,16 +2,19 @@
 
 use std::mem;
 use std::ops::Deref;
+use std::sync::Arc;
 
-use rustls::client::UnbufferedClientConnection;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{CommonState, Error, ProtocolVersion};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use crate::failure::Failure;
-use crate::settings::Config;
-use crate::verifier::take_rejection;
+use crate::hello::{Preview, Seen, take_suites};
+use crate::session::{Session, Store, Wallet};
+use crate::settings::{Config, Counters, Settings};
+use crate::verifier::{Path, PeerVerifier, Role, take_path, take_rejection};
 
 /// The largest piece of plaintext that one record carries (RFC 8446, section 5.1).
 pub const MAX_FRAGMENT: usize = 16_384;
@@ -19,11 +22,11 @@ pub const MAX_FRAGMENT: usize = 16_384;
 const RECORD_OVERHEAD: usize = 64;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
-const HANDSHAKE_FAILURE: u8 = 40;
+pub const HANDSHAKE_FAILURE: u8 = 40;
 
 // One connection is one allocation, and both variants are of a similar size in use.
 #[allow(clippy::large_enum_variant)]
-enum Side {
+pub enum Side {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
 }
@@ -40,6 +43,19 @@ macro_rules! either {
 
 pub struct Connection {
     side: Side,
+    verifier: Arc<PeerVerifier>,
+    /// Until somebody has decided on the client's hello.
+    preview: Option<Preview>,
+    /// The path that convinced us, and the suites that the client offered.
+    pub path: Option<Path>,
+    pub offered_suites: Vec<u16>,
+    /// A client's: what the server gives it to come back with, and what it came back with.
+    fresh: Arc<Wallet>,
+    offered: Option<Arc<Wallet>>,
+    rejudged: bool,
+    /// No step of the handshake was made yet.
+    untouched: bool,
+    counters: Arc<Counters>,
     /// Set once, by the first failure: nothing passes any more.
     failed: Option<Failure>,
     peer_closed: bool,
@@ -62,28 +78,58 @@ enum Step {
     Blocked,
 }
 
+/// The side that `settings` are for.
+fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
+    let broken = |why: Error| Failure::Internal(why.to_string());
+    match &settings.config {
+        Config::Client(config) => {
+            let mut config = ClientConfig::clone(config);
+            config.resumption = Resumption::store(Arc::new(store));
+            // Without a name none is sent; rustls sends none for an address.
+            let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))));
+            UnbufferedClientConnection::new(Arc::new(config), name).map(Side::Client).map_err(broken)
+        }
+        Config::Server(config) => {
+            UnbufferedServerConnection::new(config.clone()).map(Side::Server).map_err(broken)
+        }
+    }
+}
+
 impl Connection {
-    pub fn new(config: &Config, server_name: Option<&str>) -> Result<Self, Failure> {
-        let unusable = |why: String| Failure::Unusable { what: "server_hostname", why };
-        let side = match config {
-            Config::Client(config) => {
-                let name = match server_name {
-                    Some(name) => {
-                        ServerName::try_from(name.to_owned()).map_err(|why| unusable(why.to_string()))?
-                    }
-                    // Without a name none is sent; rustls sends none for an address.
-                    None => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))),
-                };
-                let made = UnbufferedClientConnection::new(config.clone(), name);
-                Side::Client(made.map_err(|why| Failure::Internal(why.to_string()))?)
-            }
-            Config::Server(config) => {
-                let made = UnbufferedServerConnection::new(config.clone());
-                Side::Server(made.map_err(|why| Failure::Internal(why.to_string()))?)
-            }
+    /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
+    /// now. `preview`: stop at the client's hello, for `accept_hello` or `refuse_hello`.
+    pub fn new(
+        settings: &Settings,
+        server_name: Option<&str>,
+        session: Option<&Session>,
+        preview: bool,
+    ) -> Result<Self, Failure> {
+        let name = match server_name {
+            Some(name) => Some(
+                ServerName::try_from(name.to_owned())
+                    .map_err(|why| Failure::Unusable { what: "server_hostname", why: why.to_string() })?,
+            ),
+            None => None,
         };
+        let verifier = settings.verifier.clone();
+        let usable =
+            |session: &&Session| verifier.still_good(Role::Server, &session.chain, name.as_ref()).is_ok();
+        let offered = session.filter(usable).map(|session| session.wallet.clone());
+        take_rejection();
+        let fresh = Arc::new(Wallet::default());
+        let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
-            side,
+            side: side_of(settings, name, store)?,
+            verifier,
+            preview: preview.then(Preview::default),
+            // Holds for a session that is taken up; a handshake in full brings its own.
+            path: take_path(),
+            offered_suites: Vec::new(),
+            fresh,
+            offered,
+            rejudged: false,
+            untouched: true,
+            counters: settings.counters.clone(),
             failed: None,
             peer_closed: false,
             close_sent: false,
@@ -94,12 +140,71 @@ impl Connection {
         })
     }
 
+    /// Goes on from the client's hello, with other settings where some are given.
+    pub fn accept_hello(&mut self, settings: Option<&Settings>) -> Result<(), Failure> {
+        self.preview = None;
+        if let Some(settings) = settings {
+            let store = Store { offered: None, fresh: Arc::default() };
+            self.side = side_of(settings, None, store)?;
+            self.verifier = settings.verifier.clone();
+        }
+        Ok(())
+    }
+
+    /// Ends the handshake at the client's hello with a fatal alert (RFC 8446, section 6.2).
+    pub fn refuse_hello(&mut self, alert: u8) {
+        self.preview = None;
+        self.outgoing.extend_from_slice(&[21, 3, 3, 0, 2, 2, alert]);
+        self.fail(Failure::HelloRefused);
+    }
+
+    /// Whether the handshake took up an earlier session.
+    pub fn resumed(&self) -> bool {
+        self.facts().handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// A client's: what it can come back with.
+    pub fn wallet(&self) -> Arc<Wallet> {
+        match &self.offered {
+            Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
+            _ => self.fresh.clone(),
+        }
+    }
+
+    /// A server takes up no session of a client whom it would not let in now.
+    fn rejudge(&mut self) -> Result<(), Failure> {
+        if self.rejudged || !self.established() {
+            return Ok(());
+        }
+        self.rejudged = true;
+        self.counters.established(&self.side, self.resumed());
+        if !(self.resumed() && matches!(self.side, Side::Server(_))) {
+            return Ok(());
+        }
+        let chain = self.facts().peer_certificates().unwrap_or_default();
+        let judged = self.verifier.still_good(Role::Client, chain, None);
+        self.path = take_path();
+        if judged.is_err() {
+            (self.plain, self.plain_start) = (Vec::new(), 0);
+        }
+        match (judged, take_rejection()) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(rejection)) => Err(self.fail(Failure::Certificate(Box::new(rejection)))),
+            (Err(_), None) => Err(self.fail(Failure::NoPeerCertificate)),
+        }
+    }
+
     pub fn facts(&self) -> &CommonState {
         either!(&self.side, connection => connection.deref())
     }
 
     pub fn established(&self) -> bool {
         self.failed.is_none() && !self.facts().is_handshaking()
+    }
+
+    /// A certificate of the peer's was validated, or there is no connection.
+    pub fn validated(&self) -> bool {
+        self.verifier.validate
     }
 
     pub fn peer_closed(&self) -> bool {
@@ -157,6 +262,29 @@ impl Connection {
             return Ok(kept);
         }
         self.check()?;
+        if let Some(preview) = &mut self.preview {
+            match preview.look(&self.incoming) {
+                Seen::More => return Ok(0),
+                Seen::Hello(name) => return Err(Failure::ClientHello(name)),
+                Seen::Unreadable => self.preview = None,
+            }
+        }
+        let handshaking = !self.rejudged;
+        if mem::take(&mut self.untouched) {
+            self.counters.begun(&self.side);
+        }
+        let processed = self.advance(into);
+        if handshaking {
+            self.path = take_path().or_else(|| self.path.take());
+            self.offered_suites = take_suites().unwrap_or_else(|| mem::take(&mut self.offered_suites));
+            if processed.is_ok() {
+                self.rejudge()?;
+            }
+        }
+        processed
+    }
+
+    fn advance(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
         let mut got = 0;
         let mut used = 0;
         loop {

@@ -24,6 +24,10 @@ pub enum Failure {
     UnexpectedEof,
     /// The connection was closed by both sides.
     Closed,
+    /// The client's hello is there, and somebody wants to decide on it: the server name in it.
+    ClientHello(Option<String>),
+    /// Whoever decided on the client's hello refused it.
+    HelloRefused,
     /// Application data came where only the peer's close_notify may.
     DataAfterClose,
     /// A write that would have blocked was repeated with fewer bytes than it had.
@@ -95,6 +99,8 @@ impl Failure {
             Self::Interrupted => "interrupted",
             Self::UnexpectedEof => "unexpected_eof",
             Self::Closed => "closed",
+            Self::ClientHello(_) => "client_hello",
+            Self::HelloRefused => "hello_refused",
             Self::DataAfterClose => "data_after_close",
             Self::BadWriteRetry => "bad_write_retry",
             Self::WriteAfterEof => "write_after_eof",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -34,5 +35,11 @@ impl Identity {
             }
             Err(why) => Err(unusable("certificate", &why).into()),
         }
+    }
+
+    /// The certificates, DER, own one first.
+    #[getter]
+    fn chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.cert.iter().map(|der| PyBytes::new(py, der)).collect()
     }
 }

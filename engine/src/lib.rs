@@ -4,8 +4,10 @@ mod bio;
 mod buffer;
 mod connection;
 mod failure;
+mod hello;
 mod identity;
 mod pump;
+mod session;
 mod settings;
 mod stream;
 mod trust;
@@ -17,11 +19,15 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
     module.add_class::<identity::Identity>()?;
+    module.add_class::<session::Session>()?;
     module.add_class::<settings::Settings>()?;
+    module.add_class::<settings::Statistics>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::split_der, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
     Ok(())
 }

@@ -1,20 +1,26 @@
 //! What a context froze into: a rustls configuration for one side. Shared by any number of connections.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
 use rustls::pki_types::ServerName;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ServerConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 
+use crate::connection::Side;
 use crate::failure::Failure;
+use crate::hello::OwnCertificate;
 use crate::identity::Identity;
 use crate::trust::TrustSet;
-use crate::verifier::PeerVerifier;
+use crate::verifier::{PeerVerifier, Revocation};
 
 #[derive(Clone)]
 pub enum Config {
@@ -25,11 +31,54 @@ pub enum Config {
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Settings {
     pub config: Config,
-    /// A certificate that the peer sent was validated, or there is no connection.
-    pub validate: bool,
+    pub verifier: Arc<PeerVerifier>,
+    pub counters: Arc<Counters>,
 }
 
-/// No certificate was loaded: a client offers none, a server cannot go on.
+/// How many handshakes the connections of one context began, finished and resumed, by side.
+#[derive(Default)]
+pub struct Counters {
+    connect: [AtomicU64; 3],
+    accept: [AtomicU64; 3],
+}
+
+impl Counters {
+    fn of(&self, side: &Side) -> &[AtomicU64; 3] {
+        match side {
+            Side::Client(_) => &self.connect,
+            Side::Server(_) => &self.accept,
+        }
+    }
+
+    pub fn begun(&self, side: &Side) {
+        self.of(side)[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn established(&self, side: &Side, resumed: bool) {
+        self.of(side)[1].fetch_add(1, Ordering::Relaxed);
+        self.of(side)[2].fetch_add(resumed.into(), Ordering::Relaxed);
+    }
+}
+
+/// Counters that outlive a change of settings.
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct Statistics(Arc<Counters>);
+
+#[pymethods]
+impl Statistics {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Handshakes as a client, then as a server: begun, finished, finished by resumption.
+    fn read(&self) -> [[u64; 3]; 2] {
+        [&self.0.connect, &self.0.accept]
+            .map(|side| side.each_ref().map(|count| count.load(Ordering::Relaxed)))
+    }
+}
+
+/// No certificate was loaded: a client offers none.
 #[derive(Debug)]
 struct NoIdentity;
 
@@ -42,10 +91,25 @@ impl ResolvesClientCert for NoIdentity {
     }
 }
 
-impl ResolvesServerCert for NoIdentity {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        None
+/// Secrets in the format of NSS, for tools that decrypt captured traffic. Appended to a file.
+#[derive(Debug)]
+struct KeyLogFile(Mutex<File>);
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        if let Ok(mut file) = self.0.lock() {
+            // A diagnosis that cannot be written must not end the connection.
+            let _ = file.write_all(line.as_bytes());
+        }
     }
+}
+
+/// The key exchange groups that exist here, by their IANA numbers, best first.
+#[pyfunction]
+pub fn key_exchange_groups() -> Vec<u16> {
+    default_provider().kx_groups.iter().map(|group| group.name().into()).collect()
 }
 
 /// Whether a certificate can be for `name`: a DNS name in its ASCII form, or an address.
@@ -65,63 +129,113 @@ fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> 
     versions
 }
 
+/// What both sides are made of.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Recipe {
+    server_side: bool,
+    tls12: bool,
+    tls13: bool,
+    alpn: Vec<Vec<u8>>,
+    /// Cipher suites and groups by their IANA numbers, best first; those that do not exist here are left out.
+    suites: Vec<u16>,
+    groups: Vec<u16>,
+    /// A server's own order of suites counts, not the client's.
+    own_order: bool,
+    /// TLS 1.3 tickets that a server sends after a handshake; none in either version where it is None.
+    tickets: Option<usize>,
+    keylog: Option<PathBuf>,
+    /// What to do about the peer's certificate.
+    request: bool,
+    require: bool,
+    validate: bool,
+    check_name: bool,
+    /// "none", "leaf" or "chain": whose revocation must be known.
+    revocation: String,
+}
+
+fn unusable(what: &'static str, why: impl std::fmt::Display) -> Failure {
+    Failure::Unusable { what, why: why.to_string() }
+}
+
 #[pymethods]
 impl Settings {
-    /// `request`, `require`, `validate`, `check_name`: what to do about the peer's certificate.
-    /// Sessions are never resumed: each connection decides afresh.
     #[new]
-    #[pyo3(signature = (*, server_side, tls12, tls13, alpn, identity, trust, request, require, validate, check_name))]
-    #[allow(clippy::too_many_arguments)]
     fn new(
-        server_side: bool,
-        tls12: bool,
-        tls13: bool,
-        alpn: Vec<Vec<u8>>,
+        recipe: Recipe,
         identity: Option<&Identity>,
         trust: &TrustSet,
-        request: bool,
-        require: bool,
-        validate: bool,
-        check_name: bool,
+        statistics: &Statistics,
     ) -> PyResult<Self> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = default_provider();
+        let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);
+        let suite = |suite: &rustls::SupportedCipherSuite| u16::from(suite.suite());
+        provider.cipher_suites.retain(|each| place(suite(each), &recipe.suites).is_some());
+        provider.cipher_suites.sort_by_key(|each| place(suite(each), &recipe.suites));
+        provider.kx_groups = recipe
+            .groups
+            .iter()
+            .filter_map(|number| {
+                ALL_KX_GROUPS.iter().find(|group| u16::from(group.name()) == *number).copied()
+            })
+            .collect();
+        let provider = Arc::new(provider);
         let verifier = Arc::new(PeerVerifier {
             trust: trust.0.clone(),
-            request,
-            require,
-            validate,
-            check_name,
+            request: recipe.request,
+            require: recipe.require,
+            validate: recipe.validate,
+            check_name: recipe.check_name,
+            revocation: match recipe.revocation.as_str() {
+                "leaf" => Revocation::Leaf,
+                "chain" => Revocation::Chain,
+                _ => Revocation::None,
+            },
             algorithms: provider.signature_verification_algorithms,
         });
-        let unusable = |why: rustls::Error| Failure::Unusable { what: "versions", why: why.to_string() };
-        let single = identity.map(|identity| Arc::new(SingleCertAndKey::from(identity.0.clone())));
-        let config = if server_side {
-            let builder = ServerConfig::builder_with_provider(provider)
-                .with_protocol_versions(&versions(tls12, tls13))
-                .map_err(unusable)?
-                .with_client_cert_verifier(verifier);
-            let mut config = match single {
-                Some(single) => builder.with_cert_resolver(single),
-                None => builder.with_cert_resolver(Arc::new(NoIdentity)),
-            };
-            config.alpn_protocols = alpn;
+        let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
+            None => Arc::new(NoKeyLog {}),
+            Some(path) => {
+                let file = File::options().append(true).create(true).open(path);
+                Arc::new(KeyLogFile(Mutex::new(file.map_err(|why| unusable("keylog_filename", why))?)))
+            }
+        };
+        let versions = versions(recipe.tls12, recipe.tls13);
+        let wrong = |why: rustls::Error| unusable("versions, ciphers and groups", why);
+        let config = if recipe.server_side {
+            let mut config = ServerConfig::builder_with_provider(provider)
+                .with_protocol_versions(&versions)
+                .map_err(wrong)?
+                .with_client_cert_verifier(verifier.clone())
+                .with_cert_resolver(Arc::new(OwnCertificate(identity.map(|identity| identity.0.clone()))));
+            config.alpn_protocols = recipe.alpn;
+            config.ignore_client_order = recipe.own_order;
+            config.key_log = key_log;
             config.session_storage = Arc::new(NoServerSessionStorage {});
-            config.send_tls13_tickets = 0;
+            config.send_tls13_tickets = recipe.tickets.unwrap_or(0);
+            if recipe.tickets.is_some() {
+                // The key is of these settings alone: no ticket outlives a change of them.
+                config.ticketer = Ticketer::new().map_err(wrong)?;
+            }
             Config::Server(Arc::new(config))
         } else {
             let builder = ClientConfig::builder_with_provider(provider)
-                .with_protocol_versions(&versions(tls12, tls13))
-                .map_err(unusable)?
+                .with_protocol_versions(&versions)
+                .map_err(wrong)?
                 .dangerous()
-                .with_custom_certificate_verifier(verifier);
-            let mut config = match single {
-                Some(single) => builder.with_client_cert_resolver(single),
+                .with_custom_certificate_verifier(verifier.clone());
+            let mut config = match identity {
+                Some(identity) => {
+                    builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.0.clone())))
+                }
                 None => builder.with_client_cert_resolver(Arc::new(NoIdentity)),
             };
-            config.alpn_protocols = alpn;
+            config.alpn_protocols = recipe.alpn;
+            config.key_log = key_log;
+            // A store of its own comes with each connection.
             config.resumption = Resumption::disabled();
             Config::Client(Arc::new(config))
         };
-        Ok(Self { config, validate })
+        Ok(Self { config, verifier, counters: statistics.0.clone() })
     }
 }

@@ -8,11 +8,13 @@ use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
 use crate::buffer::{Readable, Writable};
-use crate::connection::Connection;
+use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::failure::{Failure, guarded};
 use crate::pump::{Memory, Pump, Read, Socket, Transport, Wait};
+use crate::session::Session;
 use crate::settings::Settings;
 
+const INTERNAL_ERROR: u8 = 80;
 /// What one read allocates at most before it knows how much has come.
 const READ_CHUNK: usize = 256 * 1024;
 
@@ -21,7 +23,8 @@ const READ_CHUNK: usize = 256 * 1024;
 pub struct Stream {
     pump: Pump,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
-    validate: bool,
+    /// Called with the server name that a client asks for; says what to go on with.
+    on_hello: Option<Py<PyAny>>,
 }
 
 impl Stream {
@@ -54,6 +57,7 @@ impl Stream {
             match outcome {
                 Ok(value) => return Ok(value),
                 Err(Failure::Interrupted) => py.check_signals()?,
+                Err(Failure::ClientHello(name)) => self.decide(py, name)?,
                 Err(failure @ Failure::Internal(_)) => return Err(self.pump.core().fail(failure).into()),
                 Err(failure) => return Err(failure.into()),
             }
@@ -61,18 +65,45 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Asks `on_hello` what to go on with: its answer is (None or an alert, other settings or None). What
+    /// goes wrong in it cannot be raised to anybody: it is reported, and the client is refused.
+    fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
+        let Some(callback) = &self.on_hello else { return Ok(self.pump.core().accept_hello(None)?) };
+        let callback = callback.bind(py);
+        let refused = |error: PyErr, alert| {
+            error.write_unraisable(py, Some(callback));
+            self.pump.core().refuse_hello(alert);
+        };
+        let answer = callback
+            .call1((name,))
+            .and_then(|answer| answer.extract::<(Bound<'_, PyAny>, Option<Bound<'_, Settings>>)>());
+        match answer {
+            Err(error) => refused(error, HANDSHAKE_FAILURE),
+            Ok((alert, settings)) => match alert.extract::<Option<u8>>() {
+                Err(error) => refused(error, INTERNAL_ERROR),
+                Ok(Some(alert)) => self.pump.core().refuse_hello(alert),
+                Ok(None) => self.pump.core().accept_hello(settings.as_ref().map(|bound| bound.get()))?,
+            },
+        }
+        Ok(())
+    }
+}
+
 #[pymethods]
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor.
     #[new]
-    #[pyo3(signature = (settings, server_name = None, bios = None))]
+    #[pyo3(signature = (settings, server_name = None, bios = None, session = None, on_hello = None))]
     fn new(
         settings: &Settings,
         server_name: Option<&str>,
         bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+        session: Option<&Session>,
+        on_hello: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let connection = Connection::new(&settings.config, server_name)?;
-        Ok(Self { pump: Pump::new(connection), bios, validate: settings.validate })
+        let connection = Connection::new(settings, server_name, session, on_hello.is_some())?;
+        Ok(Self { pump: Pump::new(connection), bios, on_hello })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
@@ -161,10 +192,47 @@ impl Stream {
         (!chain.is_empty()).then(|| chain.iter().map(bytes).collect())
     }
 
+    /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
+    /// none was validated.
+    #[getter]
+    fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let core = self.pump.core();
+        let own = core.facts().peer_certificates()?.first()?;
+        let above = core.path.as_ref()?;
+        Some(std::iter::once(own).chain(above).map(|der| PyBytes::new(py, der)).collect())
+    }
+
+    /// The key exchange group that was agreed on, as its IANA number.
+    #[getter]
+    fn group(&self) -> Option<u16> {
+        let core = self.pump.core();
+        core.facts().negotiated_key_exchange_group().map(|group| group.name().into())
+    }
+
+    /// The cipher suites that the client offered to this server, as their IANA numbers.
+    #[getter]
+    fn offered_suites(&self) -> Vec<u16> {
+        self.pump.core().offered_suites.clone()
+    }
+
+    /// Whether the handshake took up an earlier session.
+    #[getter]
+    fn resumed(&self) -> bool {
+        self.pump.core().resumed()
+    }
+
+    /// What a client can come back with.
+    #[getter]
+    fn session(&self) -> Session {
+        let core = self.pump.core();
+        let chain = core.facts().peer_certificates().unwrap_or_default();
+        Session { wallet: core.wallet(), chain: chain.to_vec() }
+    }
+
     /// Whether a certificate of the peer's was validated before it got here.
     #[getter]
     fn validated(&self) -> bool {
-        self.validate
+        self.pump.core().validated()
     }
 
     /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.

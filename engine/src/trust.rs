@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use der::{Reader, SliceReader};
 use pyo3::prelude::*;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
-use webpki::anchor_from_trusted_cert;
+use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
 
 use crate::failure::Failure;
 
@@ -21,8 +22,11 @@ pub struct Itself {
 #[derive(Debug, Default)]
 pub struct Trust {
     pub anchors: Vec<TrustAnchor<'static>>,
+    /// The certificates of the anchors, in the same order.
+    pub anchor_certificates: Vec<CertificateDer<'static>>,
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Itself>,
+    pub crls: Vec<CertRevocationList<'static>>,
 }
 
 #[pyclass(frozen, module = "veritls._engine")]
@@ -32,11 +36,14 @@ pub struct TrustSet(pub Arc<Trust>);
 impl TrustSet {
     /// `anchors`: certificates that end a path. `helpers`: certificates that may stand within one.
     /// `by_itself`: (DER, not_before, not_after, for_servers, for_clients), times in seconds since 1970.
+    /// `crls`: revocation lists, DER.
     #[new]
+    #[pyo3(signature = (anchors, helpers, by_itself, crls = Vec::new()))]
     fn new(
         anchors: Vec<Vec<u8>>,
         helpers: Vec<Vec<u8>>,
         by_itself: Vec<(Vec<u8>, i64, i64, bool, bool)>,
+        crls: Vec<Vec<u8>>,
     ) -> PyResult<Self> {
         let mut trust = Trust::default();
         for der in anchors {
@@ -44,6 +51,7 @@ impl TrustSet {
             let anchor = anchor_from_trusted_cert(&der)
                 .map_err(|why| Failure::Unusable { what: "trust anchor", why: why.to_string() })?;
             trust.anchors.push(anchor.to_owned());
+            trust.anchor_certificates.push(der);
         }
         trust.helpers = helpers.into_iter().map(CertificateDer::from).collect();
         let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
@@ -51,8 +59,25 @@ impl TrustSet {
             let (not_before, not_after) = (seconds(not_before), seconds(not_after));
             trust.by_itself.insert(der, Itself { not_before, not_after, for_servers, for_clients });
         }
+        for der in crls {
+            let crl = OwnedCertRevocationList::from_der(&der)
+                .map_err(|why| Failure::Unusable { what: "revocation list", why: why.to_string() })?;
+            trust.crls.push(crl.into());
+        }
         Ok(Self(Arc::new(trust)))
     }
+}
+
+/// The elements of a string of DER, one after the other.
+#[pyfunction]
+pub fn split_der(data: &[u8]) -> PyResult<Vec<Vec<u8>>> {
+    let unusable = |why: der::Error| Failure::Unusable { what: "DER", why: why.to_string() };
+    let mut reader = SliceReader::new(data).map_err(unusable)?;
+    let mut elements = Vec::new();
+    while !reader.is_finished() {
+        elements.push(reader.tlv_bytes().map_err(unusable)?.to_vec());
+    }
+    Ok(elements)
 }
 
 /// The certificates that the operating system trusts, DER, and what could not be read of them, in words.

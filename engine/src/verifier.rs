@@ -16,13 +16,27 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
-use webpki::{EndEntityCert, KeyUsage, RawPublicKeyEntity, anchor_from_trusted_cert, spki_for_anchor};
+use webpki::{
+    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RawPublicKeyEntity, RevocationCheckDepth,
+    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+    spki_for_anchor,
+};
 
 use crate::failure::Rejection;
 use crate::trust::Trust;
 
 thread_local! {
     static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
+    static PATH: RefCell<Option<Path>> = const { RefCell::new(None) };
+}
+
+/// What stands above a peer's certificate in the path that convinced us: its issuer, that one's, up to the
+/// anchor. Empty where the certificate is trusted by itself.
+pub type Path = Vec<CertificateDer<'static>>;
+
+/// The path that the last call on this thread found good.
+pub fn take_path() -> Option<Path> {
+    PATH.take()
 }
 
 /// The evidence of the refusal that the last call on this thread ended with.
@@ -38,16 +52,42 @@ pub struct PeerVerifier {
     pub require: bool,
     pub validate: bool,
     pub check_name: bool,
+    pub revocation: Revocation,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
+/// Whose revocation status must be known, and good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Revocation {
+    None,
+    Leaf,
+    Chain,
+}
+
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+pub enum Role {
     Server,
     Client,
 }
 
 impl PeerVerifier {
+    /// The same judgement of a chain that was shown earlier, before its session is taken up again.
+    pub fn still_good(
+        &self,
+        role: Role,
+        chain: &[CertificateDer<'_>],
+        name: Option<&ServerName<'_>>,
+    ) -> Result<(), Error> {
+        match chain.split_first() {
+            Some((end_entity, intermediates)) => {
+                let name = if self.check_name { name } else { None };
+                self.judge(role, end_entity, intermediates, name, UnixTime::now())
+            }
+            None if self.require => Err(Error::NoCertificatesPresented),
+            None => Ok(()),
+        }
+    }
+
     fn judge(
         &self,
         role: Role,
@@ -60,7 +100,11 @@ impl PeerVerifier {
             return Ok(());
         }
         self.judge_path(role, end_entity, intermediates, now)
-            .and_then(|()| name.map_or(Ok(()), |name| judge_name(end_entity, name, now)))
+            .and_then(|path| {
+                name.map_or(Ok(()), |name| judge_name(end_entity, name, now))?;
+                PATH.set(Some(path));
+                Ok(())
+            })
             .map_err(|refusal| {
                 let (mut rejection, error) = *refusal;
                 rejection.chain =
@@ -76,7 +120,7 @@ impl PeerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Path, Refusal> {
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             let usable = if role == Role::Server { itself.for_servers } else { itself.for_clients };
             let bound = |secs| UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs));
@@ -93,8 +137,10 @@ impl PeerVerifier {
                     Rejection::new("purpose", "its extended key usage"),
                     CertificateError::InvalidPurpose,
                 )))
+            } else if self.revocation != Revocation::None {
+                Err(refusal(webpki::Error::UnknownRevocationStatus, now))
             } else {
-                Ok(())
+                Ok(Vec::new())
             };
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
@@ -104,10 +150,37 @@ impl PeerVerifier {
         };
         let mut helpers = intermediates.to_vec();
         helpers.extend_from_slice(&self.trust.helpers);
-        certificate
-            .verify_for_usage(self.algorithms.all, &self.trust.anchors, &helpers, now, usage, None, None)
-            .map(|_path| ())
-            .map_err(|error| refusal(error, now))
+        let trust = &self.trust;
+        let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().collect();
+        let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
+        let verified = certificate
+            .verify_for_usage(self.algorithms.all, &trust.anchors, &helpers, now, usage, revocation, None)
+            .map_err(|error| refusal(error, now))?;
+        let mut path: Path =
+            verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
+        let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
+        path.extend(anchor.map(|index| trust.anchor_certificates[index].clone()));
+        Ok(path)
+    }
+
+    /// An unknown status and a list out of date are refusals: who asks for revocation wants to know.
+    fn revocation_options<'a>(
+        &self,
+        crls: &'a [&'a CertRevocationList<'a>],
+    ) -> Result<Option<RevocationOptions<'a>>, webpki::Error> {
+        let depth = match self.revocation {
+            Revocation::None => return Ok(None),
+            Revocation::Leaf => RevocationCheckDepth::EndEntity,
+            Revocation::Chain => RevocationCheckDepth::Chain,
+        };
+        let builder =
+            RevocationOptionsBuilder::new(crls).map_err(|_| webpki::Error::UnknownRevocationStatus)?;
+        let options = builder
+            .with_depth(depth)
+            .with_status_policy(UnknownStatusPolicy::Deny)
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build();
+        Ok(Some(options))
     }
 
     fn signature(
@@ -174,6 +247,13 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
         }
         Web::UnknownIssuer => (Rejection::new("unknown_issuer", detail), CertificateError::UnknownIssuer),
         Web::CertRevoked => (Rejection::new("revoked", detail), CertificateError::Revoked),
+        Web::UnknownRevocationStatus => {
+            (Rejection::new("revocation_unknown", detail), CertificateError::UnknownRevocationStatus)
+        }
+        Web::CrlExpired { time, next_update } => {
+            let rejection = Rejection::new("revocation_list_expired", detail).at(time, next_update);
+            (rejection, CertificateError::ExpiredRevocationList)
+        }
         Web::InvalidSignatureForPublicKey | Web::SignatureAlgorithmMismatch => {
             (Rejection::new("signature", detail), CertificateError::BadSignature)
         }

@@ -31,6 +31,7 @@ from ssl import (
 
 from veritls.connection import MemoryBIO, SSLObject
 from veritls.context import SSLContext, create_default_context
+from veritls.session import SSLSession
 from veritls.socket import SSLSocket
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "SSLError",
     "SSLErrorNumber",
     "SSLObject",
+    "SSLSession",
     "SSLSocket",
     "SSLSyscallError",
     "SSLWantReadError",

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any, Literal, TypedDict, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -13,6 +13,7 @@ class MemoryBIO:
 
 @final
 class Identity:
+    chain: list[bytes]
     def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
 
 @final
@@ -22,37 +23,59 @@ class TrustSet:
         anchors: Sequence[bytes],
         helpers: Sequence[bytes],
         by_itself: Sequence[tuple[bytes, int, int, bool, bool]],
+        crls: Sequence[bytes] = (),
     ) -> TrustSet: ...
+
+@final
+class Session:
+    has_ticket: bool
+
+@final
+class Statistics:
+    def __new__(cls) -> Statistics: ...
+    def read(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]: ...
+
+class Recipe(TypedDict):
+    server_side: bool
+    tls12: bool
+    tls13: bool
+    alpn: Sequence[bytes]
+    suites: Sequence[int]
+    groups: Sequence[int]
+    own_order: bool
+    tickets: int | None
+    keylog: str | None
+    request: bool
+    require: bool
+    validate: bool
+    check_name: bool
+    revocation: Literal["none", "leaf", "chain"]
 
 @final
 class Settings:
     def __new__(
-        cls,
-        *,
-        server_side: bool,
-        tls12: bool,
-        tls13: bool,
-        alpn: Sequence[bytes],
-        identity: Identity | None,
-        trust: TrustSet,
-        request: bool,
-        require: bool,
-        validate: bool,
-        check_name: bool,
+        cls, recipe: Recipe, identity: Identity | None, trust: TrustSet, statistics: Statistics
     ) -> Settings: ...
 
 @final
 class Stream:
     established: bool
     peer_chain: list[bytes] | None
+    verified_chain: list[bytes] | None
     validated: bool
     negotiated: tuple[int, int] | None
+    group: int | None
+    offered_suites: list[int]
+    resumed: bool
+    session: Session
     alpn_protocol: bytes | None
     def __new__(
         cls,
         settings: Settings,
         server_name: str | None = None,
         bios: tuple[MemoryBIO, MemoryBIO] | None = None,
+        session: Session | None = None,
+        on_hello: Callable[[str | None], object] | None = None,
     ) -> Stream: ...
     def do_handshake(self, fd: int, timeout: float | None) -> None: ...
     def read(self, size: int, fd: int, timeout: float | None) -> bytes: ...
@@ -64,3 +87,5 @@ class Stream:
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
 def is_server_name(name: str) -> bool: ...
+def key_exchange_groups() -> list[int]: ...
+def split_der(data: bytes) -> list[bytes]: ...

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 _LONG_NAMES = {
@@ -146,3 +147,18 @@ def _first_name(certificate: x509.Certificate) -> str:
         return ":".join(map(str, _general_name(names[0])))
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, IndexError):
         return "a certificate without a subject"
+
+
+def end_point_hash(der: bytes) -> bytes | None:
+    """The tls-server-end-point channel binding of a server's certificate (RFC 5929, section 4.1).
+
+    None where its signature names no hash (Ed25519), for which the RFC defines none.
+    """
+    algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
+    if algorithm is None:
+        return None
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    digest = hashes.Hash(algorithm)
+    digest.update(der)
+    return digest.finalize()

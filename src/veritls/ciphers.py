@@ -1,21 +1,137 @@
-"""Versions and cipher suites by their IANA numbers, with the names that OpenSSL and so `ssl` give them."""
+"""Cipher suites by their IANA numbers, with the names that OpenSSL and so `ssl` give them.
+
+`select` reads OpenSSL's cipher-string language (``man openssl-ciphers``) over the suites that exist here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
 
 VERSIONS = {0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
-SUITES: dict[int, tuple[str, str, int]] = {
-    0x1301: ("TLS_AES_128_GCM_SHA256", "TLSv1.3", 128),
-    0x1302: ("TLS_AES_256_GCM_SHA384", "TLSv1.3", 256),
-    0x1303: ("TLS_CHACHA20_POLY1305_SHA256", "TLSv1.3", 256),
-    0xC02B: ("ECDHE-ECDSA-AES128-GCM-SHA256", "TLSv1.2", 128),
-    0xC02C: ("ECDHE-ECDSA-AES256-GCM-SHA384", "TLSv1.2", 256),
-    0xCCA9: ("ECDHE-ECDSA-CHACHA20-POLY1305", "TLSv1.2", 256),
-    0xC02F: ("ECDHE-RSA-AES128-GCM-SHA256", "TLSv1.2", 128),
-    0xC030: ("ECDHE-RSA-AES256-GCM-SHA384", "TLSv1.2", 256),
-    0xCCA8: ("ECDHE-RSA-CHACHA20-POLY1305", "TLSv1.2", 256),
-}
-"""number -> (OpenSSL's name, protocol version, secret bits): every suite that the engine has."""
+
+@dataclass(frozen=True)
+class Suite:
+    """One cipher suite, in the terms of ``SSLContext.get_ciphers()``."""
+
+    number: int
+    name: str
+    protocol: str
+    bits: int
+    symmetric: str
+    exchange: str = "any"
+    authentication: str = "any"
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The words of the cipher-string language that mean this suite."""
+        cipher = {"AES", f"AES{self.bits}", "AESGCM"} if "aes" in self.symmetric else {"CHACHA20"}
+        own = {f"a{self.authentication}"} | ({"ECDSA"} if self.authentication == "ECDSA" else set())
+        exchange = {"ECDHE", "EECDH", "kECDHE", "kEECDH", "ECDH"}
+        return frozenset(
+            {"ALL", "DEFAULT", "HIGH", "FIPS", self.protocol, self.name} | cipher | own | exchange
+        )
+
+    def described(self) -> dict[str, Any]:
+        """The suite as ``SSLContext.get_ciphers()`` documents it."""
+        encryption = "AESGCM" if "aes" in self.symmetric else "CHACHA20/POLY1305"
+        words = (
+            f"{self.name:<30} {self.protocol} Kx={self.exchange:<8} Au={self.authentication:<5} "
+            f"Enc={encryption}({self.bits}){'':<12} Mac=AEAD"
+        )
+        return {
+            "id": 0x03000000 | self.number,
+            "name": self.name,
+            "protocol": self.protocol,
+            "description": words,
+            "strength_bits": self.bits,
+            "alg_bits": self.bits,
+            "aead": True,
+            "symmetric": self.symmetric,
+            "digest": None,
+            "kea": "kx-any" if self.exchange == "any" else "kx-ecdhe",
+            "auth": f"auth-{self.authentication.lower()}",
+        }
 
 
-def describe(suite: int) -> tuple[str, str, int]:
+def _tls13(number: int, name: str, bits: int, symmetric: str) -> Suite:
+    return Suite(number, name, "TLSv1.3", bits, symmetric)
+
+
+def _tls12(number: int, authentication: str, cipher: str, bits: int, symmetric: str) -> Suite:
+    name = f"ECDHE-{authentication}-{cipher}"
+    return Suite(number, name, "TLSv1.2", bits, symmetric, "ECDH", authentication)
+
+
+_ALL = (
+    _tls13(0x1302, "TLS_AES_256_GCM_SHA384", 256, "aes-256-gcm"),
+    _tls13(0x1303, "TLS_CHACHA20_POLY1305_SHA256", 256, "chacha20-poly1305"),
+    _tls13(0x1301, "TLS_AES_128_GCM_SHA256", 128, "aes-128-gcm"),
+    _tls12(0xC02C, "ECDSA", "AES256-GCM-SHA384", 256, "aes-256-gcm"),
+    _tls12(0xC030, "RSA", "AES256-GCM-SHA384", 256, "aes-256-gcm"),
+    _tls12(0xC02B, "ECDSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
+    _tls12(0xC02F, "RSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
+    _tls12(0xCCA9, "ECDSA", "CHACHA20-POLY1305", 256, "chacha20-poly1305"),
+    _tls12(0xCCA8, "RSA", "CHACHA20-POLY1305", 256, "chacha20-poly1305"),
+)
+
+SUITES: dict[int, Suite] = {suite.number: suite for suite in _ALL}
+"""Every suite that the engine has, best first; the order is that of OpenSSL's default."""
+
+DEFAULT_TLS13 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.3")
+DEFAULT_TLS12 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.2")
+
+MAX_LEVEL = 2
+"""OpenSSL's security level that the engine always keeps: RSA from 2048 bits, no SHA-1 signatures."""
+
+_SEPARATORS = re.compile(r"[:, ;]+")
+
+
+def _chosen(word: str) -> list[Suite]:
+    wanted = set(word.split("+"))
+    return [suite for suite in DEFAULT_TLS12 if wanted <= suite.tags]
+
+
+def select(text: str) -> tuple[Suite, ...]:
+    """The TLS 1.2 suites that a cipher string means, best first. Words for what does not exist mean nothing.
+
+    Raises ValueError where nothing is left, and for an ``@SECLEVEL`` above `MAX_LEVEL`.
+    """
+    active: list[Suite] = []
+    killed: set[Suite] = set()
+    for word in filter(None, _SEPARATORS.split(text)):
+        if word == "@STRENGTH":
+            active.sort(key=lambda suite: -suite.bits)
+        elif word.startswith("@SECLEVEL="):
+            level = word.partition("=")[2]
+            if not (level.isdigit() and int(level) <= MAX_LEVEL):
+                raise ValueError(f"{word} is not offered: the security level is {MAX_LEVEL}")
+        elif word[0] in "!-":
+            chosen = _chosen(word[1:])
+            active = [suite for suite in active if suite not in chosen]
+            killed |= set(chosen) if word[0] == "!" else set()
+        elif word[0] == "+":
+            moved = [suite for suite in active if suite in _chosen(word[1:])]
+            active = [suite for suite in active if suite not in moved] + moved
+        else:
+            active += [suite for suite in _chosen(word) if suite not in active and suite not in killed]
+    if not active:
+        raise ValueError("No cipher can be selected.")
+    return tuple(active)
+
+
+def select_tls13(text: str) -> tuple[Suite, ...]:
+    """The TLS 1.3 suites of a list of names. Raises ValueError for a name that does not exist."""
+    by_name = {suite.name: suite for suite in DEFAULT_TLS13}
+    names = [name for name in _SEPARATORS.split(text) if name]
+    if not names or not set(names) <= set(by_name):
+        raise ValueError("No cipher suite can be selected.")
+    return tuple(by_name[name] for name in dict.fromkeys(names))
+
+
+def describe(number: int) -> tuple[str, str, int]:
     """The three things that `SSLSocket.cipher()` says about a suite."""
-    return SUITES.get(suite, (f"0x{suite:04X}", "", 0))
+    suite = SUITES[number]
+    return suite.name, suite.protocol, suite.bits

@@ -1,13 +1,13 @@
-"""SSLObject: TLS without a socket, between two MemoryBIOs; and what it shares with SSLSocket."""
+"""SSLObject: TLS without a socket, between two MemoryBIOs."""
 
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
-from veritls.certificate import decoded
-from veritls.ciphers import VERSIONS, describe
+from veritls.facts import Facts
+from veritls.session import SSLSession
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -17,43 +17,12 @@ if TYPE_CHECKING:
 MemoryBIO = _engine.MemoryBIO
 
 
-def peer_certificate(stream: _engine.Stream, binary_form: bool) -> dict[str, Any] | bytes | None:
-    """`getpeercert` of an established connection, as `ssl` documents it."""
-    if not stream.established:
-        raise ValueError("handshake not done yet")
-    chain = stream.peer_chain
-    if chain is None:
-        return None
-    if binary_form:
-        return chain[0]
-    return decoded(chain[0]) if stream.validated else {}
-
-
-def protocol_name(stream: _engine.Stream | None) -> str | None:
-    """ "TLSv1.3" or "TLSv1.2"; None before the handshake."""
-    agreed = stream.negotiated if stream is not None else None
-    return VERSIONS.get(agreed[0]) if agreed else None
-
-
-def cipher_of(stream: _engine.Stream | None) -> tuple[str, str, int] | None:
-    """(OpenSSL's name, protocol, secret bits); None before the handshake."""
-    agreed = stream.negotiated if stream is not None else None
-    return describe(agreed[1]) if agreed else None
-
-
-def alpn_of(stream: _engine.Stream | None) -> str | None:
-    """The protocol agreed on by ALPN (RFC 7301), None where none was."""
-    name = stream.alpn_protocol if stream is not None else None
-    return name.decode("ascii", "backslashreplace") if name is not None else None
-
-
-class SSLObject(ssl.SSLObject):
+class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
     """A TLS connection over two memory buffers; made by `SSLContext.wrap_bio`. Never waits.
 
     A call that needs bytes that are not there yet raises ssl.SSLWantReadError.
     """
 
-    _context: SSLContext
     _incoming: MemoryBIO
     _outgoing: MemoryBIO
     _foreign: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None
@@ -68,7 +37,7 @@ class SSLObject(ssl.SSLObject):
         outgoing: Any,
         server_side: bool = False,
         server_hostname: str | None = None,
-        session: ssl.SSLSession | None = None,
+        session: SSLSession | None = None,
         context: SSLContext | None = None,
     ) -> SSLObject:
         assert context is not None
@@ -84,9 +53,8 @@ class SSLObject(ssl.SSLObject):
             raise TypeError("incoming and outgoing must be two MemoryBIO objects of the same module")
         self._server_side = server_side
         self._server_hostname = context._encode_server_name(server_hostname, server_side=server_side)
-        self._stream = _engine.Stream(
-            context._settings(server_side), self._server_hostname, (self._incoming, self._outgoing)
-        )
+        self._session = self._check_session(session)
+        self._renew()
         return self
 
     def _take_in(self) -> None:
@@ -101,29 +69,20 @@ class SSLObject(ssl.SSLObject):
         if self._foreign is not None and self._outgoing.pending:
             self._foreign[1].write(self._outgoing.read())
 
-    @property
-    def context(self) -> SSLContext:
-        """The context that this connection was made with."""
-        return self._context
+    def _side(self) -> bool:
+        return self._server_side
 
-    @context.setter
-    def context(self, context: ssl.SSLContext) -> None:
-        raise ValueError("the context of a connection can only be changed from within sni_callback")
+    def _known(self) -> _engine.Stream:
+        return self._stream
 
-    @property
-    def session(self) -> ssl.SSLSession | None:
-        """None: connections of this version are never resumed."""
-        return None
-
-    @session.setter
-    def session(self, session: ssl.SSLSession | None) -> None:
-        if session is not None:
-            raise ValueError("sessions cannot be resumed")
-
-    @property
-    def session_reused(self) -> bool | None:  # type: ignore[override]
-        """False: every connection makes its own decision about its peer."""
-        return False if self._stream.established else None
+    def _renew(self) -> None:
+        self._stream = _engine.Stream(
+            self._context._settings(self._server_side),
+            self._server_hostname,
+            (self._incoming, self._outgoing),
+            self._offer(),
+            self._hello_decision(),
+        )
 
     @property
     def server_side(self) -> bool:
@@ -180,36 +139,3 @@ class SSLObject(ssl.SSLObject):
                 source.write(rest)
         finally:
             self._give_out()
-
-    @overload
-    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
-    @overload
-    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
-    @overload
-    def getpeercert(self, binary_form: bool) -> Any: ...
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        """The peer's certificate: None if it sent none, {} if it was not validated, its DER bytes on request.
-
-        Raises ValueError before the handshake is done.
-        """
-        return peer_certificate(self._stream, binary_form)
-
-    def version(self) -> str | None:
-        """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""
-        return protocol_name(self._stream)
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        """(name, protocol version, secret bits); None before the handshake."""
-        return cipher_of(self._stream)
-
-    def selected_alpn_protocol(self) -> str | None:
-        """The protocol agreed on by ALPN (RFC 7301), or None."""
-        return alpn_of(self._stream)
-
-    def selected_npn_protocol(self) -> None:
-        """None: NPN is not offered."""
-        return None
-
-    def compression(self) -> None:
-        """None: compression is not offered."""
-        return None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-import threading
 import warnings
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from veritls import _engine, policy
 from veritls.connection import SSLObject
 from veritls.credentials import Password, StrPath, load_identity
-from veritls.errors import ssl_error
+from veritls.parameters import Parameters
 from veritls.socket import SSLSocket
 from veritls.trust import TrustStore
 
@@ -25,11 +24,13 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER)
-_V = ssl.TLSVersion
 _MAX_HOSTNAME = 253
+_VERIFY_FLAGS = ssl.VERIFY_CRL_CHECK_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+
+SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
-class SSLContext(ssl.SSLContext):
+class SSLContext(Parameters):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -39,16 +40,12 @@ class SSLContext(ssl.SSLContext):
     sslsocket_class: type[ssl.SSLSocket] = SSLSocket
     sslobject_class: type[ssl.SSLObject] = SSLObject
 
-    _lock: threading.RLock
-    _protocol: ssl._SSLMethod
     _verify_mode: ssl.VerifyMode
     _check_hostname: bool
-    _minimum: ssl.TLSVersion
-    _maximum: ssl.TLSVersion
-    _alpn: list[bytes]
+    _verify_flags: ssl.VerifyFlags
+    _sni_callback: SNICallback | None
     _identity: _engine.Identity | None
     _trust: TrustStore
-    _frozen: dict[bool, _engine.Settings]
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -61,29 +58,22 @@ class SSLContext(ssl.SSLContext):
             )
         # The base holds no setting that counts: it is there for isinstance() only.
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-        self._lock = threading.RLock()
+        self._set_defaults()
         self._protocol = ssl._SSLMethod(protocol)
         self._verify_mode = ssl.CERT_NONE
         self._check_hostname = False
         if protocol == PROTOCOL_TLS_CLIENT:
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
-        self._minimum = _V.MINIMUM_SUPPORTED
-        self._maximum = _V.MAXIMUM_SUPPORTED
-        self._alpn = []
+        self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
+        self._sni_callback = None
         self._identity = None
         self._trust = TrustStore()
-        self._frozen = {}
         if protocol == PROTOCOL_TLS:
             warnings.warn("ssl.PROTOCOL_TLS is deprecated", category=DeprecationWarning, stacklevel=2)
         return self
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
-
-    @property
-    def protocol(self) -> ssl._SSLMethod:  # type: ignore[override]
-        """The protocol constant that the context was made with."""
-        return self._protocol
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
@@ -105,7 +95,7 @@ class SSLContext(ssl.SSLContext):
             if mode == ssl.CERT_NONE and self._check_hostname:
                 raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
             self._verify_mode = mode
-            self._frozen = {}
+            self._changed()
 
     @property
     def check_hostname(self) -> bool:
@@ -121,51 +111,7 @@ class SSLContext(ssl.SSLContext):
             self._check_hostname = bool(value)
             if self._check_hostname and self._verify_mode == ssl.CERT_NONE:
                 self._verify_mode = ssl.CERT_REQUIRED
-            self._frozen = {}
-
-    def _as_version(self, value: int) -> ssl.TLSVersion:
-        try:
-            return _V(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a valid TLS version") from None
-
-    @property
-    def minimum_version(self) -> ssl.TLSVersion:
-        """The oldest version to accept. Whatever is set, none older than TLS 1.2 is ever spoken."""
-        return self._minimum
-
-    @minimum_version.setter
-    def minimum_version(self, value: int) -> None:
-        version = self._as_version(value)
-        with self._lock:
-            self._minimum = _V.TLSv1_3 if version == _V.MAXIMUM_SUPPORTED else version
-            self._frozen = {}
-
-    @property
-    def maximum_version(self) -> ssl.TLSVersion:
-        """The newest version to accept. Raises ValueError for one before TLS 1.2: those are not offered."""
-        return self._maximum
-
-    @maximum_version.setter
-    def maximum_version(self, value: int) -> None:
-        version = self._as_version(value)
-        if version in (_V.SSLv3, _V.TLSv1, _V.TLSv1_1):
-            raise ValueError(f"maximum_version {version.name}: versions before TLS 1.2 are not offered")
-        with self._lock:
-            self._maximum = _V.TLSv1_2 if version == _V.MINIMUM_SUPPORTED else version
-            self._frozen = {}
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """The application protocols to offer or accept, best first (RFC 7301); 1 to 255 bytes each."""
-        names = []
-        for protocol in alpn_protocols:
-            name = bytes(protocol, "ascii")
-            if not 0 < len(name) < 256:
-                raise ssl.SSLError("ALPN protocols must be 1 to 255 bytes long")
-            names.append(name)
-        with self._lock:
-            self._alpn = names
-            self._frozen = {}
+            self._changed()
 
     def load_cert_chain(
         self, certfile: StrPath, keyfile: StrPath | None = None, password: Password = None
@@ -179,7 +125,7 @@ class SSLContext(ssl.SSLContext):
         identity = load_identity(certfile, keyfile, password)
         with self._lock:
             self._identity = identity
-            self._frozen = {}
+            self._changed()
 
     def load_verify_locations(
         self,
@@ -203,7 +149,7 @@ class SSLContext(ssl.SSLContext):
                 self._trust.load_file(cafile)
             if capath is not None:
                 self._trust.load_folder(capath)
-            self._frozen = {}
+            self._changed()
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
         """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
@@ -211,45 +157,50 @@ class SSLContext(ssl.SSLContext):
             raise TypeError(purpose)
         with self._lock:
             self._trust.load_system()
-            self._frozen = {}
+            self._changed()
 
     def set_default_verify_paths(self) -> None:
         """The same as `load_default_certs()`."""
         self.load_default_certs()
 
-    def _versions(self) -> tuple[bool, bool]:
-        minimum = max(self._minimum, _V.TLSv1_2) if self._minimum > 0 else _V.TLSv1_2
-        maximum = self._maximum if self._maximum > 0 else _V.TLSv1_3
-        return minimum <= _V.TLSv1_2 <= maximum, minimum <= _V.TLSv1_3 <= maximum
+    def _settings(self, server_side: bool, at_least: ssl.VerifyMode = ssl.CERT_NONE) -> _engine.Settings:
+        """The settings as the engine takes them; made once and kept until something changes.
 
-    def _settings(self, server_side: bool) -> _engine.Settings:
-        """The settings as the engine takes them; made once and kept until something changes."""
-        settings = self._frozen.get(server_side)
+        `at_least`: the weakest mode to settle for, whatever `verify_mode` says.
+        """
+        mode = max(self._verify_mode, at_least)
+        settings = self._frozen.get((server_side, mode))
         if settings is not None:
             return settings
         with self._lock:
             tls12, tls13 = self._versions()
-            if not (tls12 or tls13):
-                raise ssl_error(
-                    "NO_PROTOCOLS_AVAILABLE",
-                    f"no protocols available between minimum_version {self._minimum.name} "
-                    f"and maximum_version {self._maximum.name}",
-                )
-            rule = policy.rule(server_side=server_side, mode=self._verify_mode)
-            settings = _engine.Settings(
-                server_side=server_side,
-                tls12=tls12,
-                tls13=tls13,
-                alpn=self._alpn,
-                identity=self._identity,
-                trust=self._trust.frozen(),
-                request=rule.request,
-                require=rule.require,
-                validate=rule.validate,
-                check_name=rule.name_matters and self._check_hostname,
-            )
-            self._frozen[server_side] = settings
+            mode = max(self._verify_mode, at_least)
+            rule = policy.rule(server_side=server_side, mode=mode)
+            recipe: _engine.Recipe = {
+                "server_side": server_side,
+                "tls12": tls12,
+                "tls13": tls13,
+                "alpn": self._alpn,
+                "suites": [suite.number for suite in self._tls13_suites + self._tls12_suites],
+                "groups": list(self._groups),
+                "own_order": bool(self._options & ssl.OP_CIPHER_SERVER_PREFERENCE),
+                "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,
+                "keylog": self._keylog,
+                "request": rule.request,
+                "require": rule.require,
+                "validate": rule.validate,
+                "check_name": rule.name_matters and self._check_hostname,
+                "revocation": self._revocation(),
+            }
+            trust = self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
+            settings = _engine.Settings(recipe, self._identity, trust, self._statistics)
+            self._frozen[server_side, mode] = settings
             return settings
+
+    def _revocation(self) -> Literal["none", "leaf", "chain"]:
+        if self._verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN == ssl.VERIFY_CRL_CHECK_CHAIN:
+            return "chain"
+        return "leaf" if self._verify_flags & ssl.VERIFY_CRL_CHECK_LEAF else "none"
 
     def _check_side(self, server_side: bool) -> None:
         if server_side and self._protocol == PROTOCOL_TLS_CLIENT:
@@ -297,7 +248,7 @@ class SSLContext(ssl.SSLContext):
         do_handshake_on_connect: bool = True,
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
+        session: Any = None,
     ) -> Any:
         """An SSLSocket over `sock`, which it takes over. Arguments and errors as in `ssl`."""
         return self.sslsocket_class._create(  # type: ignore[attr-defined]
@@ -316,7 +267,7 @@ class SSLContext(ssl.SSLContext):
         outgoing: Any,
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
+        session: Any = None,
     ) -> Any:
         """An SSLObject between two MemoryBIOs, of veritls or of `ssl`."""
         return self.sslobject_class._create(  # type: ignore[attr-defined]
@@ -328,11 +279,68 @@ class SSLContext(ssl.SSLContext):
             context=self,
         )
 
+    @property
+    def verify_flags(self) -> ssl.VerifyFlags:
+        """How paths are verified: VERIFY_CRL_CHECK_LEAF, VERIFY_CRL_CHECK_CHAIN, VERIFY_X509_PARTIAL_CHAIN.
+
+        VERIFY_X509_TRUSTED_FIRST is always so. Raises ValueError for a flag that is not offered.
+        """
+        return self._verify_flags
+
+    @verify_flags.setter
+    def verify_flags(self, value: int) -> None:
+        flags = ssl.VerifyFlags(value)
+        unknown = flags & ~_VERIFY_FLAGS
+        if unknown:
+            raise ValueError(f"verify_flags: {unknown!r} is not offered")
+        with self._lock:
+            self._verify_flags = flags
+            self._changed()
+
+    @property
+    def hostname_checks_common_name(self) -> bool:
+        """False: a name in the subject is no proof of anything (RFC 9525, section 2). Cannot be turned on."""
+        return False
+
+    @hostname_checks_common_name.setter
+    def hostname_checks_common_name(self, value: object) -> None:
+        if value:
+            raise ValueError("hostname_checks_common_name is not offered: only subjectAltName counts")
+
+    @property  # type: ignore[override]
+    def sni_callback(self) -> SNICallback | None:
+        """Called on a server with (connection, server name or None, context), before it answers a client.
+
+        It may set the connection's `context`. Returns None to go on or the number of an alert to refuse; an
+        exception in it refuses too. Raises ValueError on a client's context, TypeError for what is not
+        callable.
+        """
+        return self._sni_callback
+
+    @sni_callback.setter
+    def sni_callback(self, callback: SNICallback | None) -> None:
+        if self._protocol == PROTOCOL_TLS_CLIENT:
+            raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
+        if callback is not None and not callable(callback):
+            raise TypeError("not a callable object")
+        self._sni_callback = callback
+
+    def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
+        """The older name of setting `sni_callback`."""
+        self.sni_callback = server_name_callback
+
+    def _own_chain(self) -> list[bytes]:
+        return self._identity.chain if self._identity is not None else []
+
+    def cert_store_stats(self) -> dict[str, int]:
+        """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""
+        return self._trust.statistics()
+
     def get_ca_certs(self, binary_form: bool = False) -> Any:
-        """The trusted certificates, DER where `binary_form`, else decoded as by `getpeercert`."""
+        """The trusted authorities, DER where `binary_form`, else decoded as by `getpeercert`."""
         from veritls.certificate import decoded
 
-        certificates = self._trust.certificates()
+        certificates = self._trust.authorities()
         return certificates if binary_form else [decoded(der) for der in certificates]
 
     def __reduce__(self) -> Any:

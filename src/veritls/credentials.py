@@ -63,6 +63,21 @@ def pem_certificates(data: bytes, where: str) -> list[x509.Certificate]:
         raise ssl_error("PEM_LIB", words) from None
 
 
+def has_certificates(data: bytes) -> bool:
+    """Whether a PEM text holds a certificate, readable or not."""
+    return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
+
+
+def pem_crls(data: bytes, where: str) -> list[bytes]:
+    """The revocation lists of a PEM text, DER. Raises ssl.SSLError naming `where` for a damaged one."""
+    blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
+    try:
+        return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
+    except ValueError as why:
+        words = f"PEM lib: a revocation list in {where} is damaged: {why}"
+        raise ssl_error("PEM_LIB", words) from None
+
+
 def _password_bytes(password: Password) -> bytes | None:
     if password is None:
         return None

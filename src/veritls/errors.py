@@ -60,6 +60,8 @@ VERIFY_ERRORS = {
     "name_constraint": (47, "permitted subtree violation"),
     "critical_extension": (34, "unhandled critical extension"),
     "revoked": (23, "certificate revoked"),
+    "revocation_unknown": (3, "unable to get certificate CRL"),
+    "revocation_list_expired": (12, "CRL has expired"),
     "encoding": (1, "unspecified certificate verification error"),
     "other": (1, "unspecified certificate verification error"),
 }
@@ -73,8 +75,15 @@ REASONS = {
     "leaf_as_ca": "a certificate in the chain may not sign others",
     "signature": "a signature in the chain is wrong",
     "revoked": "it was revoked",
+    "revocation_unknown": "no revocation list of its issuer is loaded",
 }
 """What a refusal means, in words, where there is no evidence to show."""
+
+_BOUNDS = {
+    "expired": "it expired",
+    "not_yet_valid": "it is valid from",
+    "revocation_list_expired": "its issuer's revocation list was good until",
+}
 
 _QUOTED = re.compile(r'"(.*)"')
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
@@ -138,9 +147,9 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
         because = f"the certificate is for {names}"
     else:
         number, message = VERIFY_ERRORS[kind]
-        if kind in ("expired", "not_yet_valid"):
-            verb = "expired" if kind == "expired" else "is valid from"
-            because = f"it {verb} {_moment(evidence['bound'])}, and now it is {_moment(evidence['time'])}"
+        if kind in _BOUNDS:
+            bound, now = _moment(evidence["bound"]), _moment(evidence["time"])
+            because = f"{_BOUNDS[kind]} {bound}, and now it is {now}"
     subject = f" ({subject_text(chain[0])}; {because})" if chain else ""
     words = f"certificate verify failed: {message}{subject}"
     error = ssl_error("CERTIFICATE_VERIFY_FAILED", words, kind=ssl.SSLCertVerificationError)
@@ -191,6 +200,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "closed":
             words = "TLS/SSL connection has been closed (EOF)"
             return ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), words)
+        case "hello_refused":
+            return ssl_error("CALLBACK_FAILED", "callback failed: sni_callback refused the client")
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
-from veritls.connection import alpn_of, cipher_of, peer_certificate, protocol_name
+from veritls.facts import Facts
+from veritls.session import SSLSession
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -28,7 +29,7 @@ def _named_timeout(operation: str) -> Iterator[None]:
         raise TimeoutError(f"The {operation} operation timed out") from None
 
 
-class SSLSocket(ssl.SSLSocket):
+class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
 
     Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
@@ -36,8 +37,6 @@ class SSLSocket(ssl.SSLSocket):
     that are not protected; after `unwrap` the socket is plain TCP.
     """
 
-    _context: SSLContext
-    _stream: _engine.Stream | None
     _plain_rest: bytes
     _connected: bool
     do_handshake_on_connect: bool
@@ -52,24 +51,25 @@ class SSLSocket(ssl.SSLSocket):
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
         context: SSLContext | None = None,
-        session: ssl.SSLSession | None = None,
+        session: SSLSession | None = None,
     ) -> SSLSocket:
         assert context is not None
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
             raise NotImplementedError("only stream sockets are supported")
-        if session is not None:
-            raise ValueError("sessions cannot be resumed")
+        if session is not None and server_side:
+            raise ValueError("session can only be specified in client mode")
         name = context._encode_server_name(server_hostname, server_side=server_side)
-        settings = context._settings(server_side)
+        context._settings(server_side)  # what is wrong with them is said before anything is taken over
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
+        self._context = context
+        self.server_side = server_side
+        self._session = self._check_session(session)
         family, kind, proto = sock.family, sock.type, sock.proto
         socket.socket.__init__(self, family=family, type=kind, proto=proto, fileno=sock.fileno())
         sock.detach()
-        self._context = context
         self._stream = None
         self._plain_rest = b""
-        self.server_side = server_side
         self.server_hostname = name
         self.do_handshake_on_connect = do_handshake_on_connect
         self.suppress_ragged_eofs = suppress_ragged_eofs
@@ -78,7 +78,7 @@ class SSLSocket(ssl.SSLSocket):
             self.settimeout(timeout)
             self._connected = self._is_connected()
             if self._connected:
-                self._stream = _engine.Stream(settings, name)
+                self._renew()
                 if do_handshake_on_connect:
                     if timeout == 0.0:
                         raise ValueError(
@@ -123,29 +123,20 @@ class SSLSocket(ssl.SSLSocket):
             raise ValueError("TLS is not active on this socket")
         return self._stream
 
-    @property
-    def context(self) -> SSLContext:
-        """The context that this connection was made with."""
-        return self._context
+    def _side(self) -> bool:
+        return self.server_side
 
-    @context.setter
-    def context(self, context: ssl.SSLContext) -> None:
-        raise ValueError("the context of a connection can only be changed from within sni_callback")
+    def _known(self) -> _engine.Stream:
+        return self._tls()
 
-    @property
-    def session(self) -> ssl.SSLSession | None:
-        """None: connections of this version are never resumed."""
-        return None
-
-    @session.setter
-    def session(self, session: ssl.SSLSession | None) -> None:
-        if session is not None:
-            raise ValueError("sessions cannot be resumed")
-
-    @property
-    def session_reused(self) -> bool | None:
-        """False: every connection makes its own decision about its peer. None before the handshake."""
-        return False if self._stream is not None and self._stream.established else None
+    def _renew(self) -> None:
+        self._stream = _engine.Stream(
+            self._context._settings(self.server_side),
+            self.server_hostname,
+            None,
+            self._offer(),
+            self._hello_decision(),
+        )
 
     def do_handshake(self, block: bool = False) -> None:
         """Agrees on keys and decides about the peer.
@@ -314,7 +305,7 @@ class SSLSocket(ssl.SSLSocket):
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._stream is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
-        stream = _engine.Stream(self._context._settings(False), self.server_hostname)
+        self._context._settings(False)
         failed = 0
         if raising:
             socket.socket.connect(self, address)
@@ -322,8 +313,9 @@ class SSLSocket(ssl.SSLSocket):
             failed = socket.socket.connect_ex(self, address)
         if failed:
             return failed
-        self._stream, self._connected = stream, True
+        self._connected = True
         try:
+            self._renew()
             if self.do_handshake_on_connect:
                 self.do_handshake()
         except BaseException:
@@ -350,34 +342,3 @@ class SSLSocket(ssl.SSLSocket):
             suppress_ragged_eofs=self.suppress_ragged_eofs,
         )
         return wrapped, address
-
-    def getpeercert(self, binary_form: bool = False) -> Any:
-        """The peer's certificate: None if it sent none, {} if it was not validated, its DER bytes on request.
-
-        Raises ValueError before the handshake is done.
-        """
-        return peer_certificate(self._tls(), binary_form)
-
-    def version(self) -> str | None:
-        """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""
-        return protocol_name(self._stream)
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        """(name, protocol version, secret bits); None before the handshake."""
-        return cipher_of(self._stream)
-
-    def selected_alpn_protocol(self) -> str | None:
-        """The protocol agreed on by ALPN (RFC 7301), or None."""
-        return alpn_of(self._stream)
-
-    def selected_npn_protocol(self) -> None:
-        """None: NPN is not offered."""
-        return None
-
-    def compression(self) -> None:
-        """None: compression is not offered."""
-        return None
-
-    def verify_client_post_handshake(self) -> None:
-        """Raises NotImplementedError: post-handshake authentication is not offered."""
-        raise NotImplementedError("Post-handshake auth is not implemented by this TLS engine")

@@ -1,5 +1,6 @@
 """Whom to trust: certificates from files, hashed folders, memory and the system."""
 
+import contextlib
 import os
 import re
 import ssl
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from veritls import _engine
-from veritls.credentials import StrPath, pem_certificates, read_file
+from veritls.credentials import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls.errors import ssl_error
 
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
@@ -37,55 +38,88 @@ def from_der(data: bytes, where: str) -> list[x509.Certificate]:
     Raises ssl.SSLError naming `where` if one is damaged or nothing is there.
     """
     try:
-        return [x509.load_der_x509_certificate(data)]
-    except ValueError as why:
+        return [x509.load_der_x509_certificate(each) for each in _engine.split_der(data)]
+    except (ValueError, ssl.SSLError) as why:
         raise ssl_error("NOT_ENOUGH_DATA", f"not enough data: cannot read {where} as DER: {why}") from None
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    """Whether it may sign others: by basicConstraints; without them by keyUsage; or by its age."""
+    extensions = certificate.extensions
+    with contextlib.suppress(x509.ExtensionNotFound):
+        return extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    with contextlib.suppress(x509.ExtensionNotFound):
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    return certificate.version == x509.Version.v1 and certificate.subject == certificate.issuer
+
+
+def _readable_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return _is_authority(certificate)
+    except ValueError:  # extensions that cannot be read
+        return False
 
 
 class TrustStore:
     """The certificates that one context trusts; what the engine needs is made of it once a change.
 
     A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other helps to
-    build paths, as in `ssl` without ``VERIFY_X509_PARTIAL_CHAIN``.
+    build paths; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. Revocation lists are kept beside them.
     """
 
     def __init__(self) -> None:
         self._certificates: dict[bytes, x509.Certificate] = {}
-        self._frozen: _engine.TrustSet | None = None
+        self._crls: dict[bytes, None] = {}
+        self._frozen: dict[bool, _engine.TrustSet] = {}
 
-    def add(self, certificates: Iterable[x509.Certificate]) -> None:
+    def add(self, certificates: Iterable[x509.Certificate], crls: Iterable[bytes] = ()) -> None:
         """Adds all of them or, if one cannot be used, raises ssl.SSLError and adds none."""
         added = {each.public_bytes(Encoding.DER): each for each in certificates}
-        together = self._certificates | added
-        self._frozen = self._freeze(together)
-        self._certificates = together
+        together, lists = self._certificates | added, self._crls | dict.fromkeys(crls)
+        frozen = self._freeze(together, lists, False)
+        self._certificates, self._crls, self._frozen = together, lists, {False: frozen}
 
     def certificates(self) -> list[bytes]:
         """The certificates, DER, in the order in which they came."""
         return list(self._certificates)
 
-    def frozen(self) -> _engine.TrustSet:
+    def authorities(self) -> list[bytes]:
+        """Those that may sign others, DER."""
+        return [der for der, each in self._certificates.items() if _readable_authority(each)]
+
+    def statistics(self) -> dict[str, int]:
+        """The numbers of ``SSLContext.cert_store_stats()``."""
+        return {"x509": len(self._certificates), "crl": len(self._crls), "x509_ca": len(self.authorities())}
+
+    def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
         """The engine's form of it."""
-        if self._frozen is None:
-            self._frozen = self._freeze(self._certificates)
-        return self._frozen
+        if partial_chain not in self._frozen:
+            self._frozen[partial_chain] = self._freeze(self._certificates, self._crls, partial_chain)
+        return self._frozen[partial_chain]
 
     @staticmethod
-    def _freeze(certificates: dict[bytes, x509.Certificate]) -> _engine.TrustSet:
+    def _freeze(
+        certificates: dict[bytes, x509.Certificate], crls: dict[bytes, None], partial_chain: bool
+    ) -> _engine.TrustSet:
         anchors, helpers, by_itself = [], [], []
         for der, certificate in certificates.items():
-            if certificate.subject != certificate.issuer:
+            if certificate.subject != certificate.issuer and not partial_chain:
                 helpers.append(der)
                 continue
             anchors.append(der)
             not_before = int(certificate.not_valid_before_utc.timestamp())
             not_after = int(certificate.not_valid_after_utc.timestamp())
             by_itself.append((der, not_before, not_after, *_purposes(certificate)))
-        return _engine.TrustSet(anchors, helpers, by_itself)
+        return _engine.TrustSet(anchors, helpers, by_itself, list(crls))
+
+    def load_pem(self, data: bytes, where: str) -> None:
+        """Adds the certificates and revocation lists of a PEM text."""
+        crls = pem_crls(data, where)
+        self.add(pem_certificates(data, where) if not crls or has_certificates(data) else [], crls)
 
     def load_file(self, path: StrPath) -> None:
-        """Adds the certificates of a PEM file. Raises OSError and ssl.SSLError, naming the file."""
-        self.add(pem_certificates(read_file(path, "CA"), repr(os.fsdecode(path))))
+        """Adds what a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
+        self.load_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
 
     def load_folder(self, path: StrPath) -> None:
         """Adds the PEM files of a folder in OpenSSL's layout (``openssl rehash``: ``9d66eef0.0``)."""
@@ -100,12 +134,12 @@ class TrustStore:
                 text = data.encode("ascii")
             except UnicodeEncodeError:
                 raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
-            certificates = pem_certificates(text, "cadata") if text else []
-        else:
-            certificates = from_der(bytes(data), "cadata") if data else []
-        if not certificates:
+        if not data:
             raise ValueError("Empty certificate data")
-        self.add(certificates)
+        if isinstance(data, str):
+            self.load_pem(text, "cadata")
+        else:
+            self.add(from_der(data, "cadata"))
 
     def load_system(self) -> None:
         """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured.

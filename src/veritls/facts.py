@@ -1,0 +1,219 @@
+"""What an SSLSocket and an SSLObject have in common: the facts about the connection."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from veritls import _engine, groups
+from veritls.certificate import decoded, end_point_hash
+from veritls.ciphers import SUITES, VERSIONS, describe
+from veritls.session import SSLSession
+
+if TYPE_CHECKING:
+    from veritls.context import SSLContext
+
+CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
+"""The channel bindings that `get_channel_binding` gives (RFC 5929)."""
+
+
+class Facts:
+    """Mixed into SSLSocket and SSLObject. Before the handshake is done, most facts are None."""
+
+    _context: SSLContext
+    _stream: _engine.Stream | None
+    _session: SSLSession | None
+    _deciding: bool = False
+    _switched: _engine.Settings | None = None
+
+    def _side(self) -> bool:
+        raise NotImplementedError
+
+    def _known(self) -> _engine.Stream:
+        """The engine's connection, or the error that says why there is none."""
+        raise NotImplementedError
+
+    def _renew(self) -> None:
+        """Makes the engine's connection anew, before the first step of the handshake."""
+        raise NotImplementedError
+
+    def _agreed(self) -> _engine.Stream | None:
+        stream = self._stream
+        return stream if stream is not None and stream.established else None
+
+    @property
+    def context(self) -> SSLContext:
+        """The context of the connection. Can be set from within `SSLContext.sni_callback`.
+
+        The connection then has the identity, the trust and the other settings of the new context; of the
+        two contexts' `verify_mode` the stricter one holds.
+        """
+        return self._context
+
+    @context.setter
+    def context(self, context: SSLContext) -> None:
+        from veritls.context import SSLContext
+
+        if not isinstance(context, SSLContext):
+            raise TypeError("The value must be a SSLContext")
+        if not self._deciding:
+            raise ValueError("the context of a connection can only be changed from within sni_callback")
+        mode = max(self._context.verify_mode, context.verify_mode)
+        self._switched = context._settings(True, mode)
+        self._context = context
+
+    def _hello_decision(self) -> Callable[[str | None], object] | None:
+        """What the engine calls with the client's hello: the callback's result and other settings, if any."""
+        context = self._context
+        callback = context.sni_callback
+        if callback is None or not self._side():
+            return None
+        # The engine must not keep its own connection alive.
+        reference = weakref.ref(self)
+
+        def decide(name: str | None) -> tuple[object, _engine.Settings | None]:
+            connection = reference()
+            if connection is None:
+                raise RuntimeError("the connection is gone")
+            connection._deciding = True
+            try:
+                return callback(connection, name, context), connection._switched
+            finally:
+                connection._deciding = False
+
+        return decide
+
+    @property
+    def session(self) -> SSLSession | None:
+        """A client's session, for a later connection to take up; None before the handshake and on a server.
+
+        Setting it, before the handshake, offers that session. Raises ValueError where it cannot be used:
+        on a server, after the handshake, with another context's session; TypeError for anything else.
+        """
+        stream = self._agreed()
+        if stream is None or self._side():
+            return None if self._side() else self._session
+        resumes = self._session if stream.resumed else None
+        return SSLSession._create(self._context, stream.session, resumes)
+
+    @session.setter
+    def session(self, session: SSLSession | None) -> None:
+        self._check_session(session)
+        if self._agreed() is not None:
+            raise ValueError("Cannot set session after handshake.")
+        self._session = session
+        if self._stream is not None:
+            self._renew()
+
+    def _check_session(self, session: object) -> SSLSession | None:
+        if session is None:
+            return None
+        if not isinstance(session, SSLSession):
+            raise TypeError("Value is not a SSLSession.")
+        if session._context is not self._context:
+            raise ValueError("Session refers to a different SSLContext.")
+        if self._side():
+            raise ValueError("Cannot set session for server-side SSLSocket.")
+        return session
+
+    def _offer(self) -> _engine.Session | None:
+        return self._session._engine_session if self._session is not None else None
+
+    @property
+    def session_reused(self) -> bool | None:
+        """Whether the handshake took up an earlier session; None before the handshake."""
+        stream = self._agreed()
+        return stream.resumed if stream is not None else None
+
+    @overload
+    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
+    @overload
+    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+    @overload
+    def getpeercert(self, binary_form: bool) -> Any: ...
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """The peer's certificate: None if it sent none, {} if it was not validated, its DER bytes on request.
+
+        Raises ValueError before the handshake is done.
+        """
+        stream = self._known()
+        if not stream.established:
+            raise ValueError("handshake not done yet")
+        chain = stream.peer_chain
+        if chain is None:
+            return None
+        if binary_form:
+            return chain[0]
+        return decoded(chain[0]) if stream.validated else {}
+
+    def get_unverified_chain(self) -> list[bytes]:
+        """The certificates that the peer sent, DER, its own first; empty where it sent none."""
+        return self._known().peer_chain or []
+
+    def get_verified_chain(self) -> list[bytes]:
+        """The path that convinced us, DER: the peer's certificate, its issuer's, up to the trusted one.
+
+        Where certificates are not validated (CERT_NONE) the same as `get_unverified_chain`, as in `ssl`.
+        """
+        stream = self._known()
+        if not stream.validated:
+            return stream.peer_chain or []
+        return stream.verified_chain or []
+
+    def version(self) -> str | None:
+        """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""
+        agreed = self._stream.negotiated if self._stream is not None else None
+        return VERSIONS[agreed[0]] if agreed else None
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """(name, protocol version, secret bits); None before the handshake."""
+        agreed = self._stream.negotiated if self._stream is not None else None
+        return describe(agreed[1]) if agreed else None
+
+    def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
+        """On a server, what of the client's suites exists here: (name, version, bits); None on a client."""
+        stream = self._agreed()
+        if stream is None or not self._side():
+            return None
+        return [describe(number) for number in stream.offered_suites if number in SUITES]
+
+    def group(self) -> str | None:
+        """The key exchange group, for example "X25519MLKEM768"; None before the handshake."""
+        stream = self._agreed()
+        number = stream.group if stream is not None else None
+        return groups.name_of(number) if number is not None else None
+
+    def selected_alpn_protocol(self) -> str | None:
+        """The protocol agreed on by ALPN (RFC 7301), or None."""
+        name = self._stream.alpn_protocol if self._stream is not None else None
+        return name.decode("ascii", "backslashreplace") if name is not None else None
+
+    def selected_npn_protocol(self) -> None:
+        """None: NPN is not offered."""
+        return None
+
+    def compression(self) -> None:
+        """None: compression is not offered."""
+        return None
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
+        """The data that binds an outer authentication to this connection; None before the handshake.
+
+        Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`: "tls-unique" is not defined for
+        TLS 1.3, and its older form is broken (RFC 7627).
+        """
+        if cb_type not in CHANNEL_BINDING_TYPES:
+            raise ValueError(f"{cb_type} channel binding type not implemented")
+        stream = self._agreed()
+        if stream is None:
+            return None
+        chain = self._context._own_chain() if self._side() else stream.peer_chain or []
+        return end_point_hash(chain[0]) if chain else None
+
+    def verify_client_post_handshake(self) -> None:
+        """Raises NotImplementedError: post-handshake authentication is not offered."""
+        raise NotImplementedError("Post-handshake auth is not implemented by this TLS engine")
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
