@@ -1,69 +1,31 @@
 """Python's `ssl` programming model on a memory-safe engine: ``import veritls as ssl``.
 
-The names, signatures, defaults and errors are those of the standard module; README.md lists what differs.
+The names, signatures, defaults and errors are those of the standard module; docs/compatibility.md lists what
+differs.
 """
 
-from ssl import (
-    CERT_NONE,
-    CERT_OPTIONAL,
-    CERT_REQUIRED,
-    HAS_ALPN,
-    HAS_SNI,
-    PROTOCOL_TLS,
-    PROTOCOL_TLS_CLIENT,
-    PROTOCOL_TLS_SERVER,
-    AlertDescription,
-    CertificateError,
-    DER_cert_to_PEM_cert,
-    PEM_cert_to_DER_cert,
-    Purpose,
-    SSLCertVerificationError,
-    SSLEOFError,
-    SSLError,
-    SSLErrorNumber,
-    SSLSyscallError,
-    SSLWantReadError,
-    SSLWantWriteError,
-    SSLZeroReturnError,
-    TLSVersion,
-    VerifyMode,
+import sys
+
+from veritls.connection import MemoryBIO as MemoryBIO, SSLObject as SSLObject
+from veritls.context import SSLContext as SSLContext
+from veritls.facts import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
+from veritls.functions import (
+    _create_default_https_context as _create_default_https_context,
+    _create_stdlib_context as _create_stdlib_context,
+    _create_unverified_context as _create_unverified_context,
+    create_default_context as create_default_context,
+    get_server_certificate as get_server_certificate,
 )
+from veritls.session import SSLSession as SSLSession
+from veritls.socket import SSLSocket as SSLSocket
+from veritls.standard import *  # noqa: F403
+from veritls.substitution import extract as extract, inject as inject
 
-from veritls.connection import MemoryBIO, SSLObject
-from veritls.context import SSLContext, create_default_context
-from veritls.session import SSLSession
-from veritls.socket import SSLSocket
-
-__all__ = [
-    "CERT_NONE",
-    "CERT_OPTIONAL",
-    "CERT_REQUIRED",
-    "HAS_ALPN",
-    "HAS_SNI",
-    "PROTOCOL_TLS",
-    "PROTOCOL_TLS_CLIENT",
-    "PROTOCOL_TLS_SERVER",
-    "AlertDescription",
-    "CertificateError",
-    "DER_cert_to_PEM_cert",
-    "MemoryBIO",
-    "PEM_cert_to_DER_cert",
-    "Purpose",
-    "SSLCertVerificationError",
-    "SSLContext",
-    "SSLEOFError",
-    "SSLError",
-    "SSLErrorNumber",
-    "SSLObject",
-    "SSLSession",
-    "SSLSocket",
-    "SSLSyscallError",
-    "SSLWantReadError",
-    "SSLWantWriteError",
-    "SSLZeroReturnError",
-    "TLSVersion",
-    "VerifyMode",
-    "create_default_context",
-]
+if sys.version_info < (3, 12):
+    from veritls.functions import wrap_socket as wrap_socket
 
 __version__ = "0.1.0"
+
+__all__ = [
+    name for name, value in vars().items() if not (name.startswith("_") or isinstance(value, type(sys)))
+]

@@ -1,6 +1,8 @@
-"""``python -m veritls``: the same as the command ``veritls``."""
+"""``python -m veritls``: the same as the command ``veritls``, and ``run``, which needs nothing installed."""
+
+import sys
 
 from veritls.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -345,30 +345,3 @@ class SSLContext(Parameters):
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
-
-
-def create_default_context(
-    purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH,
-    *,
-    cafile: StrPath | None = None,
-    capath: StrPath | None = None,
-    cadata: str | ReadableBuffer | None = None,
-) -> SSLContext:
-    """A context with the defaults of `ssl.create_default_context`: SERVER_AUTH verifies servers by name.
-
-    Without cafile, capath and cadata a client context trusts what the operating system trusts.
-    Raises TypeError for a `purpose` that is none.
-    """
-    if not isinstance(purpose, ssl._ASN1Object):
-        raise TypeError(purpose)
-    if purpose == ssl.Purpose.SERVER_AUTH:
-        context = SSLContext(PROTOCOL_TLS_CLIENT)
-    elif purpose == ssl.Purpose.CLIENT_AUTH:
-        context = SSLContext(PROTOCOL_TLS_SERVER)
-    else:
-        raise ValueError(purpose)
-    if cafile or capath or cadata:
-        context.load_verify_locations(cafile, capath, cadata)
-    elif context.verify_mode != ssl.CERT_NONE:
-        context.load_default_certs(purpose)
-    return context

@@ -254,6 +254,24 @@ class Parameters(ssl.SSLContext):
         """None, which is the answer of `ssl` where post-handshake authentication is not available."""
         return None
 
+    @property
+    def _msg_callback(self) -> None:
+        """None: the engine does not show its messages."""
+        return None
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("this belongs to the standard module's own engine")
+
+    _wrap_socket = _wrap_bio = _set_alpn_protocols = _refuse
+
+    def set_psk_client_callback(self, callback: Any) -> None:
+        """Raises NotImplementedError: pre-shared keys are not offered (`HAS_PSK`)."""
+        raise NotImplementedError("pre-shared keys are not offered")
+
+    def set_psk_server_callback(self, callback: Any, identity_hint: str | None = None) -> None:
+        """Raises NotImplementedError: pre-shared keys are not offered (`HAS_PSK`)."""
+        raise NotImplementedError("pre-shared keys are not offered")
+
     def session_stats(self) -> dict[str, int]:
         """This context's handshakes, in the terms of `ssl`; what does not exist counts 0."""
         (connect, connect_good, resumed), (accept, accept_good, hits) = self._statistics.read()

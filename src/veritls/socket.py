@@ -300,17 +300,17 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         self._stream = None
         socket.socket._real_close(self)  # type: ignore[attr-defined]
 
-    def _connect(self, address: Any, *, raising: bool) -> int:
+    def _real_connect(self, addr: Any, connect_ex: bool) -> int:
         if self.server_side:
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._stream is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
         self._context._settings(False)
         failed = 0
-        if raising:
-            socket.socket.connect(self, address)
+        if connect_ex:
+            failed = socket.socket.connect_ex(self, addr)
         else:
-            failed = socket.socket.connect_ex(self, address)
+            socket.socket.connect(self, addr)
         if failed:
             return failed
         self._connected = True
@@ -326,11 +326,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def connect(self, addr: Any) -> None:
         """Connects, then does the handshake unless `do_handshake_on_connect` is False."""
-        self._connect(addr, raising=True)
+        self._real_connect(addr, False)
 
     def connect_ex(self, addr: Any) -> int:
         """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
-        return self._connect(addr, raising=False)
+        return self._real_connect(addr, True)
 
     def accept(self) -> tuple[Any, Any]:
         """A new SSLSocket with the same settings, and the address of its peer."""

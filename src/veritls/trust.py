@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import ssl
+import warnings
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -13,6 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from veritls import _engine
 from veritls.credentials import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls.errors import ssl_error
+
+# Some authority of the system's has such a number; whom it vouches for is not changed by it.
+warnings.filterwarnings("ignore", r"Parsed a serial number which wasn't positive", module=r"veritls\.")
 
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 
