@@ -1,0 +1,1 @@
+"""veritls against TLS programs that nobody here wrote."""
