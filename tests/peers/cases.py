@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -71,11 +70,13 @@ SAID = {
 """How programs name an alert that they received; regular expressions, letter case aside."""
 
 
-def cases(*endings: Ending) -> Iterator[Case]:
+def cases(*endings: Ending) -> list[Case]:
     """Every case with one of these endings, in both versions; the server's own certificate is valid."""
-    for version, (demand, ending) in itertools.product(VERSIONS, ENDINGS.items()):
-        if ending in endings:
-            yield Case(version, *demand)
+    return [
+        Case(version, *demand)
+        for version, (demand, ending) in itertools.product(VERSIONS, ENDINGS.items())
+        if ending in endings
+    ]
 
 
 def alert_for(case: Case) -> str:

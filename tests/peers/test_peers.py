@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
 
 import pytest
 from cryptography import x509
@@ -28,7 +27,7 @@ from tests.peers.peer import Peer, Role, certificate
 from tests.peers.registry import PEERS
 
 
-def against(role: Role, chosen: Iterable[Case]) -> pytest.MarkDecorator:
+def against(role: Role, chosen: list[Case]) -> pytest.MarkDecorator:
     """Runs a test with each peer that has the role, in each case."""
     every = [(peer, case) for peer in PEERS if role in peer.roles for case in chosen]
     return pytest.mark.parametrize(
