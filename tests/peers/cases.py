@@ -69,6 +69,18 @@ SAID = {
 }
 """How programs name an alert that they received; regular expressions, letter case aside."""
 
+REFUSALS = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_UNKNOWN_CA",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    }
+)
+"""The alerts, as `SSLError.reason` names them, by which one peer or another refuses a certificate."""
+
 
 def cases(*endings: Ending) -> list[Case]:
     """Every case with one of these endings, in both versions; the server's own certificate is valid."""

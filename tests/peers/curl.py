@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from tests.conftest import Files
 from tests.peers.cases import VERSIONS, Case, Outcome
@@ -24,7 +25,7 @@ class Curl(Peer):
         to = ["--resolve", f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/"]
         quiet = ["--disable", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(SECONDS)]
         shown = certificate(files, case.client)
-        own = ["--cert", shown] if shown else []
+        own: list[str | Path] = ["--cert", shown] if shown else []
         with running(["curl", *quiet, "--http1.0", *pinned, "--cacert", files.ca, *own, *to]) as program:
             output = program.rest()
         return Outcome(output == "pong\n", output)

@@ -94,9 +94,8 @@ class Client:
         context.minimum_version = context.maximum_version = case.version
         if shown := certificate(files, case.client):
             context.load_cert_chain(shown)
-        silent = refused and not extra(
-            peer, "refusal"
-        )  # what is sent to a closed end could cost us the alert
+        # What is sent to an end that has closed could cost us the alert that it sent before.
+        silent = refused and not extra(peer, "refusal")
         with peer.serve(case, files) as (port, finish):
             with socket.create_connection(("127.0.0.1", port), SECONDS) as plain:
                 try:

@@ -30,6 +30,7 @@ class GnuTLS(Peer):
     name = "gnutls"
     roles = frozenset({"client", "server"})
     reply = PING  # an echo
+    odd_refusals = frozenset({"TLSV1_ALERT_DECODE_ERROR"})
     tells = frozenset({"certificate"})
 
     def missing(self) -> str | None:

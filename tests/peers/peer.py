@@ -51,6 +51,8 @@ class Peer(Protocol):
     """What veritls replies as a server, and what the reply that it awaits as a client contains."""
     refusal: bytes | None = None
     """What the peer, as a server, answers with instead of an alert when it refuses a certificate."""
+    odd_refusals: frozenset[str] = frozenset()
+    """Alerts, as `SSLError.reason` names them, by which it alone refuses a certificate."""
     tells: frozenset[Literal["certificate", "alert"]] = frozenset()
     """What the detail of a server's outcome holds: the subject of the client's certificate, or the alert."""
     cannot: tuple[Cannot, ...] = ()
