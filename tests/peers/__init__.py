@@ -13,6 +13,6 @@ the reason. What the programs do differently:
 | openssl s_server | has no fixed answer to a line but the same one in reverse (-rev) | awaits that |
 | gnutls-serv | only echoes; -r alone takes any certificate | awaits the echo; --verify-client-cert |
 | gnutls-serv | does not say which alert ended a handshake | only that no data came is asserted |
-| gnutls-serv | says decode_error to an empty TLS 1.2 certificate, its own client's too | takes it for a refusal |
+| gnutls-serv | says decode_error to an empty TLS 1.2 certificate, whoever sends it | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
 """
