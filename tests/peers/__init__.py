@@ -12,7 +12,7 @@ the reason. What the programs do differently:
 | openssl s_server | does not end a handshake for an invalid certificate by itself | -verify_return_error |
 | openssl s_server | has no fixed answer to a line but the same one in reverse (-rev) | awaits that |
 | gnutls-serv | only echoes; -r alone takes any certificate | awaits the echo; --verify-client-cert |
-| gnutls-serv | does not say which alert ended a handshake | only that no data came is asserted |
+| gnutls-serv | does not say which alert ended a handshake | only that one did is asserted |
 | gnutls-serv | says decode_error to an empty TLS 1.2 certificate, whoever sends it | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
 """

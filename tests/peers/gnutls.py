@@ -31,7 +31,7 @@ class GnuTLS(Peer):
     roles = frozenset({"client", "server"})
     reply = PING  # an echo
     odd_refusals = frozenset({"TLSV1_ALERT_DECODE_ERROR"})
-    tells = frozenset({"certificate"})
+    tells = frozenset({"certificate", "alert"})
 
     def missing(self) -> str | None:
         return lacking("gnutls-cli") or lacking("gnutls-serv")

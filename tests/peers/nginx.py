@@ -38,7 +38,7 @@ class Nginx(Peer):
     roles = frozenset({"server"})
     request = b"GET / HTTP/1.0\r\n\r\n"
     refusal = b"400 Bad Request"
-    tells = frozenset({"certificate", "alert"})
+    tells = frozenset({"certificate", "which alert"})
 
     def missing(self) -> str | None:
         return lacking("nginx")

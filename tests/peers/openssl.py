@@ -17,7 +17,7 @@ class OpenSSL(Peer):
     name = "openssl"
     roles = frozenset({"client", "server"})
     reply = b"gnip\n"  # -rev: s_server answers each line with its letters in reverse
-    tells = frozenset({"certificate", "alert"})
+    tells = frozenset({"certificate", "which alert"})
 
     def missing(self) -> str | None:
         return lacking("openssl")

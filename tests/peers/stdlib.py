@@ -16,7 +16,7 @@ from tests.peers.peer import PING, PONG, SECONDS, Peer, Serving, certificate, se
 class Stdlib(Peer):
     name = "ssl"
     roles = frozenset({"client", "server"})
-    tells = frozenset({"certificate", "alert"})
+    tells = frozenset({"certificate", "which alert"})
 
     def missing(self) -> str | None:
         return None

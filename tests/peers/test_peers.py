@@ -135,8 +135,10 @@ class TestClient:
         assert isinstance(client.error, veritls.SSLCertVerificationError), client.error
         assert client.error.verify_code == 20
         assert not client.peer.established
-        if "alert" in extra(peer, "tells"):
+        if "which alert" in extra(peer, "tells"):
             assert_said(client.peer, "TLSV1_ALERT_UNKNOWN_CA")
+        if "alert" in extra(peer, "tells"):
+            assert "alert" in client.peer.detail, client.peer.detail
 
     @pytest.mark.parametrize("own", [NONE, OPTIONAL, REQUIRED])
     @against("server", [Case(version, NONE, "none") for version in VERSIONS])
