@@ -1,0 +1,18 @@
+"""veritls against TLS programs that nobody here wrote.
+
+cases.py has the cases and how each must end, peer.py what a driver offers, registry.py the peers; one driver
+a file. A case that a peer cannot take part in stands in the driver's `cannot`, and its test is skipped with
+the reason. What the programs do differently:
+
+| peer | difference | what the driver does |
+| --- | --- | --- |
+| curl | is only a client, and speaks HTTP | awaits an HTTP request, answers in HTTP |
+| nginx | is only a server, and speaks HTTP | sends an HTTP request |
+| nginx | ends the handshake whatever certificate comes, and answers 400 if it refuses it | awaits the 400 |
+| openssl s_server | does not end a handshake for an invalid certificate by itself | -verify_return_error |
+| openssl s_server | has no fixed answer to a line but the same one in reverse (-rev) | awaits that |
+| gnutls-serv | only echoes; -r alone takes any certificate | awaits the echo; --verify-client-cert |
+| gnutls-serv | does not say which alert ended a handshake | only that one did is asserted |
+| gnutls-serv | says decode_error to an empty TLS 1.2 certificate, whoever sends it | allows that alert |
+| gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
+"""

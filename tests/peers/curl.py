@@ -1,0 +1,34 @@
+"""curl, which is only a client."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from tests.conftest import Files
+from tests.peers.cases import VERSIONS, Case, Outcome
+from tests.peers.peer import SECONDS, Peer, Serving, certificate, lacking, running
+
+
+class Curl(Peer):
+    name = "curl"
+    roles = frozenset({"client"})
+    request = b"\r\n\r\n"
+    reply = b"HTTP/1.0 200 OK\r\n\r\npong\n"
+
+    def missing(self) -> str | None:
+        return lacking("curl")
+
+    def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        version = {VERSIONS[0]: "1.2", VERSIONS[1]: "1.3"}[case.version]
+        pinned = [f"--tlsv{version}", "--tls-max", version]
+        to = ["--resolve", f"localhost:{port}:127.0.0.1", f"https://localhost:{port}/"]
+        quiet = ["--disable", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(SECONDS)]
+        shown = certificate(files, case.client)
+        own: list[str | Path] = ["--cert", shown] if shown else []
+        with running(["curl", *quiet, "--http1.0", *pinned, "--cacert", files.ca, *own, *to]) as program:
+            output = program.rest()
+        return Outcome(output == "pong\n", output)
+
+    def serve(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
+        raise NotImplementedError

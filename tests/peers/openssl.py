@@ -1,0 +1,51 @@
+"""openssl s_client and s_server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import Files
+from tests.peers.cases import NONE, OPTIONAL, REQUIRED, VERSIONS, Case, Outcome
+from tests.peers.peer import PING, Peer, Serving, certificate, lacking, running, server_certificate
+
+DEMANDS = {NONE: [], OPTIONAL: ["-verify", "1"], REQUIRED: ["-Verify", "1"]}
+
+
+class OpenSSL(Peer):
+    name = "openssl"
+    roles = frozenset({"client", "server"})
+    reply = b"gnip\n"  # -rev: s_server answers each line with its letters in reverse
+    tells = frozenset({"certificate", "which alert"})
+
+    def missing(self) -> str | None:
+        return lacking("openssl")
+
+    def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        shown = certificate(files, case.client)
+        to = ["-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-verify_hostname", "localhost"]
+        with running(["openssl", "s_client", "-quiet", *to, *_common(case, files, shown)]) as program:
+            program.send(PING)
+            output = program.rest()
+        return Outcome(self.reply.decode() in output, output)
+
+    @contextmanager
+    def serve(self, case: Case, files: Files) -> Iterator[Serving]:
+        options = ["-accept", "127.0.0.1:0", "-naccept", "1", "-rev", *DEMANDS[case.mode]]
+        common = _common(case, files, server_certificate(files, case))
+        with running(["openssl", "s_server", *options, *common]) as program:
+            found = program.until(r"ACCEPT .*:(\d+)\n")
+            assert found, program.output
+
+            def finish() -> Outcome:
+                output = program.rest()
+                return Outcome("1 server accepts that finished" in output, output)
+
+            yield Serving(int(found[1]), finish)
+
+
+def _common(case: Case, files: Files, shown: Path | None) -> list[str | Path]:
+    version = {VERSIONS[0]: "-tls1_2", VERSIONS[1]: "-tls1_3"}[case.version]
+    own: list[str | Path] = ["-cert", shown, "-key", shown, "-cert_chain", shown] if shown else []
+    return [version, "-CAfile", files.ca, "-verify_return_error", *own]

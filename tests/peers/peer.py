@@ -1,0 +1,141 @@
+"""What a driver of another TLS program offers, and the running of such a program."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from tests.conftest import Files
+from tests.peers.cases import Case, Certificate, Outcome
+
+Role = Literal["client", "server"]
+PING, PONG = b"ping\n", b"pong\n"
+SECONDS = 10
+
+
+class Serving(NamedTuple):
+    """A peer that waits for one connection."""
+
+    port: int
+    finish: Callable[[], Outcome]
+    """To be called once veritls is done: what the peer made of the connection."""
+
+
+class Cannot(NamedTuple):
+    """Cases that a peer is unable to take part in."""
+
+    role: Role
+    """The peer's."""
+    case: dict[str, Any]
+    """Fields of a case, and the values they have in those that are meant."""
+    reason: str
+
+
+class Peer(Protocol):
+    """A driver: derive from it, so as to have the defaults."""
+
+    name: str
+    roles: frozenset[Role]
+    request: bytes = PING
+    """What veritls sends as a client, and what ends the request that it awaits as a server."""
+    reply: bytes = PONG
+    """What veritls replies as a server, and what the reply that it awaits as a client contains."""
+    refusal: bytes | None = None
+    """What the peer, as a server, answers with instead of an alert when it refuses a certificate."""
+    odd_refusals: frozenset[str] = frozenset()
+    """Alerts, as `SSLError.reason` names them, by which it alone refuses a certificate."""
+    tells: frozenset[Literal["certificate", "alert", "which alert"]] = frozenset()
+    """What the detail of a server's outcome holds: the subject of the client's certificate; that an alert
+    ended the handshake; which."""
+    cannot: tuple[Cannot, ...] = ()
+
+    def missing(self) -> str | None:
+        """The program that it lacks on this machine, or None."""
+
+    def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        """As a client: connects to 127.0.0.1 as "localhost", sends a request, awaits the reply."""
+
+    def serve(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
+        """As a server: answers one connection."""
+
+
+def lacking(program: str) -> str | None:
+    """The program's name where it is not installed."""
+    return None if shutil.which(program) else program
+
+
+def certificate(files: Files, which: Certificate) -> Path | None:
+    """The file of what a client has to show."""
+    return {"none": None, "valid": files.client, "stranger": files.stranger}[which]
+
+
+def server_certificate(files: Files, case: Case) -> Path:
+    return files.server if case.server == "valid" else files.stranger
+
+
+class Program:
+    """A program that runs; what it writes to either output is gathered in `output`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.output = ""
+
+    def send(self, data: bytes) -> None:
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # why it is gone is in its output
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+
+    def until(self, pattern: str | None) -> re.Match[str] | None:
+        """Reads on until the output has the pattern; None where it ended without."""
+        assert self._process.stdout
+        end = time.monotonic() + SECONDS
+        while not (found := re.search(pattern, self.output) if pattern else None):
+            left = max(0, end - time.monotonic())
+            assert select.select([self._process.stdout], [], [], left)[0], f"hangs: {self.output}"
+            data = os.read(self._process.stdout.fileno(), 65536)
+            if not data:
+                return None
+            self.output += data.decode(errors="replace")
+        return found
+
+    def rest(self) -> str:
+        """All output, once the program has ended."""
+        self.until(None)
+        return self.output
+
+
+@contextmanager
+def running(arguments: Sequence[str | Path]) -> Iterator[Program]:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([*map(str, arguments)], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    try:
+        yield Program(process)
+    finally:
+        process.kill()
+        process.wait(SECONDS)
+        for stream in (process.stdin, process.stdout):
+            with suppress(BrokenPipeError):  # what was still to be sent
+                stream.close()  # type: ignore[union-attr]
+
+
+@contextmanager
+def listening(arguments: Callable[[int], Sequence[str | Path]], ready: str) -> Iterator[tuple[Program, int]]:
+    """A program on a port that was free a moment ago, once its output has `ready`; with that port."""
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with running(arguments(port)) as program:
+            if (found := program.until(f"in use|{ready}")) and found[0] != "in use":
+                yield program, port
+                return
+    raise AssertionError(f"did not start: {program.output}")

@@ -1,0 +1,18 @@
+"""Every peer."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+
+from tests.peers.curl import Curl
+from tests.peers.gnutls import GnuTLS
+from tests.peers.nginx import Nginx
+from tests.peers.openssl import OpenSSL
+from tests.peers.peer import Peer
+from tests.peers.stdlib import Stdlib
+
+PEERS: list[Peer] = [Stdlib(), OpenSSL(), GnuTLS(), Curl(), Nginx()]
+
+if find_spec("tests.peers.programs"):
+    PEERS += importlib.import_module("tests.peers.programs").PROGRAMS

@@ -1,0 +1,154 @@
+"""Every cell of the mode table against every peer: veritls as the server, then as the client."""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+import pytest
+from cryptography import x509
+
+import veritls
+from tests.conftest import Files
+from tests.peers.cases import (
+    NONE,
+    OPTIONAL,
+    REFUSALS,
+    REQUIRED,
+    SAID,
+    VERSIONS,
+    Case,
+    Ending,
+    Outcome,
+    alert_for,
+    cases,
+)
+from tests.peers.ends import Client, Server, extra
+from tests.peers.peer import Peer, Role, certificate
+from tests.peers.registry import PEERS
+
+
+def against(role: Role, chosen: list[Case]) -> pytest.MarkDecorator:
+    """Runs a test with each peer that has the role, in each case."""
+    every = [(peer, case) for peer in PEERS if role in peer.roles for case in chosen]
+    return pytest.mark.parametrize(
+        ("peer", "case"), [pytest.param(*pair, id=f"{pair[0].name}-{pair[1]}") for pair in every]
+    )
+
+
+def shown_der(files: Files, case: Case) -> bytes:
+    """The client's certificate."""
+    path = certificate(files, case.client)
+    assert path
+    blocks = re.findall(rb"-+BEGIN CERTIFICATE.*?END CERTIFICATE-+", path.read_bytes(), re.DOTALL)
+    return ssl.PEM_cert_to_DER_cert(blocks[0].decode())
+
+
+def unit(der: bytes) -> str:
+    """What tells a test certificate's subject from all others: its organizational unit."""
+    value = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(
+        x509.OID_ORGANIZATIONAL_UNIT_NAME
+    )
+    return str(value[0].value)
+
+
+def assert_said(outcome: Outcome, alert: str) -> None:
+    """The peer got no data, and speaks of the alert."""
+    assert not outcome.established
+    assert re.search(SAID[alert], outcome.detail, re.IGNORECASE), outcome.detail
+
+
+class TestServer:
+    @against("client", cases(Ending.WITHOUT))
+    def test_goes_on_and_learns_no_certificate(self, peer: Peer, case: Case, files: Files) -> None:
+        server = Server(peer, case, files)
+        assert server.error is None and server.peer.established, (server.error, server.peer.detail)
+        assert server.certificate is None and server.der is None
+
+    @against("client", cases(Ending.WITH))
+    def test_goes_on_and_learns_the_certificate(self, peer: Peer, case: Case, files: Files) -> None:
+        server = Server(peer, case, files)
+        assert server.error is None and server.peer.established, (server.error, server.peer.detail)
+        shown = shown_der(files, case)
+        assert server.der == shown
+        assert (("organizationalUnitName", unit(shown)),) in server.certificate["subject"]
+
+    @against("client", cases(Ending.MISSING))
+    def test_refuses_a_client_without_a_certificate(self, peer: Peer, case: Case, files: Files) -> None:
+        server = Server(peer, case, files)
+        assert isinstance(server.error, ssl.SSLError)
+        assert server.error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+        assert server.received == b""
+        assert_said(server.peer, alert_for(case))
+
+    @against("client", cases(Ending.INVALID))
+    def test_refuses_a_certificate_of_another_authority(self, peer: Peer, case: Case, files: Files) -> None:
+        server = Server(peer, case, files)
+        assert isinstance(server.error, veritls.SSLCertVerificationError), server.error
+        assert server.error.verify_code == 20
+        assert server.received == b""
+        assert_said(server.peer, alert_for(case))
+
+    @against("client", [Case(version, NONE, "none", "stranger") for version in VERSIONS])
+    def test_learns_that_the_client_refuses_its_certificate(
+        self, peer: Peer, case: Case, files: Files
+    ) -> None:
+        server = Server(peer, case, files)
+        assert isinstance(server.error, ssl.SSLError), server.error
+        assert server.error.reason in REFUSALS, server.error
+        assert server.received == b"" and not server.peer.established
+
+
+class TestClient:
+    @against("server", cases(Ending.WITHOUT))
+    def test_goes_on_with_a_server_that_takes_no_certificate(
+        self, peer: Peer, case: Case, files: Files
+    ) -> None:
+        client = Client(peer, case, files, REQUIRED, refused=False)
+        assert client.error is None and extra(peer, "reply") in client.received, client.peer.detail
+        assert client.peer.established, client.peer.detail
+
+    @against("server", cases(Ending.WITH))
+    def test_shows_its_certificate_to_a_server_that_asks(self, peer: Peer, case: Case, files: Files) -> None:
+        client = Client(peer, case, files, REQUIRED, refused=False)
+        assert client.error is None and extra(peer, "reply") in client.received, client.peer.detail
+        assert client.peer.established, client.peer.detail
+        if "certificate" in extra(peer, "tells"):
+            assert unit(shown_der(files, case)) in client.peer.detail
+
+    @against("server", cases(Ending.MISSING, Ending.INVALID))
+    def test_learns_that_the_server_refuses_it(self, peer: Peer, case: Case, files: Files) -> None:
+        client = Client(peer, case, files, REQUIRED, refused=True)
+        assert not client.peer.established and extra(peer, "reply") not in client.received
+        if refusal := extra(peer, "refusal"):
+            assert client.error is None and refusal in client.received
+        else:
+            assert isinstance(client.error, ssl.SSLError), client.error
+            assert client.error.reason in REFUSALS | extra(peer, "odd_refusals"), client.error
+
+    @pytest.mark.parametrize("own", [OPTIONAL, REQUIRED])
+    @against("server", [Case(version, NONE, "none", "stranger") for version in VERSIONS])
+    def test_refuses_a_server_of_another_authority(
+        self, peer: Peer, case: Case, files: Files, own: ssl.VerifyMode
+    ) -> None:
+        client = Client(peer, case, files, own, refused=True)
+        assert isinstance(client.error, veritls.SSLCertVerificationError), client.error
+        assert client.error.verify_code == 20
+        assert not client.peer.established
+        if "which alert" in extra(peer, "tells"):
+            assert_said(client.peer, "TLSV1_ALERT_UNKNOWN_CA")
+        if "alert" in extra(peer, "tells"):
+            assert "alert" in client.peer.detail, client.peer.detail
+
+    @pytest.mark.parametrize("own", [NONE, OPTIONAL, REQUIRED])
+    @against("server", [Case(version, NONE, "none") for version in VERSIONS])
+    def test_goes_on_with_a_valid_server(
+        self, peer: Peer, case: Case, files: Files, own: ssl.VerifyMode
+    ) -> None:
+        client = Client(peer, case, files, own, refused=False)
+        assert client.error is None and client.peer.established, client.peer.detail
+
+    @against("server", [Case(version, NONE, "none", "stranger") for version in VERSIONS])
+    def test_that_does_not_verify_goes_on_with_any_server(self, peer: Peer, case: Case, files: Files) -> None:
+        client = Client(peer, case, files, NONE, refused=False)
+        assert client.error is None and client.peer.established, client.peer.detail
