@@ -380,3 +380,12 @@ def test_data_before_a_refused_handshake_is_never_delivered(files):
         with pytest.raises(OSError):
             server_context(files.server).wrap_socket(server_raw, server_side=True)
         assert server_raw.fileno() == -1
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_shutdown_after_the_peer_has_closed_is_no_error(files: Files, how: int) -> None:
+    with tls_pair(server_context(files.server), client_context(files.ca)) as (server_end, client_end):
+        client_end.sendall(b"ping")
+        assert server_end.recv(4) == b"ping"
+        server_end.close()
+        client_end.shutdown(how)

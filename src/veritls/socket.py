@@ -279,10 +279,16 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         Unlike with `ssl`, TLS stays on: nothing can be sent or read unprotected afterwards.
         """
         stream = self._stream
-        if stream is not None and how != socket.SHUT_RD and stream.established:
+        said = stream is not None and how != socket.SHUT_RD and stream.established
+        if stream is not None and said:
             with contextlib.suppress(OSError):
                 stream.close(False, self.fileno(), 0)
-        socket.socket.shutdown(self, how)
+        try:
+            socket.socket.shutdown(self, how)
+        except OSError as error:
+            # A peer that is gone already answers our close_notify with a reset.
+            if not (said and error.errno == errno.ENOTCONN):
+                raise
 
     def unwrap(self) -> socket.socket:
         """Ends TLS on both sides; returns the socket, now plain TCP.
