@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
+import ctypes
 import os
 import pickle
 import select
@@ -13,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -383,9 +386,23 @@ def test_data_before_a_refused_handshake_is_never_delivered(files):
 
 
 @pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
-def test_shutdown_after_the_peer_has_closed_is_no_error(files: Files, how: int) -> None:
+def test_shutdown_after_the_peer_has_closed_is_no_error(files: Any, how: int) -> None:
     with tls_pair(server_context(files.server), client_context(files.ca)) as (server_end, client_end):
         client_end.sendall(b"ping")
         assert server_end.recv(4) == b"ping"
         server_end.close()
         client_end.shutdown(how)
+
+
+def test_any_contiguous_buffer_can_be_sent_and_received_into(files: Any) -> None:
+    with tls_pair(server_context(files.server), client_context(files.ca)) as (server_end, client_end):
+        kinds = [b"data", bytearray(b"data"), memoryview(b"data"), (ctypes.c_ubyte * 4)(*b"data")]
+        for data in [*kinds, array.array("H", b"data"), memoryview(b"data").cast("H")]:
+            client_end.sendall(data)
+            into = (ctypes.c_ubyte * 4)()
+            assert server_end.recv_into(into) == 4
+            assert bytes(into) == b"data"
+        with pytest.raises(BufferError):
+            client_end.sendall(memoryview(b"d.a.t.a")[::2])
+        with pytest.raises(TypeError):
+            client_end.sendall("data")

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
 
 /// A contiguous bytes-like object, held open so that its memory can neither move nor be freed.
 pub struct Readable(PyUntypedBuffer);
@@ -14,7 +15,13 @@ pub struct Readable(PyUntypedBuffer);
 pub struct Writable(PyUntypedBuffer);
 
 fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    let buffer = PyUntypedBuffer::get(object)?;
+    // An exporter of simple memory (an array of ctypes) may leave the strides out; a memoryview has them.
+    let buffer = PyUntypedBuffer::get(object).or_else(|error| {
+        if !error.is_instance_of::<PyBufferError>(object.py()) {
+            return Err(error);
+        }
+        PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any())
+    })?;
     if buffer.is_c_contiguous() {
         Ok(buffer)
     } else {

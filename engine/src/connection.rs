@@ -11,7 +11,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use crate::failure::Failure;
-use crate::hello::{Preview, Seen, take_suites};
+use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
 use crate::verifier::{Path, PeerVerifier, Role, take_path, take_rejection};
@@ -46,9 +46,9 @@ pub struct Connection {
     verifier: Arc<PeerVerifier>,
     /// Until somebody has decided on the client's hello.
     preview: Option<Preview>,
-    /// The path that convinced us, and the suites that the client offered.
+    /// The path that convinced us, and a client's hello.
     pub path: Option<Path>,
-    pub offered_suites: Vec<u16>,
+    pub hello: Hello,
     /// A client's: what the server gives it to come back with, and what it came back with.
     fresh: Arc<Wallet>,
     offered: Option<Arc<Wallet>>,
@@ -124,7 +124,7 @@ impl Connection {
             preview: preview.then(Preview::default),
             // Holds for a session that is taken up; a handshake in full brings its own.
             path: take_path(),
-            offered_suites: Vec::new(),
+            hello: Hello::default(),
             fresh,
             offered,
             rejudged: false,
@@ -276,7 +276,7 @@ impl Connection {
         let processed = self.advance(into);
         if handshaking {
             self.path = take_path().or_else(|| self.path.take());
-            self.offered_suites = take_suites().unwrap_or_else(|| mem::take(&mut self.offered_suites));
+            self.hello = take_hello().unwrap_or_else(|| mem::take(&mut self.hello));
             if processed.is_ok() {
                 self.rejudge()?;
             }

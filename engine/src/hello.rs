@@ -4,26 +4,57 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use rustls::CipherSuite;
+use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 thread_local! {
-    static SUITES: RefCell<Option<Vec<u16>>> = const { RefCell::new(None) };
+    static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
 }
 
-/// The cipher suites that the client offered in the hello that the last call on this thread processed.
-pub fn take_suites() -> Option<Vec<u16>> {
-    SUITES.take()
+/// The cipher suites that a client offered, and the certificate that we answered with.
+#[derive(Default)]
+pub struct Hello {
+    pub suites: Vec<u16>,
+    pub own: Option<Arc<CertifiedKey>>,
 }
 
-/// Our certificate, whatever the client asks for; None where none was loaded: the handshake then fails.
+/// The hello that the last call on this thread processed.
+pub fn take_hello() -> Option<Hello> {
+    HELLO.take()
+}
+
+/// A server's certificates, one for each kind of key: the first that the client can verify is used. Where
+/// there is none the handshake fails.
 #[derive(Debug)]
-pub struct OwnCertificate(pub Option<Arc<CertifiedKey>>);
+pub struct OwnCertificates(pub Vec<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for OwnCertificate {
+impl ResolvesServerCert for OwnCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        SUITES.set(Some(hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect()));
-        self.0.clone()
+        let own = self.choose(&hello);
+        let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect();
+        HELLO.set(Some(Hello { suites, own: own.clone() }));
+        own
+    }
+}
+
+impl OwnCertificates {
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let usable = |own: &&Arc<CertifiedKey>| {
+            let suits =
+                |suite: &CipherSuite| match ALL_CIPHER_SUITES.iter().find(|each| each.suite() == *suite) {
+                    Some(suite) => suite.usable_for_signature_algorithm(own.key.algorithm()),
+                    None => false,
+                };
+            own.key.choose_scheme(hello.signature_schemes()).is_some()
+                && hello.cipher_suites().iter().any(suits)
+        };
+        // With a single one rustls says itself what is wrong with it.
+        if let [only] = self.0.as_slice() {
+            return Some(only.clone());
+        }
+        self.0.iter().find(usable).or(self.0.first()).cloned()
     }
 }
 

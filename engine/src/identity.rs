@@ -37,6 +37,12 @@ impl Identity {
         }
     }
 
+    /// The kind of key: "RSA", "ECDSA", "ED25519".
+    #[getter]
+    fn algorithm(&self) -> String {
+        format!("{:?}", self.0.key.algorithm())
+    }
+
     /// The certificates, DER, own one first.
     #[getter]
     fn chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {

@@ -11,13 +11,13 @@ use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
 use rustls::pki_types::ServerName;
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 
 use crate::connection::Side;
 use crate::failure::Failure;
-use crate::hello::OwnCertificate;
+use crate::hello::OwnCertificates;
 use crate::identity::Identity;
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation};
@@ -78,16 +78,16 @@ impl Statistics {
     }
 }
 
-/// No certificate was loaded: a client offers none.
+/// A client's certificates, one for each kind of key: the first that the server can verify is shown.
 #[derive(Debug)]
-struct NoIdentity;
+struct OwnIdentities(Vec<Arc<CertifiedKey>>);
 
-impl ResolvesClientCert for NoIdentity {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        None
+impl ResolvesClientCert for OwnIdentities {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.iter().find(|own| own.key.choose_scheme(schemes).is_some()).cloned()
     }
     fn has_certs(&self) -> bool {
-        false
+        !self.0.is_empty()
     }
 }
 
@@ -163,7 +163,7 @@ impl Settings {
     #[new]
     fn new(
         recipe: Recipe,
-        identity: Option<&Identity>,
+        identities: Vec<PyRef<'_, Identity>>,
         trust: &TrustSet,
         statistics: &Statistics,
     ) -> PyResult<Self> {
@@ -180,6 +180,7 @@ impl Settings {
             })
             .collect();
         let provider = Arc::new(provider);
+        let identities = identities.iter().map(|identity| identity.0.clone()).collect();
         let verifier = Arc::new(PeerVerifier {
             trust: trust.0.clone(),
             request: recipe.request,
@@ -207,7 +208,7 @@ impl Settings {
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .with_client_cert_verifier(verifier.clone())
-                .with_cert_resolver(Arc::new(OwnCertificate(identity.map(|identity| identity.0.clone()))));
+                .with_cert_resolver(Arc::new(OwnCertificates(identities)));
             config.alpn_protocols = recipe.alpn;
             config.ignore_client_order = recipe.own_order;
             config.key_log = key_log;
@@ -219,17 +220,12 @@ impl Settings {
             }
             Config::Server(Arc::new(config))
         } else {
-            let builder = ClientConfig::builder_with_provider(provider)
+            let mut config = ClientConfig::builder_with_provider(provider)
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .dangerous()
-                .with_custom_certificate_verifier(verifier.clone());
-            let mut config = match identity {
-                Some(identity) => {
-                    builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.0.clone())))
-                }
-                None => builder.with_client_cert_resolver(Arc::new(NoIdentity)),
-            };
+                .with_custom_certificate_verifier(verifier.clone())
+                .with_client_cert_resolver(Arc::new(OwnIdentities(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
             // A store of its own comes with each connection.

@@ -212,7 +212,14 @@ impl Stream {
     /// The cipher suites that the client offered to this server, as their IANA numbers.
     #[getter]
     fn offered_suites(&self) -> Vec<u16> {
-        self.pump.core().offered_suites.clone()
+        self.pump.core().hello.suites.clone()
+    }
+
+    /// The certificate that this server answered with, DER.
+    #[getter]
+    fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let core = self.pump.core();
+        core.hello.own.as_ref()?.cert.first().map(|der| PyBytes::new(py, der))
     }
 
     /// Whether the handshake took up an earlier session.

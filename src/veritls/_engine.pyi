@@ -14,6 +14,7 @@ class MemoryBIO:
 @final
 class Identity:
     chain: list[bytes]
+    algorithm: str
     def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
 
 @final
@@ -54,7 +55,7 @@ class Recipe(TypedDict):
 @final
 class Settings:
     def __new__(
-        cls, recipe: Recipe, identity: Identity | None, trust: TrustSet, statistics: Statistics
+        cls, recipe: Recipe, identities: Sequence[Identity], trust: TrustSet, statistics: Statistics
     ) -> Settings: ...
 
 @final
@@ -66,6 +67,7 @@ class Stream:
     negotiated: tuple[int, int] | None
     group: int | None
     offered_suites: list[int]
+    own_certificate: bytes | None
     resumed: bool
     session: Session
     alpn_protocol: bytes | None

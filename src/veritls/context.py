@@ -23,7 +23,7 @@ PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER)
+_PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _MAX_HOSTNAME = 253
 _VERIFY_FLAGS = ssl.VERIFY_CRL_CHECK_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 
@@ -44,7 +44,7 @@ class SSLContext(Parameters):
     _check_hostname: bool
     _verify_flags: ssl.VerifyFlags
     _sni_callback: SNICallback | None
-    _identity: _engine.Identity | None
+    _identities: dict[str, _engine.Identity]
     _trust: TrustStore
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
@@ -66,10 +66,13 @@ class SSLContext(Parameters):
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
         self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
         self._sni_callback = None
-        self._identity = None
+        self._identities = {}
         self._trust = TrustStore()
-        if protocol == PROTOCOL_TLS:
-            warnings.warn("ssl.PROTOCOL_TLS is deprecated", category=DeprecationWarning, stacklevel=2)
+        if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
+            words = f"ssl.{self._protocol.name} is deprecated"
+            warnings.warn(words, category=DeprecationWarning, stacklevel=2)
+        if protocol == ssl.PROTOCOL_TLSv1_2:
+            self._minimum = self._maximum = ssl.TLSVersion.TLSv1_2
         return self
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
@@ -118,13 +121,15 @@ class SSLContext(Parameters):
     ) -> None:
         """Loads one's own certificate, its intermediates and its key from PEM files.
 
+        One identity of each kind of key is kept, and used with peers that can verify it; another of the same
+        kind replaces it.
         `password`: str, bytes or a callable that returns one, asked for only if the key is encrypted; there
         is no prompt. Raises OSError for an unreadable file; ssl.SSLError naming file and reason where the
         content cannot be used. The context then stays as it was.
         """
         identity = load_identity(certfile, keyfile, password)
         with self._lock:
-            self._identity = identity
+            self._identities = self._identities | {identity.algorithm: identity}
             self._changed()
 
     def load_verify_locations(
@@ -193,7 +198,7 @@ class SSLContext(Parameters):
                 "revocation": self._revocation(),
             }
             trust = self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
-            settings = _engine.Settings(recipe, self._identity, trust, self._statistics)
+            settings = _engine.Settings(recipe, self._own(), trust, self._statistics)
             self._frozen[server_side, mode] = settings
             return settings
 
@@ -329,8 +334,9 @@ class SSLContext(Parameters):
         """The older name of setting `sni_callback`."""
         self.sni_callback = server_name_callback
 
-    def _own_chain(self) -> list[bytes]:
-        return self._identity.chain if self._identity is not None else []
+    def _own(self) -> list[_engine.Identity]:
+        """Our identities, the one to prefer first: ECDSA signs and verifies faster than RSA."""
+        return sorted(self._identities.values(), key=lambda each: each.algorithm)
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""

@@ -54,7 +54,7 @@ def pem_certificates(data: bytes, where: str) -> list[x509.Certificate]:
     certificates = [block for label, block in blocks if label in _CERTIFICATES]
     if not certificates:
         found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
-        words = f"no start line: no certificate in {where}, but {found}"
+        words = f"no start line: {where} does not contain a certificate, but {found}"
         raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
     try:
         return [x509.load_pem_x509_certificate(block) for block in certificates]

@@ -90,12 +90,17 @@ _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b
 
 
 def ssl_error(
-    reason: str, words: str, *, kind: type[ssl.SSLError] = ssl.SSLError, number: int = ssl.SSL_ERROR_SSL
+    reason: str,
+    words: str,
+    *,
+    kind: type[ssl.SSLError] = ssl.SSLError,
+    number: int = ssl.SSL_ERROR_SSL,
+    library: str = "SSL",
 ) -> ssl.SSLError:
-    """An error of `ssl`'s shape: ``args == (number, "[SSL: REASON] words")``, `reason`, `library` "SSL"."""
-    error = kind(int(number), f"[SSL: {reason}] {words}")
+    """An error of `ssl`'s shape: ``args == (number, "[SSL: REASON] words")``, `reason`, `library`."""
+    error = kind(int(number), f"[{library}: {reason}] {words}")
     error.reason = reason
-    error.library = "SSL"
+    error.library = library
     return error
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from veritls import _engine, groups
 from veritls.certificate import decoded, end_point_hash
-from veritls.ciphers import SUITES, VERSIONS, describe
+from veritls.ciphers import VERSIONS, describe
+from veritls.inner import Inner
 from veritls.session import SSLSession
 
 if TYPE_CHECKING:
@@ -43,11 +44,17 @@ class Facts:
         return stream if stream is not None and stream.established else None
 
     @property
+    def _sslobj(self) -> Inner | None:
+        """What some libraries ask whether TLS is on, and for the chains before Python 3.13."""
+        return Inner(self) if self._stream is not None else None
+
+    @property
     def context(self) -> SSLContext:
         """The context of the connection. Can be set from within `SSLContext.sni_callback`.
 
         The connection then has the identity, the trust and the other settings of the new context; of the
-        two contexts' `verify_mode` the stricter one holds.
+        two contexts' `verify_mode` the stricter one holds. Once the handshake is over, setting it changes
+        nothing but what is read here, as in `ssl`.
         """
         return self._context
 
@@ -57,10 +64,11 @@ class Facts:
 
         if not isinstance(context, SSLContext):
             raise TypeError("The value must be a SSLContext")
-        if not self._deciding:
-            raise ValueError("the context of a connection can only be changed from within sni_callback")
-        mode = max(self._context.verify_mode, context.verify_mode)
-        self._switched = context._settings(True, mode)
+        if self._deciding:
+            mode = max(self._context.verify_mode, context.verify_mode)
+            self._switched = context._settings(True, mode)
+        elif self._agreed() is None:
+            raise ValueError("the context of a connection is changed within sni_callback or not at all")
         self._context = context
 
     def _hello_decision(self) -> Callable[[str | None], object] | None:
@@ -176,7 +184,8 @@ class Facts:
         stream = self._agreed()
         if stream is None or not self._side():
             return None
-        return [describe(number) for number in stream.offered_suites if number in SUITES]
+        enabled = {suite["id"] & 0xFFFF for suite in self._context.get_ciphers()}
+        return [describe(number) for number in stream.offered_suites if number in enabled]
 
     def group(self) -> str | None:
         """The key exchange group, for example "X25519MLKEM768"; None before the handshake."""
@@ -208,8 +217,9 @@ class Facts:
         stream = self._agreed()
         if stream is None:
             return None
-        chain = self._context._own_chain() if self._side() else stream.peer_chain or []
-        return end_point_hash(chain[0]) if chain else None
+        peers = self.get_unverified_chain()
+        certificate = stream.own_certificate if self._side() else peers[0]
+        return end_point_hash(certificate) if certificate is not None else None
 
     def verify_client_post_handshake(self) -> None:
         """Raises NotImplementedError: post-handshake authentication is not offered."""

@@ -206,7 +206,8 @@ class Parameters(ssl.SSLContext):
         Raises OSError for a file that cannot be read, ssl.SSLError for one without DH parameters.
         """
         if b"DH PARAMETERS" not in dict(pem_blocks(read_file(path, "DH parameters"))):
-            raise ssl_error("NO_START_LINE", f"no start line: no DH parameters in {os.fsdecode(path)!r}")
+            words = f"no start line: no DH parameters in {os.fsdecode(path)!r}"
+            raise ssl_error("NO_START_LINE", words, library="PEM")
         words = "DH parameters have no effect: no cipher suite here uses finite-field Diffie-Hellman"
         warnings.warn(words, category=RuntimeWarning, stacklevel=2)
 

@@ -98,7 +98,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         except OSError as error:
             if error.errno not in (errno.ENOTCONN, errno.EINVAL):
                 raise
-        blocking = self.getblocking()
+        timeout = self.gettimeout()
         self.setblocking(False)
         try:
             leftover = socket.socket.recv(self, 1)
@@ -107,11 +107,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
                 raise
             leftover = b""
         finally:
-            self.setblocking(blocking)
+            self.settimeout(timeout)
         if leftover:
             words = "Closed before TLS handshake with data in recv buffer."
-            refused = ssl.SSLError(words)
-            refused.reason, refused.library = words, "SSL"
+            refused = ssl.SSLError(errno.ENOTCONN, words)
+            refused.reason, refused.library = words, None  # type: ignore[assignment]
             raise refused
         return False
 
@@ -160,7 +160,9 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
-        stream = self._tls()
+        stream = self._stream
+        if stream is None:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
         try:
             with _named_timeout("read"):
                 if buffer is not None:
@@ -174,8 +176,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def write(self, data: ReadableBuffer) -> int:
         """Sends some of `data`; returns how many bytes."""
+        stream = self._stream
+        if stream is None:
+            raise ValueError("Write on closed or unwrapped SSL socket.")
         with _named_timeout("write"):
-            return self._tls().write(data, False, self.fileno(), self.gettimeout())
+            return stream.write(data, False, self.fileno(), self.gettimeout())
 
     def _refuse_flags(self, flags: int, method: str) -> None:
         if flags != 0:
@@ -311,17 +316,19 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._stream is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
-        self._context._settings(False)
-        failed = 0
-        if connect_ex:
-            failed = socket.socket.connect_ex(self, addr)
-        else:
-            socket.socket.connect(self, addr)
+        self._renew()
+        try:
+            failed = socket.socket.connect_ex(self, addr) if connect_ex else None
+            if failed is None:
+                socket.socket.connect(self, addr)
+        except BaseException:
+            self._stream = None
+            raise
         if failed:
+            # The handshake comes when the connection is there, as with `ssl`.
             return failed
         self._connected = True
         try:
-            self._renew()
             if self.do_handshake_on_connect:
                 self.do_handshake()
         except BaseException:

@@ -44,7 +44,8 @@ def from_der(data: bytes, where: str) -> list[x509.Certificate]:
     try:
         return [x509.load_der_x509_certificate(each) for each in _engine.split_der(data)]
     except (ValueError, ssl.SSLError) as why:
-        raise ssl_error("NOT_ENOUGH_DATA", f"not enough data: cannot read {where} as DER: {why}") from None
+        words = f"not enough data: {where} does not contain a certificate in DER: {why}"
+        raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
