@@ -37,6 +37,13 @@ impl Identity {
         }
     }
 
+    /// The same key with the certificates `above` after its own.
+    fn completed(&self, above: Vec<Vec<u8>>) -> Self {
+        let mut chain = self.0.cert.clone();
+        chain.extend(above.into_iter().map(CertificateDer::from));
+        Self(Arc::new(CertifiedKey::new(chain, self.0.key.clone())))
+    }
+
     /// The kind of key: "RSA", "ECDSA", "ED25519".
     #[getter]
     fn algorithm(&self) -> String {

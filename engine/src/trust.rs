@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use der::{Reader, SliceReader};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
 
@@ -24,6 +26,8 @@ pub struct Trust {
     pub anchors: Vec<TrustAnchor<'static>>,
     /// The certificates of the anchors, in the same order.
     pub anchor_certificates: Vec<CertificateDer<'static>>,
+    /// Whether a path ended in the anchor, in the same order.
+    pub used: Vec<AtomicBool>,
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Itself>,
     pub crls: Vec<CertRevocationList<'static>>,
@@ -52,6 +56,7 @@ impl TrustSet {
                 .map_err(|why| Failure::Unusable { what: "trust anchor", why: why.to_string() })?;
             trust.anchors.push(anchor.to_owned());
             trust.anchor_certificates.push(der);
+            trust.used.push(AtomicBool::new(false));
         }
         trust.helpers = helpers.into_iter().map(CertificateDer::from).collect();
         let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
@@ -65,6 +70,13 @@ impl TrustSet {
             trust.crls.push(crl.into());
         }
         Ok(Self(Arc::new(trust)))
+    }
+
+    /// The anchors in which a path ended so far, DER.
+    fn used<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let anchors = self.0.anchor_certificates.iter().zip(&self.0.used);
+        let used = anchors.filter(|(_, used)| used.load(Ordering::Relaxed));
+        used.map(|(der, _)| PyBytes::new(py, der)).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -159,7 +160,10 @@ impl PeerVerifier {
         let mut path: Path =
             verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
-        path.extend(anchor.map(|index| trust.anchor_certificates[index].clone()));
+        if let Some(index) = anchor {
+            trust.used[index].store(true, Ordering::Relaxed);
+            path.push(trust.anchor_certificates[index].clone());
+        }
         Ok(path)
     }
 

@@ -15,6 +15,7 @@ class MemoryBIO:
 class Identity:
     chain: list[bytes]
     algorithm: str
+    def completed(self, above: Sequence[bytes]) -> Identity: ...
     def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
 
 @final
@@ -26,6 +27,7 @@ class TrustSet:
         by_itself: Sequence[tuple[bytes, int, int, bool, bool]],
         crls: Sequence[bytes] = (),
     ) -> TrustSet: ...
+    def used(self) -> list[bytes]: ...
 
 @final
 class Session:

@@ -335,8 +335,15 @@ class SSLContext(Parameters):
         self.sni_callback = server_name_callback
 
     def _own(self) -> list[_engine.Identity]:
-        """Our identities, the one to prefer first: ECDSA signs and verifies faster than RSA."""
-        return sorted(self._identities.values(), key=lambda each: each.algorithm)
+        """Our identities, the one to prefer first: ECDSA signs and verifies faster than RSA.
+
+        A certificate that came alone is sent with those above it that are in the trust set, as by OpenSSL.
+        """
+        own = []
+        for identity in sorted(self._identities.values(), key=lambda each: each.algorithm):
+            above = self._trust.path_above(identity.chain[0]) if len(identity.chain) == 1 else []
+            own.append(identity.completed(above) if above else identity)
+        return own
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -18,6 +19,7 @@ from veritls.errors import ssl_error
 # Some authority of the system's has such a number; whom it vouches for is not changed by it.
 warnings.filterwarnings("ignore", r"Parsed a serial number which wasn't positive", module=r"veritls\.")
 
+_LONGEST_PATH = 10
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
@@ -65,6 +67,16 @@ def _readable_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
+def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
+    if issuer.subject != subject.issuer:
+        return False
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
 class TrustStore:
     """The certificates that one context trusts; what the engine needs is made of it once a change.
 
@@ -75,26 +87,56 @@ class TrustStore:
     def __init__(self) -> None:
         self._certificates: dict[bytes, x509.Certificate] = {}
         self._crls: dict[bytes, None] = {}
+        self._on_request: set[bytes] = set()
         self._frozen: dict[bool, _engine.TrustSet] = {}
 
-    def add(self, certificates: Iterable[x509.Certificate], crls: Iterable[bytes] = ()) -> None:
-        """Adds all of them or, if one cannot be used, raises ssl.SSLError and adds none."""
+    def add(
+        self,
+        certificates: Iterable[x509.Certificate],
+        crls: Iterable[bytes] = (),
+        *,
+        on_request: bool = False,
+    ) -> None:
+        """Adds all of them or, if one cannot be used, raises ssl.SSLError and adds none.
+
+        `on_request`: they are not listed before a path has ended in them, as `ssl` documents for a folder.
+        """
         added = {each.public_bytes(Encoding.DER): each for each in certificates}
         together, lists = self._certificates | added, self._crls | dict.fromkeys(crls)
         frozen = self._freeze(together, lists, False)
+        hidden = self._hidden()
+        self._on_request = (
+            hidden | (added.keys() - self._certificates) if on_request else hidden - added.keys()
+        )
         self._certificates, self._crls, self._frozen = together, lists, {False: frozen}
 
-    def certificates(self) -> list[bytes]:
-        """The certificates, DER, in the order in which they came."""
-        return list(self._certificates)
+    def _hidden(self) -> set[bytes]:
+        used = {der for frozen in self._frozen.values() for der in frozen.used()}
+        return self._on_request - used
+
+    def _listed(self) -> dict[bytes, x509.Certificate]:
+        hidden = self._hidden()
+        return {der: each for der, each in self._certificates.items() if der not in hidden}
 
     def authorities(self) -> list[bytes]:
-        """Those that may sign others, DER."""
-        return [der for der, each in self._certificates.items() if _readable_authority(each)]
+        """Those that may sign others, DER, in the order in which they came."""
+        return [der for der, each in self._listed().items() if _readable_authority(each)]
 
     def statistics(self) -> dict[str, int]:
         """The numbers of ``SSLContext.cert_store_stats()``."""
-        return {"x509": len(self._certificates), "crl": len(self._crls), "x509_ca": len(self.authorities())}
+        return {"x509": len(self._listed()), "crl": len(self._crls), "x509_ca": len(self.authorities())}
+
+    def path_above(self, der: bytes) -> list[bytes]:
+        """The certificates here that lead from one up to its authority, as far as they are known, DER."""
+        path: list[x509.Certificate] = []
+        current = x509.load_der_x509_certificate(der)
+        while len(path) < _LONGEST_PATH and current.issuer != current.subject:
+            above = next((each for each in self._certificates.values() if _issued(each, current)), None)
+            if above is None:
+                break
+            path.append(above)
+            current = above
+        return [each.public_bytes(Encoding.DER) for each in path]
 
     def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
         """The engine's form of it."""
@@ -117,20 +159,21 @@ class TrustStore:
             by_itself.append((der, not_before, not_after, *_purposes(certificate)))
         return _engine.TrustSet(anchors, helpers, by_itself, list(crls))
 
-    def load_pem(self, data: bytes, where: str) -> None:
+    def load_pem(self, data: bytes, where: str, *, on_request: bool = False) -> None:
         """Adds the certificates and revocation lists of a PEM text."""
         crls = pem_crls(data, where)
-        self.add(pem_certificates(data, where) if not crls or has_certificates(data) else [], crls)
+        certificates = pem_certificates(data, where) if not crls or has_certificates(data) else []
+        self.add(certificates, crls, on_request=on_request)
 
-    def load_file(self, path: StrPath) -> None:
+    def load_file(self, path: StrPath, *, on_request: bool = False) -> None:
         """Adds what a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
-        self.load_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
+        self.load_pem(read_file(path, "CA"), repr(os.fsdecode(path)), on_request=on_request)
 
     def load_folder(self, path: StrPath) -> None:
         """Adds the PEM files of a folder in OpenSSL's layout (``openssl rehash``: ``9d66eef0.0``)."""
         folder = os.fsdecode(path)
         for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
-            self.load_file(os.path.join(folder, name))
+            self.load_file(os.path.join(folder, name), on_request=True)
 
     def load_data(self, data: str | bytes) -> None:
         """Adds PEM text (str) or DER (bytes-like)."""
@@ -147,10 +190,18 @@ class TrustStore:
             self.add(from_der(data, "cadata"))
 
     def load_system(self) -> None:
-        """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured.
+        """Adds what the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
 
-        A certificate of the system's that cannot be read is left out: it then vouches for nobody.
+        A certificate that cannot be read is left out: it then vouches for nobody.
         """
+        file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+        if file or folders:
+            with contextlib.suppress(OSError, ssl.SSLError):
+                self.load_file(file) if file else None
+            for folder in filter(None, (folders or "").split(os.pathsep)):
+                with contextlib.suppress(OSError, ssl.SSLError):
+                    self.load_folder(folder)
+            return
         found = []
         for der in _engine.system_certificates()[0]:
             try:
