@@ -13,7 +13,7 @@ class Suite:
 
     name: str
     pattern: str = ""
-    seconds: float = 20.0
+    seconds: float = 10.0
 
     @property
     def module(self) -> str:
@@ -38,7 +38,7 @@ SUITES = {
     for suite in (
         Suite("test_ssl"),
         Suite("test_asyncio.test_sslproto"),
-        Suite("test_asyncio.test_ssl"),
+        Suite("test_asyncio.test_ssl", seconds=30.0),
         Suite("test_httplib", "HTTPSTest"),
         Suite("test_ftplib", "TestTLS_"),
         Suite("test_imaplib", "NewIMAPSSLTests|ThreadedNetworkedTestsSSL"),
