@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import select
@@ -16,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.cpython.suites import Suite
+from tests.cpython.worker import MARK
 
 _ROOT = Path(__file__).parents[2]
 _GRACE = 5.0
+_KEEP = 6000
+_SHARDS = 3
 _WORKERS_AT_MOST = 40
 
 
@@ -39,8 +43,9 @@ class Worker:
 
     suite: Suite
     module: str
+    share: str
     asked: list[str]
-    tests: list[str] = field(default_factory=list)
+    tests: list[str] | None = None
     results: dict[str, Result] = field(default_factory=dict)
     running: str | None = None
     timed_out: bool = False
@@ -58,7 +63,7 @@ class Worker:
     def _lines(self, source: int, process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
         rest = b""
         until = time.monotonic() + self.suite.seconds + _GRACE
-        while not self.tests or len(self.results) < len(self.tests):
+        while self.tests is None or len(self.results) < len(self.tests):
             if not select.select([source], [], [], max(0.0, until - time.monotonic()))[0]:
                 self.timed_out = True
                 return
@@ -73,7 +78,7 @@ class Worker:
     def run(self) -> None:
         """Runs until all tests are reported or the process ends; it is gone afterwards."""
         source, sink = os.pipe()
-        arguments = [self.suite.name, str(sink), str(self.suite.seconds), self.module]
+        arguments = [self.suite.name, str(sink), str(self.suite.seconds), self.module, self.share]
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.cpython.worker", *arguments],
@@ -97,27 +102,34 @@ class Worker:
                 process.wait()
             output.seek(0)
             self.output = output.read().decode(errors="replace")
+        for part in self.output.split(MARK)[1:]:
+            test, _, printed = part.partition("\n")
+            result = self.results.get(test)
+            if result is not None and result.outcome == "failed":
+                detail = f"{result.detail}\nprinted:\n{printed[-_KEEP:]}"
+                self.results[test] = dataclasses.replace(result, detail=detail)
 
     def ended_by(self) -> Result | None:
         """The test that was under way when the process ended, if one was."""
         if self.running is None:
             return None
         hang = self.timed_out or "Timeout (" in self.output
-        where = [line.strip() for line in self.output.splitlines() if self.suite.name.split(".")[-1] in line]
+        file = self.suite.name.split(".")[-1] + ".py"
+        where = [line.strip() for line in self.output.splitlines() if file in line and "File" in line]
         words = f"longer than {self.suite.seconds:g} s" if hang else "the process died"
         reason = f"{words} {where[-1] if where else ''}".strip()
-        return Result(self.running, "hang" if hang else "crash", reason, self.output[-6000:])
+        return Result(self.running, "hang" if hang else "crash", reason, self.output.split(MARK)[-1][-_KEEP:])
 
 
-def run_with(suite: Suite, module: str) -> dict[str, Result]:
-    """Every test of `suite` with `module` ("ssl" or "veritls"), by "Class.test"."""
+def _run_share(suite: Suite, module: str, share: str) -> dict[str, Result]:
+    """One share of the tests, in as many processes, one after another, as it takes."""
     results: dict[str, Result] = {}
     asked: list[str] = []
     for _ in range(_WORKERS_AT_MOST):
-        worker = Worker(suite, module, asked)
+        worker = Worker(suite, module, share, asked)
         worker.run()
-        if not worker.tests:
-            raise RuntimeError(f"{suite.name} cannot be loaded with {module}:\n{worker.output[-3000:]}")
+        if worker.tests is None:
+            raise RuntimeError(f"{suite.name} cannot be loaded with {module}:\n{worker.output[-_KEEP:]}")
         results |= worker.results
         ended = worker.ended_by()
         if ended is not None:
@@ -127,6 +139,16 @@ def run_with(suite: Suite, module: str) -> dict[str, Result]:
             break
     for test in asked:
         results[test] = Result(test, "hang", "not reached: too many tests before it hang")
+    return results
+
+
+def run_with(suite: Suite, module: str) -> dict[str, Result]:
+    """Every test of `suite` with `module` ("ssl" or "veritls"), by "Class.test"."""
+    results: dict[str, Result] = {}
+    shares = [f"{shard}/{_SHARDS}" for shard in range(_SHARDS)]
+    with ThreadPoolExecutor(_SHARDS) as pool:
+        for part in pool.map(lambda share: _run_share(suite, module, share), shares):
+            results |= part
     return results
 
 

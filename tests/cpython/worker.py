@@ -1,13 +1,14 @@
 """A process that runs tests of one suite and writes a JSON line for every start and end.
 
-`python -m tests.cpython.worker SUITE FD SECONDS {ssl|veritls}`; the tests to run come on standard input, one
-a line, all of the suite's where there are none. A test that takes longer than SECONDS ends the process.
+`python -m tests.cpython.worker SUITE FD SECONDS {ssl|veritls} SHARD/SHARDS`; the tests to run come on
+standard input, one a line; where there are none, it is the shard's share of the suite. A test that takes
+longer than SECONDS ends the process. What tests print goes to standard output, after a line with MARK and
+the test's name.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import io
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from tests.cpython.substitute import substitute
 from tests.cpython.suites import SUITES
 
 _KEEP = 6000
+MARK = "@@ began: "
 
 
 def short(test: Any) -> str:
@@ -70,8 +72,7 @@ class Reporter(unittest.TestResult):
         """Says which test is under way, and bounds it."""
         super().startTest(test)
         self._outcome, self._began = ("passed", "", ""), time.monotonic()
-        sys.stdout.seek(0)
-        sys.stdout.truncate()
+        print(f"\n{MARK}{short(test)}", flush=True)
         self.send(started=short(test))
         faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__)
 
@@ -79,8 +80,6 @@ class Reporter(unittest.TestResult):
         """Says how it ended."""
         faulthandler.cancel_dump_traceback_later()
         outcome, reason, detail = self._outcome
-        if outcome == "failed" and isinstance(sys.stdout, io.StringIO):
-            detail += "\nOUTPUT\n" + sys.stdout.getvalue()[-_KEEP:]
         self.end(short(test), outcome, reason, detail, time.monotonic() - self._began)
         super().stopTest(test)
 
@@ -109,7 +108,8 @@ class Reporter(unittest.TestResult):
 
 def main() -> None:
     """Runs the tests and leaves, whatever threads they left behind."""
-    name, descriptor, seconds, module = sys.argv[1:]
+    name, descriptor, seconds, module, share = sys.argv[1:]
+    shard, shards = map(int, share.split("/"))
     reporter = Reporter(int(descriptor), float(seconds))
     asked = sys.stdin.read().split()
     suite = SUITES[name]
@@ -119,15 +119,15 @@ def main() -> None:
 
     support.use_resources = {"cpu": None, "walltime": None}
     support.verbose = 1  # the servers of test_ssl say what went wrong only then
-    sys.stdout = io.StringIO()
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     threading.excepthook = lambda args: print(
         "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
     )
-    tests = [
-        test
-        for test in flat(unittest.defaultTestLoader.loadTestsFromName(suite.module))
-        if (short(test) in asked if asked else suite.wants(short(test)))
-    ]
+    loaded = list(flat(unittest.defaultTestLoader.loadTestsFromName(suite.module)))
+    if asked:
+        tests = [test for test in loaded if short(test) in asked]
+    else:
+        tests = [test for test in loaded if suite.wants(short(test))][shard::shards]
     reporter.send(tests=[short(test) for test in tests])
     unittest.TestSuite(tests).run(reporter)
     outcome, reason, detail = (reporter.around or [("failed", "did not run", "")])[-1]
