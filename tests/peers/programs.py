@@ -126,7 +126,7 @@ class Program:
         command: Callable[[Path], Sequence[str]],
         identity: Callable[[Path, Path], Path] = lambda certificate, folder: certificate,
     ) -> None:
-        """`command` and `identity` (from a PEM file to what the program reads) may write to the folder given."""
+        """`command` and `identity` (a PEM file as the program reads it) may write to the folder given."""
         self.name = name
         self._needs = needs
         self._command = command
