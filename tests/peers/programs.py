@@ -1,0 +1,208 @@
+"""Peers in other languages: Node.js, Java (JSSE) and Go, each one process that lives as long as the tests.
+
+The conversation, a line each way for each case, fields `key=value` with tabs between:
+to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=`;
+from it, a server first answers `port=`; then both `result=established|refused|error  detail=`.
+`error` is a failure of the test itself (a file, a port, a silence of 15 seconds); it never passes for a
+refusal, but is raised as ProgramError.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import shutil
+import ssl
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from tests.conftest import Files
+from tests.peers.cases import Case, Outcome
+from tests.peers.peer import Peer
+
+SECONDS = 20
+HERE = Path(__file__).parent / "programs"
+_VERSIONS = {ssl.TLSVersion.TLSv1_2: "1.2", ssl.TLSVersion.TLSv1_3: "1.3"}
+_MODES = {ssl.CERT_NONE: "none", ssl.CERT_OPTIONAL: "optional", ssl.CERT_REQUIRED: "required"}
+
+
+class ProgramError(Exception):
+    """The program, or the test around it, failed: neither an established connection nor a refusal."""
+
+
+class _Process:
+    """A running program; lines go in, the fields of its answers come out."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def ask(self, **fields: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.write("\t".join(f"{key}={value}" for key, value in fields.items()) + "\n")
+
+    def answer(self) -> dict[str, str]:
+        """The next line of `port=` or `result=`, in 20 seconds at most; the rest only explains a failure."""
+        noise = ""
+        while True:
+            try:
+                line = self._lines.get(timeout=SECONDS)
+            except queue.Empty:
+                raise ProgramError(f"no answer in {SECONDS} seconds: {noise}") from None
+            if line is None:
+                raise ProgramError(f"the program ended: {noise}")
+            if line.startswith(("port=", "result=")):
+                return dict(field.split("=", 1) for field in line.rstrip("\n").split("\t"))
+            noise += line
+
+    def outcome(self) -> Outcome:
+        answer = self.answer()
+        if answer.get("result") not in ("established", "refused"):
+            raise ProgramError(answer.get("detail", str(answer)))
+        return Outcome(established=answer["result"] == "established", detail=answer["detail"])
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(SECONDS)
+        self._reader.join(SECONDS)
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+
+class _Serving:
+    def __init__(self, port: int, process: _Process) -> None:
+        self.port = port
+        self.outcome: Outcome | None = None
+        self._process = process
+
+    def finish(self) -> Outcome:
+        """Waits for the end of the one connection; a second call gives the same again."""
+        if self.outcome is None:
+            self.outcome = self._process.outcome()
+        return self.outcome
+
+
+class Program:
+    """A peer that is a program of `tests/peers/programs`; it starts with its first case."""
+
+    roles: frozenset[Literal["client", "server"]] = frozenset({"client", "server"})
+    request = b"ping\n"
+    reply = b"pong\n"
+
+    def __init__(
+        self,
+        name: str,
+        needs: Sequence[str],
+        command: Callable[[Path], Sequence[str]],
+        identity: Callable[[Path, Path], Path] = lambda certificate, folder: certificate,
+    ) -> None:
+        """`command` and `identity` (a PEM file as the program reads it) may write to the folder given."""
+        self.name = name
+        self._needs = needs
+        self._command = command
+        self._identity = identity
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: _Process | None = None
+        atexit.register(self.close)
+
+    def missing(self) -> str | None:
+        """The first program that is lacking, or None."""
+        return next((program for program in self._needs if not shutil.which(program)), None)
+
+    def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        """Plays the client of `case` against 127.0.0.1:`port`, under the name localhost."""
+        certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
+        try:
+            return self._asked("client", case, files, certificate, port).outcome()
+        except ProgramError:
+            self.close()  # else its late answer would be taken for the next case's
+            raise
+
+    @contextmanager
+    def serve(self, case: Case, files: Files) -> Iterator[_Serving]:
+        """Plays the server of `case` for one connection."""
+        certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
+        process = self._asked("server", case, files, certificate, 0)
+        serving = None
+        try:
+            serving = _Serving(int(process.answer()["port"]), process)
+            yield serving
+        finally:
+            if serving is None or serving.outcome is None:
+                self.close()  # for the same reason
+
+    def close(self) -> None:
+        """Ends the program and removes its folder; the next case starts it anew."""
+        if self._process:
+            self._process.close()
+            self._process = None
+        if self._folder:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _asked(self, role: str, case: Case, files: Files, certificate: Path | None, port: int) -> _Process:
+        if not (self._folder and self._process):
+            self._folder = tempfile.TemporaryDirectory()
+            self._process = _Process(self._command(Path(self._folder.name)))
+        own = self._identity(certificate, Path(self._folder.name)) if certificate else ""
+        version, mode = _VERSIONS[case.version], _MODES[case.mode]
+        self._process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
+        return self._process
+
+
+def _built_go(folder: Path) -> Sequence[str]:
+    environment = os.environ | {"GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
+    command = ["go", "build", "-o", str(folder / "peer"), str(HERE / "peer.go")]
+    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=100)
+    return [str(folder / "peer")]
+
+
+def _pkcs12(certificate: Path, folder: Path) -> Path:
+    """The same key and chain as PKCS #12, which is what Java reads; the password is `password`."""
+    pem = certificate.read_bytes()
+    leaf, *chain = x509.load_pem_x509_certificates(pem)
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    path = folder / f"{certificate.stem}.p12"
+    encryption = BestAvailableEncryption(b"password")
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"only", key, leaf, chain, encryption))
+    return path
+
+
+_JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE / "Peer.java")]
+
+PROGRAMS: list[Peer] = [
+    Program("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
+    Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
+    Program("go", ["go"], _built_go),
+]
