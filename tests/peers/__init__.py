@@ -9,6 +9,7 @@ the reason. What the programs do differently:
 | curl | is only a client, and speaks HTTP | awaits an HTTP request, answers in HTTP |
 | nginx | is only a server, and speaks HTTP | sends an HTTP request |
 | nginx | ends the handshake whatever certificate comes, and answers 400 if it refuses it | awaits the 400 |
+| Node.js | ends the connection without an alert when it refuses a certificate | only the end is asserted |
 | openssl s_server | does not end a handshake for an invalid certificate by itself | -verify_return_error |
 | openssl s_server | has no fixed answer to a line but the same one in reverse (-rev) | awaits that |
 | gnutls-serv | only echoes; -r alone takes any certificate | awaits the echo; --verify-client-cert |

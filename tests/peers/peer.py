@@ -53,6 +53,8 @@ class Peer(Protocol):
     """What the peer, as a server, answers with instead of an alert when it refuses a certificate."""
     odd_refusals: frozenset[str] = frozenset()
     """Alerts, as `SSLError.reason` names them, by which it alone refuses a certificate."""
+    silent: bool = False
+    """Whether it ends the connection without an alert when it refuses a certificate."""
     tells: frozenset[Literal["certificate", "alert", "which alert"]] = frozenset()
     """What the detail of a server's outcome holds: the subject of the client's certificate; that an alert
     ended the handshake; which."""

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import Files
 from tests.peers.cases import Case, Outcome
-from tests.peers.peer import Peer
+from tests.peers.peer import Peer, Serving
 
 SECONDS = 20
 HERE = Path(__file__).parent / "programs"
@@ -99,13 +99,12 @@ class _Process:
         self._process.stdout.close()
 
 
-class _Serving:
-    def __init__(self, port: int, process: _Process) -> None:
-        self.port = port
+class _Finish:
+    def __init__(self, process: _Process) -> None:
         self.outcome: Outcome | None = None
         self._process = process
 
-    def finish(self) -> Outcome:
+    def __call__(self) -> Outcome:
         """Waits for the end of the one connection; a second call gives the same again."""
         if self.outcome is None:
             self.outcome = self._process.outcome()
@@ -125,9 +124,11 @@ class Program:
         needs: Sequence[str],
         command: Callable[[Path], Sequence[str]],
         identity: Callable[[Path, Path], Path] = lambda certificate, folder: certificate,
+        silent: bool = False,
     ) -> None:
         """`command` and `identity` (a PEM file as the program reads it) may write to the folder given."""
         self.name = name
+        self.silent = silent
         self._needs = needs
         self._command = command
         self._identity = identity
@@ -149,16 +150,15 @@ class Program:
             raise
 
     @contextmanager
-    def serve(self, case: Case, files: Files) -> Iterator[_Serving]:
+    def serve(self, case: Case, files: Files) -> Iterator[Serving]:
         """Plays the server of `case` for one connection."""
         certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
         process = self._asked("server", case, files, certificate, 0)
-        serving = None
+        finish = _Finish(process)
         try:
-            serving = _Serving(int(process.answer()["port"]), process)
-            yield serving
+            yield Serving(int(process.answer()["port"]), finish)
         finally:
-            if serving is None or serving.outcome is None:
+            if finish.outcome is None:
                 self.close()  # for the same reason
 
     def close(self) -> None:
@@ -202,7 +202,7 @@ def _pkcs12(certificate: Path, folder: Path) -> Path:
 _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE / "Peer.java")]
 
 PROGRAMS: list[Peer] = [
-    Program("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
+    Program("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")], silent=True),
     Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
     Program("go", ["go"], _built_go),
 ]
