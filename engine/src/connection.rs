@@ -211,6 +211,10 @@ impl Connection {
         self.peer_closed
     }
 
+    pub fn close_sent(&self) -> bool {
+        self.close_sent
+    }
+
     pub fn check(&self) -> Result<(), Failure> {
         self.failed.clone().map_or(Ok(()), Err)
     }

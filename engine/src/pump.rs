@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::bio::MemoryBIO;
@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// The bound on ciphertext that one read takes from the kernel, and on what one write hands to it.
 const BATCH: usize = 16 * MAX_FRAGMENT;
+/// More than an alert takes, in any version and suite: what a batch leaves in the kernel.
+const LEFT_IN_SIGHT: usize = 64;
 /// Header, content type and tag: what TLS 1.3 adds to a fragment.
 const RECORD_EXTRA: usize = 22;
 /// How long to sit on a lock before letting Python look for signals.
@@ -35,6 +37,9 @@ pub trait Transport {
     /// Ok(0) is the end.
     fn read(&self, into: &mut [u8]) -> Result<usize, Failure>;
     fn write(&self, from: &[u8]) -> Result<usize, Failure>;
+    /// How many bytes there are to read, as far as it matters to who wants `wanted` of plaintext: where
+    /// somebody may look at the transport (`select`) to learn whether more has come. None where nobody does.
+    fn visible(&self, wanted: usize) -> Option<usize>;
     /// Whether a write may carry more than one record: not where a caller may stop between two.
     fn batches(&self) -> bool;
     fn wait(&self) -> Wait;
@@ -103,6 +108,13 @@ impl Transport for Socket {
         self.attempt(PollFlags::OUT, &Failure::WantWrite, || send(fd, from, flags))
     }
 
+    fn visible(&self, wanted: usize) -> Option<usize> {
+        if wanted <= MAX_FRAGMENT {
+            return Some(0);
+        }
+        Some(borrow_fd(self.fd).and_then(|fd| ioctl_fionread(fd).ok()).map_or(0, |count| count as usize))
+    }
+
     fn batches(&self) -> bool {
         !matches!(self.wait, Wait::No)
     }
@@ -132,6 +144,10 @@ impl Transport for Memory<'_> {
     fn write(&self, from: &[u8]) -> Result<usize, Failure> {
         self.outgoing.lock().append(from);
         Ok(from.len())
+    }
+
+    fn visible(&self, _: usize) -> Option<usize> {
+        None
     }
 
     fn batches(&self) -> bool {
@@ -207,15 +223,25 @@ impl<T> Drop for Held<'_, T> {
 /// The right to receive.
 struct Inbound;
 
-/// How many bytes to read for a caller that wants `wanted` bytes of plaintext: no more than it can take
-/// away again, so that nothing is left here that `select` would not show; but always enough to complete
-/// the record that has begun.
-fn room(begun: &[u8], wanted: usize) -> usize {
-    let mut bound = wanted.min(BATCH) + RECORD_EXTRA;
-    if let Some(header) = begun.first_chunk::<5>() {
-        bound = bound.max(5 + usize::from(u16::from_be_bytes([header[3], header[4]])));
+/// How many bytes complete the header of a record, or the record whose header is there.
+fn rest_of_record(begun: &[u8]) -> usize {
+    let whole = match begun.first_chunk::<5>() {
+        Some(header) => 5 + usize::from(u16::from_be_bytes([header[3], header[4]])),
+        None => 5,
+    };
+    whole.saturating_sub(begun.len()).max(1)
+}
+
+/// How many bytes to read for a caller that wants `wanted` bytes of plaintext. What is taken from a socket
+/// is out of sight of `select`, be it data or the end. So it is one record, or, where there is much and
+/// much is wanted, several and never the last one whole.
+fn room(begun: &[u8], wanted: usize, transport: &dyn Transport) -> usize {
+    let rest = rest_of_record(begun);
+    let bound = (wanted.min(BATCH) + RECORD_EXTRA).saturating_sub(begun.len());
+    match transport.visible(wanted) {
+        None => bound.max(rest),
+        Some(count) => bound.min(count.saturating_sub(LEFT_IN_SIGHT)).max(rest),
     }
-    bound.saturating_sub(begun.len()).max(1)
 }
 
 /// The sending direction: what the transport has not taken yet.
@@ -273,8 +299,9 @@ impl Pump {
             if self.core().established() {
                 return Ok(());
             }
-            // Enough for a flight; what is more stays in the kernel until the handshake is over.
-            match self.fill(transport, 4096) {
+            // Record by record: what follows the last one of the handshake stays where `select` shows it.
+            let rest = rest_of_record(self.core().incoming());
+            match self.fill(transport, rest) {
                 Ok(0) => return Err(self.core().fail(Failure::UnexpectedEof)),
                 Ok(_) => {}
                 Err(failure @ Failure::Os(_)) => return Err(self.core().fail(failure)),
@@ -284,8 +311,8 @@ impl Pump {
     }
 
     /// Reads once. Whoever calls it holds the right to receive.
-    fn fill(&self, transport: &dyn Transport, wanted: usize) -> Result<usize, Failure> {
-        let mut fresh = vec![0; room(self.core().incoming(), wanted)];
+    fn fill(&self, transport: &dyn Transport, room: usize) -> Result<usize, Failure> {
+        let mut fresh = vec![0; room];
         let count = transport.read(&mut fresh)?;
         fresh.truncate(count);
         self.core().feed(fresh);
@@ -332,9 +359,11 @@ impl Pump {
                 count => return Ok(Read::Data(count)),
             }
             if self.core().peer_closed() {
-                return Ok(Read::End);
+                // As with OpenSSL: once both have said close_notify, a read is a mistake.
+                return if self.core().close_sent() { Err(Failure::Closed) } else { Ok(Read::End) };
             }
-            if self.fill(transport, into.len())? == 0 {
+            let room = room(self.core().incoming(), into.len(), transport);
+            if self.fill(transport, room)? == 0 {
                 return Err(Failure::UnexpectedEof);
             }
         }
@@ -389,7 +418,7 @@ impl Pump {
                 Ok(()) => {}
             }
             let over = self.core().peer_closed() || self.core().pending() >= BATCH;
-            if over || !matches!(self.fill(transport, BATCH), Ok(1..)) {
+            if over || !matches!(self.fill(transport, BATCH + RECORD_EXTRA), Ok(1..)) {
                 return failure;
             }
         }
@@ -422,7 +451,8 @@ impl Pump {
                 return Ok(core.take_incoming());
             }
             drop(core);
-            if self.fill(transport, 0)? == 0 {
+            let rest = rest_of_record(self.core().incoming());
+            if self.fill(transport, rest)? == 0 {
                 return Err(Failure::UnexpectedEof);
             }
         }
