@@ -35,7 +35,7 @@ pub enum Wait {
 /// Where records come from and go to.
 pub trait Transport {
     /// Ok(0) is the end.
-    fn read(&self, into: &mut [u8]) -> Result<usize, Failure>;
+    fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure>;
     fn write(&self, from: &[u8]) -> Result<usize, Failure>;
     /// How many bytes there are to read, as far as it matters to who wants `wanted` of plaintext: where
     /// somebody may look at the transport (`select`) to learn whether more has come. None where nobody does.
@@ -51,8 +51,8 @@ pub struct Socket {
 }
 
 impl Socket {
-    fn ready(&self, flags: PollFlags, blocked: Failure) -> Result<(), Failure> {
-        let timeout = match self.wait {
+    fn ready(&self, flags: PollFlags, blocked: Failure, wait: Wait) -> Result<(), Failure> {
+        let timeout = match wait {
             Wait::No => return Err(blocked),
             Wait::Forever => None,
             Wait::Until(deadline) => {
@@ -76,12 +76,13 @@ impl Socket {
         &self,
         flags: PollFlags,
         blocked: &Failure,
+        wait: Wait,
         mut call: impl FnMut() -> Result<usize, Errno>,
     ) -> Result<usize, Failure> {
         loop {
             match call() {
                 Ok(count) => return Ok(count),
-                Err(Errno::AGAIN) => self.ready(flags, blocked.clone())?,
+                Err(Errno::AGAIN) => self.ready(flags, blocked.clone(), wait)?,
                 Err(Errno::INTR) => return Err(Failure::Interrupted),
                 Err(errno) => return Err(errno.into()),
             }
@@ -90,13 +91,13 @@ impl Socket {
 }
 
 impl Transport for Socket {
-    fn read(&self, into: &mut [u8]) -> Result<usize, Failure> {
+    fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure> {
         let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        let flags = match self.wait {
+        let flags = match wait {
             Wait::Forever => RecvFlags::empty(),
             _ => RecvFlags::DONTWAIT,
         };
-        self.attempt(PollFlags::IN, &Failure::WantRead, || Ok(recv(fd, &mut *into, flags)?.0))
+        self.attempt(PollFlags::IN, &Failure::WantRead, wait, || Ok(recv(fd, &mut *into, flags)?.0))
     }
 
     fn write(&self, from: &[u8]) -> Result<usize, Failure> {
@@ -105,7 +106,7 @@ impl Transport for Socket {
             Wait::Forever => SendFlags::NOSIGNAL,
             _ => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
         };
-        self.attempt(PollFlags::OUT, &Failure::WantWrite, || send(fd, from, flags))
+        self.attempt(PollFlags::OUT, &Failure::WantWrite, self.wait, || send(fd, from, flags))
     }
 
     fn visible(&self, wanted: usize) -> Option<usize> {
@@ -130,7 +131,7 @@ pub struct Memory<'a> {
 }
 
 impl Transport for Memory<'_> {
-    fn read(&self, into: &mut [u8]) -> Result<usize, Failure> {
+    fn read(&self, into: &mut [u8], _: Wait) -> Result<usize, Failure> {
         let mut bytes = self.incoming.lock();
         if bytes.pending() == 0 && !bytes.ended() {
             return Err(Failure::WantRead);
@@ -290,30 +291,43 @@ impl Pump {
         let outbound = outbound.get();
         loop {
             let advanced = self.core().process(&mut []);
+            let going_on = advanced.is_ok() && !self.core().established();
+            // The rest of the peer's flight may be here: it is answered in one piece.
+            if going_on && self.fill_handshake(transport, Wait::No)? {
+                continue;
+            }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
                 Err(_) if advanced.is_err() => {}
                 flushed => flushed?,
             }
             advanced?;
-            if self.core().established() {
+            if !going_on {
                 return Ok(());
             }
-            // Record by record: what follows the last one of the handshake stays where `select` shows it.
-            let rest = rest_of_record(self.core().incoming());
-            match self.fill(transport, rest) {
-                Ok(0) => return Err(self.core().fail(Failure::UnexpectedEof)),
-                Ok(_) => {}
-                Err(failure @ Failure::Os(_)) => return Err(self.core().fail(failure)),
-                Err(failure) => return Err(failure),
+            if !self.fill_handshake(transport, transport.wait())? {
+                return Err(Failure::WantRead);
             }
         }
     }
 
+    /// Reads once for the handshake, which fails where that fails; false where nothing is there.
+    fn fill_handshake(&self, transport: &dyn Transport, wait: Wait) -> Result<bool, Failure> {
+        // What follows the last record of the handshake stays where `select` shows it.
+        let room = room(self.core().incoming(), BATCH, transport);
+        match self.fill(transport, room, wait) {
+            Ok(0) => Err(self.core().fail(Failure::UnexpectedEof)),
+            Ok(_) => Ok(true),
+            Err(Failure::WantRead) => Ok(false),
+            Err(failure @ Failure::Os(_)) => Err(self.core().fail(failure)),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Reads once. Whoever calls it holds the right to receive.
-    fn fill(&self, transport: &dyn Transport, room: usize) -> Result<usize, Failure> {
+    fn fill(&self, transport: &dyn Transport, room: usize, wait: Wait) -> Result<usize, Failure> {
         let mut fresh = vec![0; room];
-        let count = transport.read(&mut fresh)?;
+        let count = transport.read(&mut fresh, wait)?;
         fresh.truncate(count);
         self.core().feed(fresh);
         Ok(count)
@@ -363,7 +377,7 @@ impl Pump {
                 return if self.core().close_sent() { Err(Failure::Closed) } else { Ok(Read::End) };
             }
             let room = room(self.core().incoming(), into.len(), transport);
-            if self.fill(transport, room)? == 0 {
+            if self.fill(transport, room, transport.wait())? == 0 {
                 return Err(Failure::UnexpectedEof);
             }
         }
@@ -418,7 +432,7 @@ impl Pump {
                 Ok(()) => {}
             }
             let over = self.core().peer_closed() || self.core().pending() >= BATCH;
-            if over || !matches!(self.fill(transport, BATCH + RECORD_EXTRA), Ok(1..)) {
+            if over || !matches!(self.fill(transport, BATCH + RECORD_EXTRA, transport.wait()), Ok(1..)) {
                 return failure;
             }
         }
@@ -452,7 +466,7 @@ impl Pump {
             }
             drop(core);
             let rest = rest_of_record(self.core().incoming());
-            if self.fill(transport, rest)? == 0 {
+            if self.fill(transport, rest, transport.wait())? == 0 {
                 return Err(Failure::UnexpectedEof);
             }
         }
