@@ -6,6 +6,7 @@ mod connection;
 mod failure;
 mod hello;
 mod identity;
+mod profile;
 mod pump;
 mod session;
 mod settings;
@@ -27,7 +28,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
-    module.add_function(wrap_pyfunction!(trust::split_der, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
     Ok(())
 }

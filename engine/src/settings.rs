@@ -152,6 +152,7 @@ struct Recipe {
     check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
     revocation: String,
+    strict: bool,
 }
 
 fn unusable(what: &'static str, why: impl std::fmt::Display) -> Failure {
@@ -192,6 +193,7 @@ impl Settings {
                 "chain" => Revocation::Chain,
                 _ => Revocation::None,
             },
+            strict: recipe.strict,
             algorithms: provider.signature_verification_algorithms,
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {

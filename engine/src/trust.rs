@@ -4,22 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use der::{Reader, SliceReader};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
 
 use crate::failure::Failure;
-
-/// What a certificate that is itself trusted may be used for, read when it was loaded.
-#[derive(Clone, Debug)]
-pub struct Itself {
-    pub not_before: u64,
-    pub not_after: u64,
-    pub for_servers: bool,
-    pub for_clients: bool,
-}
+use crate::profile::{self, Examined, examine, split};
 
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -29,7 +20,7 @@ pub struct Trust {
     /// Whether a path ended in the anchor, in the same order.
     pub used: Vec<AtomicBool>,
     pub helpers: Vec<CertificateDer<'static>>,
-    pub by_itself: HashMap<Vec<u8>, Itself>,
+    pub by_itself: HashMap<Vec<u8>, Examined>,
     pub crls: Vec<CertRevocationList<'static>>,
 }
 
@@ -38,35 +29,30 @@ pub struct TrustSet(pub Arc<Trust>);
 
 #[pymethods]
 impl TrustSet {
-    /// `anchors`: certificates that end a path. `helpers`: certificates that may stand within one.
-    /// `by_itself`: (DER, not_before, not_after, for_servers, for_clients), times in seconds since 1970.
-    /// `crls`: revocation lists, DER.
+    /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
+    /// may stand within a path. `crls`: revocation lists. All DER. Refuses what cannot be read.
     #[new]
-    #[pyo3(signature = (anchors, helpers, by_itself, crls = Vec::new()))]
-    fn new(
-        anchors: Vec<Vec<u8>>,
-        helpers: Vec<Vec<u8>>,
-        by_itself: Vec<(Vec<u8>, i64, i64, bool, bool)>,
-        crls: Vec<Vec<u8>>,
-    ) -> PyResult<Self> {
+    fn new(certificates: Vec<Vec<u8>>, crls: Vec<Vec<u8>>, partial_chain: bool) -> PyResult<Self> {
+        let unusable = |what, why: String| Failure::Unusable { what, why };
         let mut trust = Trust::default();
-        for der in anchors {
-            let der = CertificateDer::from(der);
-            let anchor = anchor_from_trusted_cert(&der)
-                .map_err(|why| Failure::Unusable { what: "trust anchor", why: why.to_string() })?;
-            trust.anchors.push(anchor.to_owned());
-            trust.anchor_certificates.push(der);
+        for der in certificates {
+            let examined = examine(&der).map_err(|why| unusable("certificate", why))?;
+            let certificate = CertificateDer::from(der);
+            if !(examined.self_issued || partial_chain) {
+                trust.helpers.push(certificate);
+                continue;
+            }
+            let anchor = anchor_from_trusted_cert(&certificate)
+                .map_err(|why| unusable("trust anchor", why.to_string()))?
+                .to_owned();
+            trust.by_itself.insert(certificate.to_vec(), examined);
+            trust.anchors.push(anchor);
+            trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
-        }
-        trust.helpers = helpers.into_iter().map(CertificateDer::from).collect();
-        let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
-        for (der, not_before, not_after, for_servers, for_clients) in by_itself {
-            let (not_before, not_after) = (seconds(not_before), seconds(not_after));
-            trust.by_itself.insert(der, Itself { not_before, not_after, for_servers, for_clients });
         }
         for der in crls {
             let crl = OwnedCertRevocationList::from_der(&der)
-                .map_err(|why| Failure::Unusable { what: "revocation list", why: why.to_string() })?;
+                .map_err(|why| unusable("revocation list", why.to_string()))?;
             trust.crls.push(crl.into());
         }
         Ok(Self(Arc::new(trust)))
@@ -80,16 +66,26 @@ impl TrustSet {
     }
 }
 
-/// The elements of a string of DER, one after the other.
+/// The certificates of a string of DER, one after the other.
 #[pyfunction]
-pub fn split_der(data: &[u8]) -> PyResult<Vec<Vec<u8>>> {
-    let unusable = |why: der::Error| Failure::Unusable { what: "DER", why: why.to_string() };
-    let mut reader = SliceReader::new(data).map_err(unusable)?;
-    let mut elements = Vec::new();
-    while !reader.is_finished() {
-        elements.push(reader.tlv_bytes().map_err(unusable)?.to_vec());
-    }
-    Ok(elements)
+pub fn split_certificates<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let found = split(data).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+    Ok(found.into_iter().map(|der| PyBytes::new(py, der)).collect())
+}
+
+/// Subject and issuer of a certificate, DER. Raises for what cannot be read.
+#[pyfunction]
+pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let (subject, issuer) =
+        profile::names(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+    Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
+}
+
+/// Whether a certificate may sign others. Raises for what cannot be read.
+#[pyfunction]
+pub fn is_authority(der: &[u8]) -> PyResult<bool> {
+    let examined = examine(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+    Ok(examined.authority)
 }
 
 /// The certificates that the operating system trusts, DER, and what could not be read of them, in words.

@@ -24,6 +24,7 @@ use webpki::{
 };
 
 use crate::failure::Rejection;
+use crate::profile::strict;
 use crate::trust::Trust;
 
 thread_local! {
@@ -54,6 +55,8 @@ pub struct PeerVerifier {
     pub validate: bool,
     pub check_name: bool,
     pub revocation: Revocation,
+    /// Hold the path to RFC 5280 where webpki does not.
+    pub strict: bool,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -124,13 +127,16 @@ impl PeerVerifier {
     ) -> Result<Path, Refusal> {
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             let usable = if role == Role::Server { itself.for_servers } else { itself.for_clients };
-            let bound = |secs| UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs));
-            return if now.as_secs() > itself.not_after {
+            let bound = |secs: i64| {
+                UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.max(0).unsigned_abs()))
+            };
+            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            return if seconds > itself.not_after {
                 Err(refusal(
                     webpki::Error::CertExpired { time: now, not_after: bound(itself.not_after) },
                     now,
                 ))
-            } else if now.as_secs() < itself.not_before {
+            } else if seconds < itself.not_before {
                 let not_before = bound(itself.not_before);
                 Err(refusal(webpki::Error::CertNotValidYet { time: now, not_before }, now))
             } else if !usable {
@@ -163,6 +169,13 @@ impl PeerVerifier {
         if let Some(index) = anchor {
             trust.used[index].store(true, Ordering::Relaxed);
             path.push(trust.anchor_certificates[index].clone());
+        }
+        if self.strict {
+            let whole: Vec<_> = std::iter::once(end_entity).chain(&path).collect();
+            strict(&whole).map_err(|kind| {
+                let detail = "it does not keep to RFC 5280 (VERIFY_X509_STRICT)";
+                Box::new((Rejection::new(kind, detail), CertificateError::BadEncoding))
+            })?;
         }
         Ok(path)
     }

@@ -22,10 +22,9 @@ class Identity:
 class TrustSet:
     def __new__(
         cls,
-        anchors: Sequence[bytes],
-        helpers: Sequence[bytes],
-        by_itself: Sequence[tuple[bytes, int, int, bool, bool]],
-        crls: Sequence[bytes] = (),
+        certificates: Sequence[bytes],
+        crls: Sequence[bytes],
+        partial_chain: bool,
     ) -> TrustSet: ...
     def used(self) -> list[bytes]: ...
 
@@ -53,6 +52,7 @@ class Recipe(TypedDict):
     validate: bool
     check_name: bool
     revocation: Literal["none", "leaf", "chain"]
+    strict: bool
 
 @final
 class Settings:
@@ -92,4 +92,6 @@ def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseExceptio
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
 def is_server_name(name: str) -> bool: ...
 def key_exchange_groups() -> list[int]: ...
-def split_der(data: bytes) -> list[bytes]: ...
+def split_certificates(data: bytes) -> list[bytes]: ...
+def names(der: bytes) -> tuple[bytes, bytes]: ...
+def is_authority(der: bytes) -> bool: ...

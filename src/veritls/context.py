@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _MAX_HOSTNAME = 253
-_VERIFY_FLAGS = ssl.VERIFY_CRL_CHECK_CHAIN | ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+_VERIFY_FLAGS = (
+    ssl.VERIFY_CRL_CHECK_CHAIN
+    | ssl.VERIFY_X509_STRICT
+    | ssl.VERIFY_X509_TRUSTED_FIRST
+    | ssl.VERIFY_X509_PARTIAL_CHAIN
+)
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -196,6 +201,7 @@ class SSLContext(Parameters):
                 "validate": rule.validate,
                 "check_name": rule.name_matters and self._check_hostname,
                 "revocation": self._revocation(),
+                "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
             }
             trust = self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
             settings = _engine.Settings(recipe, self._own(), trust, self._statistics)
@@ -286,7 +292,7 @@ class SSLContext(Parameters):
 
     @property
     def verify_flags(self) -> ssl.VerifyFlags:
-        """How paths are verified: VERIFY_CRL_CHECK_LEAF, VERIFY_CRL_CHECK_CHAIN, VERIFY_X509_PARTIAL_CHAIN.
+        """How paths are verified: VERIFY_CRL_CHECK_LEAF or _CHAIN, VERIFY_X509_STRICT, _PARTIAL_CHAIN.
 
         VERIFY_X509_TRUSTED_FIRST is always so. Raises ValueError for a flag that is not offered.
         """

@@ -1,5 +1,6 @@
 """One's own certificate and key: from PEM files, with or without a password. Decoded by `cryptography`."""
 
+import base64
 import os
 import re
 import ssl
@@ -45,8 +46,20 @@ def read_file(path: StrPath, what: str) -> bytes:
     return data
 
 
-def pem_certificates(data: bytes, where: str) -> list[x509.Certificate]:
-    """The certificates of a PEM text, in order.
+def _from_pem(block: bytes) -> bytes:
+    body = b"".join(block.split(b"\n")[1:-1]).replace(b"\r", b"")
+    return base64.b64decode(body, validate=True)
+
+
+def _certificate_der(block: bytes) -> bytes:
+    certificate, *more = _engine.split_certificates(_from_pem(block))
+    if more:
+        raise ValueError("more than one certificate in a block")
+    return certificate
+
+
+def pem_certificates(data: bytes, where: str) -> list[bytes]:
+    """The certificates of a PEM text, DER, in order.
 
     Raises ssl.SSLError naming `where`, if there is none or one of them cannot be read.
     """
@@ -57,8 +70,8 @@ def pem_certificates(data: bytes, where: str) -> list[x509.Certificate]:
         words = f"no start line: {where} does not contain a certificate, but {found}"
         raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
     try:
-        return [x509.load_pem_x509_certificate(block) for block in certificates]
-    except ValueError as why:
+        return [_certificate_der(block) for block in certificates]
+    except (ValueError, ssl.SSLError) as why:
         words = f"PEM lib: a certificate in {where} is damaged: {why}"
         raise ssl_error("PEM_LIB", words) from None
 
@@ -129,7 +142,7 @@ def load_identity(certfile: StrPath, keyfile: StrPath | None, password: Password
         key_data, key_where = read_file(keyfile, "key"), repr(os.fsdecode(keyfile))
     key = _private_key(key_data, key_where, password)
     try:
-        return _engine.Identity([each.public_bytes(Encoding.DER) for each in chain], key)
+        return _engine.Identity(chain, key)
     except ssl.SSLError as error:
         words = f"{error.args[1].split('] ', 1)[-1]} (certificate {where}, key {key_where})"
         raise ssl_error(str(error.reason), words) from None

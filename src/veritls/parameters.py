@@ -120,6 +120,8 @@ class Parameters(ssl.SSLContext):
 
     @options.setter
     def options(self, value: int) -> None:
+        if not 0 <= value < 1 << 64:
+            raise OverflowError("options must be a number of 64 bits")
         flags = ssl.Options(value)
         with self._lock:
             if flags & ~self._options & _NO_VERSION:

@@ -4,74 +4,35 @@ import contextlib
 import os
 import re
 import ssl
-import warnings
 from collections.abc import Iterable
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from veritls import _engine
 from veritls.credentials import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls.errors import ssl_error
 
-# Some authority of the system's has such a number; whom it vouches for is not changed by it.
-warnings.filterwarnings("ignore", r"Parsed a serial number which wasn't positive", module=r"veritls\.")
-
 _LONGEST_PATH = 10
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
-def _purposes(certificate: x509.Certificate) -> tuple[bool, bool]:
-    """Whether it may stand for a server and for a client (RFC 5280, section 4.2.1.12)."""
-    try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True, True
-    except ValueError:  # extensions that cannot be read vouch for nothing
-        return False, False
-    everything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usages
-    return (
-        everything or ExtendedKeyUsageOID.SERVER_AUTH in usages,
-        everything or ExtendedKeyUsageOID.CLIENT_AUTH in usages,
-    )
-
-
-def from_der(data: bytes, where: str) -> list[x509.Certificate]:
+def from_der(data: bytes, where: str) -> list[bytes]:
     """The certificates of a string of DER, one after the other.
 
     Raises ssl.SSLError naming `where` if one is damaged or nothing is there.
     """
     try:
-        return [x509.load_der_x509_certificate(each) for each in _engine.split_der(data)]
-    except (ValueError, ssl.SSLError) as why:
-        words = f"not enough data: {where} does not contain a certificate in DER: {why}"
+        return _engine.split_certificates(data)
+    except ssl.SSLError as why:
+        words = f"not enough data: {where} does not contain a certificate in DER: {why.args[1]}"
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
-    """Whether it may sign others: by basicConstraints; without them by keyUsage; or by its age."""
-    extensions = certificate.extensions
-    with contextlib.suppress(x509.ExtensionNotFound):
-        return extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    with contextlib.suppress(x509.ExtensionNotFound):
-        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    return certificate.version == x509.Version.v1 and certificate.subject == certificate.issuer
-
-
-def _readable_authority(certificate: x509.Certificate) -> bool:
+def _signed(issuer: bytes, subject: bytes) -> bool:
     try:
-        return _is_authority(certificate)
-    except ValueError:  # extensions that cannot be read
-        return False
-
-
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    if issuer.subject != subject.issuer:
-        return False
-    try:
-        subject.verify_directly_issued_by(issuer)
+        below = x509.load_der_x509_certificate(subject)
+        below.verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
@@ -85,14 +46,14 @@ class TrustStore:
     """
 
     def __init__(self) -> None:
-        self._certificates: dict[bytes, x509.Certificate] = {}
+        self._certificates: dict[bytes, None] = {}
         self._crls: dict[bytes, None] = {}
         self._on_request: set[bytes] = set()
         self._frozen: dict[bool, _engine.TrustSet] = {}
 
     def add(
         self,
-        certificates: Iterable[x509.Certificate],
+        certificates: Iterable[bytes],
         crls: Iterable[bytes] = (),
         *,
         on_request: bool = False,
@@ -101,26 +62,26 @@ class TrustStore:
 
         `on_request`: they are not listed before a path has ended in them, as `ssl` documents for a folder.
         """
-        added = {each.public_bytes(Encoding.DER): each for each in certificates}
-        together, lists = self._certificates | added, self._crls | dict.fromkeys(crls)
-        frozen = self._freeze(together, lists, False)
+        added, lists = dict.fromkeys(certificates), dict.fromkeys(crls)
+        _engine.TrustSet(list(added), list(lists), False)  # raises where one cannot be used
+        fresh = added.keys() - self._certificates.keys()
         hidden = self._hidden()
-        self._on_request = (
-            hidden | (added.keys() - self._certificates) if on_request else hidden - added.keys()
-        )
-        self._certificates, self._crls, self._frozen = together, lists, {False: frozen}
+        self._on_request = hidden | fresh if on_request else hidden - added.keys()
+        self._certificates |= added
+        self._crls |= lists
+        self._frozen = {}
 
     def _hidden(self) -> set[bytes]:
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
         return self._on_request - used
 
-    def _listed(self) -> dict[bytes, x509.Certificate]:
+    def _listed(self) -> list[bytes]:
         hidden = self._hidden()
-        return {der: each for der, each in self._certificates.items() if der not in hidden}
+        return [der for der in self._certificates if der not in hidden]
 
     def authorities(self) -> list[bytes]:
         """Those that may sign others, DER, in the order in which they came."""
-        return [der for der, each in self._listed().items() if _readable_authority(each)]
+        return [der for der in self._listed() if _engine.is_authority(der)]
 
     def statistics(self) -> dict[str, int]:
         """The numbers of ``SSLContext.cert_store_stats()``."""
@@ -128,36 +89,24 @@ class TrustStore:
 
     def path_above(self, der: bytes) -> list[bytes]:
         """The certificates here that lead from one up to its authority, as far as they are known, DER."""
-        path: list[x509.Certificate] = []
-        current = x509.load_der_x509_certificate(der)
-        while len(path) < _LONGEST_PATH and current.issuer != current.subject:
-            above = next((each for each in self._certificates.values() if _issued(each, current)), None)
-            if above is None:
+        path: list[bytes] = []
+        names = {each: _engine.names(each) for each in self._certificates}
+        subject, issuer = _engine.names(der)
+        while len(path) < _LONGEST_PATH and issuer != subject:
+            above = (each for each, (name, _) in names.items() if name == issuer and _signed(each, der))
+            der = next(above, b"")
+            if not der:
                 break
-            path.append(above)
-            current = above
-        return [each.public_bytes(Encoding.DER) for each in path]
+            path.append(der)
+            subject, issuer = names[der]
+        return path
 
     def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
         """The engine's form of it."""
         if partial_chain not in self._frozen:
-            self._frozen[partial_chain] = self._freeze(self._certificates, self._crls, partial_chain)
+            certificates, crls = list(self._certificates), list(self._crls)
+            self._frozen[partial_chain] = _engine.TrustSet(certificates, crls, partial_chain)
         return self._frozen[partial_chain]
-
-    @staticmethod
-    def _freeze(
-        certificates: dict[bytes, x509.Certificate], crls: dict[bytes, None], partial_chain: bool
-    ) -> _engine.TrustSet:
-        anchors, helpers, by_itself = [], [], []
-        for der, certificate in certificates.items():
-            if certificate.subject != certificate.issuer and not partial_chain:
-                helpers.append(der)
-                continue
-            anchors.append(der)
-            not_before = int(certificate.not_valid_before_utc.timestamp())
-            not_after = int(certificate.not_valid_after_utc.timestamp())
-            by_itself.append((der, not_before, not_after, *_purposes(certificate)))
-        return _engine.TrustSet(anchors, helpers, by_itself, list(crls))
 
     def load_pem(self, data: bytes, where: str, *, on_request: bool = False) -> None:
         """Adds the certificates and revocation lists of a PEM text."""
@@ -202,12 +151,9 @@ class TrustStore:
                 with contextlib.suppress(OSError, ssl.SSLError):
                     self.load_folder(folder)
             return
-        found = []
+        readable = []
         for der in _engine.system_certificates()[0]:
-            try:
-                certificate = x509.load_der_x509_certificate(der)
-                _engine.TrustSet([der], [], [])
-            except (ValueError, ssl.SSLError):
-                continue
-            found.append(certificate)
-        self.add(found)
+            with contextlib.suppress(ssl.SSLError):
+                _engine.TrustSet([der], [], False)
+                readable.append(der)
+        self.add(readable)
