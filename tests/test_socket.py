@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -392,6 +393,20 @@ def test_shutdown_after_the_peer_has_closed_is_no_error(files: Any, how: int) ->
         assert server_end.recv(4) == b"ping"
         server_end.close()
         client_end.shutdown(how)
+
+
+def test_a_reset_by_the_peer_reads_as_with_ssl(files: Any) -> None:
+    def outcome(module: Any) -> Any:
+        server, client = server_context(files.server, module), client_context(files.ca, module)
+        with tls_pair(server, client) as (server_end, client_end):
+            client_end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client_end.close()
+            try:
+                return server_end.recv(10)
+            except OSError as error:
+                return type(error)
+
+    assert outcome(veritls) == outcome(ssl)
 
 
 def test_any_contiguous_buffer_can_be_sent_and_received_into(files: Any) -> None:

@@ -237,7 +237,7 @@ class SSLContext(Parameters):
         if "\x00" in name:
             raise TypeError("server_hostname: embedded null character")
         if not name or name.startswith("."):
-            raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
+            raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
         try:
             return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
         except ValueError:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
     from veritls.context import SSLContext
+
+
+_ALSO_RAGGED = () if sys.version_info >= (3, 13) else (ConnectionResetError,)
+"""What else is an end without close_notify for the `ssl` of this interpreter."""
 
 
 @contextlib.contextmanager
@@ -152,12 +157,6 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         with _named_timeout("handshake"):
             stream.do_handshake(self.fileno(), timeout)
 
-    def _received(self, error: ssl.SSLError) -> None:
-        """An end without close_notify is an end like any other where `suppress_ragged_eofs` says so."""
-        stream = self._stream
-        if not (self.suppress_ragged_eofs and stream is not None and stream.established):
-            raise error
-
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
         stream = self._stream
@@ -170,8 +169,9 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
                 if len < 0:
                     raise ValueError("negative buffersize in recv")
                 return stream.read(len, self.fileno(), self.gettimeout())
-        except ssl.SSLEOFError as error:
-            self._received(error)
+        except (ssl.SSLEOFError, *_ALSO_RAGGED):
+            if not (self.suppress_ragged_eofs and stream.established):
+                raise
             return 0 if buffer is not None else b""
 
     def write(self, data: ReadableBuffer) -> int:

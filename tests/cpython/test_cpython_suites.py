@@ -10,7 +10,7 @@ from tests.cpython.table import problems
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", ["test_ssl"])
+@pytest.mark.parametrize("name", SUITES)
 def test_cpython_s_own_suite_passes_but_for_the_tests_with_a_reason(name: str) -> None:
     suite = SUITES[name]
     if not suite.available:
