@@ -71,17 +71,16 @@ _ALL = (
     _tls13(0x1301, "TLS_AES_128_GCM_SHA256", 128, "aes-128-gcm"),
     _tls12(0xC02C, "ECDSA", "AES256-GCM-SHA384", 256, "aes-256-gcm"),
     _tls12(0xC030, "RSA", "AES256-GCM-SHA384", 256, "aes-256-gcm"),
-    _tls12(0xC02B, "ECDSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
-    _tls12(0xC02F, "RSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
     _tls12(0xCCA9, "ECDSA", "CHACHA20-POLY1305", 256, "chacha20-poly1305"),
     _tls12(0xCCA8, "RSA", "CHACHA20-POLY1305", 256, "chacha20-poly1305"),
+    _tls12(0xC02B, "ECDSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
+    _tls12(0xC02F, "RSA", "AES128-GCM-SHA256", 128, "aes-128-gcm"),
 )
 
 SUITES: dict[int, Suite] = {suite.number: suite for suite in _ALL}
-"""Every suite that the engine has, best first; the order is that of OpenSSL's default."""
+"""Every suite that the engine has, in the order of OpenSSL's ``ALL``."""
 
-DEFAULT_TLS13 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.3")
-DEFAULT_TLS12 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.2")
+_TLS12 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.2")
 
 MAX_LEVEL = 2
 """OpenSSL's security level that the engine always keeps: RSA from 2048 bits, no SHA-1 signatures."""
@@ -91,7 +90,7 @@ _SEPARATORS = re.compile(r"[:, ;]+")
 
 def _chosen(word: str) -> list[Suite]:
     wanted = set(word.split("+"))
-    return [suite for suite in DEFAULT_TLS12 if wanted <= suite.tags]
+    return [suite for suite in _TLS12 if wanted <= suite.tags]
 
 
 def select(text: str) -> tuple[Suite, ...]:
@@ -120,6 +119,11 @@ def select(text: str) -> tuple[Suite, ...]:
     if not active:
         raise ValueError("No cipher can be selected.")
     return tuple(active)
+
+
+DEFAULT_TLS13 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.3")
+DEFAULT_TLS12 = select("ECDHE+AESGCM:ECDHE+CHACHA20")
+"""The suites of a new context, in the order of `ssl`'s."""
 
 
 def select_tls13(text: str) -> tuple[Suite, ...]:

@@ -184,6 +184,7 @@ class SSLContext(Parameters):
             return settings
         with self._lock:
             tls12, tls13 = self._versions()
+            suites = (self._tls13_suites if tls13 else ()) + (self._tls12_suites if tls12 else ())
             mode = max(self._verify_mode, at_least)
             rule = policy.rule(server_side=server_side, mode=mode)
             recipe: _engine.Recipe = {
@@ -191,7 +192,7 @@ class SSLContext(Parameters):
                 "tls12": tls12,
                 "tls13": tls13,
                 "alpn": self._alpn,
-                "suites": [suite.number for suite in self._tls13_suites + self._tls12_suites],
+                "suites": [suite.number for suite in suites],
                 "groups": list(self._groups),
                 "own_order": bool(self._options & ssl.OP_CIPHER_SERVER_PREFERENCE),
                 "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,

@@ -1,0 +1,177 @@
+"""Versions, suites, groups, options, key log: what is set holds on the wire, as with `ssl`."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+import veritls
+from tests.conftest import Files
+from tests.pairs import client_context, server_context, tls_pair
+from veritls import ciphers
+
+V = ssl.TLSVersion
+OURS = {suite.name for suite in ciphers.DEFAULT_TLS12}
+
+STRINGS = [
+    "DEFAULT",
+    "ALL",
+    "HIGH:!aNULL:!MD5",
+    "ECDHE+AESGCM",
+    "ECDHE+AESGCM:ECDHE+CHACHA20:!aRSA",
+    "AES128:AES256",
+    "AES256:eNULL",
+    "ECDHE+CHACHA20:ECDHE+AESGCM",
+    "ALL:-AES128",
+    "ALL:-AES128:AES128",
+    "ALL:!AES128:AES128",
+    "ALL:+AES256",
+    "CHACHA20:ALL:@STRENGTH",
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
+    "aECDSA",
+    "ECDSA:!CHACHA20",
+    "DEFAULT:@SECLEVEL=2",
+    "EECDH+aRSA+AESGCM:nonsense",
+]
+
+
+@pytest.mark.parametrize("text", STRINGS)
+def test_a_cipher_string_selects_what_it_selects_with_ssl_of_what_exists(text: str) -> None:
+    ours, theirs = (module.SSLContext(module.PROTOCOL_TLS_CLIENT) for module in (veritls, ssl))
+    for context in (ours, theirs):
+        context.set_ciphers(text)
+    names = ([suite["name"] for suite in context.get_ciphers()] for context in (ours, theirs))
+    selected, wanted = ([name for name in each if name in OURS] for each in names)
+    assert set(selected) == set(wanted)
+    if "DEFAULT" not in text:
+        assert selected == wanted
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "kEDH", "RC4", "^$:,;?*'dorothyx", "DEFAULT:@SECLEVEL=3"])
+def test_a_cipher_string_that_leaves_nothing_is_refused_and_changes_nothing(text: str) -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    before = context.get_ciphers()
+    with pytest.raises(ssl.SSLError):
+        context.set_ciphers(text)
+    with pytest.raises(ssl.SSLError):
+        context.set_ciphersuites(text)
+    assert context.get_ciphers() == before
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_the_selected_tls12_suite_is_the_one_that_is_spoken(files: Files, name: str) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    client.maximum_version = V.TLSv1_2
+    client.set_ciphers(name)
+    if "RSA" in name:
+        with pytest.raises(ssl.SSLError), tls_pair(server, client):  # trustme's keys are ECDSA
+            pass
+        return
+    with tls_pair(server, client) as (server_end, client_end):
+        assert client_end.cipher()[0] == server_end.cipher()[0] == name
+        assert server_end.shared_ciphers() == [client_end.cipher()]
+        assert client_end.shared_ciphers() is None
+
+
+def test_the_description_of_a_suite_is_that_of_ssl() -> None:
+    theirs = {suite["name"]: suite for suite in ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).get_ciphers()}
+    for suite in veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT).get_ciphers():
+        expected = theirs[suite["name"]]
+        assert {**suite, "description": ""} == {**expected, "description": ""}
+        assert suite["description"].split() == expected["description"].split()
+
+
+@pytest.mark.parametrize("name", ["X25519MLKEM768", "x25519", "secp256r1", "secp384r1"])
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_the_selected_group_is_the_one_that_is_used(files: Files, name: str, side: str) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    (server if side == "server" else client).set_groups(name)
+    with tls_pair(server, client) as (server_end, client_end):
+        assert server_end.group() == client_end.group() == name
+    assert veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT).get_groups()[0] == "X25519MLKEM768"
+
+
+def test_unknown_groups_are_refused() -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(ssl.SSLError, match="foo"):
+        context.set_groups("x25519:foo")
+    context.set_groups("?foo:P-256")
+    assert context.get_groups() == ["secp256r1"]
+    assert context.get_groups(include_aliases=True) == ["secp256r1", "prime256v1", "P-256"]
+    with pytest.raises(ValueError, match="foo"):
+        context.set_ecdh_curve("foo")
+    context.set_ecdh_curve(b"secp384r1")
+    assert context.get_groups() == ["secp384r1"]
+
+
+def test_options_that_forbid_a_version_forbid_it(files: Files) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    with pytest.warns(DeprecationWarning):
+        client.options |= ssl.OP_NO_TLSv1_3
+    with tls_pair(server, client) as (_, end):
+        assert end.version() == "TLSv1.2"
+    with pytest.warns(DeprecationWarning):
+        server.options |= ssl.OP_NO_TLSv1_2
+    with pytest.raises(ssl.SSLError), tls_pair(server, client):
+        pass
+    with pytest.warns(DeprecationWarning):
+        client.options |= ssl.OP_NO_TLSv1_2
+    with pytest.raises(ssl.SSLError, match="NO_PROTOCOLS_AVAILABLE"):
+        client.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="localhost")
+
+
+@pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
+def test_the_key_log_has_the_same_secrets_on_both_sides(
+    files: Files, tmp_path: Path, version: ssl.TLSVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    client.maximum_version = version
+    server.keylog_filename, client.keylog_filename = tmp_path / "server.log", str(tmp_path / "client.log")
+    with tls_pair(server, client):
+        pass
+    here, there = ((tmp_path / name).read_text().splitlines() for name in ("client.log", "server.log"))
+    assert here[0].startswith("#") and len(here) > 1 and set(here) == set(there)
+    with pytest.raises(OSError):
+        client.keylog_filename = tmp_path / "missing" / "file"
+    assert client.keylog_filename == str(tmp_path / "client.log")
+    client.keylog_filename = None
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "third.log"))
+    assert veritls.create_default_context(cafile=files.ca).keylog_filename == str(tmp_path / "third.log")
+
+
+def test_both_sides_have_the_same_end_point_binding_as_ssl(files: Files) -> None:
+    with tls_pair(server_context(files.server), client_context(files.ca)) as (server_end, client_end):
+        binding = client_end.get_channel_binding("tls-server-end-point")
+        certificate = x509.load_der_x509_certificate(client_end.getpeercert(True))
+        assert binding == server_end.get_channel_binding("tls-server-end-point")
+        assert binding == hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
+        for unknown in ("tls-unique", "foo"):
+            with pytest.raises(ValueError, match=unknown):
+                client_end.get_channel_binding(unknown)
+
+
+def test_what_is_not_offered_says_so() -> None:
+    context: Any = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    assert context.post_handshake_auth is None
+    assert context.security_level == 2
+    with pytest.raises(AttributeError):
+        context.post_handshake_auth = True
+    for refused in (
+        lambda: context.set_npn_protocols(["http/1.1"]),
+        lambda: context.set_psk_client_callback(None),
+        lambda: context.set_psk_server_callback(None),
+        lambda: context._wrap_socket(),
+        lambda: context._wrap_bio(),
+    ):
+        with pytest.raises(NotImplementedError):
+            refused()
+    with pytest.raises(ValueError, match="common_name"):
+        context.hostname_checks_common_name = True
+    with pytest.raises(ValueError, match="PROXY"):
+        context.verify_flags |= ssl.VERIFY_ALLOW_PROXY_CERTS

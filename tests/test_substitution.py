@@ -1,0 +1,103 @@
+"""inject, extract and `python -m veritls run`: veritls in the place of `ssl`, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import veritls
+from tests.conftest import Files
+from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+
+
+@pytest.fixture
+def injected() -> Iterator[None]:
+    veritls.inject()
+    try:
+        yield
+    finally:
+        veritls.extract()
+
+
+def test_inject_replaces_and_extract_restores_every_name() -> None:
+    before = dict(vars(ssl))
+    members = {kind: dict(vars(kind)) for kind in (ssl.SSLContext, ssl.SSLSocket, ssl.SSLObject)}
+    veritls.inject()
+    veritls.inject()
+    try:
+        assert ssl.SSLContext is veritls.SSLContext
+        assert isinstance(ssl.create_default_context(), veritls.SSLContext)
+        assert isinstance(ssl._create_stdlib_context(), veritls.SSLContext)
+    finally:
+        veritls.extract()
+    veritls.extract()
+    assert dict(vars(ssl)) == before
+    for kind, content in members.items():
+        assert dict(vars(kind)) == content
+
+
+def test_contexts_of_the_standard_module_go_on_to_work(files: Files) -> None:
+    server, client = server_context(files.server, ssl), client_context(files.ca, ssl)
+    standard = ssl.SSLContext
+    veritls.inject()
+    try:
+        client.minimum_version = ssl.TLSVersion.TLSv1_2
+        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        client.options |= ssl.OP_NO_TICKET
+        with tls_pair(server, client) as (server_end, client_end):
+            client_end.sendall(b"x")
+            assert server_end.recv(1) == b"x"
+            assert client_end.context is client and type(client_end) is not veritls.SSLSocket
+        assert standard(ssl.PROTOCOL_TLS_SERVER).minimum_version
+    finally:
+        veritls.extract()
+
+
+def test_the_standard_librarys_modules_use_veritls(files: Files, injected: None) -> None:
+    assert isinstance(http.client.HTTPSConnection("localhost")._context, veritls.SSLContext)  # type: ignore[attr-defined]
+
+    async def talk() -> type:
+        server_raw, client_raw = raw_pair()
+        serving = in_thread(server_context(files.server).wrap_socket, server_raw, server_side=True)
+        client_raw.setblocking(False)
+        context = ssl.create_default_context(cafile=files.ca)
+        _, writer = await asyncio.open_connection(sock=client_raw, ssl=context, server_hostname="localhost")
+        kind = type(writer.get_extra_info("ssl_object"))
+        serving.result(SECONDS).close()
+        writer.close()
+        return kind
+
+    assert asyncio.run(asyncio.wait_for(talk(), SECONDS)) is veritls.SSLObject
+
+
+def ran(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "veritls", "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=folder)
+
+
+def test_run_starts_a_script_and_a_module_with_their_arguments(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import ssl, sys, helper\n"
+        "if __name__ == '__main__':\n"
+        "    print(ssl.SSLContext.__module__, sys.argv[1:], helper.x)\n"
+        "    sys.exit(7)\n"
+    )
+    (tmp_path / "helper.py").write_text("x = 3\n")
+    for arguments in (("program.py",), ("-m", "program")):
+        outcome = ran(*arguments, "a", "--b", folder=tmp_path)
+        assert outcome.stdout == "veritls.context ['a', '--b'] 3\n", outcome.stderr
+        assert outcome.returncode == 7
+
+
+@pytest.mark.parametrize("arguments", [(), ("-m",), ("no-such-program",)])
+def test_run_without_a_program_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    outcome = ran(*arguments, folder=tmp_path)
+    assert outcome.returncode == 2 and outcome.stderr.count("\n") == 1
