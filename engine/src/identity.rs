@@ -7,10 +7,10 @@ use pyo3::types::PyBytes;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::profile::public_key;
 
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Identity(pub Arc<CertifiedKey>);
@@ -24,16 +24,15 @@ impl Identity {
         let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
         let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
         let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
-        let chain = chain.into_iter().map(CertificateDer::from).collect();
-        let certified = CertifiedKey::new(chain, key);
-        match certified.keys_match() {
-            Ok(()) => Ok(Self(Arc::new(certified))),
-            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(Failure::KeyMismatch.into()),
-            // X.509 v1: the key of such a certificate is compared by the caller, who can read it.
-            Err(Error::InvalidCertificate(_)) => {
-                Err(unusable("certificate", &"not an X.509 version 3 certificate").into())
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+        let own = chain.first().ok_or_else(|| unusable("certificate", &"there is none"))?;
+        let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;
+        match key.public_key() {
+            Some(own_key) if own_key.as_ref() == certified_key => {
+                Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
             }
-            Err(why) => Err(unusable("certificate", &why).into()),
+            Some(_) => Err(Failure::KeyMismatch.into()),
+            None => Err(unusable("private key", &"its public key cannot be told").into()),
         }
     }
 

@@ -49,6 +49,11 @@ pub fn names(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
     Ok((certificate.subject().as_raw().to_vec(), certificate.issuer().as_raw().to_vec()))
 }
 
+/// The SubjectPublicKeyInfo, DER.
+pub fn public_key(der: &[u8]) -> Result<Vec<u8>, String> {
+    Ok(read(der)?.public_key().raw.to_vec())
+}
+
 /// Extensions that cannot be read vouch for nothing.
 pub fn examine(der: &[u8]) -> Result<Examined, String> {
     let certificate = read(der)?;

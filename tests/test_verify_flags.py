@@ -1,0 +1,209 @@
+"""verify_flags: revocation lists, partial chains and RFC 5280's profile, each beside what `ssl` says."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+import veritls
+from tests.pairs import SECONDS, in_thread, raw_pair, server_context
+
+NOW = datetime.datetime.now(datetime.UTC)
+DAY = datetime.timedelta(days=1)
+CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
+STRICT, PARTIAL = ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN
+
+SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+SERVES = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+
+
+class Party:
+    """A certificate with its key. `changes` replaces, leaves out (None) or makes critical what is usual."""
+
+    def __init__(
+        self, common_name: str, issuer: Party | None = None, *, ca: bool = False, **changes: Any
+    ) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+        signer = issuer or self
+        builder = x509.CertificateBuilder(
+            subject_name=self.name,
+            issuer_name=signer.name,
+            public_key=self.key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=NOW - DAY,
+            not_valid_after=NOW + DAY,
+        )
+        usual: dict[str, Any] = {
+            "subject_key": (x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), False),
+            "authority_key": (
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()),
+                False,
+            ),
+            "usage": (SIGNS if ca else SERVES, True),
+            "constraints": (x509.BasicConstraints(ca=True, path_length=None), True) if ca else None,
+            "names": None if ca else (x509.SubjectAlternativeName([x509.DNSName("localhost")]), False),
+        }
+        for name, extension in (usual | changes).items():
+            if extension == "critical":
+                builder = builder.add_extension(usual[name][0], True)
+            elif extension is not None:
+                builder = builder.add_extension(*extension)
+        self.certificate = builder.sign(signer.key, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(Encoding.PEM).decode()
+
+    def file(self, folder: Path, *chain: Party) -> Path:
+        path = folder / f"{id(self)}.pem"
+        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        path.write_text(key + self.pem + "".join(party.pem for party in chain))
+        return path
+
+    def revokes(self, *revoked: Party, until: datetime.datetime = NOW + DAY) -> str:
+        builder = x509.CertificateRevocationListBuilder(self.name, NOW - 2 * DAY, until)
+        for party in revoked:
+            entry = x509.RevokedCertificateBuilder(party.certificate.serial_number, NOW - DAY)
+            builder = builder.add_revoked_certificate(entry.build())
+        number = builder.add_extension(x509.CRLNumber(1), False).add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
+        )
+        return number.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def outcome(module: Any, identity: Path, trusted: Path, flags: int) -> int:
+    """0 where a client with `flags` accepts the server, else the verify_code."""
+    client = module.SSLContext(module.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(trusted)
+    client.verify_flags |= flags
+    server_raw, client_raw = raw_pair()
+    serving = in_thread(server_context(identity, module).wrap_socket, server_raw, server_side=True)
+    with client_raw, server_raw:
+        try:
+            with client.wrap_socket(client_raw, server_hostname="localhost"):
+                serving.result(SECONDS).close()
+                return 0
+        except ssl.SSLCertVerificationError as error:
+            assert serving.exception(SECONDS)
+            assert error.verify_message
+            return error.verify_code
+
+
+def both(identity: Path, trusted: Path, flags: int) -> tuple[int, int]:
+    return outcome(veritls, identity, trusted, flags), outcome(ssl, identity, trusted, flags)
+
+
+ROOT = Party("Root", ca=True)
+MIDDLE = Party("Middle", ROOT, ca=True)
+LEAF = Party("leaf", MIDDLE)
+LATE = NOW - datetime.timedelta(hours=1)
+
+LISTS: dict[str, tuple[int, list[Callable[[], str]], int]] = {
+    "no list is asked for": (0, [lambda: MIDDLE.revokes(LEAF)], 0),
+    "the leaf is good": (CRL_LEAF, [lambda: MIDDLE.revokes()], 0),
+    "the leaf is revoked": (CRL_LEAF, [lambda: MIDDLE.revokes(LEAF)], 23),
+    "no list is there": (CRL_LEAF, [], 3),
+    "only another's list is there": (CRL_LEAF, [lambda: ROOT.revokes()], 3),
+    "the list is out of date": (CRL_LEAF, [lambda: MIDDLE.revokes(until=LATE)], 12),
+    "the intermediate is revoked, the leaf asked for": (
+        CRL_LEAF,
+        [lambda: MIDDLE.revokes(), lambda: ROOT.revokes(MIDDLE)],
+        0,
+    ),
+    "the intermediate is revoked, the chain asked for": (
+        CRL_CHAIN,
+        [lambda: MIDDLE.revokes(), lambda: ROOT.revokes(MIDDLE)],
+        23,
+    ),
+    "the chain is good": (CRL_CHAIN, [lambda: MIDDLE.revokes(), lambda: ROOT.revokes()], 0),
+    "the chain lacks a list": (CRL_CHAIN, [lambda: MIDDLE.revokes()], 3),
+}
+
+
+@pytest.mark.parametrize("case", LISTS)
+def test_revocation_is_as_with_ssl_where(case: str, tmp_path: Path) -> None:
+    flags, lists, code = LISTS[case]
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(ROOT.pem + "".join(make() for make in lists))
+    assert both(LEAF.file(tmp_path, MIDDLE), trusted, flags) == (code, code)
+
+
+def test_revocation_lists_are_counted_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    lists = tmp_path / "lists.pem"
+    lists.write_text(ROOT.revokes() + MIDDLE.revokes())
+    context.load_verify_locations(lists)
+    assert context.cert_store_stats() == {"x509": 0, "x509_ca": 0, "crl": 2}
+    lists.write_text(ROOT.revokes().replace("\n", "\nAAAA", 1))
+    with pytest.raises(ssl.SSLError, match=r"lists\.pem"):
+        context.load_verify_locations(lists)
+    assert context.cert_store_stats()["crl"] == 2
+
+
+@pytest.mark.parametrize(("flags", "code"), [(0, 20), (PARTIAL, 0)])
+def test_an_intermediate_ends_a_path_with_partial_chain_only(flags: int, code: int, tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(MIDDLE.pem)
+    ours, theirs = both(LEAF.file(tmp_path), trusted, flags)
+    assert (ours == 0, theirs == 0) == (code == 0, code == 0)
+
+
+@pytest.mark.parametrize(("flags", "code"), [(0, 20), (PARTIAL, 0)])
+def test_a_leaf_is_trusted_by_itself_with_partial_chain_only(flags: int, code: int, tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(LEAF.pem)
+    ours, theirs = both(LEAF.file(tmp_path), trusted, flags)
+    assert (ours == 0, theirs == 0) == (code == 0, code == 0)
+
+
+def constraints(*, critical: bool = True, length: int | None = None) -> dict[str, Any]:
+    return {"constraints": (x509.BasicConstraints(ca=True, path_length=length), critical)}
+
+
+SAN = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+
+STRICTLY: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    # (changes to the authority, changes to the leaf, code)
+    "everything is there": ({}, {}, 0),
+    "the authority has no key usage": ({"usage": None}, {}, 92),
+    "the authority's constraints are not critical": (constraints(critical=False), {}, 89),
+    "the authority has no subject key identifier": ({"subject_key": None}, {}, 86),
+    "the leaf has no authority key identifier": ({}, {"authority_key": None}, 85),
+    "the authority's subject key identifier is critical": ({"subject_key": "critical"}, {}, 91),
+    "the authority's authority key identifier is critical": ({"authority_key": "critical"}, {}, 90),
+    "the leaf's names are critical": ({}, {"names": (SAN, True)}, 0),
+}
+
+
+@pytest.mark.parametrize("case", STRICTLY)
+def test_strict_is_as_with_ssl_where(case: str, tmp_path: Path) -> None:
+    of_authority, of_leaf, code = STRICTLY[case]
+    authority = Party("Authority", ca=True, **of_authority)
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(authority.pem)
+    identity = Party("leaf", authority, **of_leaf).file(tmp_path)
+    assert both(identity, trusted, STRICT) == (code, code)
+    assert both(identity, trusted, 0) == (0, 0)
+
+
+def test_a_leaf_that_may_sign_is_refused_under_strict(tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(ROOT.pem)
+    identity = Party("leaf", ROOT, usage=(SIGNS, True)).file(tmp_path)
+    assert both(identity, trusted, STRICT) == (82, 79)  # OpenSSL finds it invalid as an authority first
+
+
+def test_a_nameless_leaf_needs_critical_names_under_strict(tmp_path: Path) -> None:
+    for critical, code in ((False, 88), (True, 0)):
+        identity = Party("", ROOT, names=(SAN, critical)).file(tmp_path)
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_text(ROOT.pem)
+        assert both(identity, trusted, STRICT) == (code, code)
