@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from veritls import _engine, policy
+from veritls.certificate import decoded
 from veritls.connection import SSLObject
 from veritls.credentials import Password, StrPath, load_identity
 from veritls.parameters import Parameters
@@ -358,8 +359,6 @@ class SSLContext(Parameters):
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
         """The trusted authorities, DER where `binary_form`, else decoded as by `getpeercert`."""
-        from veritls.certificate import decoded
-
         certificates = self._trust.authorities()
         return certificates if binary_form else [decoded(der) for der in certificates]
 

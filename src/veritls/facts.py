@@ -10,6 +10,7 @@ from veritls import _engine, groups
 from veritls.certificate import decoded, end_point_hash
 from veritls.ciphers import VERSIONS, describe
 from veritls.inner import Inner
+from veritls.parameters import Parameters
 from veritls.session import SSLSession
 
 if TYPE_CHECKING:
@@ -60,9 +61,7 @@ class Facts:
 
     @context.setter
     def context(self, context: SSLContext) -> None:
-        from veritls.context import SSLContext
-
-        if not isinstance(context, SSLContext):
+        if not isinstance(context, Parameters):
             raise TypeError("The value must be a SSLContext")
         if self._deciding:
             mode = max(self._context.verify_mode, context.verify_mode)

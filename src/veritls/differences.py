@@ -1,0 +1,38 @@
+"""What differs from `ssl`, as one list: shown in docs/compatibility.md, and what the tests hold it to."""
+
+NOT_OFFERED: dict[str, str] = {
+    "TLS 1.0, TLS 1.1, SSL 2 and 3": "HAS_ constants are False; PROTOCOL_ constants and versions: ValueError",
+    "finite-field Diffie-Hellman, RSA key exchange, CBC and RC4 suites, PSK suites": (
+        "no cipher string selects them; load_dh_params() reads the file and warns"
+    ),
+    "pre-shared keys": "HAS_PSK is False; set_psk_..._callback: NotImplementedError",
+    "post-handshake authentication": (
+        "HAS_PHA is False; post_handshake_auth is None; verify_client_post_handshake: NotImplementedError"
+    ),
+    "renegotiation and compression": "compression() is None",
+    "NPN": "HAS_NPN is False; selected_npn_protocol() is None; set_npn_protocols: NotImplementedError",
+    "tls-unique and tls-exporter channel bindings": "not in CHANNEL_BINDING_TYPES; ValueError",
+    "VERIFY_ALLOW_PROXY_CERTS": "verify_flags: ValueError",
+    "security levels above 2": "set_ciphers('@SECLEVEL=3'): SSLError",
+    "keys whose certificate names RSASSA-PSS (signatures with RSASSA-PSS are offered)": "SSLError",
+    "the private _msg_callback": "None, and cannot be set",
+}
+"""What the engine does not do -> how the interface says so."""
+
+SAFER: dict[str, str] = {
+    "the common name is never a host name (RFC 9525)": (
+        "HAS_NEVER_CHECK_COMMON_NAME; hostname_checks_common_name is False, and cannot be turned on"
+    ),
+    "maximum_version cannot be set below TLS 1.2, and nothing older is spoken": "ValueError",
+    "without a common ALPN protocol the handshake ends (RFC 7301)": "SSLError on both sides",
+    "shutdown() sends close_notify and leaves TLS on; only unwrap() gives plain TCP": "as documented for unwrap",
+    "after sni_callback switched contexts, the stricter of the two verify_modes holds": "SSLError",
+    "a session is taken up only while either side would accept the other now": "a handshake in full",
+    "a TLS 1.3 ticket is used once": "a handshake in full",
+    "the context of a connection cannot be changed in the middle of its handshake": "ValueError",
+    "a socket that was refused for its server_hostname stays open, and the caller's": "ValueError",
+    "there is no password prompt": "SSLError",
+    "a capath folder is read when it is named, not during handshakes": "load again to see new files",
+    "OP_IGNORE_UNEXPECTED_EOF has no effect": "suppress_ragged_eofs decides",
+}
+"""Where a default is safer than that of `ssl` -> what a program sees."""
