@@ -25,7 +25,7 @@ SAFER: dict[str, str] = {
     ),
     "maximum_version cannot be set below TLS 1.2, and nothing older is spoken": "ValueError",
     "without a common ALPN protocol the handshake ends (RFC 7301)": "SSLError on both sides",
-    "shutdown() sends close_notify and leaves TLS on; only unwrap() gives plain TCP": "as documented for unwrap",
+    "shutdown() sends close_notify and leaves TLS on; only unwrap() gives plain TCP": "SSLError",
     "after sni_callback switched contexts, the stricter of the two verify_modes holds": "SSLError",
     "a session is taken up only while either side would accept the other now": "a handshake in full",
     "a TLS 1.3 ticket is used once": "a handshake in full",
