@@ -93,9 +93,7 @@ def main() -> None:
         words = "Every public name, member and parameter of this interpreter's `ssl`, one test each:"
         sections.append("\n".join(["## The interface", "", words, "", *table(walk, "walk")]))
         if (TESTS / "ecosystem").is_dir():
-            words = (
-                "Unmodified, with mutual TLS, each against a real server or client:"
-            )
+            words = "Unmodified, with mutual TLS, each against a real server or client:"
             libraries = table(cases("tests/ecosystem", folder), "library")
             sections.append("\n".join(["## Libraries", "", words, "", *libraries]))
     sections.append(list_section("Not offered", "| what | how the interface says so |", NOT_OFFERED))

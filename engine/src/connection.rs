@@ -158,6 +158,12 @@ impl Connection {
         self.fail(Failure::HelloRefused);
     }
 
+    /// Whether all that there is to send are a TLS 1.3 server's tickets: they may go with its first data.
+    pub fn only_tickets_wait(&self) -> bool {
+        matches!(self.side, Side::Server(_))
+            && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
     /// Whether the handshake took up an earlier session.
     pub fn resumed(&self) -> bool {
         self.facts().handshake_kind() == Some(HandshakeKind::Resumed)

@@ -40,6 +40,10 @@ pub trait Transport {
     /// How many bytes there are to read, as far as it matters to who wants `wanted` of plaintext: where
     /// somebody may look at the transport (`select`) to learn whether more has come. None where nobody does.
     fn visible(&self, wanted: usize) -> Option<usize>;
+    /// A bound on what one read can bring.
+    fn at_hand(&self) -> usize {
+        usize::MAX
+    }
     /// Whether a write may carry more than one record: not where a caller may stop between two.
     fn batches(&self) -> bool;
     fn wait(&self) -> Wait;
@@ -151,6 +155,10 @@ impl Transport for Memory<'_> {
         None
     }
 
+    fn at_hand(&self) -> usize {
+        self.incoming.lock().pending()
+    }
+
     fn batches(&self) -> bool {
         true
     }
@@ -240,7 +248,7 @@ fn room(begun: &[u8], wanted: usize, transport: &dyn Transport) -> usize {
     let rest = rest_of_record(begun);
     let bound = (wanted.min(BATCH) + RECORD_EXTRA).saturating_sub(begun.len());
     match transport.visible(wanted) {
-        None => bound.max(rest),
+        None => bound.min(transport.at_hand()).max(rest),
         Some(count) => bound.min(count.saturating_sub(LEFT_IN_SIGHT)).max(rest),
     }
 }
@@ -295,6 +303,13 @@ impl Pump {
             // The rest of the peer's flight may be here: it is answered in one piece.
             if going_on && self.fill_handshake(transport, Wait::No)? {
                 continue;
+            }
+            if !going_on
+                && advanced.is_ok()
+                && self.core().only_tickets_wait()
+                && transport.visible(0).is_some()
+            {
+                return Ok(());
             }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
@@ -403,7 +418,9 @@ impl Pump {
         }
         let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
         let mut done = outbound.in_flight;
-        self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
+        if outbound.start < outbound.unsent.len() {
+            self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
+        }
         while done < data.len() {
             if done > 0 && !all && !transport.batches() {
                 break;

@@ -121,18 +121,18 @@ def select(text: str) -> tuple[Suite, ...]:
     return tuple(active)
 
 
-DEFAULT_TLS13 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.3")
-DEFAULT_TLS12 = select("ECDHE+AESGCM:ECDHE+CHACHA20")
-"""The suites of a new context, in the order of `ssl`'s."""
-
-
 def select_tls13(text: str) -> tuple[Suite, ...]:
     """The TLS 1.3 suites of a list of names. Raises ValueError for a name that does not exist."""
-    by_name = {suite.name: suite for suite in DEFAULT_TLS13}
+    by_name = {suite.name: suite for suite in _ALL if suite.protocol == "TLSv1.3"}
     names = [name for name in _SEPARATORS.split(text) if name]
     if not names or not set(names) <= set(by_name):
         raise ValueError("No cipher suite can be selected.")
     return tuple(by_name[name] for name in dict.fromkeys(names))
+
+
+DEFAULT_TLS13 = select_tls13("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
+DEFAULT_TLS12 = select("ECDHE+AESGCM:ECDHE+CHACHA20")
+"""The suites of a new context. For TLS 1.3 the order is ours: docs/decisions/0011-aes-128-first.md."""
 
 
 def describe(number: int) -> tuple[str, str, int]:
