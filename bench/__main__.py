@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument(
         "--no-tickets",
         action="store_true",
-        help="ssl's server sends no session tickets (it sends two by default, veritls none)",
+        help="no server sends session tickets (both send two by default)",
     )
     options = parser.parse_args()
     if options.quick:

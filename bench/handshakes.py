@@ -36,7 +36,7 @@ def _context(module: str, files: Files, *, server: bool, mutual: bool, tickets: 
     if not server or mutual:
         context.load_verify_locations(files.authority)
         context.verify_mode = tls.CERT_REQUIRED
-    if server and module == "ssl" and not tickets:
+    if server and not tickets:
         context.num_tickets = 0
     return context
 
