@@ -75,7 +75,7 @@ def _general_name(name: x509.GeneralName) -> tuple[str, Any]:
         case x509.DirectoryName():
             return "DirName", _name(name.value)
         case x509.RegisteredID():
-            return "Registered ID", name.value.dotted_string
+            return "Registered ID", _LONG_NAMES.get(name.value, name.value.dotted_string)
         case _:
             return "othername", "<unsupported>"
 

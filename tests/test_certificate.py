@@ -1,0 +1,255 @@
+"""A certificate as `getpeercert()` shows it: the dict of CPython's own decoder, for every shape."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type as Kind
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
+
+from veritls.certificate import decoded
+
+_ssl: Any = pytest.importorskip("_ssl")  # CPython's own; it decodes with OpenSSL
+KEY = ec.generate_private_key(ec.SECP256R1())
+UTC = datetime.UTC
+
+
+def attribute(oid: str, value: str = "value", kind: Kind = Kind.UTF8String) -> x509.NameAttribute[str]:
+    return x509.NameAttribute(ObjectIdentifier(oid), value, kind, _validate=False)
+
+
+def name(*attributes: x509.NameAttribute[Any]) -> x509.Name:
+    return x509.Name(list(attributes))
+
+
+PLAIN = name(attribute("2.5.4.3", "plain"))
+
+
+def built(
+    *extensions: x509.ExtensionType,
+    subject: x509.Name = PLAIN,
+    issuer: x509.Name = PLAIN,
+    serial: int = 0x1234,
+    start: datetime.datetime = datetime.datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC),
+    end: datetime.datetime = datetime.datetime(2034, 12, 31, 23, 59, 59, tzinfo=UTC),
+) -> bytes:
+    """The DER of a certificate with these extensions."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(KEY.public_key())
+        .serial_number(serial)
+        .not_valid_before(start)
+        .not_valid_after(end)
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def names(*general: x509.GeneralName) -> bytes:
+    return built(x509.SubjectAlternativeName(general))
+
+
+def der(tag: int, *contents: bytes) -> bytes:
+    """One value in DER, for what `cryptography` refuses to write."""
+    content = b"".join(contents)
+    size = len(content)
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([128 + len(octets)]) + octets) + content
+
+
+def raw_names(*general: bytes) -> bytes:
+    """A certificate whose subjectAltName holds these values, in DER."""
+    oid = ObjectIdentifier("2.5.29.17")
+    return built(x509.UnrecognizedExtension(oid, der(0x30, *general)))
+
+
+def first_version() -> bytes:
+    """An X.509 v1 certificate: one without the version and the extensions. Its signature is another's."""
+    whole = built()
+    inner = x509.load_der_x509_certificate(whole).tbs_certificate_bytes
+    version = bytes.fromhex("a003020102")
+    body = inner[inner.index(version) + len(version) :]
+    return der(0x30, der(0x30, body), whole[whole.index(inner) + len(inner) :])
+
+
+def in_year(year: str) -> bytes:
+    """A certificate valid from this year, four digits, on."""
+    moment = datetime.datetime(2051, 1, 2, 3, 4, 5, tzinfo=UTC)
+    whole = built(start=moment, end=datetime.datetime(2099, 1, 1, tzinfo=UTC))
+    return whole.replace(b"20510102030405Z", f"{year}0102030405Z".encode())
+
+
+def as_ssl_shows(certificate: bytes, folder: Path) -> Any:
+    path = folder / "certificate.pem"
+    path.write_text(ssl.DER_cert_to_PEM_cert(certificate))
+    return _ssl._test_decode_cert(str(path))
+
+
+def agree(certificate: bytes, folder: Path) -> None:
+    expected = as_ssl_shows(certificate, folder)
+    assert decoded(certificate) == expected
+    assert list(decoded(certificate)) == list(expected), "the order of the fields"
+
+
+def access(*places: tuple[ObjectIdentifier, x509.GeneralName]) -> x509.AuthorityInformationAccess:
+    return x509.AuthorityInformationAccess([x509.AccessDescription(*place) for place in places])
+
+
+def point(*places: x509.GeneralName) -> x509.DistributionPoint:
+    return x509.DistributionPoint(list(places), None, None, None)
+
+
+OCSP, ISSUERS = AuthorityInformationAccessOID.OCSP, AuthorityInformationAccessOID.CA_ISSUERS
+URI, DNS, IP = x509.UniformResourceIdentifier, x509.DNSName, x509.IPAddress
+ODD_NAME = x509.Name(
+    [
+        x509.RelativeDistinguishedName([attribute("2.5.4.3", "two"), attribute("2.5.4.11", "of one")]),
+        x509.RelativeDistinguishedName(
+            [attribute("2.5.4.10", ""), attribute("2.5.4.3", "z"), attribute("1.2.3.4", "y")]
+        ),
+        x509.RelativeDistinguishedName([attribute("2.5.4.11", "a"), attribute("2.5.4.11", "b")]),
+        x509.RelativeDistinguishedName([attribute("2.5.4.3", "two")]),
+    ]
+)
+
+ADDRESSES = ("::", "::1", "2001:db8::1", "2001:db8:0:1::abcd", "fe80:0:1:0:2:0:3:0", "::ffff:1.2.3.4")
+UNIQUE = NameOID.X500_UNIQUE_IDENTIFIER
+
+
+def xoe(kind: Kind) -> bytes:
+    return built(subject=name(attribute("2.5.4.3", "Xoe", kind)))
+
+
+SHAPES: dict[str, bytes] = {
+    "no extensions": built(),
+    "X.509 v1": first_version(),
+    "no subject": built(subject=name()),
+    "no subject and no issuer": built(subject=name(), issuer=name()),
+    "other issuer": built(issuer=name(attribute("2.5.4.6", "CH"), attribute("2.5.4.3", "the issuer"))),
+    "several values in one RDN": built(subject=ODD_NAME),
+    "UTF-8": built(subject=name(attribute("2.5.4.3", "Zoë 東京 \U0001f600"))),
+    "BMP": built(subject=name(attribute("2.5.4.3", "Zoë 東京", Kind.BMPString))),
+    "universal": built(subject=name(attribute("2.5.4.3", "Zoë 東京 \U0001f600", Kind.UniversalString))),
+    "printable": built(subject=name(attribute("2.5.4.3", "A-Z (0)", Kind.PrintableString))),
+    "teletex": built(subject=name(attribute("2.5.4.3", "ASCII", Kind.T61String))),
+    "numeric": built(subject=name(attribute("2.5.4.5", "123 456", Kind.NumericString))),
+    "IA5": built(subject=name(attribute("1.2.840.113549.1.9.1", "a@example.org", Kind.IA5String))),
+    "NUL in a name": built(subject=name(attribute("2.5.4.3", "good.example\0.evil.example"))),
+    "separators in a name": built(subject=name(attribute("2.5.4.3", 'a=b, c+d/e\\f"\n#'))),
+    "serial of one digit": built(serial=1),
+    "serial of odd hex digits": built(serial=0xABC),
+    "serial of even hex digits": built(serial=0xABCD),
+    "serial with the top bit": built(serial=0x80FF),
+    "serial of 159 bits": built(serial=(1 << 159) - 1),
+    "valid from 1950": built(start=datetime.datetime(1950, 1, 1, tzinfo=UTC)),
+    "valid from 1949": in_year("1949"),
+    "valid from 0001": in_year("0001"),
+    "valid to 2049": built(end=datetime.datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    "valid to 2050": built(end=datetime.datetime(2050, 1, 1, tzinfo=UTC)),
+    "valid to 9999": built(end=datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    "day of two digits": built(start=datetime.datetime(2024, 10, 10, tzinfo=UTC)),
+    "DNS": names(DNS("example.org"), DNS("*.example.org"), DNS("xn--bcher-kva.example"), DNS("example.org")),
+    "empty DNS": names(DNS("")),
+    "NUL in a DNS name": raw_names(der(0x82, b"good.example\0.evil.example")),
+    "IPv4": names(IP(ipaddress.ip_address("192.0.2.1")), IP(ipaddress.ip_address("0.0.0.0"))),
+    "IPv6": names(
+        *(
+            IP(ipaddress.ip_address(address))
+            for address in (
+                "::",
+                "::1",
+                "2001:db8::1",
+                "2001:db8:0:1::abcd",
+                "fe80:0:1:0:2:0:3:0",
+                "::ffff:1.2.3.4",
+            )
+        )
+    ),
+    "email": names(x509.RFC822Name("someone@example.org")),
+    "URI": names(URI("spiffe://example.org/a?b=c#d"), URI("https://[::1]/")),
+    "DirName": names(x509.DirectoryName(ODD_NAME), x509.DirectoryName(name())),
+    "Registered ID": names(x509.RegisteredID(ObjectIdentifier("1.2.3.4.5"))),
+    "Registered ID of an attribute": names(x509.RegisteredID(NameOID.COMMON_NAME)),
+    "otherName": names(x509.OtherName(ObjectIdentifier("1.2.3.4"), der(0x0C, b"text"))),
+    "every kind of name": names(
+        x509.RFC822Name("a@example.org"),
+        DNS("example.org"),
+        URI("urn:x"),
+        x509.DirectoryName(PLAIN),
+        x509.OtherName(ObjectIdentifier("1.2.3.4"), der(0x05)),
+        IP(ipaddress.ip_address("::1")),
+        x509.RegisteredID(ObjectIdentifier("1.2.3.4")),
+        IP(ipaddress.ip_address("127.0.0.1")),
+    ),
+    "OCSP": built(access((OCSP, URI("http://ocsp.example/1")), (OCSP, URI("http://ocsp.example/2")))),
+    "caIssuers": built(access((ISSUERS, URI("http://ca.example/1")), (ISSUERS, URI("http://ca.example/2")))),
+    "OCSP and caIssuers in turn": built(
+        access((ISSUERS, URI("u:1")), (OCSP, URI("u:2")), (ISSUERS, URI("u:3")), (OCSP, URI("u:4")))
+    ),
+    "access other than by URI": built(access((OCSP, DNS("ocsp.example")), (ISSUERS, URI("u:1")))),
+    "access of another kind": built(access((ObjectIdentifier("1.2.3.4"), URI("u:1")))),
+    "CRLs": built(
+        x509.CRLDistributionPoints([point(URI("http://crl.example/1"), URI("ldap://x")), point(URI("u:2"))])
+    ),
+    "CRLs other than by URI": built(x509.CRLDistributionPoints([point(x509.DirectoryName(PLAIN))])),
+    "CRLs only by issuer": built(
+        x509.CRLDistributionPoints(
+            [x509.DistributionPoint(None, None, None, [x509.DirectoryName(PLAIN)]), point(URI("u:1"))]
+        )
+    ),
+    "everything": built(
+        x509.BasicConstraints(ca=True, path_length=None),
+        x509.CRLDistributionPoints([point(URI("u:1"))]),
+        access((ISSUERS, URI("u:2")), (OCSP, URI("u:3"))),
+        x509.SubjectAlternativeName([DNS("example.org")]),
+        x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"what no one can read"),
+    ),
+    "non-ASCII DNS": raw_names(der(0x82, "bücher.example".encode())),
+    "empty SAN": raw_names(),
+    "long country": built(subject=name(attribute("2.5.4.6", "Switzerland"))),
+    "empty IA5": built(subject=name(attribute("2.5.4.3", "", Kind.IA5String))),
+}
+
+ODD: dict[str, bytes] = {
+    "othername UPN": names(
+        x509.OtherName(ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), der(0x0C, b"a@example.org"))
+    ),
+    "X400": raw_names(der(0xA3, der(0x30)), der(0x82, b"a")),
+    "edi": raw_names(der(0xA5, der(0xA1, der(0x0C, b"x"))), der(0x82, b"a")),
+    "Latin-1 DNS": raw_names(der(0x82, "bücher.example".encode("latin1"))),
+    "bad IP": raw_names(der(0x87, b"123")),
+    "IP of mask": raw_names(der(0x87, b"\x0a\0\0\0\xff\0\0\0")),
+    "teletex latin1": xoe(Kind.T61String).replace(b"Xoe", b"Zo\xeb"),
+    "bad UTF-8": built(subject=name(attribute("2.5.4.3", "Xoe"))).replace(b"Xoe", b"Zo\xeb"),
+    "printable @*": xoe(Kind.PrintableString).replace(b"Xoe", b"@*_"),
+    "printable latin1": xoe(Kind.PrintableString).replace(b"Xoe", b"Zo\xeb"),
+    "bit string": built(subject=x509.Name([x509.NameAttribute(UNIQUE, b"\0ab", Kind.BitString)])),
+    "negative serial": built(serial=0x4321).replace(bytes.fromhex("02024321"), bytes.fromhex("0202ff21")),
+}
+"""What breaks RFC 5280, or what its author would not expect."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_certificate_is_shown_as_ssl_shows_it(shape: str, tmp_path: Path) -> None:
+    agree(SHAPES[shape], tmp_path)
+
+
+@pytest.mark.parametrize("shape", ODD)
+def test_an_odd_certificate_is_shown_or_refused_with_a_value_error(shape: str) -> None:
+    try:
+        shown = decoded(ODD[shape])
+    except ValueError:
+        return
+    assert {"subject", "issuer", "version", "serialNumber", "notBefore", "notAfter"} <= shown.keys()
