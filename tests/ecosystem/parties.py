@@ -1,0 +1,80 @@
+"""A small HTTPS server of veritls, and who talks to it."""
+
+from __future__ import annotations
+
+import http.server
+import importlib
+import os
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import veritls
+from tests.conftest import Files
+from tests.pairs import SECONDS, server_context
+
+MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+def library(name: str) -> ModuleType:
+    """The library, or a skip that names it; under CI a failure."""
+    if os.environ.get("CI"):
+        return importlib.import_module(name)
+    module: ModuleType = pytest.importorskip(name)
+    return module
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with the e-mail address in the client's certificate, or with nobody."""
+
+    timeout = SECONDS
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        assert isinstance(self.connection, veritls.SSLSocket)
+        certificate: Any = self.connection.getpeercert() or {}
+        body = dict(certificate.get("subjectAltName", ())).get("email", "nobody").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Does the handshake in the connection's own thread; a client that is refused is no event."""
+
+    context: ssl.SSLContext
+    daemon_threads = True
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(SECONDS)
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            super().finish_request(connection, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
+@contextmanager
+def https_server(files: Files, mode: str = "none", *, stranger: bool = False) -> Iterator[str]:
+    """The address of a running server that demands what `mode` says."""
+    context = server_context(files.stranger if stranger else files.server)
+    context.load_verify_locations(files.ca)
+    context.verify_mode = MODES[mode]
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.context = context
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_address[1]}/"
+        finally:
+            server.shutdown()
+            thread.join(SECONDS)
