@@ -5,22 +5,24 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SignatureScheme, SupportedProtocolVersion};
 
 use crate::connection::Side;
-use crate::failure::Failure;
+use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
 use crate::identity::Identity;
 use crate::trust::TrustSet;
-use crate::verifier::{PeerVerifier, Revocation};
+use crate::verifier::{PeerVerifier, Revocation, Role};
 
 #[derive(Clone)]
 pub enum Config {
@@ -145,7 +147,12 @@ struct Recipe {
     /// TLS 1.3 tickets that a server sends after a handshake; none in either version where it is None.
     tickets: Option<usize>,
     keylog: Option<PathBuf>,
-    /// What to do about the peer's certificate.
+}
+
+/// What to ask of the peer, and how to judge its certificate.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Demands {
     request: bool,
     require: bool,
     validate: bool,
@@ -164,6 +171,7 @@ impl Settings {
     #[new]
     fn new(
         recipe: Recipe,
+        demands: Demands,
         identities: Vec<PyRef<'_, Identity>>,
         trust: &TrustSet,
         statistics: &Statistics,
@@ -184,16 +192,16 @@ impl Settings {
         let identities = identities.iter().map(|identity| identity.0.clone()).collect();
         let verifier = Arc::new(PeerVerifier {
             trust: trust.0.clone(),
-            request: recipe.request,
-            require: recipe.require,
-            validate: recipe.validate,
-            check_name: recipe.check_name,
-            revocation: match recipe.revocation.as_str() {
+            request: demands.request,
+            require: demands.require,
+            validate: demands.validate,
+            check_name: demands.check_name,
+            revocation: match demands.revocation.as_str() {
                 "leaf" => Revocation::Leaf,
                 "chain" => Revocation::Chain,
                 _ => Revocation::None,
             },
-            strict: recipe.strict,
+            strict: demands.strict,
             algorithms: provider.signature_verification_algorithms,
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
@@ -235,5 +243,26 @@ impl Settings {
             Config::Client(Arc::new(config))
         };
         Ok(Self { config, verifier, counters: statistics.0.clone() })
+    }
+
+    /// Judges a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
+    /// at a second of the epoch. `name`: to be checked too. Returns what stands above it in the path.
+    #[pyo3(signature = (chain, of_server, name = None, at = None))]
+    fn verify<'py>(
+        &self,
+        py: Python<'py>,
+        chain: Vec<Vec<u8>>,
+        of_server: bool,
+        name: Option<&str>,
+        at: Option<u64>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let name = name
+            .map(|name| ServerName::try_from(name).map_err(|why| unusable("server_hostname", why)))
+            .transpose()?;
+        let role = if of_server { Role::Server } else { Role::Client };
+        let now = at.map_or_else(UnixTime::now, |at| UnixTime::since_unix_epoch(Duration::from_secs(at)));
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+        let path = py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), now)))?;
+        Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 }

@@ -23,7 +23,7 @@ use webpki::{
     spki_for_anchor,
 };
 
-use crate::failure::Rejection;
+use crate::failure::{Failure, Rejection};
 use crate::profile::strict;
 use crate::trust::Trust;
 
@@ -89,6 +89,25 @@ impl PeerVerifier {
             }
             None if self.require => Err(Error::NoCertificatesPresented),
             None => Ok(()),
+        }
+    }
+
+    /// What is above the peer's own certificate in the path that convinces us at `now`, or the refusal.
+    pub fn verdict(
+        &self,
+        role: Role,
+        chain: &[CertificateDer<'_>],
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<Path, Failure> {
+        let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
+        take_rejection();
+        match self.judge(role, end_entity, intermediates, name, now) {
+            Ok(()) => Ok(take_path().unwrap_or_default()),
+            Err(error) => Err(take_rejection().map_or_else(
+                || Failure::Internal(error.to_string()),
+                |rejection| Failure::Certificate(Box::new(rejection)),
+            )),
         }
     }
 

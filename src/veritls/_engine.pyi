@@ -47,6 +47,8 @@ class Recipe(TypedDict):
     own_order: bool
     tickets: int | None
     keylog: str | None
+
+class Demands(TypedDict):
     request: bool
     require: bool
     validate: bool
@@ -57,8 +59,16 @@ class Recipe(TypedDict):
 @final
 class Settings:
     def __new__(
-        cls, recipe: Recipe, identities: Sequence[Identity], trust: TrustSet, statistics: Statistics
+        cls,
+        recipe: Recipe,
+        demands: Demands,
+        identities: Sequence[Identity],
+        trust: TrustSet,
+        statistics: Statistics,
     ) -> Settings: ...
+    def verify(
+        self, chain: Sequence[bytes], of_server: bool, name: str | None = None, at: int | None = None
+    ) -> list[bytes]: ...
 
 @final
 class Stream:

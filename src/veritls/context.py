@@ -6,37 +6,28 @@ import ipaddress
 import socket
 import ssl
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Self, TypeAlias
 
-from veritls import _engine, policy
-from veritls.certificate import decoded
+from veritls import _engine
 from veritls.connection import SSLObject
 from veritls.credentials import Password, StrPath, load_identity
-from veritls.parameters import Parameters
+from veritls.report import Purpose, Question, VerificationReport, accepted
 from veritls.socket import SSLSocket
-from veritls.trust import TrustStore
+from veritls.verification import Verification
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _MAX_HOSTNAME = 253
-_VERIFY_FLAGS = (
-    ssl.VERIFY_CRL_CHECK_CHAIN
-    | ssl.VERIFY_X509_STRICT
-    | ssl.VERIFY_X509_TRUSTED_FIRST
-    | ssl.VERIFY_X509_PARTIAL_CHAIN
-)
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
-class SSLContext(Parameters):
+class SSLContext(Verification):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -46,12 +37,8 @@ class SSLContext(Parameters):
     sslsocket_class: type[ssl.SSLSocket] = SSLSocket
     sslobject_class: type[ssl.SSLObject] = SSLObject
 
-    _verify_mode: ssl.VerifyMode
-    _check_hostname: bool
-    _verify_flags: ssl.VerifyFlags
     _sni_callback: SNICallback | None
     _identities: dict[str, _engine.Identity]
-    _trust: TrustStore
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -66,14 +53,10 @@ class SSLContext(Parameters):
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         self._set_defaults()
         self._protocol = ssl._SSLMethod(protocol)
-        self._verify_mode = ssl.CERT_NONE
-        self._check_hostname = False
         if protocol == PROTOCOL_TLS_CLIENT:
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
-        self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
         self._sni_callback = None
         self._identities = {}
-        self._trust = TrustStore()
         if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
             words = f"ssl.{self._protocol.name} is deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
@@ -83,44 +66,6 @@ class SSLContext(Parameters):
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
-
-    @property
-    def verify_mode(self) -> ssl.VerifyMode:
-        """What to demand of the peer: CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED; see `veritls.policy`.
-
-        Raises ValueError for anything else, and for CERT_NONE while `check_hostname` is on.
-        """
-        return self._verify_mode
-
-    @verify_mode.setter
-    def verify_mode(self, value: int) -> None:
-        if not isinstance(value, int):
-            raise TypeError(f"verify_mode must be a VerifyMode, not {type(value).__name__}")
-        try:
-            mode = ssl.VerifyMode(value)
-        except ValueError:
-            raise ValueError(f"invalid value for verify_mode: {value!r}") from None
-        with self._lock:
-            if mode == ssl.CERT_NONE and self._check_hostname:
-                raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
-            self._verify_mode = mode
-            self._changed()
-
-    @property
-    def check_hostname(self) -> bool:
-        """Whether a client compares the server's certificate with `server_hostname` (RFC 9525).
-
-        Turning it on raises CERT_NONE to CERT_REQUIRED.
-        """
-        return self._check_hostname
-
-    @check_hostname.setter
-    def check_hostname(self, value: object) -> None:
-        with self._lock:
-            self._check_hostname = bool(value)
-            if self._check_hostname and self._verify_mode == ssl.CERT_NONE:
-                self._verify_mode = ssl.CERT_REQUIRED
-            self._changed()
 
     def load_cert_chain(
         self, certfile: StrPath, keyfile: StrPath | None = None, password: Password = None
@@ -138,42 +83,6 @@ class SSLContext(Parameters):
             self._identities = self._identities | {identity.algorithm: identity}
             self._changed()
 
-    def load_verify_locations(
-        self,
-        cafile: StrPath | None = None,
-        capath: StrPath | None = None,
-        cadata: str | ReadableBuffer | None = None,
-    ) -> None:
-        """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
-
-        Raises TypeError if all are omitted, OSError for what cannot be read, ssl.SSLError (naming the file)
-        or ValueError for what holds no usable certificate. What came before the failing one stays.
-        """
-        if cafile is None and capath is None and cadata is None:
-            raise TypeError("cafile, capath and cadata cannot be all omitted")
-        with self._lock:
-            if cadata is not None:
-                if not isinstance(cadata, str | bytes | bytearray | memoryview):
-                    raise TypeError("cadata should be an ASCII string or a bytes-like object")
-                self._trust.load_data(cadata if isinstance(cadata, str) else bytes(cadata))
-            if cafile is not None:
-                self._trust.load_file(cafile)
-            if capath is not None:
-                self._trust.load_folder(capath)
-            self._changed()
-
-    def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
-        """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
-        if not isinstance(purpose, ssl._ASN1Object):
-            raise TypeError(purpose)
-        with self._lock:
-            self._trust.load_system()
-            self._changed()
-
-    def set_default_verify_paths(self) -> None:
-        """The same as `load_default_certs()`."""
-        self.load_default_certs()
-
     def _settings(self, server_side: bool, at_least: ssl.VerifyMode = ssl.CERT_NONE) -> _engine.Settings:
         """The settings as the engine takes them; made once and kept until something changes.
 
@@ -187,7 +96,6 @@ class SSLContext(Parameters):
             tls12, tls13 = self._versions()
             suites = (self._tls13_suites if tls13 else ()) + (self._tls12_suites if tls12 else ())
             mode = max(self._verify_mode, at_least)
-            rule = policy.rule(server_side=server_side, mode=mode)
             recipe: _engine.Recipe = {
                 "server_side": server_side,
                 "tls12": tls12,
@@ -198,22 +106,11 @@ class SSLContext(Parameters):
                 "own_order": bool(self._options & ssl.OP_CIPHER_SERVER_PREFERENCE),
                 "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,
                 "keylog": self._keylog,
-                "request": rule.request,
-                "require": rule.require,
-                "validate": rule.validate,
-                "check_name": rule.name_matters and self._check_hostname,
-                "revocation": self._revocation(),
-                "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
             }
-            trust = self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
-            settings = _engine.Settings(recipe, self._own(), trust, self._statistics)
+            demands = self._demands(server_side, mode)
+            settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
             self._frozen[server_side, mode] = settings
             return settings
-
-    def _revocation(self) -> Literal["none", "leaf", "chain"]:
-        if self._verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN == ssl.VERIFY_CRL_CHECK_CHAIN:
-            return "chain"
-        return "leaf" if self._verify_flags & ssl.VERIFY_CRL_CHECK_LEAF else "none"
 
     def _check_side(self, server_side: bool) -> None:
         if server_side and self._protocol == PROTOCOL_TLS_CLIENT:
@@ -232,6 +129,9 @@ class SSLContext(Parameters):
             if self._check_hostname:
                 raise ValueError("check_hostname requires server_hostname")
             return None
+        return self._ascii_name(name)
+
+    def _ascii_name(self, name: str | bytes) -> str:
         if isinstance(name, bytes):
             name = name.decode("ascii")
         if not isinstance(name, str):
@@ -292,33 +192,30 @@ class SSLContext(Parameters):
             context=self,
         )
 
-    @property
-    def verify_flags(self) -> ssl.VerifyFlags:
-        """How paths are verified: VERIFY_CRL_CHECK_LEAF or _CHAIN, VERIFY_X509_STRICT, _PARTIAL_CHAIN.
+    def verify_chain(
+        self,
+        chain: Sequence[bytes],
+        *,
+        server_hostname: str | bytes | None = None,
+        at: datetime | None = None,
+        purpose: Purpose | None = None,
+    ) -> VerificationReport:
+        """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
 
-        VERIFY_X509_TRUSTED_FIRST is always so. Raises ValueError for a flag that is not offered.
+        `chain`: DER, the peer's own certificate first. `server_hostname`: checked where it is given. `at`: an
+        aware datetime, default now. `purpose`: "server" or "client", by default whom this context verifies.
+        It validates whatever `verify_mode` is. Raises ssl.SSLCertVerificationError as a handshake would.
         """
-        return self._verify_flags
-
-    @verify_flags.setter
-    def verify_flags(self, value: int) -> None:
-        flags = ssl.VerifyFlags(value)
-        unknown = flags & ~_VERIFY_FLAGS
-        if unknown:
-            raise ValueError(f"verify_flags: {unknown!r} is not offered")
-        with self._lock:
-            self._verify_flags = flags
-            self._changed()
-
-    @property
-    def hostname_checks_common_name(self) -> bool:
-        """False: a name in the subject is no proof of anything (RFC 9525, section 2). Cannot be turned on."""
-        return False
-
-    @hostname_checks_common_name.setter
-    def hostname_checks_common_name(self, value: object) -> None:
-        if value:
-            raise ValueError("hostname_checks_common_name is not offered: only subjectAltName counts")
+        if purpose is None:
+            purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
+        if at is not None and at.tzinfo is None:
+            raise ValueError("at must be an aware datetime")
+        name = self._ascii_name(server_hostname) if server_hostname is not None else None
+        moment = at or datetime.now(UTC)
+        question = Question(tuple(chain), purpose, moment, name)
+        settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
+        above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
+        return accepted(question, (question.chain[0], *above))
 
     @property  # type: ignore[override]
     def sni_callback(self) -> SNICallback | None:
@@ -352,15 +249,6 @@ class SSLContext(Parameters):
             above = self._trust.path_above(identity.chain[0]) if len(identity.chain) == 1 else []
             own.append(identity.completed(above) if above else identity)
         return own
-
-    def cert_store_stats(self) -> dict[str, int]:
-        """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""
-        return self._trust.statistics()
-
-    def get_ca_certs(self, binary_form: bool = False) -> Any:
-        """The trusted authorities, DER where `binary_form`, else decoded as by `getpeercert`."""
-        certificates = self._trust.authorities()
-        return certificates if binary_form else [decoded(der) for der in certificates]
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
