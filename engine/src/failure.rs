@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustls::pki_types::UnixTime;
+
+use crate::trust::TrustSet;
 
 /// The reasons for which an operation can fail, each with the evidence that the engine has.
 #[derive(Clone, Debug)]
@@ -69,6 +71,22 @@ pub struct Rejection {
     pub presented: Vec<String>,
     /// The chain as the peer sent it, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
+    /// What is above the peer's certificate, up to the anchor's, DER; empty where no good path was found.
+    pub path: Vec<Vec<u8>>,
+    pub asked: Asked,
+}
+
+/// What was demanded of the chain.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Whose certificate it is: "server" or "client".
+    pub purpose: &'static str,
+    /// The name that it had to be for, where it had to be for one.
+    pub name: Option<String>,
+    /// Whose revocation had to be known: "none", "leaf" or "chain".
+    pub revocation: &'static str,
+    pub strict: bool,
+    pub trust: Option<TrustSet>,
 }
 
 impl Rejection {
@@ -79,6 +97,22 @@ impl Rejection {
     pub fn at(mut self, time: UnixTime, bound: UnixTime) -> Self {
         (self.time, self.bound) = (Some(time.as_secs()), Some(bound.as_secs()));
         self
+    }
+
+    fn evidence<'py>(&self, py: Python<'py>, evidence: &Bound<'py, PyDict>) -> PyResult<()> {
+        let bytes = |list: &[Vec<u8>]| PyTuple::new(py, list.iter().map(|der| PyBytes::new(py, der)));
+        evidence.set_item("kind", self.kind)?;
+        evidence.set_item("time", self.time)?;
+        evidence.set_item("bound", self.bound)?;
+        evidence.set_item("expected", &self.expected)?;
+        evidence.set_item("presented", &self.presented)?;
+        evidence.set_item("chain", bytes(&self.chain)?)?;
+        evidence.set_item("path", bytes(&self.path)?)?;
+        evidence.set_item("purpose", self.asked.purpose)?;
+        evidence.set_item("name", &self.asked.name)?;
+        evidence.set_item("revocation", self.asked.revocation)?;
+        evidence.set_item("strict", self.asked.strict)?;
+        evidence.set_item("trust", self.asked.trust.clone())
     }
 }
 
@@ -138,13 +172,7 @@ impl Failure {
             }
             Self::Incompatible(why) | Self::Protocol(why) | Self::Internal(why) => why.clone(),
             Self::Certificate(rejection) => {
-                evidence.set_item("kind", rejection.kind)?;
-                evidence.set_item("time", rejection.time)?;
-                evidence.set_item("bound", rejection.bound)?;
-                evidence.set_item("expected", &rejection.expected)?;
-                evidence.set_item("presented", &rejection.presented)?;
-                let chain: Vec<&[u8]> = rejection.chain.iter().map(Vec::as_slice).collect();
-                evidence.set_item("chain", chain)?;
+                rejection.evidence(py, &evidence)?;
                 rejection.detail.clone()
             }
             _ => String::new(),

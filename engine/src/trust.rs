@@ -1,8 +1,8 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,8 +22,30 @@ pub struct Trust {
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
     pub crls: Vec<CertRevocationList<'static>>,
+    /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
+    by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
 }
 
+impl Trust {
+    fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
+        self.anchor_certificates.iter().chain(&self.helpers).nth(index)
+    }
+
+    fn indices(&self, subject: &[u8]) -> &[usize] {
+        let by_subject = self.by_subject.get_or_init(|| {
+            let mut indices: HashMap<_, Vec<_>> = HashMap::new();
+            for (index, der) in self.anchor_certificates.iter().chain(&self.helpers).enumerate() {
+                if let Ok((subject, _)) = profile::names(der) {
+                    indices.entry(subject).or_default().push(index);
+                }
+            }
+            indices
+        });
+        by_subject.get(subject).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[derive(Clone, Debug)]
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct TrustSet(pub Arc<Trust>);
 
@@ -56,6 +78,33 @@ impl TrustSet {
             trust.crls.push(crl.into());
         }
         Ok(Self(Arc::new(trust)))
+    }
+
+    /// The certificates of that subject (DER with its header), each with whether it is an anchor.
+    fn by_subject<'py>(&self, py: Python<'py>, subject: &[u8]) -> Vec<(Bound<'py, PyBytes>, bool)> {
+        let found = self.0.indices(subject).iter();
+        found
+            .filter_map(|index| Some((*index, self.0.certificate(*index)?)))
+            .map(|(index, der)| (PyBytes::new(py, der), index < self.0.anchors.len()))
+            .collect()
+    }
+
+    /// How many anchors there are.
+    #[getter]
+    fn anchors(&self) -> usize {
+        self.0.anchors.len()
+    }
+
+    /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
+    /// seconds since 1970. Whether the list counts is not looked at. Raises for what cannot be read.
+    fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
+        let certificate = CertificateDer::from(der);
+        let unreadable = |why: webpki::Error| Failure::Unusable { what: "certificate", why: why.to_string() };
+        let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(unreadable)?;
+        let mut lists = self.0.crls.iter().filter(|list| list.issuer() == certificate.issuer()).peekable();
+        let found = lists.peek().is_some();
+        let entry = lists.find_map(|list| list.find_serial(certificate.serial()).ok().flatten());
+        Ok((found, entry.map(|entry| entry.revocation_date.as_secs())))
     }
 
     /// The anchors in which a path ended so far, DER.

@@ -23,9 +23,9 @@ use webpki::{
     spki_for_anchor,
 };
 
-use crate::failure::{Failure, Rejection};
+use crate::failure::{Asked, Failure, Rejection};
 use crate::profile::strict;
-use crate::trust::Trust;
+use crate::trust::{Trust, TrustSet};
 
 thread_local! {
     static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
@@ -66,6 +66,16 @@ pub enum Revocation {
     None,
     Leaf,
     Chain,
+}
+
+impl Revocation {
+    fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Leaf => "leaf",
+            Self::Chain => "chain",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -124,7 +134,8 @@ impl PeerVerifier {
         }
         self.judge_path(role, end_entity, intermediates, now)
             .and_then(|path| {
-                name.map_or(Ok(()), |name| judge_name(end_entity, name, now))?;
+                name.map_or(Ok(()), |name| judge_name(end_entity, name, now))
+                    .map_err(|refusal| on_path(refusal, &path))?;
                 PATH.set(Some(path));
                 Ok(())
             })
@@ -132,9 +143,22 @@ impl PeerVerifier {
                 let (mut rejection, error) = *refusal;
                 rejection.chain =
                     std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
+                rejection.time.get_or_insert(now.as_secs());
+                rejection.asked = self.asked(role, name);
                 REJECTION.set(Some(rejection));
                 Error::InvalidCertificate(error)
             })
+    }
+
+    /// What `judge` asks, for who reads its answer.
+    fn asked(&self, role: Role, name: Option<&ServerName<'_>>) -> Asked {
+        Asked {
+            purpose: if role == Role::Server { "server" } else { "client" },
+            name: name.map(|name| name.to_str().into_owned()),
+            revocation: self.revocation.word(),
+            strict: self.strict,
+            trust: Some(TrustSet(self.trust.clone())),
+        }
     }
 
     fn judge_path(
@@ -193,7 +217,7 @@ impl PeerVerifier {
             let whole: Vec<_> = std::iter::once(end_entity).chain(&path).collect();
             strict(&whole).map_err(|kind| {
                 let detail = "it does not keep to RFC 5280 (VERIFY_X509_STRICT)";
-                Box::new((Rejection::new(kind, detail), CertificateError::BadEncoding))
+                on_path(Box::new((Rejection::new(kind, detail), CertificateError::BadEncoding)), &path)
             })?;
         }
         Ok(path)
@@ -252,6 +276,12 @@ fn judge_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixT
     EndEntityCert::try_from(end_entity)
         .and_then(|certificate| certificate.verify_is_valid_for_subject_name(name))
         .map_err(|error| refusal(error, now))
+}
+
+/// A refusal of a path that leads to an anchor, for another reason.
+fn on_path(mut refusal: Refusal, path: &Path) -> Refusal {
+    refusal.0.path = path.iter().map(|der| der.to_vec()).collect();
+    refusal
 }
 
 /// The evidence that a user gets, and the error from which rustls makes the alert.

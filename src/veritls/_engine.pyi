@@ -20,6 +20,7 @@ class Identity:
 
 @final
 class TrustSet:
+    anchors: int
     def __new__(
         cls,
         certificates: Sequence[bytes],
@@ -27,6 +28,8 @@ class TrustSet:
         partial_chain: bool,
     ) -> TrustSet: ...
     def used(self) -> list[bytes]: ...
+    def by_subject(self, subject: bytes) -> list[tuple[bytes, bool]]: ...
+    def listed(self, der: bytes) -> tuple[bool, int | None]: ...
 
 @final
 class Session:

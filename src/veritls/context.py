@@ -212,7 +212,8 @@ class SSLContext(Verification):
             raise ValueError("at must be an aware datetime")
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
         moment = at or datetime.now(UTC)
-        question = Question(tuple(chain), purpose, moment, name)
+        strict = bool(self._verify_flags & ssl.VERIFY_X509_STRICT)
+        question = Question(tuple(chain), purpose, moment, name, self._revocation(), strict)
         settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
         above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
         return accepted(question, (question.chain[0], *above))

@@ -5,15 +5,17 @@ section 6 and RFC 5246's section 7.2, spelt as OpenSSL spells its reasons.
 """
 
 import os
-import re
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography import x509
-
 from veritls import _engine
-from veritls.certificate import subject_text
+from veritls.diagnosis import Case, listed, refined, trusted_above
+from veritls.question import Question, Refusal
+from veritls.reading import is_address
+from veritls.report import VerificationReport, refused
+from veritls.shown import moment_of
 
 ALERTS = {
     0: ("SSLV3_ALERT_CLOSE_NOTIFY", "close notify"),
@@ -82,25 +84,6 @@ VERIFY_ERRORS = {
 }
 """Why the engine refuses a certificate: kind -> (X509_V_ERR number, OpenSSL's words)."""
 
-REASONS = {
-    "unknown_issuer": "nobody in the trust set signed it or what signed it",
-    "self_signed": "it signed itself and is not in the trust set",
-    "self_signed_in_chain": "the chain ends in a certificate that is not in the trust set",
-    "ca_as_leaf": "it is the certificate of an authority, not of a peer",
-    "leaf_as_ca": "a certificate in the chain may not sign others",
-    "signature": "a signature in the chain is wrong",
-    "revoked": "it was revoked",
-    "revocation_unknown": "no revocation list of its issuer is loaded",
-}
-"""What a refusal means, in words, where there is no evidence to show."""
-
-_BOUNDS = {
-    "expired": "it expired",
-    "not_yet_valid": "it is valid from",
-    "revocation_list_expired": "its issuer's revocation list was good until",
-}
-
-_QUOTED = re.compile(r'"(.*)"')
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
 
 
@@ -119,63 +102,51 @@ def ssl_error(
     return error
 
 
-def _moment(seconds: int | None) -> str:
-    if seconds is None:
-        return "an unknown time"
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, OSError, ValueError):
-        return f"second {seconds} of the epoch"
+class SSLCertVerificationError(ssl.SSLCertVerificationError):
+    """The standard exception, with a report: why the peer's certificate was refused."""
+
+    report: VerificationReport
 
 
-def self_issued(der: bytes) -> bool:
-    """Whether subject and issuer are the same (RFC 5280, section 3.2); False for what cannot be read."""
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        return certificate.subject == certificate.issuer
-    except ValueError:
-        return False
+def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question) -> Refusal:
+    trust, path = evidence.get("trust"), evidence.get("path", ())
+    plain = Refusal(kind, detail, evidence.get("bound"), tuple(evidence.get("presented", ())), path)
+    if trust is None:
+        return plain
+    known = replace(plain, anchors=trust.anchors, above=trusted_above(case_of.chain, trust))
+    if not kind.startswith("revo"):
+        return known
+    return replace(known, lists=listed(Case(case_of, known).path, trust))
 
 
-def _bare_name(presented: str) -> str:
-    """webpki gives names as `DnsName("a.example")`; a person wants what stands between the quotes."""
-    return match[1] if (match := _QUOTED.search(presented)) else presented
+def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
+    """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
 
-
-def _verification_kind(kind: str, chain: list[bytes]) -> str:
-    """OpenSSL tells three cases of an unknown issuer apart."""
-    if kind == "ca_as_leaf" and chain and self_issued(chain[0]):
-        return "self_signed"
-    if kind != "unknown_issuer" or not chain:
-        return kind
-    if self_issued(chain[0]):
-        return "self_signed"
-    return "self_signed_in_chain" if any(self_issued(der) for der in chain[1:]) else kind
-
-
-def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVerificationError:
-    """The error for a certificate that the engine refused: OpenSSL's code and words, then the evidence."""
-    chain: list[bytes] = evidence["chain"]
-    kind = _verification_kind(evidence["kind"], chain)
-    because = REASONS.get(kind, detail)
-    if kind == "name":
-        expected = evidence["expected"]
-        is_address = ":" in expected or expected.replace(".", "").isdigit()
-        number, label = (64, "IP address") if is_address else (62, "Hostname")
-        message = f"{label} mismatch, certificate is not valid for '{expected}'."
-        names = ", ".join(map(_bare_name, evidence["presented"])) or "no name"
-        because = f"the certificate is for {names}"
+    `evidence` has the fields that engine/src/failure.rs gives; all but "kind" and "chain" may be missing.
+    """
+    time = evidence.get("time")
+    question = Question(
+        chain=tuple(evidence["chain"]),
+        purpose=evidence.get("purpose", "server"),
+        at=(moment_of(time) if time is not None else None) or datetime.now(UTC),
+        server_hostname=evidence.get("name"),
+        revocation=evidence.get("revocation", "none"),
+        strict=evidence.get("strict", False),
+    )
+    kind = refined(evidence["kind"], detail, question.chain)
+    report = refused(question, _refusal(kind, detail, evidence, question))
+    name = question.server_hostname
+    if kind == "name" and name is not None:
+        number, label = (64, "IP address") if is_address(name) else (62, "Hostname")
+        message = f"{label} mismatch, certificate is not valid for '{name}'."
     else:
-        number, message = VERIFY_ERRORS[kind]
-        if kind in _BOUNDS:
-            bound, now = _moment(evidence["bound"]), _moment(evidence["time"])
-            because = f"{_BOUNDS[kind]} {bound}, and now it is {now}"
-    subject = f" ({subject_text(chain[0])}; {because})" if chain else ""
-    words = f"certificate verify failed: {message}{subject}"
-    error = ssl_error("CERTIFICATE_VERIFY_FAILED", words, kind=ssl.SSLCertVerificationError)
-    assert isinstance(error, ssl.SSLCertVerificationError)
+        number, message = VERIFY_ERRORS.get(kind, VERIFY_ERRORS["other"])
+    words = f"certificate verify failed: {message}{' ' if message.endswith('.') else ': '}{report.sentence}"
+    error = ssl_error("CERTIFICATE_VERIFY_FAILED", words, kind=SSLCertVerificationError)
+    assert isinstance(error, SSLCertVerificationError)
     error.verify_code = number
     error.verify_message = message
+    error.report = report
     return error
 
 

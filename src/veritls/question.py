@@ -1,0 +1,46 @@
+"""What was asked about a peer, and the engine's no, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Purpose = Literal["server", "client"]
+"""Whose certificate it is: a server's, verified by a client, or a client's, verified by a server."""
+
+Revocation = Literal["none", "leaf", "chain"]
+"""Whose revocation has to be known."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?"""
+
+    chain: tuple[bytes, ...]
+    purpose: Purpose
+    at: datetime
+    server_hostname: str | None = None
+    revocation: Revocation = "none"
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the engine said no: its kind and words, and what it knew.
+
+    `bound`: the second of the epoch that was passed. `presented`: the names that it compared. `path`: what is
+    above the peer's certificate, where the search for a path had succeeded. `anchors`: how many the trust set
+    has. `above`: its certificates that could stand above those sent, each with whether it is an anchor.
+    `lists`: of the first certificates of the path, whether a revocation list of their issuer is loaded, and
+    the second of the epoch at which it has them as revoked.
+    """
+
+    kind: str
+    detail: str = ""
+    bound: int | None = None
+    presented: tuple[str, ...] = ()
+    path: tuple[bytes, ...] = ()
+    anchors: int | None = None
+    above: tuple[tuple[bytes, bool], ...] = ()
+    lists: tuple[tuple[bool, int | None], ...] = ()

@@ -1,0 +1,135 @@
+"""What verify_flags demand: revocation and the strict profile."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from tests.reports.broken import (
+    CRL_CHAIN,
+    CRL_LEAF,
+    HOUR,
+    STRICT,
+    Broken,
+    at,
+    below,
+    case,
+    chain,
+    leaf,
+    middle,
+    root,
+)
+from tests.reports.maker import DAY, NOW, Party
+
+
+@case
+def revoked() -> Broken:
+    return Broken(
+        chain(leaf(), middle()),
+        chain(root()),
+        f"the server's certificate for db.internal was revoked on {at(NOW - 2 * DAY)}, "
+        "says the revocation list of CN=R11",
+        "revocation",
+        flags=CRL_LEAF,
+        lists=[middle().revokes(leaf())],
+    )
+
+
+@case
+def revoked_intermediate() -> Broken:
+    return Broken(
+        chain(leaf(), middle()),
+        chain(root()),
+        f"the intermediate certificate CN=R11 was revoked on {at(NOW - 2 * DAY)}, "
+        "says the revocation list of CN=Example Root",
+        "revocation",
+        flags=CRL_CHAIN,
+        lists=[middle().revokes(), root().revokes(middle())],
+    )
+
+
+@case
+def no_revocation_list() -> Broken:
+    return Broken(
+        chain(leaf(), middle()),
+        chain(root()),
+        "no revocation list of CN=R11, which signed db.internal, is loaded",
+        "revocation",
+        flags=CRL_LEAF,
+        lists=[root().revokes()],
+    )
+
+
+@case
+def revocation_list_expired() -> Broken:
+    end = NOW - 4 * HOUR
+    return Broken(
+        chain(leaf(), middle()),
+        chain(root()),
+        f"the revocation list of CN=R11, which signed db.internal, expired 4 hours ago ({at(end)})",
+        "revocation",
+        flags=CRL_LEAF,
+        lists=[middle().revokes(until=end)],
+    )
+
+
+@case
+def strict_without_authority_key() -> Broken:
+    return Broken(
+        chain(below(authority_key=None), middle()),
+        chain(root()),
+        "the server's certificate for db.internal lacks the extension authorityKeyIdentifier "
+        "(RFC 5280; VERIFY_X509_STRICT)",
+        "strict profile",
+        flags=STRICT,
+    )
+
+
+@case
+def strict_without_key_usage() -> Broken:
+    loose = Party("Loose", root(), ca=True, usage=None)
+    return Broken(
+        chain(Party("leaf", loose), loose),
+        chain(root()),
+        "the intermediate certificate CN=Loose is an authority's and lacks the extension keyUsage "
+        "(RFC 5280; VERIFY_X509_STRICT)",
+        "strict profile",
+        flags=STRICT,
+    )
+
+
+@case
+def strict_root_without_critical_constraints() -> Broken:
+    old = Party("Old Root", ca=True, constraints=(x509.BasicConstraints(True, None), False))
+    return Broken(
+        chain(Party("leaf", old)),
+        chain(old),
+        "CN=Old Root of the trust set is an authority's, so that its basicConstraints must be critical, "
+        "and are not (RFC 5280; VERIFY_X509_STRICT)",
+        "strict profile",
+        flags=STRICT,
+    )
+
+
+@case
+def strict_leaf_that_signs() -> Broken:
+    signs = x509.KeyUsage(True, False, False, False, False, True, False, False, False), True
+    return Broken(
+        chain(below(usage=signs), middle()),
+        chain(root()),
+        "the server's certificate for db.internal has the key usage keyCertSign without being an authority's "
+        "(RFC 5280; VERIFY_X509_STRICT)",
+        "strict profile",
+        flags=STRICT,
+    )
+
+
+@case
+def strict_names_not_critical() -> Broken:
+    return Broken(
+        chain(Party("", middle()), middle()),
+        chain(root()),
+        "the server's certificate for db.internal has no subject, "
+        "so that its subjectAltName must be critical, and is not (RFC 5280; VERIFY_X509_STRICT)",
+        "strict profile",
+        flags=STRICT,
+    )

@@ -1,0 +1,154 @@
+"""Certificates that are used for what they are not for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography import x509
+
+from tests.reports.broken import Broken, below, case, chain, leaf, middle, root, usage
+from tests.reports.maker import CLIENT, SERVER, Party, dns
+
+
+@case
+def authority_as_leaf() -> Broken:
+    return Broken(
+        chain(middle()),
+        chain(root()),
+        "the server sent the certificate of an authority, CN=R11, as its own",
+        "authority",
+    )
+
+
+@case
+def wrong_order() -> Broken:
+    return Broken(
+        chain(middle(), leaf()),
+        chain(root()),
+        "the server sent CN=R11, the certificate of an authority, before its own (db.internal)",
+        "authority",
+    )
+
+
+@case
+def leaf_as_authority() -> Broken:
+    shop = Party("shop.example", middle(), names=dns("shop.example"))
+    return Broken(
+        chain(Party("leaf", shop), shop, middle()),
+        chain(root()),
+        "CN=shop.example signed db.internal, but may not sign others: it is no authority (no CA:TRUE)",
+        "authority",
+    )
+
+
+@case
+def path_length_exceeded() -> Broken:
+    last = Party("Last", root(), ca=True, constraints=(x509.BasicConstraints(True, 0), True))
+    further = Party("Further", last, ca=True)
+    return Broken(
+        chain(Party("leaf", further), further, last),
+        chain(root()),
+        "the intermediate certificate CN=Last allows no authority below it, "
+        "but 1 authority stands between it and db.internal",
+        "path length",
+    )
+
+
+@case
+def too_many_intermediates() -> Broken:
+    parties = [root()]
+    for number in range(9):
+        parties.append(Party(f"Level {number}", parties[-1], ca=True))
+    return Broken(
+        chain(Party("leaf", parties[-1]), *reversed(parties[1:])),
+        chain(root()),
+        "the chain of db.internal is too long: at most 6 intermediates count",
+        "path length",
+    )
+
+
+@case
+def client_certificate_on_a_server() -> Broken:
+    return Broken(
+        chain(below(usage=usage(CLIENT)), middle()),
+        chain(root()),
+        "the server's certificate for db.internal is not for servers: its extended key usage is clientAuth",
+        "purpose",
+    )
+
+
+@case
+def server_certificate_on_a_client() -> Broken:
+    return Broken(
+        chain(below(usage=usage(SERVER)), middle()),
+        chain(root()),
+        "the client's certificate for db.internal is not for clients: its extended key usage is serverAuth",
+        "purpose",
+        name=None,
+        purpose="client",
+    )
+
+
+@case
+def intermediate_for_clients() -> Broken:
+    clients = Party("Clients", root(), ca=True, purpose=usage(CLIENT))
+    return Broken(
+        chain(Party("leaf", clients), clients),
+        chain(root()),
+        "the intermediate certificate CN=Clients is not for servers: its extended key usage is clientAuth",
+        "purpose",
+    )
+
+
+def _limited(**limits: Any) -> list[bytes]:
+    constraints = {"permitted_subtrees": None, "excluded_subtrees": None} | limits
+    narrow = Party("Narrow", root(), ca=True, limits=(x509.NameConstraints(**constraints), True))
+    return chain(Party("leaf", narrow), narrow)
+
+
+@case
+def name_not_permitted() -> Broken:
+    return Broken(
+        _limited(permitted_subtrees=[x509.DNSName("example.com")]),
+        chain(root()),
+        "the intermediate certificate CN=Narrow may speak for example.com only, "
+        "and not for db.internal (db.internal)",
+        "name constraints",
+    )
+
+
+@case
+def name_excluded() -> Broken:
+    return Broken(
+        _limited(excluded_subtrees=[x509.DNSName("internal")]),
+        chain(root()),
+        "the intermediate certificate CN=Narrow is not allowed to speak for internal, "
+        "which covers db.internal (db.internal)",
+        "name constraints",
+    )
+
+
+@case
+def unknown_critical_extension() -> Broken:
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), True
+    return Broken(
+        chain(below(unknown=extension), middle()),
+        chain(root()),
+        "the server's certificate for db.internal has a critical extension that is not processed: 1.2.3.4.5",
+        "encoding",
+    )
+
+
+@case
+def critical_policies_of_an_intermediate() -> Broken:
+    policies = x509.CertificatePolicies(
+        [x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), None)]
+    )
+    ruled = Party("Ruled", root(), ca=True, policies=(policies, True))
+    return Broken(
+        chain(Party("leaf", ruled), ruled),
+        chain(root()),
+        "the intermediate certificate CN=Ruled has a critical extension that is not processed: "
+        "certificatePolicies (2.5.29.32)",
+        "encoding",
+    )

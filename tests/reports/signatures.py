@@ -1,0 +1,138 @@
+"""Signatures that are wrong or too weak, and what cannot be read."""
+
+from __future__ import annotations
+
+from tests.reports.broken import Broken, below, case, chain, leaf, middle, root
+from tests.reports.maker import (
+    Party,
+    as_version_1,
+    cut,
+    dsa_key,
+    new_key,
+    rsa_key,
+    signed_with_sha1,
+    with_extensions,
+)
+
+
+@case
+def leaf_signed_by_a_stranger() -> Broken:
+    return Broken(
+        chain(below(signer=new_key()), middle()),
+        chain(root()),
+        "the signature on the server's certificate for db.internal is not by the key of "
+        "the intermediate certificate CN=R11: one of them was altered",
+        "signature",
+    )
+
+
+@case
+def intermediate_altered() -> Broken:
+    forged = Party("R11", root(), ca=True, key=middle().key, signer=new_key())
+    return Broken(
+        chain(leaf(), forged),
+        chain(root()),
+        "the signature on the intermediate certificate CN=R11 is not by the key of "
+        "CN=Example Root of the trust set: one of them was altered",
+        "signature",
+    )
+
+
+@case
+def weak_rsa_key() -> Broken:
+    weak = Party("Weak", root(), ca=True, key=rsa_key(1024))
+    return Broken(
+        chain(Party("leaf", weak), weak),
+        chain(root()),
+        "the intermediate certificate CN=Weak has a key that is too weak to count: "
+        "RSA with 1,024 bits; 2,048 to 8,192 are accepted",
+        "signature",
+    )
+
+
+@case
+def weak_hash() -> Broken:
+    authority = Party("Old Root", ca=True, key=rsa_key(2048))
+    return Broken(
+        chain(signed_with_sha1(Party("leaf", authority), authority.key)),
+        chain(authority),
+        "the server's certificate for db.internal is signed with sha1WithRSAEncryption, "
+        "which is too weak to count",
+        "signature",
+    )
+
+
+@case
+def dsa_authority() -> Broken:
+    authority = Party("DSA Root", ca=True, key=dsa_key())
+    return Broken(
+        chain(Party("leaf", authority)),
+        chain(authority),
+        "CN=DSA Root of the trust set has a key of a kind that is not accepted: DSA",
+        "signature",
+    )
+
+
+@case
+def unusual_curve() -> Broken:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    small = Party("Small", root(), ca=True, key=ec.generate_private_key(ec.SECP224R1()))
+    return Broken(
+        chain(Party("leaf", small), small),
+        chain(root()),
+        "the intermediate certificate CN=Small has a key of a kind that is not accepted: "
+        "secp224r1 (elliptic curve)",
+        "signature",
+    )
+
+
+@case
+def damaged_leaf() -> Broken:
+    return Broken(
+        chain(leaf().der[:-40], middle()),
+        chain(root()),
+        "the first certificate that the server sent ends too early",
+        "encoding",
+    )
+
+
+@case
+def bytes_after_the_leaf() -> Broken:
+    return Broken(
+        chain(leaf().der + b"\0\0", middle()),
+        chain(root()),
+        "the first certificate that the server sent has bytes after its end",
+        "encoding",
+    )
+
+
+@case
+def damaged_intermediate() -> Broken:
+    return Broken(
+        chain(leaf(), b"\x30\x03\x02\x01\x01"),
+        chain(root()),
+        "the second certificate that the server sent is damaged and cannot be read",
+        "encoding",
+    )
+
+
+@case
+def extension_twice() -> Broken:
+    twice = with_extensions(lambda found: [*found, found[-1]])
+    return Broken(
+        chain(cut(leaf(), middle().key, twice), middle()),
+        chain(root()),
+        "the first certificate that the server sent has the extension subjectAltName (2.5.29.17) twice",
+        "encoding",
+    )
+
+
+@case
+def version_1() -> Broken:
+    return Broken(
+        chain(cut(leaf(), middle().key, as_version_1), middle()),
+        chain(root()),
+        "the server's certificate for CN=leaf is of X.509 version 1, which only a trusted authority may be",
+        "encoding",
+    )
