@@ -58,6 +58,8 @@ class Case:
 
     question: Question
     refusal: Refusal
+    found: tuple[bytes, ...] = ()
+    """The engine's path (DER), the peer's certificate first, where it found one."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
@@ -69,7 +71,7 @@ class Case:
     def sent(self) -> list[Reading]:
         """The first certificates that the peer sent."""
         anchors = {reading.der for reading in self.trusted if reading.anchor}
-        chain = self.question.chain[:_MOST]
+        chain = self.question.chain[:_MOST] or (b"",)
         return [Reading(der, "peer", anchor=der in anchors) for der in chain]
 
     @cached_property
@@ -80,15 +82,11 @@ class Case:
     @cached_property
     def path(self) -> list[Reading]:
         """The engine's path; where it found none, the way up from the peer's as far as it goes."""
-        if self.refusal.path:
+        if self.found:
             sent = {reading.der: reading for reading in self.sent}
-            last = len(self.refusal.path) - 1
-            return [self.leaf] + [
-                Reading(der, "trust set", anchor=True)
-                if index == last
-                else sent.get(der) or Reading(der, "trust set")
-                for index, der in enumerate(self.refusal.path[:_MOST])
-            ]
+            *between, anchor = self.found[1:] or (b"",)
+            path = [self.leaf, *(sent.get(der) or Reading(der, "trust set") for der in between[:_MOST])]
+            return [*path, Reading(anchor, "trust set", anchor=True)] if anchor else path
         path = [self.leaf]
         while len(path) < _MOST and not path[-1].anchor and not path[-1].self_issued:
             above = self._above(path)
@@ -180,13 +178,18 @@ _BY_DETAIL = {
 """The engine's words -> a kind, where its kind is "other"."""
 
 
+def _self_issued(der: bytes) -> bool:
+    subject, issuer = raw_names(der)
+    return subject == issuer != b""
+
+
 def refined(kind: str, detail: str, chain: tuple[bytes, ...]) -> str:
     """The kind of a refusal; OpenSSL, whose numbers programs compare, tells three unknown issuers apart."""
     if kind == "other":
         return _BY_DETAIL.get(detail, kind)
     if kind not in ("unknown_issuer", "ca_as_leaf") or not chain:
         return kind
-    first, *others = (Reading(der, "peer").self_issued for der in chain[:_MOST])
+    first, *others = (_self_issued(der) for der in chain[:_MOST])
     if first:
         return "self_signed"
     return "self_signed_in_chain" if kind == "unknown_issuer" and any(others) else kind

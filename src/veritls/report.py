@@ -113,8 +113,10 @@ class VerificationReport:
 
     @cached_property
     def _case(self) -> Case:
-        refusal = self.refusal or Refusal("", path=self.path[1:])
-        return Case(self.question, refusal)
+        refusal, found = self.refusal or Refusal(""), self.path
+        if refusal.path:
+            found = (*self.question.chain[:1], *refusal.path)
+        return Case(self.question, refusal, found)
 
     @cached_property
     def _finding(self) -> Finding:

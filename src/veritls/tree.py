@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
+
+from veritls.shown import span
 
 _MOST_NAMES = 12
 
@@ -18,15 +21,16 @@ class Node:
     verdict: str = ""
 
 
-def _certificate(shown: dict[str, Any]) -> Node:
+def _certificate(shown: dict[str, Any], at: str) -> Node:
     source = "sent by the peer" if shown["source"] == "peer" else "of the trust set"
     if shown["problem"]:
         return Node(f"{shown['role']}, {source}: cannot be read", (Node(shown["problem"]),))
+    end = shown["not_after"]
     names, more = shown["names"][:_MOST_NAMES], len(shown["names"]) - _MOST_NAMES
     lines = [
         f"for {', '.join(names)}{f' and {more:,} more' if more > 0 else ''}" if names else "",
         f"issued by {shown['issuer']}",
-        f"valid from {_day(shown['not_before'])} to {_day(shown['not_after'])} ({_left(shown['days_left'])})",
+        f"valid from {_day(shown['not_before'])} to {_day(end)} ({_left(end, at)})",
         f"serial {shown['serial']}",
         f"SHA-256 {shown['sha256']}",
     ]
@@ -38,10 +42,11 @@ def _day(text: str | None) -> str:
     return f"{text[:10]} {text[11:16]} UTC" if text is not None else "?"
 
 
-def _left(days: int | None) -> str:
-    if days is None:
+def _left(end: str | None, at: str) -> str:
+    if end is None:
         return "unknown"
-    return f"{days:,} days left" if days >= 0 else f"ended {-days:,} days before"
+    left = datetime.fromisoformat(end) - datetime.fromisoformat(at)
+    return f"{span(left)} left" if left >= timedelta(0) else f"ended {span(-left)} before"
 
 
 def tree(report: dict[str, Any]) -> Node:
@@ -55,7 +60,7 @@ def tree(report: dict[str, Any]) -> Node:
     ]
     below = [
         Node(asked),
-        Node("certificates", tuple(map(_certificate, report["certificates"]))),
+        Node("certificates", tuple(_certificate(each, question["at"]) for each in report["certificates"])),
         Node("checks", tuple(checks)),
     ]
     if report["remedies"]:

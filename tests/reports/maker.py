@@ -80,7 +80,11 @@ class Party:
         if isinstance(signing, ed25519.Ed25519PrivateKey):
             self.certificate = builder.sign(signing, None)
         else:
-            self.certificate = builder.sign(signing, hash or hashes.SHA256())
+            self.certificate = builder.sign(
+                signing,
+                hash or hashes.SHA256(),
+                ecdsa_deterministic=True if isinstance(signing, ec.EllipticCurvePrivateKey) else None,
+            )
         self.der = self.certificate.public_bytes(Encoding.DER)
 
     def revokes(self, *revoked: Party, until: datetime = NOW + DAY) -> bytes:

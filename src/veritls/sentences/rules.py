@@ -14,6 +14,7 @@ from veritls.shown import counted, listing
 _PROCESSED = {"2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"}
 """The extensions that the engine processes, so that they may be critical."""
 _MOST_INTERMEDIATES = 6
+_LARGEST = 0xFFFF
 _PURPOSES = {
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, "servers"),
     "client": (ExtendedKeyUsageOID.CLIENT_AUTH, "clients"),
@@ -56,7 +57,7 @@ def ca_as_leaf(case: Case) -> Finding | None:
 
 def leaf_as_ca(case: Case) -> Finding | None:
     """Who signed without being allowed to."""
-    for lower, upper in case.pairs:
+    for lower, upper in case.possible_pairs:
         if not upper.is_authority and not upper.anchor:
             words = (
                 f"{upper.label} signed {case.short(lower)}, but may not sign others: "
@@ -141,6 +142,8 @@ def critical_extension(case: Case) -> Finding | None:
 
 
 def _damage(reading: Reading) -> str:
+    if len(reading.der) > _LARGEST:
+        return f"is too large: {len(reading.der):,} bytes; up to {_LARGEST:,} are read"
     if "ExtraData" in reading.problem:
         return "has bytes after its end"
     return "ends too early" if "ShortData" in reading.problem else "is damaged and cannot be read"
@@ -151,7 +154,7 @@ def encoding(case: Case) -> Finding | None:
     for number, reading in enumerate(case.sent):
         which = f"the {ordinal(number)} certificate that the {case.peer} sent"
         certificate = reading.certificate
-        if certificate is None:
+        if certificate is None or len(reading.der) > _LARGEST:
             remedy = f"Have the {case.peer} send it undamaged."
             return Finding(f"{which} {_damage(reading)}", reading.der, (remedy,))
         if case.refusal.detail == "UnsupportedCertVersion" and certificate.version is not x509.Version.v3:

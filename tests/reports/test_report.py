@@ -1,0 +1,318 @@
+"""The report itself: what it holds, how it prints, what it costs; the error that carries it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import logging
+import pickle
+import ssl
+from concurrent.futures import Future
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+import veritls
+from tests.pairs import SECONDS, in_thread, raw_pair, server_context
+from tests.reports.broken import below, chain, leaf, middle, root
+from tests.reports.chains import CASES
+from tests.reports.maker import DAY, NOW, Party, dns
+from veritls import errors
+from veritls.checks import STEPS
+from veritls.report import Question, VerificationReport, unverified
+
+HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
+
+
+def refused(name: str) -> Any:
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        CASES[name]().verify()
+    return caught.value
+
+
+def trusted(*, name: str | None = "db.internal", **changes: Any) -> VerificationReport:
+    context = client_context_of(root())
+    return context.verify_chain(chain(below(**changes), middle()), server_hostname=name)
+
+
+def client_context_of(*parties: Party) -> Any:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=b"".join(party.der for party in parties))
+    return context
+
+
+def identity(folder: Path, *parties: Party) -> Path:
+    path = folder / "identity.pem"
+    key = parties[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(key + b"".join(party.certificate.public_bytes(Encoding.PEM) for party in parties))
+    return path
+
+
+def test_the_certificates_come_in_path_order_with_role_and_source() -> None:
+    report = refused("expired_leaf").report
+    shown = [(each.role, each.source, each.subject) for each in report.certificates]
+    assert shown == [
+        ("leaf", "peer", "CN=leaf"),
+        ("intermediate", "peer", "CN=R11"),
+        ("anchor", "trust set", "CN=Example Root"),
+    ]
+    own = report.certificates[0]
+    certificate = x509.load_der_x509_certificate(own.der)
+    assert own.names == ("*.example.com",)
+    assert own.issuer == "CN=R11"
+    assert own.serial == f"{certificate.serial_number:X}"
+    assert own.not_before == certificate.not_valid_before_utc
+    assert own.not_after == certificate.not_valid_after_utc
+    assert [own.days_left(NOW - days * DAY) for days in (5, 3, 2)] == [2, 0, -1]
+
+
+def test_what_was_sent_but_is_no_part_of_the_path_comes_last() -> None:
+    report = refused("unrelated_intermediates").report
+    assert [each.role for each in report.certificates] == ["leaf", "unused", "unused"]
+
+
+def test_a_trusted_chain_has_a_report_of_the_same_shape() -> None:
+    report = trusted()
+    assert report.trusted and report.kind is None and report.remedies == ()
+    assert [each.role for each in report.certificates] == ["leaf", "intermediate", "anchor"]
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts == {
+        step.name: "passed" if step.asked_by in (None, "server_hostname") else "not checked" for step in STEPS
+    }
+    assert report.sentence == (
+        "the server's certificate for db.internal is trusted: CN=R11 and CN=Example Root vouch for it"
+    )
+
+
+def test_checks_of_the_path_passed_where_a_later_one_failed_and_are_open_where_one_of_them_did() -> None:
+    by_name = {check.name: check.verdict for check in refused("one_wrong_name").report.checks}
+    assert (by_name["signature"], by_name["validity"], by_name["host name"]) == ("passed", "passed", "failed")
+    by_name = {check.name: check.verdict for check in refused("expired_leaf").report.checks}
+    assert (by_name["signature"], by_name["validity"], by_name["host name"]) == (
+        "not checked",
+        "failed",
+        "not checked",
+    )
+
+
+def test_a_report_on_what_nobody_verified_says_so() -> None:
+    report = unverified(Question(tuple(chain(leaf())), "server", NOW))
+    assert not report.trusted and report.kind is None
+    assert {check.verdict for check in report.checks} == {"not checked"}
+    assert "was not verified" in str(report)
+
+
+def test_a_report_cannot_be_changed() -> None:
+    report = refused("expired_leaf").report
+    with pytest.raises(FrozenInstanceError):
+        report.trusted = True
+    with pytest.raises(FrozenInstanceError):
+        report.certificates[0].subject = "CN=other"
+
+
+def test_it_prints_as_a_tree() -> None:
+    lines = str(refused("missing_intermediate").report).split("\n")
+    assert lines[0].startswith("not trusted: no certificate in the trust set signed CN=R11")
+    assert "├─ certificates" in lines and "├─ checks" in lines and "└─ what to do" in lines
+    assert any("leaf, sent by the peer: CN=leaf" in line for line in lines)
+    assert any(line.split()[:3] == ["│", "├─", "failed"] and "chain:" in line for line in lines)
+
+
+def test_it_is_json_with_times_as_iso_8601_and_certificates_as_pem() -> None:
+    report = refused("expired_leaf").report
+    shown = json.loads(report.as_json())
+    assert shown == report.as_dict()
+    assert shown["kind"] == "expired" and shown["trusted"] is False
+    assert shown["question"]["purpose"] == "server"
+    assert datetime.fromisoformat(shown["question"]["at"]) == report.question.at
+    assert datetime.fromisoformat(shown["certificates"][0]["not_after"]) == NOW - 3 * DAY
+    assert ssl.PEM_cert_to_DER_cert(shown["certificates"][0]["pem"]) == report.certificates[0].der
+    assert {each["name"] for each in shown["checks"]} == {step.name for step in STEPS}
+    assert report.as_json().isascii()
+
+
+def test_names_that_a_terminal_would_obey_are_escaped() -> None:
+    hostile = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTILE, _validate=False)])
+    party = Party("", middle(), subject=hostile, names=None, end=NOW - DAY)
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        client_context_of(root()).verify_chain(chain(party, middle()))
+    report = caught.value.report
+    for text in (str(caught.value), report.as_json(indent=None), *str(report).split("\n")):
+        assert text.isprintable()
+    assert r"\x1b]0;owned\x07\r\n\u202egro.elpmaxe" in report.sentence
+
+
+def test_a_name_that_is_no_text_is_escaped() -> None:
+    broken = below("ab.internal")
+    der = broken.der.replace(b"ab.internal", b"\xff\x1b.internal")
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        client_context_of(root()).verify_chain([der, middle().der])
+    assert str(caught.value).isprintable()
+    assert all(line.isprintable() for line in str(caught.value.report).split("\n"))
+
+
+def test_the_error_can_be_pickled_and_copied_with_its_report() -> None:
+    error = refused("expired_leaf")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is type(error)
+        assert (str(again), again.args, again.reason) == (str(error), error.args, error.reason)
+        assert (again.verify_code, again.verify_message) == (error.verify_code, error.verify_message)
+        assert again.report.as_dict() == error.report.as_dict()
+
+
+def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
+    report = refused("expired_leaf").report
+    unread = VerificationReport(report.question, False, (), report.refusal)
+    assert pickle.loads(pickle.dumps(unread)).sentence == report.sentence
+
+
+@pytest.mark.parametrize("kind", ["allowed_peers", "ocsp_revoked", "strict_of_tomorrow", "something_new"])
+def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
+    words = "nobody is called so"
+    evidence = {"kind": kind, "chain": tuple(chain(leaf(), middle()))}
+    error = errors.certificate_refused(words, evidence)
+    assert words in str(error) and error.report.kind == kind
+    failed = [check for check in error.report.checks if check.verdict == "failed"]
+    assert len(failed) == 1
+    expected = {"allowed_peers": "allowed peers", "ocsp_revoked": "stapled OCSP"}
+    assert failed[0].name == expected.get(kind, "strict profile" if "strict" in kind else "something new")
+    assert "db.internal" in str(error)
+
+
+def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:
+    error = errors.certificate_refused("no reason", {"kind": "callback", "chain": ()})
+    assert "no reason" in str(error) and str(error.report) and error.report.as_json()
+
+
+def test_the_sentence_of_a_refusal_reads_a_bounded_number_of_certificates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = []
+    real = x509.load_der_x509_certificate
+    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: read.append(der) or real(der))
+    many = [leaf().der] + [Party(f"Other {number}", ca=True).der for number in range(200)]
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        client_context_of(root()).verify_chain(many)
+    assert len(read) <= 25
+    assert len(str(caught.value)) < 1000
+    assert len(caught.value.report.certificates) <= 25
+
+
+def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    huge = below(*(f"host-{number}.example.com" for number in range(2500)), end=NOW - DAY)
+    assert len(huge.der) > 50_000
+    read = []
+    monkeypatch.setattr(
+        "veritls.reading.general_name", lambda name: read.append(name) or "a name of the certificate"
+    )
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        client_context_of(root()).verify_chain(chain(huge, middle()))
+    assert not read
+    assert "bytes) expired 1 day ago" in str(caught.value)
+    assert len(caught.value.report.certificates[0].names) == 2500
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("transport", ["socket", "bio", "asyncio"])
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_every_transport_raises_the_report_on_the_side_that_refuses(
+    side: str, transport: str, version: ssl.TLSVersion, tmp_path: Path
+) -> None:
+    old = below("localhost", end=NOW - DAY)
+    good = Party("good", root(), names=dns("localhost"))
+    shown = [old, middle()] if side == "client" else [good]
+    server = server_context(identity(tmp_path, *shown))
+    client = client_context_of(root())
+    server.minimum_version = server.maximum_version = version
+    if side == "server":
+        client.load_cert_chain(identity(tmp_path, old, middle()))
+        server.load_verify_locations(cadata=root().der)
+        server.verify_mode = ssl.CERT_REQUIRED
+    outcome = {"socket": by_socket, "bio": by_bio, "asyncio": by_asyncio}[transport](server, client)
+    error = outcome[0 if side == "server" else 1]
+    assert isinstance(error, ssl.SSLCertVerificationError)
+    report = error.report
+    peer = "server" if side == "client" else "client"
+    assert report.question.purpose == peer
+    assert report.sentence.startswith(f"the {peer}'s certificate for localhost expired 1 day ago")
+    assert abs(report.question.at - datetime.now(UTC)) < timedelta(minutes=5)
+    assert report.question.server_hostname == ("localhost" if side == "client" else None)
+    assert [each.role for each in report.certificates] == ["leaf", "intermediate", "anchor"]
+
+
+def by_socket(server: Any, client: Any) -> tuple[Any, Any]:
+    server_raw, client_raw = raw_pair()
+
+    def serve() -> None:
+        with server.wrap_socket(server_raw, server_side=True) as end:
+            end.recv(1)
+
+    def connect() -> None:
+        with client.wrap_socket(client_raw, server_hostname="localhost") as end:
+            end.recv(1)
+
+    ends: tuple[Future[Any], Future[Any]] = (in_thread(serve), in_thread(connect))
+    return tuple(end.exception(SECONDS) for end in ends)  # type: ignore[return-value]
+
+
+def by_bio(server: Any, client: Any) -> tuple[Any, Any]:
+    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
+    ends = [
+        server.wrap_bio(to_server, to_client, server_side=True),
+        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
+    ]
+    failed: list[Any] = [None, None]
+    for _ in range(10):
+        for index, end in enumerate(ends):
+            try:
+                if failed[index] is None:
+                    end.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                failed[index] = error
+    return tuple(failed)  # type: ignore[return-value]
+
+
+def by_asyncio(server: Any, client: Any) -> tuple[Any, Any]:
+    failed: list[Any] = [None, None]
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_debug(True)  # else it says nothing of a handshake that failed
+        done = asyncio.Event()
+
+        def note(record: logging.LogRecord) -> bool:
+            if record.exc_info and isinstance(record.exc_info[1], ssl.SSLError):
+                failed[0] = record.exc_info[1]
+                done.set()
+            return False
+
+        log = logging.getLogger("asyncio")
+        log.setLevel(logging.DEBUG)
+        log.addFilter(note)
+        listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=server)
+        host, port = listening.sockets[0].getsockname()
+        async with listening:
+            try:
+                reader, writer = await asyncio.open_connection(
+                    host, port, ssl=client, server_hostname="localhost"
+                )
+                await reader.read()
+                writer.close()
+            except OSError as error:
+                failed[1] = error
+            await asyncio.wait_for(done.wait(), SECONDS)
+        log.removeFilter(note)
+        log.setLevel(logging.NOTSET)
+
+    asyncio.run(run())
+    return tuple(failed)  # type: ignore[return-value]
