@@ -1,0 +1,145 @@
+"""From plain text to where TLS begins, in the protocols that start it by a command.
+
+The dialogues are those of the standard library's clients, which are stopped where they would begin TLS.
+"""
+
+from __future__ import annotations
+
+import ftplib
+import imaplib
+import poplib
+import smtplib
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from veritls.cli.target import Target
+
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+"""The message that asks a PostgreSQL server for TLS (its manual, section "Message Formats")."""
+
+NAME_OF_THIS_HOST = "[127.0.0.1]"
+"""What a mail server is told: the name of this machine is nobody's business here."""
+
+_FAILURES = (smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, ftplib.Error, EOFError)
+
+
+class StartError(Exception):
+    """The server did not come to where TLS begins; says why."""
+
+
+class _BeginsTLSError(Exception):
+    """Thrown through the dialogue when it has come to where TLS begins."""
+
+
+class _Handover:
+    """What the clients of the standard library take for a context: it takes the socket instead."""
+
+    def __init__(self) -> None:
+        self.socket: socket.socket | None = None
+
+    def wrap_socket(self, sock: socket.socket, **_: Any) -> Any:
+        """Keeps the socket and leaves the dialogue."""
+        self.socket = sock
+        raise _BeginsTLSError
+
+
+@contextmanager
+def _closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
+    try:
+        yield
+    except _BeginsTLSError:
+        raise
+    except BaseException:
+        close()
+        raise
+
+
+def _smtp(target: Target, timeout: float, context: Any) -> None:
+    client = smtplib.SMTP(timeout=timeout, local_hostname=NAME_OF_THIS_HOST)
+    with _closed_on_failure(client.close):
+        code, words = client.connect(target.host, target.port)
+        if code != 220:
+            raise smtplib.SMTPConnectError(code, words)
+        client.starttls(context=context)
+
+
+def _imap(target: Target, timeout: float, context: Any) -> None:
+    client = imaplib.IMAP4(target.host, target.port, timeout)
+    with _closed_on_failure(client.shutdown):
+        client.starttls(context)
+
+
+def _pop3(target: Target, timeout: float, context: Any) -> None:
+    client = poplib.POP3(target.host, target.port, timeout)
+    with _closed_on_failure(client.close):
+        client.stls(context)
+
+
+def _ftp(target: Target, timeout: float, context: Any) -> None:
+    client = ftplib.FTP_TLS(context=context, timeout=timeout)
+    with _closed_on_failure(client.close):
+        client.connect(target.host, target.port)
+        client.auth()
+
+
+def _postgres(target: Target, timeout: float, context: Any) -> None:
+    sock = plain(target, timeout)
+    with _closed_on_failure(sock.close):
+        sock.sendall(_SSL_REQUEST)
+        answer = sock.recv(1)
+        if answer != b"S":
+            known = {b"N": "the server does not offer it", b"": "the server closed the connection"}
+            raise StartError(f"no TLS by postgres: {known.get(answer, 'the server does not speak it')}")
+        context.wrap_socket(sock)
+
+
+DIALOGUES: dict[str, Callable[[Target, float, Any], None]] = {
+    "smtp": _smtp,
+    "imap": _imap,
+    "pop3": _pop3,
+    "ftp": _ftp,
+    "postgres": _postgres,
+}
+"""Protocol -> what leads to where TLS begins."""
+
+
+def plain(target: Target, timeout: float) -> socket.socket:
+    """A TCP connection."""
+    return socket.create_connection((target.host, target.port), timeout=timeout)
+
+
+def connected(target: Target, protocol: str | None, timeout: float) -> socket.socket:
+    """A TCP connection on which TLS may begin, at once or after the dialogue of `protocol`.
+
+    `timeout`: seconds for each step. Raises OSError; StartError where the server does not go along.
+    """
+    if protocol is None:
+        return plain(target, timeout)
+    handover = _Handover()
+    try:
+        DIALOGUES[protocol](target, timeout, handover)
+    except _BeginsTLSError:
+        pass
+    except _FAILURES as why:
+        if isinstance(why.__context__, TimeoutError):
+            raise why.__context__ from None
+        raise StartError(f"no TLS by {protocol}: {_words(why)}") from None
+    except OSError:
+        raise
+    except (ValueError, LookupError) as why:
+        # What the clients raise for answers that are none: bytes that are no text, lines without a number.
+        raise StartError(f"the server does not speak {protocol}: {_words(why)}") from None
+    if handover.socket is None:
+        raise StartError(f"no TLS by {protocol}: the server refuses to start it")
+    return handover.socket
+
+
+def _words(why: BaseException) -> str:
+    parts = [
+        part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else str(part)
+        for part in why.args
+    ]
+    return " ".join(parts) or type(why).__name__
