@@ -79,10 +79,11 @@ def _pop3(target: Target, timeout: float, context: Any) -> None:
 
 
 def _ftp(target: Target, timeout: float, context: Any) -> None:
-    client = ftplib.FTP_TLS(context=context, timeout=timeout)
+    client = ftplib.FTP(timeout=timeout)
     with _closed_on_failure(client.close):
         client.connect(target.host, target.port)
-        client.auth()
+        client.voidcmd("AUTH TLS")
+        context.wrap_socket(client.sock)
 
 
 def _postgres(target: Target, timeout: float, context: Any) -> None:
