@@ -73,7 +73,7 @@ STEPS = (
         "Is the certificate for the name that was asked for?",
         ("name",),
         "path found",
-        "server_hostname",
+        "checked_name",
         "check_hostname, or verify_chain's server_hostname",
     ),
     Step(
@@ -87,7 +87,7 @@ STEPS = (
     Step(
         "allowed peers",
         "Is it one of the peers that are allowed?",
-        ("allowed_peers",),
+        ("not_allowed", "allowed_peers"),
         "path found",
         "allowed_peers",
         "allowed_peers",
@@ -95,7 +95,7 @@ STEPS = (
     Step(
         "pinned keys",
         "Is a pinned key in the path?",
-        ("pinned_keys",),
+        ("not_pinned", "pinned_keys"),
         "path found",
         "pinned_keys",
         "pinned_keys",

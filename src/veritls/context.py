@@ -213,7 +213,7 @@ class SSLContext(Verification):
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
         moment = at or datetime.now(UTC)
         strict = bool(self._verify_flags & ssl.VERIFY_X509_STRICT)
-        question = Question(tuple(chain), purpose, moment, name, self._revocation(), strict)
+        question = Question(tuple(chain), purpose, moment, name, revocation=self._revocation(), strict=strict)
         settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
         above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
         return accepted(question, (question.chain[0], *above))

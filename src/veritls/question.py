@@ -15,14 +15,27 @@ Revocation = Literal["none", "leaf", "chain"]
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?"""
+    """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
+
+    `server_hostname`: whom a client meant; the certificate's names are compared with it where
+    `check_hostname` is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words; None where
+    nothing was. `revocation`: whose has to be known. `strict`: whether RFC 5280's profile has to be kept to.
+    """
 
     chain: tuple[bytes, ...]
     purpose: Purpose
     at: datetime
     server_hostname: str | None = None
+    check_hostname: bool = True
+    allowed_peers: tuple[str, ...] | None = None
+    pinned_keys: tuple[str, ...] | None = None
     revocation: Revocation = "none"
     strict: bool = False
+
+    @property
+    def checked_name(self) -> str | None:
+        """The name that the certificate has to be for; None where it may be for any."""
+        return self.server_hostname if self.check_hostname else None
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ class VerificationReport:
     def _asked(self, step: Step) -> bool:
         if step.asked_by is None:
             return True
-        return getattr(self.question, step.asked_by, None) not in (None, False, "none", ())
+        return getattr(self.question, step.asked_by, None) not in (None, False, "none")
 
     def _passed(self, step: Step) -> Check:
         by_itself = len(self.path) == 1 and step.name not in ("encoding", "validity", "purpose", "chain")
@@ -209,6 +209,8 @@ class VerificationReport:
                 "server_hostname": question.server_hostname,
                 "revocation": question.revocation,
                 "strict": question.strict,
+                "allowed_peers": list(question.allowed_peers) if question.allowed_peers is not None else None,
+                "pinned_keys": list(question.pinned_keys) if question.pinned_keys is not None else None,
                 "chain_length": len(question.chain),
             },
             "certificates": [each.as_dict(question.at) for each in self.certificates],

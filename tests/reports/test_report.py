@@ -84,7 +84,7 @@ def test_a_trusted_chain_has_a_report_of_the_same_shape() -> None:
     assert [each.role for each in report.certificates] == ["leaf", "intermediate", "anchor"]
     verdicts = {check.name: check.verdict for check in report.checks}
     assert verdicts == {
-        step.name: "passed" if step.asked_by in (None, "server_hostname") else "not checked" for step in STEPS
+        step.name: "passed" if step.asked_by in (None, "checked_name") else "not checked" for step in STEPS
     }
     assert report.sentence == (
         "the server's certificate for db.internal is trusted: CN=R11 and CN=Example Root vouch for it"
@@ -173,7 +173,7 @@ def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
     assert pickle.loads(pickle.dumps(unread)).sentence == report.sentence
 
 
-@pytest.mark.parametrize("kind", ["allowed_peers", "ocsp_revoked", "strict_of_tomorrow", "something_new"])
+@pytest.mark.parametrize("kind", ["allowed_peers", "ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
     words = "nobody is called so"
     evidence = {"kind": kind, "chain": tuple(chain(leaf(), middle()))}
@@ -181,9 +181,41 @@ def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: s
     assert words in str(error) and error.report.kind == kind
     failed = [check for check in error.report.checks if check.verdict == "failed"]
     assert len(failed) == 1
-    expected = {"allowed_peers": "allowed peers", "ocsp_revoked": "stapled OCSP"}
+    expected = {"allowed_peers": "allowed peers", "ocsp_of_tomorrow": "stapled OCSP"}
     assert failed[0].name == expected.get(kind, "strict profile" if "strict" in kind else "something new")
     assert "db.internal" in str(error)
+
+
+DEMANDS = {
+    "not_allowed": ("is not of an allowed peer (its names: a; allowed: b)", "allowed peers"),
+    "not_pinned": (
+        "no key in the path of the client's certificate for db.internal is pinned (its names: a; allowed: b)",
+        "pinned keys",
+    ),
+    "callback": ("the program refused the client's certificate for db.internal: its names: a", "callback"),
+    "ocsp_missing": ("the client stapled no OCSP response to the client's certificate", "stapled OCSP"),
+    "ocsp_revoked": ("was revoked, says the OCSP response that the client stapled", "stapled OCSP"),
+    "ocsp_unknown": ("says that its issuer does not know it", "stapled OCSP"),
+    "ocsp_expired": (f"expired 2 days ago ({NOW - 2 * DAY:%Y-%m-%d %H:%M} UTC)", "stapled OCSP"),
+    "ocsp_foreign": ("is about another certificate: its names: a", "stapled OCSP"),
+    "key_usage": ("its key usage allows nothing that TLS needs of it", "purpose"),
+    "list_signer": ("may not sign revocation lists", "revocation"),
+    "revocation_list_signature": ("signed by somebody else", "revocation"),
+}
+
+
+@pytest.mark.parametrize("kind", DEMANDS)
+def test_what_a_program_demands_beyond_a_path_has_its_sentence(kind: str) -> None:
+    evidence = {
+        "kind": kind,
+        "chain": tuple(chain(leaf(), middle())),
+        "purpose": "client",
+        "bound": int((NOW - 2 * DAY).timestamp()),
+    }
+    error = errors.certificate_refused("its names: a; allowed: b", evidence)
+    sentence, check = DEMANDS[kind]
+    assert sentence in str(error)
+    assert [each.name for each in error.report.checks if each.verdict == "failed"] == [check]
 
 
 def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:

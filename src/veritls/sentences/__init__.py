@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from veritls.diagnosis import Case, Explanation, Finding
 from veritls.reading import attempt
-from veritls.sentences import chain, names, revocation, rules, signature, strict, validity
+from veritls.sentences import chain, demands, names, revocation, rules, signature, strict, validity
 from veritls.shown import plain
 
 EXPLANATIONS: dict[str, Explanation] = {
@@ -27,6 +27,9 @@ EXPLANATIONS: dict[str, Explanation] = {
     "revocation_unknown": revocation.unknown,
     "revocation_list_expired": revocation.list_expired,
     "name": names.name,
+    "not_allowed": demands.not_allowed,
+    "not_pinned": demands.not_pinned,
+    "callback": demands.callback,
 }
 """Kind -> what explains it. A kind that is not here is told in the engine's words."""
 
@@ -48,6 +51,10 @@ GENERAL = {
     "revoked": "a certificate of the chain was revoked",
     "revocation_unknown": "no revocation list that says anything about it is loaded",
     "revocation_list_expired": "a revocation list of the chain has expired",
+    "revocation_list_signature": "a revocation list of the chain was signed by somebody else",
+    "revocation_list_signer": "an authority of the chain may not sign revocation lists (key usage)",
+    "list_signer": "an authority of the chain may not sign revocation lists (key usage)",
+    "key_usage": "its key usage allows nothing that TLS needs of it",
     "name": "the certificate is for another name",
 }
 """What a kind means where nothing more could be found out."""
@@ -57,10 +64,11 @@ def explained(case: Case) -> Finding:
     """The best explanation of a refusal that there is. Never raises."""
     refusal = case.refusal
     explain = EXPLANATIONS.get(refusal.kind)
-    if explain is None and refusal.kind.startswith("strict_"):
-        explain = strict.departure
+    if explain is None:
+        family = refusal.kind.partition("_")[0]
+        explain = {"strict": strict.departure, "ocsp": demands.ocsp}.get(family)
     found = attempt(lambda: explain(case), None) if explain is not None else None
     if found is not None:
         return found
-    words = GENERAL.get(refusal.kind) or plain(refusal.detail) or refusal.kind.replace("_", " ")
+    words = GENERAL.get(refusal.kind) or plain(refusal.detail, 500) or refusal.kind.replace("_", " ")
     return Finding(f"{case.who(case.leaf)} was refused: {words}")

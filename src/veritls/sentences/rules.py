@@ -29,14 +29,12 @@ _LIMITS = {
 def purpose(case: Case) -> Finding | None:
     """Whose extended key usage does not hold what the peer does."""
     wanted, whom = _PURPOSES[case.peer]
-    for reading in case.all:
+    for reading in sorted(case.all, key=lambda each: each.anchor):
         usage = reading.extension(x509.ExtendedKeyUsage)
-        if reading.anchor and reading is not case.leaf:
-            continue
         if usage is not None and wanted not in usage:
             held = listing([oid_words(each).split(" (")[0] for each in usage]) or "nothing"
             words = f"{case.who(reading)} is not for {whom}: its extended key usage is {held}"
-            needed = f"one whose extended key usage holds {wanted._name}"
+            needed = f"one whose extended key usage holds {oid_words(wanted).split(' (')[0]}"
             return Finding(words, reading.der, (case.replace(reading, needed),))
     return None
 
@@ -57,13 +55,15 @@ def ca_as_leaf(case: Case) -> Finding | None:
 
 def leaf_as_ca(case: Case) -> Finding | None:
     """Who signed without being allowed to."""
-    for lower, upper in case.possible_pairs:
-        if not upper.is_authority and not upper.anchor:
-            words = (
-                f"{upper.label} signed {case.short(lower)}, but may not sign others: "
-                "it is no authority (no CA:TRUE)"
-            )
-            return Finding(words, upper.der, (case.replace(lower, "one that an authority signed"),))
+    for lower, upper in sorted(case.possible_pairs, key=lambda pair: pair[1].anchor):
+        usage = upper.extension(x509.KeyUsage)
+        if upper.is_authority and (usage is None or usage.key_cert_sign):
+            continue
+        why = "it is no authority (no CA:TRUE)"
+        if upper.is_authority:
+            why = "its key usage lacks keyCertSign"
+        words = f"{upper.label} signed {case.short(lower)}, but may not sign others: {why}"
+        return Finding(words, upper.der, (case.replace(lower, "one that an authority signed"),))
     return None
 
 
@@ -130,9 +130,9 @@ def name_constraint(case: Case) -> Finding | None:
 
 def critical_extension(case: Case) -> Finding | None:
     """Which extension, in which certificate."""
-    for reading in case.all:
+    for reading in sorted(case.all, key=lambda each: each.anchor):
         for extension in reading.extensions:
-            if extension.critical and extension.oid.dotted_string not in _PROCESSED and not reading.anchor:
+            if extension.critical and extension.oid.dotted_string not in _PROCESSED:
                 what = oid_words(extension.oid)
                 words = f"{case.who(reading)} has a critical extension that is not processed: {what}"
                 return Finding(

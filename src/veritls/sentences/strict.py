@@ -28,6 +28,21 @@ def _signs(reading: Reading) -> bool:
     return usage is not None and usage.key_cert_sign
 
 
+def _no_usage(reading: Reading) -> bool:
+    usage = _usage(reading)
+    if usage is None:
+        return False
+    return not (
+        usage.digital_signature
+        or usage.content_commitment
+        or usage.key_encipherment
+        or usage.data_encipherment
+        or usage.key_agreement
+        or usage.key_cert_sign
+        or usage.crl_sign
+    )
+
+
 def _names_no_signing_key(reading: Reading, is_anchor: bool) -> bool:
     return not is_anchor and reading.signing_key_identifier is None
 
@@ -85,9 +100,35 @@ DEPARTURES: dict[str, tuple[str, Departs]] = {
         lambda each, _: each.is_authority and _usage(each) is None,
     ),
     "strict_extensions_need_v3": ("has extensions without being of version 3", _version_too_old),
-    "strict_algorithms_differ": ("names two different signature algorithms", lambda *_: False),
+    "strict_key_usage_empty": ("has a keyUsage without any use", lambda each, _: _no_usage(each)),
+    "strict_name_constraints_for_non_ca": (
+        "has nameConstraints without being an authority's",
+        lambda each, _: not each.is_authority and each.extension(x509.NameConstraints) is not None,
+    ),
+    "strict_serial_number": (
+        "has a serial number that is not positive or longer than 20 octets",
+        lambda each, _: not 0 < int(each.serial or "1", 16) < 1 << 159,
+    ),
 }
 """Kind -> what is wrong, and how to find the certificate with which it is wrong."""
+
+SOMEWHERE = {
+    "strict_algorithms_differ": "names two different signature algorithms",
+    "strict_authority_key_mismatch": "says that another key signed it than that of its issuer",
+    "strict_authority_serial_mismatch": "says that another certificate of its issuer signed it",
+    "strict_authority_key_incomplete": (
+        "has an authorityKeyIdentifier with an issuer or a serial number alone"
+    ),
+    "strict_extension_invalid": "has an extension twice, or one that cannot be read",
+    "strict_criticality": "has an extension that is critical and may not be, or is not and has to be",
+    "strict_name_constraints_empty": "has nameConstraints without any name",
+    "strict_name_constraint_form": "has nameConstraints with a name that is not of the form of its kind",
+    "strict_name_form": "has a name that is not of the form of its kind",
+    "strict_key": "has a key of a kind or size with which no TLS peer can sign",
+    "strict_authority_key": "has a key of a kind or size that is too weak to sign others",
+    "strict_list_number": "has a revocation list without a number, or with one that is critical",
+}
+"""Kind -> what is wrong, where the certificate is not looked for."""
 
 _STRICT = "(RFC 5280; VERIFY_X509_STRICT)"
 
@@ -96,6 +137,8 @@ def departure(case: Case) -> Finding | None:
     """Which certificate departs from the profile, and in what."""
     kind, detail = case.refusal.kind, plain(case.refusal.detail)
     softer = "Or do without VERIFY_X509_STRICT (verify_flags), if you cannot change it."
+    if kind in SOMEWHERE:
+        return Finding(f"{case.who(case.leaf)} or one above it {SOMEWHERE[kind]} {_STRICT}", None, (softer,))
     if kind not in DEPARTURES:
         about = kind.removeprefix("strict_").replace("_", " ")
         words = f"{case.who(case.leaf)} or one above it was refused: {about}; {detail}"

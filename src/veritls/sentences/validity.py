@@ -16,7 +16,8 @@ def ago(case: Case, length: timedelta) -> str:
     return f"{span(length)} ago" if case.about_now else f"{span(length)} before {moment(case.question.at)}"
 
 
-def _ahead(case: Case, length: timedelta) -> str:
+def ahead(case: Case, length: timedelta) -> str:
+    """ "in 3 days"; "3 days after 2030-01-01 00:00 UTC"."""
     return f"in {span(length)}" if case.about_now else f"{span(length)} after {moment(case.question.at)}"
 
 
@@ -52,6 +53,6 @@ def not_yet_valid(case: Case) -> Finding | None:
             remedies = [case.replace(reading, "one that is valid now, or wait until it is")]
             if length < _CLOCK:
                 remedies.insert(0, "Set the clock of this machine right: it may be slow.")
-            words = f"{case.who(reading)} becomes valid only {_ahead(case, length)} ({moment(start)})"
+            words = f"{case.who(reading)} becomes valid only {ahead(case, length)} ({moment(start)})"
             return Finding(words, reading.der, tuple(remedies))
     return None
