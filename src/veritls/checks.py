@@ -87,7 +87,7 @@ STEPS = (
     Step(
         "allowed peers",
         "Is it one of the peers that are allowed?",
-        ("not_allowed", "allowed_peers"),
+        ("not_allowed",),
         "path found",
         "allowed_peers",
         "allowed_peers",
@@ -95,7 +95,7 @@ STEPS = (
     Step(
         "pinned keys",
         "Is a pinned key in the path?",
-        ("not_pinned", "pinned_keys"),
+        ("not_pinned",),
         "path found",
         "pinned_keys",
         "pinned_keys",

@@ -173,7 +173,7 @@ def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
     assert pickle.loads(pickle.dumps(unread)).sentence == report.sentence
 
 
-@pytest.mark.parametrize("kind", ["allowed_peers", "ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
+@pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
     words = "nobody is called so"
     evidence = {"kind": kind, "chain": tuple(chain(leaf(), middle()))}
@@ -181,7 +181,7 @@ def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: s
     assert words in str(error) and error.report.kind == kind
     failed = [check for check in error.report.checks if check.verdict == "failed"]
     assert len(failed) == 1
-    expected = {"allowed_peers": "allowed peers", "ocsp_of_tomorrow": "stapled OCSP"}
+    expected = {"ocsp_of_tomorrow": "stapled OCSP"}
     assert failed[0].name == expected.get(kind, "strict profile" if "strict" in kind else "something new")
     assert "db.internal" in str(error)
 

@@ -1,0 +1,59 @@
+"""``python -m tests.reports.picture`` draws docs/verification.md anew, from the table of checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from veritls.checks import STEPS, Step
+
+PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
+BEGIN, END = "<!-- drawn by python -m tests.reports.picture -->", "<!-- end -->"
+
+
+def _node(number: int, step: Step) -> str:
+    kind = ":::asked" if step.asked_by is not None else ""
+    return f'    c{number}["<b>{step.name}</b><br/>{step.asks}"]{kind}'
+
+
+def picture() -> str:
+    """The flow chart: the search for a path, then what is asked of the path that was found."""
+    numbered = list(enumerate(STEPS))
+    lines = [
+        "```mermaid",
+        "flowchart TD",
+        "  start([a chain, a purpose, a time, maybe a name]) --> c0",
+    ]
+    for stage, title in (("path", "for each way up to the trust set, until one is good"), ("path found", "")):
+        members = [number for number, step in numbered if step.stage == stage]
+        box = title or "on the path that was found"
+        lines += [f'  subgraph s{members[0]}["{box}"]', *(_node(number, STEPS[number]) for number in members)]
+        lines += [f"    {' --> '.join(f'c{number}' for number in members)}", "  end"]
+    first_after = next(number for number, step in numbered if step.stage == "path found")
+    lines += [
+        f"  c{first_after - 1} --> c{first_after}",
+        f"  c{len(STEPS) - 1} --> trusted([trusted, with a report])",
+        "  classDef asked stroke-dasharray: 5 5",
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def table() -> str:
+    """Every check: what it asks, what turns it on, what a failure of it is called."""
+    rows = []
+    for step in STEPS:
+        kinds = ", ".join(f"`{kind}`" for kind in step.kinds)
+        rows.append(f"| {step.name} | {step.asks} | {step.switch or 'always'} | {kinds} |")
+    return "\n".join(["| check | asks | asked for by | `report.kind` |", "| --- | --- | --- | --- |", *rows])
+
+
+def drawn(page: str) -> str:
+    """The page with the picture and the table as they have to be."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    words = "Dashed: only where it is asked for. Any no ends in a refusal, with a report."
+    return f"{before}{BEGIN}\n\n{picture()}\n\n{words}\n\n{table()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(drawn(PAGE.read_text("utf-8")), "utf-8")
