@@ -143,6 +143,10 @@ class Case:
     def who(self, reading: Reading) -> str:
         """One of the certificates, as the subject of a sentence."""
         if reading is self.leaf:
+            if self.leaf.certificate is None:
+                return f"the {self.peer}'s certificate, which cannot be read,"
+            if self.leaf.nameless:
+                return f"the {self.peer}'s certificate, which holds no name,"
             return f"the {self.peer}'s certificate for {self.leaf.holder}"
         if reading.source == "trust set" or reading.anchor:
             return f"{reading.label} of the trust set"

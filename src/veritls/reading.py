@@ -19,8 +19,11 @@ from veritls.shown import listing, plain
 Source = Literal["peer", "trust set"]
 
 _LARGEST = 16 * 1024
-"""Bytes of a certificate up to which its names are read for a sentence: refusing has to stay cheap."""
+"""Bytes of a certificate up to which its extensions are read for a sentence: refusing has to stay cheap."""
 
+_LONGEST_NAME = 4096
+"""Bytes of a subject or issuer up to which it is read for a sentence."""
+_NO_SUBJECT = "(no subject)"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 T = TypeVar("T")
@@ -119,8 +122,8 @@ class Reading:
 
     @cached_property
     def extensions(self) -> list[x509.Extension[Any]]:
-        """All of them, none where one cannot be read."""
-        return self._of(lambda certificate: list(certificate.extensions), [])
+        """All of them; none where one cannot be read, or the certificate is large."""
+        return [] if self.large else self._of(lambda certificate: list(certificate.extensions), [])
 
     def extension(self, kind: type[E]) -> E | None:
         """The extension of that kind."""
@@ -128,9 +131,12 @@ class Reading:
 
     @cached_property
     def alternative(self) -> list[x509.GeneralName]:
-        """What subjectAltName holds."""
-        found = self.extension(x509.SubjectAlternativeName)
-        return list(found) if found is not None else []
+        """What subjectAltName holds, however large it is."""
+
+        def read(certificate: x509.Certificate) -> list[x509.GeneralName]:
+            return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+
+        return self._of(read, [])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -229,26 +235,29 @@ class Reading:
     @cached_property
     def label(self) -> str:
         """Its subject as briefly as it can be told: "CN=R11"."""
-        if self.large:
-            return f"(a certificate of {len(self.der):,} bytes)"
-        return (
-            self._of(lambda certificate: brief(certificate.subject), "")
-            or "(a certificate without a subject)"
-        )
+        return self._brief(0, lambda certificate: certificate.subject) or _NO_SUBJECT
 
     @cached_property
     def issuer_label(self) -> str:
         """Its issuer as briefly as it can be told."""
-        if self.large:
-            return "its issuer"
-        return self._of(lambda certificate: brief(certificate.issuer), "") or "an issuer without a name"
+        return self._brief(1, lambda certificate: certificate.issuer) or "an issuer without a name"
+
+    def _brief(self, which: int, name: Callable[[x509.Certificate], x509.Name]) -> str:
+        length = len(self.raw_names[which])
+        if length > _LONGEST_NAME:
+            return f"a name of {length:,} bytes"
+        return self._of(lambda certificate: brief(name(certificate)), "")
 
     @cached_property
     def holder(self) -> str:
         """Whom a peer's certificate is for, as briefly as it can be told: "a.example and b.example"."""
-        if self.certificate is None:
-            return "(a certificate that cannot be read)"
-        return self.label if self.large or not self.names else listing(self.names)
+        names = () if self.large else self.names
+        return listing(names) or self.label
+
+    @property
+    def nameless(self) -> bool:
+        """Whether there is nothing to call it by."""
+        return self.label == _NO_SUBJECT and (self.large or not self.names)
 
 
 def _oid_name(oid: x509.ObjectIdentifier) -> str:

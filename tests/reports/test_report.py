@@ -26,6 +26,7 @@ from tests.reports.chains import CASES
 from tests.reports.maker import DAY, NOW, Party, dns
 from veritls import errors
 from veritls.checks import STEPS
+from veritls.reading import Reading
 from veritls.report import Question, VerificationReport, unverified
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
@@ -249,8 +250,17 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))
     assert not read
-    assert "bytes) expired 1 day ago" in str(caught.value)
+    assert Reading(huge.der, "peer").extensions == []
+    assert "the server's certificate for CN=leaf expired 1 day ago" in str(caught.value)
     assert len(caught.value.report.certificates[0].names) == 2500
+
+
+def test_a_large_certificate_for_other_names_says_for_which() -> None:
+    large = below(*(f"host-{number}.example.com" for number in range(2000)))
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        client_context_of(root()).verify_chain(chain(large, middle()), server_hostname="db.internal")
+    names = "host-0.example.com, host-1.example.com and 1,998 more"
+    assert caught.value.report.sentence == f"the name is db.internal, the certificate is for {names}"
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from cryptography import x509
@@ -10,12 +11,29 @@ from veritls.diagnosis import Case, Finding
 from veritls.reading import Reading, attempt, is_address
 from veritls.shown import listing, plain
 
+_QUOTED = re.compile(r'"(.*)"')
+"""The engine gives names as `DnsName("a.example")`."""
+_SHOWN = 3
+
 
 def _common_names(leaf: Reading) -> list[str]:
     if leaf.certificate is None:
         return []
     found = leaf.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     return [plain(str(each.value)) for each in found]
+
+
+def _names(case: Case) -> tuple[str, ...]:
+    """The names that the certificate is for; as the engine gives them where it is large."""
+    if not case.leaf.large:
+        return case.leaf.names
+    first, rest = case.refusal.presented[:_SHOWN], case.refusal.presented[_SHOWN:]
+    return (*(plain(match[1] if (match := _QUOTED.search(each)) else each) for each in first), *rest)
+
+
+def _dns_names(leaf: Reading) -> list[str]:
+    names = () if leaf.large else leaf.alternative
+    return [each.value for each in names if isinstance(each, x509.DNSName)]
 
 
 def _too_deep(name: str, names: tuple[str, ...]) -> bool:
@@ -29,7 +47,7 @@ def name(case: Case) -> Finding | None:
     asked, leaf = case.question.server_hostname, case.leaf
     if asked is None:
         return None
-    names, address = leaf.names, is_address(asked)
+    names, address = _names(case), is_address(asked)
     begin = f"the {'address' if address else 'name'} is {plain(asked)}"
     connect = f"Connect to the {case.peer} by a name that its certificate holds (server_hostname)."
     issue = case.replace(leaf, f"one whose subjectAltName holds {plain(asked)}")
@@ -42,7 +60,7 @@ def name(case: Case) -> Finding | None:
         words = f"{begin}, the certificate holds {held} (there is no subjectAltName)"
         return Finding(words, leaf.der, (issue,))
     words = f"{begin}, the certificate is for {listing(names)}"
-    if address and any(isinstance(each, x509.DNSName) and each.value == asked for each in leaf.alternative):
+    if address and asked in _dns_names(leaf):
         words = f"{begin}, the certificate holds it as a DNS name, not as an IP address"
         return Finding(words, leaf.der, (issue,))
     if _too_deep(asked, names):
