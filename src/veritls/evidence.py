@@ -25,18 +25,14 @@ def _chain(case: Case) -> str:
     return f"{case.leaf.holder}, signed by {signers} of the trust set"
 
 
-def _name(case: Case) -> str:
-    return f"{case.question.server_hostname} is among {listing(case.leaf.names)}"
-
-
 _EVIDENCE: dict[str, Callable[[Case], str]] = {
     "encoding": lambda case: counted(len(case.path), "certificate"),
     "validity": _validity,
     "purpose": lambda case: f"for {case.peer}s",
     "chain": _chain,
-    "signature": lambda case: listing([each.signature_name for each in case.path[:-1]], 9),
+    "signature": lambda case: listing(list(dict.fromkeys(each.signature_name for each in case.path[:-1])), 9),
     "revocation": lambda case: f"of the {case.question.revocation}",
-    "host name": _name,
+    "host name": lambda case: f"the certificate is for {listing(case.leaf.names)}",
 }
 
 

@@ -62,7 +62,7 @@ class Certificate:
 
     def days_left(self, at: datetime) -> int | None:
         """Whole days from `at` to its end, negative where that is past; None where it cannot be read."""
-        return None if self.not_after is None else (self.not_after - at) // _DAY
+        return None if self.not_after is None else int((self.not_after - at) / _DAY)
 
     def as_dict(self, at: datetime) -> dict[str, Any]:
         """The same for JSON; `at` is when its days are counted from."""
@@ -194,7 +194,8 @@ class VerificationReport:
             return Check(step.name, "not checked", f"not asked for ({step.switch})")
         if self.refusal is not None and self.refusal.path and step.stage == "path":
             return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
-        return Check(step.name, "not checked", "the decision fell before")
+        open_words = "not known: the search ended" if step.stage == "path" else "not reached"
+        return Check(step.name, "not checked", open_words)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it; docs/verification.md describes its fields. Times are ISO 8601."""

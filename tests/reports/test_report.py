@@ -171,7 +171,9 @@ def test_the_error_can_be_pickled_and_copied_with_its_report() -> None:
 def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
     report = refused("expired_leaf").report
     unread = VerificationReport(report.question, False, (), report.refusal)
-    assert pickle.loads(pickle.dumps(unread)).sentence == report.sentence
+    again = pickle.loads(pickle.dumps(unread))
+    assert vars(again)["_finding"] == report._finding  # it came along, and was not made anew
+    assert again.sentence == report.sentence
 
 
 @pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
