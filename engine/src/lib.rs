@@ -11,7 +11,9 @@ mod pump;
 mod session;
 mod settings;
 mod stream;
+mod transport;
 mod trust;
+mod turn;
 mod verifier;
 
 use pyo3::prelude::*;

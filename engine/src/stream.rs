@@ -10,9 +10,10 @@ use crate::bio::MemoryBIO;
 use crate::buffer::{Readable, Writable};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::failure::{Failure, guarded};
-use crate::pump::{Memory, Pump, Read, Socket, Transport, Wait};
+use crate::pump::{Pump, Read};
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
 /// What one read allocates at most before it knows how much has come.
