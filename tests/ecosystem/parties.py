@@ -6,6 +6,8 @@ import http.server
 import importlib
 import os
 import ssl
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +16,27 @@ from typing import Any
 
 import pytest
 
-import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, server_context
+from tests.pairs import SECONDS, server_context, who
 
 MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+SERVED = [
+    ("none", "client", "nobody"),
+    ("optional", None, "nobody"),
+    ("optional", "client", "client@example.org"),
+    ("required", "client", "client@example.org"),
+]
+"""The server's mode, the client's certificate, and whom the server sees."""
+
+REFUSED = [
+    ("optional", "stranger"),
+    ("optional", "expired"),
+    ("required", None),
+    ("required", "stranger"),
+    ("required", "expired"),
+]
+"""The server's mode, and the client's certificate that it does not take."""
 
 
 def library(name: str) -> ModuleType:
@@ -29,6 +47,41 @@ def library(name: str) -> ModuleType:
     return module
 
 
+def of(name: str, row: str | None = None) -> Any:
+    """A parameter whose tests count for the library `row`, or for the one before the comma in `name`."""
+    return pytest.param(name, marks=pytest.mark.library(row or name.split(",")[0]))
+
+
+def refusal_behind(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """The refused certificate that made the library raise `error`, if that is the reason."""
+    reasons: list[Any] = [error]
+    for reason in reasons:
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return reason
+        further = [reason.__cause__, reason.__context__, getattr(reason, "reason", None), *reason.args]
+        reasons += [each for each in further if isinstance(each, BaseException) and each not in reasons]
+    return None
+
+
+@contextmanager
+def process(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A running process, ended at the end; what it said is shown where the test fails."""
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, **options) as running,
+    ):
+        try:
+            yield running
+        finally:
+            running.terminate()
+            try:
+                running.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                running.kill()
+            said.seek(0)
+            print(said.read().decode(errors="replace"))
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers with the e-mail address in the client's certificate, or with nobody."""
 
@@ -36,9 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        assert isinstance(self.connection, veritls.SSLSocket)
-        certificate: Any = self.connection.getpeercert() or {}
-        body = dict(certificate.get("subjectAltName", ())).get("email", "nobody").encode()
+        body = who(self.connection).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

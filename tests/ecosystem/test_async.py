@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import veritls
 from tests.conftest import Files
-from tests.ecosystem.parties import MODES, library
-from tests.pairs import SECONDS, client_context, in_thread, server_context
+from tests.ecosystem.parties import MODES, library, of
+from tests.pairs import SECONDS, client_context, in_thread, server_context, who
 
 
 def contexts(files: Files, mode: str, client: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
@@ -21,12 +20,6 @@ def contexts(files: Files, mode: str, client: str) -> tuple[ssl.SSLContext, ssl.
     if client != "none":
         own.load_cert_chain(getattr(files, client))
     return server, own
-
-
-def who(tls: Any) -> str:
-    assert isinstance(tls, veritls.SSLObject | veritls.SSLSocket)
-    certificate: Any = tls.getpeercert() or {}
-    return str(dict(certificate.get("subjectAltName", ())).get("email", "nobody"))
 
 
 async def over_aiohttp(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
@@ -92,7 +85,7 @@ def talk(name: str, server: ssl.SSLContext, client: ssl.SSLContext) -> str:
     return asyncio.run(asyncio.wait_for(over(server, client), SECONDS))
 
 
-@pytest.fixture(params=["aiohttp", "websockets", "websockets, sync"])
+@pytest.fixture(params=[of(each) for each in ("aiohttp", "websockets", "websockets, sync")])
 def name(request: pytest.FixtureRequest) -> str:
     library(request.param.split(",")[0])
     return str(request.param)
