@@ -53,10 +53,13 @@ def of(name: str, row: str | None = None) -> Any:
 
 
 def refusal_behind(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """The refused certificate that made the library raise `error`, if that is the reason."""
+    """The certificate that veritls refused, if that made the library raise `error`.
+
+    What veritls says of a certificate has a reason after a semicolon; OpenSSL's words have none.
+    """
     reasons: list[Any] = [error]
     for reason in reasons:
-        if isinstance(reason, ssl.SSLCertVerificationError):
+        if isinstance(reason, ssl.SSLCertVerificationError) and "; " in str(reason):
             return reason
         further = [reason.__cause__, reason.__context__, getattr(reason, "reason", None), *reason.args]
         reasons += [each for each in further if isinstance(each, BaseException) and each not in reasons]
