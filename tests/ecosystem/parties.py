@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.pairs import SECONDS, server_context, who
+from tests.pairs import SECONDS, client_context, server_context, who
 
 MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
@@ -83,6 +83,16 @@ def process(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
                 running.kill()
             said.seek(0)
             print(said.read().decode(errors="replace"))
+
+
+def contexts(files: Files, mode: str, client: str | None) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context and a client's; `client` names the certificate that it has."""
+    server, own = server_context(files.server), client_context(files.ca)
+    server.load_verify_locations(files.ca)
+    server.verify_mode = MODES[mode]
+    if client and client != "none":
+        own.load_cert_chain(getattr(files, client))
+    return server, own
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

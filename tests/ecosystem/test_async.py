@@ -9,17 +9,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.ecosystem.parties import MODES, library, of
+from tests.ecosystem.parties import contexts, library, of
 from tests.pairs import SECONDS, client_context, in_thread, server_context, who
-
-
-def contexts(files: Files, mode: str, client: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    server, own = server_context(files.server), client_context(files.ca)
-    server.load_verify_locations(files.ca)
-    server.verify_mode = MODES[mode]
-    if client != "none":
-        own.load_cert_chain(getattr(files, client))
-    return server, own
 
 
 async def over_aiohttp(server: ssl.SSLContext, client: ssl.SSLContext) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.ecosystem.parties import library, of, refusal_behind
-from tests.ecosystem.test_async import contexts
+from tests.ecosystem.parties import contexts, library, of, refusal_behind
 from tests.pairs import SECONDS, client_context, server_context, who
 
 
