@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -128,12 +129,14 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def https_server(files: Files, mode: str = "none", *, stranger: bool = False) -> Iterator[str]:
+def https_server(
+    files: Files, mode: str = "none", *, certificate: Path | None = None, handler: type[Handler] = Handler
+) -> Iterator[str]:
     """The address of a running server that demands what `mode` says."""
-    context = server_context(files.stranger if stranger else files.server)
+    context = server_context(certificate or files.server)
     context.load_verify_locations(files.ca)
     context.verify_mode = MODES[mode]
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         server.context = context
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

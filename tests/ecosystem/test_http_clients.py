@@ -110,6 +110,6 @@ def test_a_client_without_the_required_certificate_is_refused(files: Files, name
 
 
 def test_a_strangers_server_is_refused_for_its_certificate(files: Files, name: str) -> None:
-    with https_server(files, stranger=True) as url, pytest.raises(refusals(name)) as refused:
+    with https_server(files, certificate=files.stranger) as url, pytest.raises(refusals(name)) as refused:
         CLIENTS[name](url, files.ca, None)
     assert refusal_behind(refused.value)
