@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import multiprocessing
 import ssl
 import subprocess
 import sys
@@ -95,6 +96,28 @@ def test_run_starts_a_script_and_a_module_with_their_arguments(tmp_path: Path) -
         outcome = ran(*arguments, "a", "--b", folder=tmp_path)
         assert outcome.stdout == "veritls.context ['a', '--b'] 3\n", outcome.stderr
         assert outcome.returncode == 7
+
+
+@pytest.mark.parametrize("way", multiprocessing.get_all_start_methods())
+def test_run_includes_the_processes_that_multiprocessing_starts(tmp_path: Path, way: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing\n"
+        "from ssl import SSLContext\n"
+        "def child(deeper):\n"
+        "    print(SSLContext.__module__, flush=True)\n"
+        "    if deeper:\n"
+        "        start(False)\n"
+        "def start(deeper):\n"
+        f"    process = multiprocessing.get_context({way!r}).Process(target=child, args=(deeper,))\n"
+        "    process.start()\n"
+        "    process.join()\n"
+        "if __name__ == '__main__':\n"
+        "    start(True)\n"
+    )
+    for arguments in (("program.py",), ("-m", "program")):
+        outcome = ran(*arguments, folder=tmp_path)
+        assert outcome.stdout == "veritls.context\n" * 2, outcome.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m",), ("no-such-program",)])
