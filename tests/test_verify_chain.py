@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.pairs import client_context
-from veritls.credentials import pem_certificates
+from veritls.pem import pem_certificates
 
 
 def chain(path: Path) -> list[bytes]:

@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
 use crate::connection::Side;
 use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
-use crate::identity::Identity;
+use crate::identity::{Identity, OwnIdentities};
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation, Role};
 
@@ -77,19 +76,6 @@ impl Statistics {
     fn read(&self) -> [[u64; 3]; 2] {
         [&self.0.connect, &self.0.accept]
             .map(|side| side.each_ref().map(|count| count.load(Ordering::Relaxed)))
-    }
-}
-
-/// A client's certificates, one for each kind of key: the first that the server can verify is shown.
-#[derive(Debug)]
-struct OwnIdentities(Vec<Arc<CertifiedKey>>);
-
-impl ResolvesClientCert for OwnIdentities {
-    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.iter().find(|own| own.key.choose_scheme(schemes).is_some()).cloned()
-    }
-    fn has_certs(&self) -> bool {
-        !self.0.is_empty()
     }
 }
 
@@ -218,7 +204,7 @@ impl Settings {
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .with_client_cert_verifier(verifier.clone())
-                .with_cert_resolver(Arc::new(OwnCertificates(identities)));
+                .with_cert_resolver(Arc::new(OwnCertificates::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.ignore_client_order = recipe.own_order;
             config.key_log = key_log;
@@ -235,7 +221,7 @@ impl Settings {
                 .map_err(wrong)?
                 .dangerous()
                 .with_custom_certificate_verifier(verifier.clone())
-                .with_client_cert_resolver(Arc::new(OwnIdentities(identities)));
+                .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
             // A store of its own comes with each connection.

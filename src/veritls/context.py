@@ -12,10 +12,9 @@ from typing import Any, Self, TypeAlias
 
 from veritls import _engine
 from veritls.connection import SSLObject
-from veritls.credentials import Password, StrPath, load_identity
+from veritls.identities import Identities
 from veritls.report import Purpose, Question, VerificationReport, accepted
 from veritls.socket import SSLSocket
-from veritls.verification import Verification
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -27,7 +26,7 @@ _MAX_HOSTNAME = 253
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
-class SSLContext(Verification):
+class SSLContext(Identities):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -38,7 +37,6 @@ class SSLContext(Verification):
     sslobject_class: type[ssl.SSLObject] = SSLObject
 
     _sni_callback: SNICallback | None
-    _identities: dict[str, _engine.Identity]
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -56,7 +54,6 @@ class SSLContext(Verification):
         if protocol == PROTOCOL_TLS_CLIENT:
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
         self._sni_callback = None
-        self._identities = {}
         if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
             words = f"ssl.{self._protocol.name} is deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
@@ -66,22 +63,6 @@ class SSLContext(Verification):
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
-
-    def load_cert_chain(
-        self, certfile: StrPath, keyfile: StrPath | None = None, password: Password = None
-    ) -> None:
-        """Loads one's own certificate, its intermediates and its key from PEM files.
-
-        One identity of each kind of key is kept, and used with peers that can verify it; another of the same
-        kind replaces it.
-        `password`: str, bytes or a callable that returns one, asked for only if the key is encrypted; there
-        is no prompt. Raises OSError for an unreadable file; ssl.SSLError naming file and reason where the
-        content cannot be used. The context then stays as it was.
-        """
-        identity = load_identity(certfile, keyfile, password)
-        with self._lock:
-            self._identities = self._identities | {identity.algorithm: identity}
-            self._changed()
 
     def _settings(self, server_side: bool, at_least: ssl.VerifyMode = ssl.CERT_NONE) -> _engine.Settings:
         """The settings as the engine takes them; made once and kept until something changes.
@@ -238,17 +219,6 @@ class SSLContext(Verification):
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """The older name of setting `sni_callback`."""
         self.sni_callback = server_name_callback
-
-    def _own(self) -> list[_engine.Identity]:
-        """Our identities, the one to prefer first: ECDSA signs and verifies faster than RSA.
-
-        A certificate that came alone is sent with those above it that are in the trust set, as by OpenSSL.
-        """
-        own = []
-        for identity in sorted(self._identities.values(), key=lambda each: each.algorithm):
-            above = self._trust.path_above(identity.chain[0]) if len(identity.chain) == 1 else []
-            own.append(identity.completed(above) if above else identity)
-        return own
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")

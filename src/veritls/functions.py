@@ -14,7 +14,7 @@ from veritls.context import SSLContext
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from veritls.credentials import StrPath
+    from veritls.pem import StrPath
 
 _FOREVER_OR_DEFAULT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 

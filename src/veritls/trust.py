@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from veritls import _engine
-from veritls.credentials import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls.errors import ssl_error
+from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 
 _LONGEST_PATH = 10
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.\d+")
@@ -50,6 +50,7 @@ class TrustStore:
         self._crls: dict[bytes, None] = {}
         self._on_request: set[bytes] = set()
         self._frozen: dict[bool, _engine.TrustSet] = {}
+        self._subjects: dict[bytes, list[bytes]] | None = None
 
     def add(
         self,
@@ -69,7 +70,7 @@ class TrustStore:
         self._on_request = hidden | fresh if on_request else hidden - added.keys()
         self._certificates |= added
         self._crls |= lists
-        self._frozen = {}
+        self._frozen, self._subjects = {}, None
 
     def _hidden(self) -> set[bytes]:
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
@@ -90,16 +91,22 @@ class TrustStore:
     def path_above(self, der: bytes) -> list[bytes]:
         """The certificates here that lead from one up to its authority, as far as they are known, DER."""
         path: list[bytes] = []
-        names = {each: _engine.names(each) for each in self._certificates}
         subject, issuer = _engine.names(der)
         while len(path) < _LONGEST_PATH and issuer != subject:
-            above = (each for each, (name, _) in names.items() if name == issuer and _signed(each, der))
+            above = (each for each in self._by_subject().get(issuer, ()) if _signed(each, der))
             der = next(above, b"")
             if not der:
                 break
             path.append(der)
-            subject, issuer = names[der]
+            subject, issuer = _engine.names(der)
         return path
+
+    def _by_subject(self) -> dict[bytes, list[bytes]]:
+        if self._subjects is None:
+            self._subjects = {}
+            for der in self._certificates:
+                self._subjects.setdefault(_engine.names(der)[0], []).append(der)
+        return self._subjects
 
     def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
         """The engine's form of it."""

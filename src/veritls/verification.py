@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from veritls import _engine, policy
 from veritls.certificate import decoded
-from veritls.credentials import StrPath
 from veritls.parameters import Parameters
+from veritls.pem import StrPath
 from veritls.trust import TrustStore
 
 if TYPE_CHECKING:
