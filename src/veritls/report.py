@@ -25,8 +25,8 @@ class Check:
 class Question:
     """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
 
-    `server_hostname`: whom a client meant; the certificate's names are compared with it where `check_hostname`
-    is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words; None where nothing was.
+    `server_hostname`: whom a client meant; the certificate's names are compared with it where
+    `check_hostname` is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words.
     """
 
     chain: tuple[bytes, ...]
