@@ -23,12 +23,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?"""
+    """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
+
+    `server_hostname`: whom a client meant; the certificate's names are compared with it where
+    `check_hostname` is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words.
+    """
 
     chain: tuple[bytes, ...]
     purpose: Purpose
     at: datetime
     server_hostname: str | None = None
+    check_hostname: bool = True
+    allowed_peers: tuple[str, ...] | None = None
+    pinned_keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,11 @@ class VerificationReport:
     question: Question
     trusted: bool
     path: tuple[bytes, ...] = ()
+
+
+def unverified(question: Question) -> VerificationReport:
+    """The report on a chain that nobody was asked to validate (CERT_NONE): it is not trusted."""
+    return VerificationReport(question, False)
 
 
 def accepted(question: Question, path: tuple[bytes, ...]) -> VerificationReport:
