@@ -267,6 +267,14 @@ impl Connection {
     /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
     /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
     pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let processed = self.work(into);
+        if self.incoming.is_empty() {
+            self.incoming = Vec::new();
+        }
+        processed
+    }
+
+    fn work(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
         let kept = self.take_plain(into);
         if kept > 0 {
             return Ok(kept);
@@ -291,6 +299,19 @@ impl Connection {
                 self.rejudge()?;
             }
         }
+        processed
+    }
+
+    /// As `process`, with `tls` in the place of what is kept of the peer's bytes: they are consumed from
+    /// there, and only what is left, less than a record, is kept.
+    pub fn process_ahead(&mut self, tls: &mut Vec<u8>, into: &mut [u8]) -> Result<usize, Failure> {
+        if tls.is_empty() {
+            return self.process(into);
+        }
+        mem::swap(&mut self.incoming, tls);
+        let processed = self.work(into);
+        mem::swap(&mut self.incoming, tls);
+        self.incoming = tls.clone();
         processed
     }
 
@@ -319,18 +340,16 @@ impl Connection {
                 }
                 Err(error) => {
                     self.discard(used);
-                    return Err(self.refuse(error, started_with));
+                    let failure = self.refuse(error, started_with);
+                    // What came before it is good, once the peer is: whoever asks again is told why no more.
+                    return if got > 0 && self.rejudged { Ok(got) } else { Err(failure) };
                 }
             }
         }
     }
 
     fn discard(&mut self, count: usize) {
-        if count == self.incoming.len() {
-            self.incoming = Vec::new();
-        } else {
-            self.incoming.drain(..count);
-        }
+        self.incoming.drain(..count);
     }
 
     /// The handshake or a record failed: the alert is queued, the connection is over.

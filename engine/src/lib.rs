@@ -6,6 +6,7 @@ mod connection;
 mod failure;
 mod hello;
 mod identity;
+mod link;
 mod profile;
 mod pump;
 mod session;
@@ -22,6 +23,7 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
     module.add_class::<identity::Identity>()?;
+    module.add_class::<link::Link>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<settings::Settings>()?;
     module.add_class::<settings::Statistics>()?;

@@ -1,5 +1,6 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -67,9 +68,14 @@ impl Stream {
 }
 
 impl Stream {
+    /// The connection itself, for who drives it over a transport of its own.
+    pub fn core(&self) -> MutexGuard<'_, Connection> {
+        self.pump.core()
+    }
+
     /// Asks `on_hello` what to go on with: its answer is (None or an alert, other settings or None). What
     /// goes wrong in it cannot be raised to anybody: it is reported, and the client is refused.
-    fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
+    pub fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
         let Some(callback) = &self.on_hello else { return Ok(self.pump.core().accept_hello(None)?) };
         let callback = callback.bind(py);
         let refused = |error: PyErr, alert| {
