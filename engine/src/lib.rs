@@ -6,11 +6,13 @@ mod connection;
 mod failure;
 mod hello;
 mod identity;
+mod path;
 mod profile;
 mod pump;
 mod session;
 mod settings;
 mod stream;
+mod strict;
 mod trust;
 mod verifier;
 
