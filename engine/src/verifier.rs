@@ -24,7 +24,7 @@ use webpki::{
 };
 
 use crate::failure::{Failure, Rejection};
-use crate::profile::strict;
+use crate::path::Remainder;
 use crate::trust::Trust;
 
 thread_local! {
@@ -144,29 +144,13 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Path, Refusal> {
+        let rest = Remainder::new(&self.trust, end_entity, role, self.revocation, self.strict, now);
+        let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
-            let usable = if role == Role::Server { itself.for_servers } else { itself.for_clients };
-            let bound = |secs: i64| {
-                UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.max(0).unsigned_abs()))
-            };
-            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            return if seconds > itself.not_after {
-                Err(refusal(
-                    webpki::Error::CertExpired { time: now, not_after: bound(itself.not_after) },
-                    now,
-                ))
-            } else if seconds < itself.not_before {
-                let not_before = bound(itself.not_before);
-                Err(refusal(webpki::Error::CertNotValidYet { time: now, not_before }, now))
-            } else if !usable {
-                Err(Box::new((
-                    Rejection::new("purpose", "its extended key usage"),
-                    CertificateError::InvalidPurpose,
-                )))
-            } else if self.revocation != Revocation::None {
-                Err(refusal(webpki::Error::UnknownRevocationStatus, now))
-            } else {
-                Ok(Vec::new())
+            rest.check_alone(itself).map_err(refused)?;
+            return match self.revocation {
+                Revocation::None => Ok(Vec::new()),
+                _ => Err(refusal(webpki::Error::UnknownRevocationStatus, now)),
             };
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
@@ -180,21 +164,22 @@ impl PeerVerifier {
         let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().collect();
         let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
         let verified = certificate
-            .verify_for_usage(self.algorithms.all, &trust.anchors, &helpers, now, usage, revocation, None)
-            .map_err(|error| refusal(error, now))?;
+            .verify_for_usage(
+                self.algorithms.all,
+                &trust.anchors,
+                &helpers,
+                now,
+                usage,
+                revocation,
+                Some(&|path| rest.check(path)),
+            )
+            .map_err(refused)?;
         let mut path: Path =
             verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
         if let Some(index) = anchor {
             trust.used[index].store(true, Ordering::Relaxed);
             path.push(trust.anchor_certificates[index].clone());
-        }
-        if self.strict {
-            let whole: Vec<_> = std::iter::once(end_entity).chain(&path).collect();
-            strict(&whole).map_err(|kind| {
-                let detail = "it does not keep to RFC 5280 (VERIFY_X509_STRICT)";
-                Box::new((Rejection::new(kind, detail), CertificateError::BadEncoding))
-            })?;
         }
         Ok(path)
     }
@@ -259,6 +244,17 @@ type Refusal = Box<(Rejection, CertificateError)>;
 
 fn refusal(error: webpki::Error, now: UnixTime) -> Refusal {
     Box::new(told_apart(error, now))
+}
+
+/// What webpki does not ask and `Remainder` does.
+fn further_refusal(kind: &'static str) -> Refusal {
+    let error = match kind {
+        "purpose" | "key_usage" => CertificateError::InvalidPurpose,
+        "leaf_as_ca" => CertificateError::UnknownIssuer,
+        "list_signer" => CertificateError::UnknownRevocationStatus,
+        _ => CertificateError::BadEncoding,
+    };
+    Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))
 }
 
 /// One webpki error as the evidence that a user gets and the error from which rustls makes the alert.
