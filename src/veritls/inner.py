@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from veritls.certificate import decoded
+from veritls.certificate import decoded, subject_text
 
 if TYPE_CHECKING:
     from veritls.facts import Facts
@@ -31,6 +31,9 @@ class Certificate(bytes):
     def get_info(self) -> dict[str, Any]:
         """The certificate decoded as by `getpeercert`."""
         return decoded(self)
+
+    def __repr__(self) -> str:
+        return f"<Certificate {subject_text(self)!r}>"
 
 
 class Inner:
