@@ -61,6 +61,31 @@ def test_contexts_of_the_standard_module_go_on_to_work(files: Files) -> None:
         veritls.extract()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("verify_mode", ssl.CERT_REQUIRED),
+        ("check_hostname", True),
+        ("verify_flags", ssl.VERIFY_X509_STRICT),
+        ("options", ssl.OP_NO_TICKET),
+        ("minimum_version", ssl.TLSVersion.TLSv1_3),
+        ("maximum_version", ssl.TLSVersion.TLSv1_2),
+        ("num_tickets", 7),
+    ],
+)
+def test_what_a_wrapper_sets_past_the_class_counts(injected: None, name: str, value: object) -> None:
+    """Wrappers of `ssl.SSLContext` (truststore, gevent) set what its base holds, to come round their own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    getattr(super(ssl.SSLContext, ssl.SSLContext), name).__set__(context, value)
+    assert getattr(context, name) == value
+
+
+def test_an_sni_callback_set_past_the_class_is_refused(injected: None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with pytest.raises(ValueError, match="sni_callback"):
+        super(ssl.SSLContext, ssl.SSLContext).sni_callback.__set__(context, print)  # type: ignore[misc]
+
+
 def test_the_standard_librarys_modules_use_veritls(files: Files, injected: None) -> None:
     assert isinstance(http.client.HTTPSConnection("localhost")._context, veritls.SSLContext)  # type: ignore[attr-defined]
 

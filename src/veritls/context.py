@@ -143,9 +143,9 @@ class SSLContext(Identities):
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
         session: Any = None,
-    ) -> Any:
+    ) -> SSLSocket:
         """An SSLSocket over `sock`, which it takes over. Arguments and errors as in `ssl`."""
-        return self.sslsocket_class._create(  # type: ignore[attr-defined]
+        connection: SSLSocket = self.sslsocket_class._create(  # type: ignore[attr-defined]
             sock=sock,
             server_side=server_side,
             do_handshake_on_connect=do_handshake_on_connect,
@@ -154,6 +154,7 @@ class SSLContext(Identities):
             context=self,
             session=session,
         )
+        return connection
 
     def wrap_bio(
         self,
@@ -162,9 +163,9 @@ class SSLContext(Identities):
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,
-    ) -> Any:
+    ) -> SSLObject:
         """An SSLObject between two MemoryBIOs, of veritls or of `ssl`."""
-        return self.sslobject_class._create(  # type: ignore[attr-defined]
+        connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
             incoming,
             outgoing,
             server_side=server_side,
@@ -172,6 +173,7 @@ class SSLContext(Identities):
             session=session,
             context=self,
         )
+        return connection
 
     def verify_chain(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from veritls import _engine, groups
 from veritls.certificate import decoded, end_point_hash
 from veritls.ciphers import VERSIONS, describe
-from veritls.inner import Inner
+from veritls.inner import Certificate, Inner
 from veritls.parameters import Parameters
 from veritls.session import SSLSession
 
@@ -156,7 +156,7 @@ class Facts:
 
     def get_unverified_chain(self) -> list[bytes]:
         """The certificates that the peer sent, DER, its own first; empty where it sent none."""
-        return self._known().peer_chain or []
+        return [Certificate(der) for der in self._known().peer_chain or []]
 
     def get_verified_chain(self) -> list[bytes]:
         """The path that convinced us, DER: the peer's certificate, its issuer's, up to the trusted one.
@@ -164,9 +164,8 @@ class Facts:
         Where certificates are not validated (CERT_NONE) the same as `get_unverified_chain`, as in `ssl`.
         """
         stream = self._known()
-        if not stream.validated:
-            return stream.peer_chain or []
-        return stream.verified_chain or []
+        chain = stream.verified_chain if stream.validated else stream.peer_chain
+        return [Certificate(der) for der in chain or []]
 
     def version(self) -> str | None:
         """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""

@@ -112,7 +112,8 @@ def get_server_certificate(
         socket.create_connection(addr, timeout=timeout) as raw,
         context.wrap_socket(raw, server_hostname=addr[0]) as connection,
     ):
-        certificate: bytes = connection.getpeercert(True)
+        certificate = connection.getpeercert(True)
+    assert certificate is not None  # a server always sends one
     return ssl.DER_cert_to_PEM_cert(certificate)
 
 

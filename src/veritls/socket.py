@@ -345,7 +345,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
         return self._real_connect(addr, True)
 
-    def accept(self) -> tuple[Any, Any]:
+    def accept(self) -> tuple[SSLSocket, Any]:
         """A new SSLSocket with the same settings, and the address of its peer."""
         accepted, address = socket.socket.accept(self)
         wrapped = self._context.wrap_socket(

@@ -29,7 +29,7 @@ ARGUMENTS = [
 ]
 
 LOST = re.compile("ERR_(BAD_SSL_CLIENT_AUTH_CERT|CONNECTION_CLOSED|CONNECTION_RESET|SOCKET_NOT_CONNECTED)")
-"""What it says where the server refuses it: the first, unless the end of the connection overtakes the alert."""
+"""What it says where the server refuses it: the first, unless the end of the connection comes before."""
 
 
 class Page(Handler):
