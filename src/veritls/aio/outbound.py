@@ -178,16 +178,16 @@ class Outbound(transports._FlowControlMixin):
 
     def _drained(self) -> None:
         """All that was written is with the kernel."""
-        self._maybe_resume_protocol()  # may write, close and abort
-        if self._waiting():
-            return
         if self._file_waiter is not None and not self._file_waiter.done():
             self._file_waiter.set_result(None)
         if self._phase is Phase.OPEN:
             if self._sealing:
                 self._seal()
             self._direct = not (self._sealed or self._sending_file)
-        elif self._phase is Phase.FLUSHING:
+        self._maybe_resume_protocol()  # may write, close and abort
+        if self._waiting():
+            return
+        if self._phase is Phase.FLUSHING:
             self._say_goodbye()
         elif self._phase is Phase.LINGERING:
             self._goodbye_said()
