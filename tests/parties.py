@@ -77,12 +77,15 @@ class Party:
         path.write_text(key + self.pem + "".join(party.pem for party in chain))
         return path
 
-    def revokes(self, *revoked: Party, until: datetime.datetime = NOW + DAY) -> str:
+    def revokes(
+        self, *revoked: Party, until: datetime.datetime = NOW + DAY, number: str | None = "usual"
+    ) -> str:
         builder = x509.CertificateRevocationListBuilder(self.name, NOW - 2 * DAY, until)
         for party in revoked:
             entry = x509.RevokedCertificateBuilder(party.certificate.serial_number, NOW - DAY)
             builder = builder.add_revoked_certificate(entry.build())
-        number = builder.add_extension(x509.CRLNumber(1), False).add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
-        )
-        return number.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+        authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = builder.add_extension(authority_key, False)
+        if number:
+            builder = builder.add_extension(x509.CRLNumber(1), number == "critical")
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()

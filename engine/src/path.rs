@@ -59,7 +59,7 @@ impl<'a> Remainder<'a> {
         }
         let whole: Vec<_> =
             std::iter::once(self.end_entity).chain(&intermediates).chain([certificate]).collect();
-        self.noted(strict(&whole).map_err(Fault::Kind))
+        self.noted(strict(&whole).map_err(Fault::Kind).and_then(|()| self.check_lists(&intermediates)))
     }
 
     /// For a certificate that is trusted by itself.
@@ -109,6 +109,21 @@ impl<'a> Remainder<'a> {
             refuse_unless(signs, Fault::Webpki(Error::EndEntityUsedAsCa))?;
         }
         Ok(())
+    }
+
+    /// The lists that were looked into bear a number.
+    fn check_lists(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
+        let below_anchor = std::iter::once(self.end_entity).chain(intermediates);
+        let asked_for = match self.revocation {
+            Revocation::None => 0,
+            Revocation::Leaf => 1,
+            Revocation::Chain => usize::MAX,
+        };
+        let by_unnumbered = |der: &CertificateDer<'_>| {
+            read(der).is_ok_and(|each| self.trust.unnumbered.contains(each.issuer().as_raw()))
+        };
+        let wrong = below_anchor.take(asked_for).any(by_unnumbered);
+        refuse_unless(!wrong, Fault::Kind("strict_list_number"))
     }
 
     /// The anchor's certificate is held to what any other authority's is; to webpki an anchor is a name and a

@@ -27,16 +27,15 @@ type Checked = Result<(), &'static str>;
 pub fn strict(path: &[&CertificateDer<'_>]) -> Checked {
     let read_path: Result<Vec<_>, _> = path.iter().map(|der| read(der)).collect();
     let certificates = read_path.map_err(|_| "encoding")?;
+    let Some(last) = certificates.len().checked_sub(1) else { return Err("encoding") };
     for (index, certificate) in certificates.iter().enumerate() {
-        let is_anchor = index + 1 == certificates.len();
-        Examination::of(certificate, index == 0, is_anchor)?.profile()?;
-        // A certificate that ends the path has no issuer in it but, maybe, itself.
-        let issuer = certificates.get(index + 1).unwrap_or(certificate);
-        if !is_anchor || certificate.subject() == certificate.issuer() {
-            keys_match(certificate, issuer)?;
-        }
+        Examination::of(certificate, index == 0, index == last)?.profile()?;
     }
-    Ok(())
+    for pair in certificates.windows(2) {
+        keys_match(&pair[0], &pair[1])?;
+    }
+    let anchor = &certificates[last];
+    if anchor.subject() == anchor.issuer() { keys_match(anchor, anchor) } else { Ok(()) }
 }
 
 fn refuse_if(wrong: bool, kind: &'static str) -> Checked {

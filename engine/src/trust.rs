@@ -1,6 +1,6 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
 
 use crate::failure::Failure;
-use crate::profile::{self, Examined, examine, split};
+use crate::profile::{self, Examined, examine, split, unnumbered_issuer};
 
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -22,6 +22,8 @@ pub struct Trust {
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
     pub crls: Vec<CertRevocationList<'static>>,
+    /// The issuers, DER, of lists without the number that RFC 5280 demands.
+    pub unnumbered: HashSet<Vec<u8>>,
 }
 
 #[pyclass(frozen, module = "veritls._engine")]
@@ -54,6 +56,7 @@ impl TrustSet {
             let crl = OwnedCertRevocationList::from_der(&der)
                 .map_err(|why| unusable("revocation list", why.to_string()))?;
             trust.crls.push(crl.into());
+            trust.unnumbered.extend(unnumbered_issuer(&der));
         }
         Ok(Self(Arc::new(trust)))
     }

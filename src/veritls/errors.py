@@ -91,6 +91,7 @@ VERIFY_ERRORS = {
     "strict_name_constraint_form": (52, "unsupported or invalid name constraint syntax"),
     "strict_key": (66, "EE certificate key too weak"),
     "strict_authority_key": (67, "CA certificate key too weak"),
+    "strict_list_number": (1, "unspecified certificate verification error"),
     "strict_serial_number": (1, "unspecified certificate verification error"),
     "encoding": (1, "unspecified certificate verification error"),
     "other": (1, "unspecified certificate verification error"),
@@ -117,6 +118,7 @@ REASONS = {
     "strict_name_form": "one of its names is not a name of its kind",
     "strict_key": "its key is of a kind or size with which no TLS peer can sign",
     "strict_authority_key": "an authority's key is of a kind or size that is too weak",
+    "strict_list_number": "a revocation list without a number, or with one that is critical",
     "strict_serial_number": "a serial number is not positive or longer than 20 octets",
     "revocation_unknown": "no revocation list of its issuer is loaded",
 }

@@ -66,6 +66,8 @@ def _refusal(case: Case, strict: bool) -> str:
             at=case.at,
             purpose=_PURPOSES[case.purpose],
         )
+    except ssl.SSLCertVerificationError as refused:
+        return refused.verify_message
     except (ssl.SSLError, ValueError) as refused:
         return str(refused)
     wanted = {value for kind, value in case.names if kind == "RFC822"}
