@@ -3,14 +3,18 @@
 mod bio;
 mod buffer;
 mod connection;
+mod decider;
 mod failure;
 mod hello;
 mod identity;
+mod last_words;
+mod peers;
 mod profile;
 mod pump;
 mod session;
 mod settings;
 mod stream;
+mod tickets;
 mod trust;
 mod verifier;
 
@@ -26,6 +30,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
+    module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;

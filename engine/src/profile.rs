@@ -35,7 +35,7 @@ pub fn split(mut data: &[u8]) -> Result<Vec<&[u8]>, String> {
     Ok(found)
 }
 
-fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err("bytes after the end of the certificate".to_owned()),

@@ -3,7 +3,7 @@
 
 use std::mem;
 use std::os::fd::RawFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,6 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::bio::MemoryBIO;
 use crate::buffer::borrow_fd;
 use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::decider::Asking;
 use crate::failure::Failure;
 
 /// The bound on ciphertext that one read takes from the kernel, and on what one write hands to it.
@@ -262,8 +263,15 @@ struct Outbound {
     in_flight: usize,
 }
 
+fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
+    core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
+    core
+}
+
 pub struct Pump {
     core: Mutex<Connection>,
+    /// The core is locked as long as a callback decides about the peer.
+    pub asking: Arc<Asking>,
     inbound: Turn<Inbound>,
     outbound: Turn<Outbound>,
 }
@@ -278,6 +286,7 @@ pub enum Read {
 impl Pump {
     pub fn new(connection: Connection) -> Self {
         Self {
+            asking: connection.asking.clone(),
             core: Mutex::new(connection),
             inbound: Turn::new(Inbound),
             outbound: Turn::new(Outbound::default()),
@@ -286,11 +295,16 @@ impl Pump {
 
     /// A panic while the core was locked leaves it unusable, not unlocked.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.core.lock().unwrap_or_else(|poisoned| {
-            let mut core = poisoned.into_inner();
-            core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
-            core
-        })
+        self.core.lock().unwrap_or_else(|poisoned| spoilt(poisoned.into_inner()))
+    }
+
+    /// The core, unless somebody has it.
+    pub fn try_core(&self) -> Option<MutexGuard<'_, Connection>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(spoilt(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
@@ -310,6 +324,9 @@ impl Pump {
                 && transport.visible(0).is_some()
             {
                 return Ok(());
+            }
+            if matches!(advanced, Err(Failure::Os(_))) {
+                return advanced.map(|_| ());
             }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
@@ -399,6 +416,9 @@ impl Pump {
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
+        if self.asking.under_way() {
+            return self.handshake(transport);
+        }
         let established = {
             let core = self.core();
             core.check()?;
@@ -453,11 +473,6 @@ impl Pump {
                 return failure;
             }
         }
-    }
-
-    /// Plaintext that a read would give without waiting.
-    pub fn pending(&self) -> usize {
-        self.core().pending()
     }
 
     /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.

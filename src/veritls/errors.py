@@ -77,6 +77,9 @@ VERIFY_ERRORS = {
     "strict_subject_key_critical": (91, "Subject Key Identifier marked critical"),
     "strict_ca_without_key_usage": (92, "CA cert does not include key usage extension"),
     "strict_extensions_need_v3": (93, "Using cert extension requires at least X509v3"),
+    "not_allowed": (50, "application verification failure"),
+    "not_pinned": (50, "application verification failure"),
+    "callback": (50, "application verification failure"),
     "encoding": (1, "unspecified certificate verification error"),
     "other": (1, "unspecified certificate verification error"),
 }
@@ -176,6 +179,8 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
     assert isinstance(error, ssl.SSLCertVerificationError)
     error.verify_code = number
     error.verify_message = message
+    if evidence.get("cause") is not None:
+        error.__cause__ = evidence["cause"]
     return error
 
 
@@ -227,6 +232,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "bad_write_retry":
             words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
             return ssl_error("BAD_LENGTH", words)
+        case "deciding":
+            return ValueError("handshake not done yet: the verify callback decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "os":
