@@ -68,7 +68,7 @@ class Authority(Party):
         super().__init__(made.certificate, made.key, made.above)
 
     def issue(self, *names: x509.GeneralName, **options: Any) -> Party:
-        """A certificate for `names`. Options: `not_before`, `not_after`, `authority`, `key`, `raw_names` (DER)."""
+        """A certificate for `names`; options: those of `_issue`."""
         return _issue("a peer", names, self, **options)
 
     def crl(self, *revoked: Party, days: int = 1) -> bytes:
