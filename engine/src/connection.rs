@@ -4,17 +4,21 @@ use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use pyo3::prelude::*;
+use rustix::io::Errno;
 use rustls::client::{Resumption, UnbufferedClientConnection};
-use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
+use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+use rustls::{AlertDescription, ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
+use crate::decider::{Asking, Judged, Scope, Verdict};
 use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
+use crate::last_words::fatal_alert;
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
-use crate::verifier::{Path, PeerVerifier, Role, take_path, take_rejection};
+use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
 
 /// The largest piece of plaintext that one record carries (RFC 8446, section 5.1).
 pub const MAX_FRAGMENT: usize = 16_384;
@@ -46,8 +50,15 @@ pub struct Connection {
     verifier: Arc<PeerVerifier>,
     /// Until somebody has decided on the client's hello.
     preview: Option<Preview>,
-    /// The path that convinced us, and a client's hello.
+    /// Until the handshake is over: what was decided of the peer so far.
+    pub verdict: Verdict,
+    pub asking: Arc<Asking>,
+    /// What a connection can be made of that is given up for its last alert.
+    spare: Option<Config>,
+    name: Option<ServerName<'static>>,
+    /// The path that convinced us, when that was, and a client's hello.
     pub path: Option<Path>,
+    judged_at: UnixTime,
     pub hello: Hello,
     /// A client's: what the server gives it to come back with, and what it came back with.
     fresh: Arc<Wallet>,
@@ -97,12 +108,14 @@ fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store)
 
 impl Connection {
     /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
-    /// now. `preview`: stop at the client's hello, for `accept_hello` or `refuse_hello`.
+    /// now, nor for another name. `preview`: stop at the client's hello, for `accept_hello` or
+    /// `refuse_hello`. `callback`: see `decider::Verdict`.
     pub fn new(
         settings: &Settings,
         server_name: Option<&str>,
         session: Option<&Session>,
         preview: bool,
+        callback: Option<Py<PyAny>>,
     ) -> Result<Self, Failure> {
         let name = match server_name {
             Some(name) => Some(
@@ -112,18 +125,28 @@ impl Connection {
             None => None,
         };
         let verifier = settings.verifier.clone();
-        let usable =
-            |session: &&Session| verifier.still_good(Role::Server, &session.chain, name.as_ref()).is_ok();
-        let offered = session.filter(usable).map(|session| session.wallet.clone());
+        let same_name = session.filter(|session| session.name == name);
+        let usable = same_name.and_then(|session| {
+            let chain = session.chain.clone();
+            let judged = verifier.still_good(Role::Server, chain, name.as_ref(), session.judged_at).ok()?;
+            Some((session.wallet.clone(), judged))
+        });
         take_rejection();
+        let (offered, judged) = usable.unzip();
+        let asking = Arc::<Asking>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
-            side: side_of(settings, name, store)?,
-            verifier,
+            side: side_of(settings, name.clone(), store)?,
             preview: preview.then(Preview::default),
-            // Holds for a session that is taken up; a handshake in full brings its own.
-            path: take_path(),
+            // What was judged holds for a session that is taken up; a handshake in full brings its own.
+            verdict: Verdict { judged: judged.flatten(), callback, asking: asking.clone() },
+            asking,
+            spare: verifier.decides.then(|| settings.config.clone()),
+            verifier,
+            name,
+            path: None,
+            judged_at: UnixTime::now(),
             hello: Hello::default(),
             fresh,
             offered,
@@ -141,12 +164,16 @@ impl Connection {
     }
 
     /// Goes on from the client's hello, with other settings where some are given.
-    pub fn accept_hello(&mut self, settings: Option<&Settings>) -> Result<(), Failure> {
-        self.preview = None;
-        if let Some(settings) = settings {
+    pub fn accept_hello(&mut self, other: Option<(&Settings, Option<Py<PyAny>>)>) -> Result<(), Failure> {
+        if self.preview.take().is_none() {
+            return Ok(());
+        }
+        if let Some((settings, callback)) = other {
             let store = Store { offered: None, fresh: Arc::default() };
             self.side = side_of(settings, None, store)?;
             self.verifier = settings.verifier.clone();
+            self.spare = self.verifier.decides.then(|| settings.config.clone());
+            self.verdict.callback = callback;
         }
         Ok(())
     }
@@ -170,34 +197,97 @@ impl Connection {
     }
 
     /// A client's: what it can come back with.
-    pub fn wallet(&self) -> Arc<Wallet> {
+    fn wallet(&self) -> Arc<Wallet> {
         match &self.offered {
             Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
             _ => self.fresh.clone(),
         }
     }
 
-    /// A server takes up no session of a client whom it would not let in now.
+    /// The handshake is over. No session is taken up of a peer that would not be accepted now.
     fn rejudge(&mut self) -> Result<(), Failure> {
         if self.rejudged || !self.established() {
             return Ok(());
         }
         self.rejudged = true;
+        let verdict = mem::take(&mut self.verdict);
         self.counters.established(&self.side, self.resumed());
-        if !(self.resumed() && matches!(self.side, Side::Server(_))) {
-            return Ok(());
+        let judged = if self.resumed() { self.take_up(verdict) } else { Ok(verdict.judged) };
+        match judged {
+            Ok(None) => Ok(()),
+            Ok(Some(judged)) => {
+                (self.path, self.judged_at) = (judged.path, judged.at);
+                Ok(())
+            }
+            Err(refused) => {
+                (self.plain, self.plain_start) = (Vec::new(), 0);
+                Err(self.refuse_late(refused))
+            }
         }
-        let chain = self.facts().peer_certificates().unwrap_or_default();
-        let judged = self.verifier.still_good(Role::Client, chain, None);
-        self.path = take_path();
-        if judged.is_err() {
-            (self.plain, self.plain_start) = (Vec::new(), 0);
+    }
+
+    /// What is found good of the peer whose session is taken up, by us and by the program.
+    fn take_up(&self, verdict: Verdict) -> Result<Option<Judged>, Error> {
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        let judged = match verdict.judged {
+            Some(judged) if judged.chain == chain => Some(judged),
+            _ => {
+                let (role, name) = match self.side {
+                    Side::Client(_) => (Role::Server, self.name.as_ref()),
+                    Side::Server(_) => (Role::Client, None),
+                };
+                self.verifier.still_good(role, chain, name, UnixTime::now())?
+            }
+        };
+        if self.verifier.decides && judged.is_some() {
+            let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
+            let asked = self.verifier.ask(&judged.as_ref().map_or(&[][..], |found| &found.chain)[0]);
+            scope.leave();
+            asked?;
         }
-        match (judged, take_rejection()) {
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(rejection)) => Err(self.fail(Failure::Certificate(Box::new(rejection)))),
-            (Err(_), None) => Err(self.fail(Failure::NoPeerCertificate)),
+        Ok(judged)
+    }
+
+    /// Gives up a connection whose handshake was done, with an alert that says why.
+    fn refuse_late(&mut self, error: Error) -> Failure {
+        let rejection = take_rejection();
+        if self.asking.abandoned() {
+            return self.abandon();
         }
+        let (failure, alert) = match (error, rejection) {
+            (Error::InvalidCertificate(why), Some(rejection)) => {
+                (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
+            }
+            _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
+        };
+        let blank = match &self.spare {
+            Some(Config::Server(config)) => {
+                UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
+            }
+            Some(Config::Client(config)) => {
+                let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
+                UnbufferedClientConnection::new(config.clone(), nobody).map(Side::Client).ok()
+            }
+            None => None,
+        };
+        if let Some(blank) = blank {
+            let spent = mem::replace(&mut self.side, blank);
+            self.outgoing.extend(fatal_alert(spent, alert).unwrap_or_default());
+        }
+        self.fail(failure.without_cause());
+        failure
+    }
+
+    /// The socket was closed within the callback: nothing may go out to its descriptor any more.
+    fn abandon(&mut self) -> Failure {
+        self.outgoing = Vec::new();
+        self.fail(Errno::BADF.into())
+    }
+
+    /// What a client needs for coming back.
+    pub fn session(&self) -> Session {
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        Session { wallet: self.wallet(), chain, name: self.name.clone(), judged_at: self.judged_at }
     }
 
     pub fn facts(&self) -> &CommonState {
@@ -291,9 +381,10 @@ impl Connection {
         if mem::take(&mut self.untouched) {
             self.counters.begun(&self.side);
         }
+        let scope = handshaking.then(|| Scope::enter(mem::take(&mut self.verdict)));
         let processed = self.advance(into);
-        if handshaking {
-            self.path = take_path().or_else(|| self.path.take());
+        if let Some(scope) = scope {
+            self.verdict = scope.leave();
             self.hello = take_hello().unwrap_or_else(|| mem::take(&mut self.hello));
             if processed.is_ok() {
                 self.rejudge()?;
@@ -358,6 +449,9 @@ impl Connection {
         let early = self.facts().protocol_version().is_none();
         let before = self.outgoing.len();
         self.drain();
+        if self.asking.abandoned() {
+            return self.abandon();
+        }
         let failure = match error {
             Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
             Error::NoCertificatesPresented => {
@@ -376,7 +470,8 @@ impl Connection {
             }
             other => Failure::Protocol(other.to_string()),
         };
-        self.fail(failure)
+        self.fail(failure.without_cause());
+        failure
     }
 
     /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.

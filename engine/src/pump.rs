@@ -2,9 +2,10 @@
 //! direction needs, so that one thread may sit in recv while another sends.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::decider::Asking;
 use crate::failure::Failure;
 use crate::transport::{Transport, Wait};
 use crate::turn::Turn;
@@ -49,8 +50,15 @@ struct Outbound {
     in_flight: usize,
 }
 
+fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
+    core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
+    core
+}
+
 pub struct Pump {
     core: Mutex<Connection>,
+    /// The core is locked as long as a callback decides about the peer.
+    pub asking: Arc<Asking>,
     inbound: Turn<Inbound>,
     outbound: Turn<Outbound>,
 }
@@ -65,6 +73,7 @@ pub enum Read {
 impl Pump {
     pub fn new(connection: Connection) -> Self {
         Self {
+            asking: connection.asking.clone(),
             core: Mutex::new(connection),
             inbound: Turn::new(Inbound),
             outbound: Turn::new(Outbound::default()),
@@ -73,11 +82,16 @@ impl Pump {
 
     /// A panic while the core was locked leaves it unusable, not unlocked.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.core.lock().unwrap_or_else(|poisoned| {
-            let mut core = poisoned.into_inner();
-            core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
-            core
-        })
+        self.core.lock().unwrap_or_else(|poisoned| spoilt(poisoned.into_inner()))
+    }
+
+    /// The core, unless somebody has it.
+    pub fn try_core(&self) -> Option<MutexGuard<'_, Connection>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(spoilt(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
@@ -97,6 +111,9 @@ impl Pump {
                 && transport.visible(0).is_some()
             {
                 return Ok(());
+            }
+            if matches!(advanced, Err(Failure::Os(_))) {
+                return advanced.map(|_| ());
             }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
@@ -186,6 +203,9 @@ impl Pump {
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
+        if self.asking.under_way() {
+            return self.handshake(transport);
+        }
         let established = {
             let core = self.core();
             core.check()?;
@@ -240,11 +260,6 @@ impl Pump {
                 return failure;
             }
         }
-    }
-
-    /// Plaintext that a read would give without waiting.
-    pub fn pending(&self) -> usize {
-        self.core().pending()
     }
 
     /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.

@@ -20,6 +20,8 @@ use crate::connection::Side;
 use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
 use crate::identity::{Identity, OwnIdentities};
+use crate::peers::{Conditions, Matcher, Pin};
+use crate::tickets::Tickets;
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation, Role};
 
@@ -146,6 +148,22 @@ struct Demands {
     /// "none", "leaf" or "chain": whose revocation must be known.
     revocation: String,
     strict: bool,
+    /// Kinds and patterns of names; of several lists each must be satisfied.
+    allowed: Vec<Vec<(String, String)>>,
+    /// SHA-256 of public keys; the same.
+    pinned: Vec<Vec<Pin>>,
+    decides: bool,
+    reverify: bool,
+}
+
+fn conditions(demands: &Demands) -> Result<Conditions, Failure> {
+    let matcher = |(kind, value): &(String, String)| {
+        Matcher::new(kind, value).map_err(|why| unusable("allowed_peers", format!("{value:?}: {why}")))
+    };
+    let list = |list: &Vec<(String, String)>| list.iter().map(matcher).collect();
+    let allowed = demands.allowed.iter().map(list).collect::<Result<_, Failure>>()?;
+    let pinned = demands.pinned.iter().map(|pins| pins.iter().copied().collect()).collect();
+    Ok(Conditions { allowed, pinned })
 }
 
 fn unusable(what: &'static str, why: impl std::fmt::Display) -> Failure {
@@ -188,6 +206,9 @@ impl Settings {
                 _ => Revocation::None,
             },
             strict: demands.strict,
+            conditions: conditions(&demands)?,
+            decides: demands.decides,
+            reverify: demands.reverify,
             algorithms: provider.signature_verification_algorithms,
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
@@ -209,10 +230,13 @@ impl Settings {
             config.ignore_client_order = recipe.own_order;
             config.key_log = key_log;
             config.session_storage = Arc::new(NoServerSessionStorage {});
+            // For `last_words`.
+            config.enable_secret_extraction = demands.decides;
             config.send_tls13_tickets = recipe.tickets.unwrap_or(0);
             if recipe.tickets.is_some() {
                 // The key is of these settings alone: no ticket outlives a change of them.
-                config.ticketer = Ticketer::new().map_err(wrong)?;
+                let ticketer = Ticketer::new().map_err(wrong)?;
+                config.ticketer = Arc::new(Tickets { ticketer, verifier: verifier.clone() });
             }
             Config::Server(Arc::new(config))
         } else {
@@ -224,6 +248,7 @@ impl Settings {
                 .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
+            config.enable_secret_extraction = demands.decides;
             // A store of its own comes with each connection.
             config.resumption = Resumption::disabled();
             Config::Client(Arc::new(config))

@@ -23,23 +23,19 @@ use webpki::{
     spki_for_anchor,
 };
 
+use crate::decider::{self, Judged};
 use crate::failure::{Failure, Rejection};
 use crate::path::Remainder;
+use crate::peers::Conditions;
 use crate::trust::Trust;
 
 thread_local! {
     static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
-    static PATH: RefCell<Option<Path>> = const { RefCell::new(None) };
 }
 
 /// What stands above a peer's certificate in the path that convinced us: its issuer, that one's, up to the
 /// anchor. Empty where the certificate is trusted by itself.
 pub type Path = Vec<CertificateDer<'static>>;
-
-/// The path that the last call on this thread found good.
-pub fn take_path() -> Option<Path> {
-    PATH.take()
-}
 
 /// The evidence of the refusal that the last call on this thread ended with.
 pub fn take_rejection() -> Option<Rejection> {
@@ -57,6 +53,11 @@ pub struct PeerVerifier {
     pub revocation: Revocation,
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
+    pub conditions: Conditions,
+    /// Ask the connection's callback whether it accepts the peer, too.
+    pub decides: bool,
+    /// A session is judged as of the time when it is taken up, not of the time when it began.
+    pub reverify: bool,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -75,20 +76,23 @@ pub enum Role {
 }
 
 impl PeerVerifier {
-    /// The same judgement of a chain that was shown earlier, before its session is taken up again.
+    /// The same judgement of a chain that was shown `then`, before its session is taken up again.
     pub fn still_good(
         &self,
         role: Role,
-        chain: &[CertificateDer<'_>],
+        chain: Vec<CertificateDer<'static>>,
         name: Option<&ServerName<'_>>,
-    ) -> Result<(), Error> {
+        then: UnixTime,
+    ) -> Result<Option<Judged>, Error> {
+        let at = if self.reverify { UnixTime::now() } else { then };
         match chain.split_first() {
             Some((end_entity, intermediates)) => {
                 let name = if self.check_name { name } else { None };
-                self.judge(role, end_entity, intermediates, name, UnixTime::now())
+                let path = self.judge(role, end_entity, intermediates, name, at)?;
+                Ok(Some(Judged { chain, path, at }))
             }
             None if self.require => Err(Error::NoCertificatesPresented),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -103,7 +107,7 @@ impl PeerVerifier {
         let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
         take_rejection();
         match self.judge(role, end_entity, intermediates, name, now) {
-            Ok(()) => Ok(take_path().unwrap_or_default()),
+            Ok(path) => Ok(path.unwrap_or_default()),
             Err(error) => Err(take_rejection().map_or_else(
                 || Failure::Internal(error.to_string()),
                 |rejection| Failure::Certificate(Box::new(rejection)),
@@ -118,23 +122,23 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         name: Option<&ServerName<'_>>,
         now: UnixTime,
-    ) -> Result<(), Error> {
-        if !self.validate {
-            return Ok(());
-        }
-        self.judge_path(role, end_entity, intermediates, now)
-            .and_then(|path| {
+    ) -> Result<Option<Path>, Error> {
+        let path = match self.validate {
+            true => self.judge_path(role, end_entity, intermediates, now).and_then(|path| {
                 name.map_or(Ok(()), |name| judge_name(end_entity, name, now))?;
-                PATH.set(Some(path));
-                Ok(())
-            })
-            .map_err(|refusal| {
+                Ok(Some(path))
+            }),
+            false => Ok(None),
+        };
+        path.and_then(|path| self.conditions.check(end_entity, path.as_deref()).map(|()| path)).map_err(
+            |refusal| {
                 let (mut rejection, error) = *refusal;
                 rejection.chain =
                     std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
                 REJECTION.set(Some(rejection));
                 Error::InvalidCertificate(error)
-            })
+            },
+        )
     }
 
     fn judge_path(
@@ -204,7 +208,31 @@ impl PeerVerifier {
         Ok(Some(options))
     }
 
+    /// The peer proved that it holds the certificate's key: now the program may have its say.
     fn signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = self.signature_alone(message, certificate, dss, tls13)?;
+        if self.decides {
+            self.ask(certificate)?;
+        }
+        Ok(valid)
+    }
+
+    /// Whether the program accepts the peer, too.
+    pub fn ask(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        decider::ask(certificate).map_err(|mut rejection| {
+            rejection.chain = decider::judged_chain();
+            REJECTION.set(Some(*rejection));
+            CertificateError::ApplicationVerificationFailure.into()
+        })
+    }
+
+    fn signature_alone(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
@@ -326,7 +354,8 @@ impl ServerCertVerifier for PeerVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let name = self.check_name.then_some(server_name);
-        self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        decider::set_judged(end_entity, intermediates, path, now);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -373,7 +402,8 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge(Role::Client, end_entity, intermediates, None, now)?;
+        let path = self.judge(Role::Client, end_entity, intermediates, None, now)?;
+        decider::set_judged(end_entity, intermediates, path, now);
         Ok(ClientCertVerified::assertion())
     }
 

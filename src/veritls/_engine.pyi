@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypedDict, final
+from typing import Any, Literal, TypeAlias, TypedDict, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -56,6 +56,12 @@ class Demands(TypedDict):
     check_name: bool
     revocation: Literal["none", "leaf", "chain"]
     strict: bool
+    allowed: Sequence[Sequence[tuple[str, str]]]
+    pinned: Sequence[Sequence[bytes]]
+    decides: bool
+    reverify: bool
+
+VerdictCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int], None]
 
 @final
 class Settings:
@@ -82,7 +88,7 @@ class Stream:
     offered_suites: list[int]
     own_certificate: bytes | None
     resumed: bool
-    session: Session
+    session: Session | None
     alpn_protocol: bytes | None
     def __new__(
         cls,
@@ -91,12 +97,14 @@ class Stream:
         bios: tuple[MemoryBIO, MemoryBIO] | None = None,
         session: Session | None = None,
         on_hello: Callable[[str | None], object] | None = None,
+        callback: VerdictCallback | None = None,
     ) -> Stream: ...
     def do_handshake(self, fd: int, timeout: float | None) -> None: ...
     def read(self, size: int, fd: int, timeout: float | None) -> bytes: ...
     def read_into(self, buffer: WriteableBuffer, size: int, fd: int, timeout: float | None) -> int: ...
     def write(self, data: ReadableBuffer, all: bool, fd: int, timeout: float | None) -> int: ...
     def pending(self) -> int: ...
+    def abandon(self) -> None: ...
     def close(self, wait_for_peer: bool, fd: int, timeout: float | None) -> bytes: ...
 
 @final
@@ -116,6 +124,7 @@ class Link:
 
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
+def matcher_fault(kind: str, value: str) -> str | None: ...
 def is_server_name(name: str) -> bool: ...
 def key_exchange_groups() -> list[int]: ...
 def split_certificates(data: bytes) -> list[bytes]: ...

@@ -76,13 +76,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         return self._stream
 
     def _renew(self) -> None:
-        self._stream = _engine.Stream(
-            self._context._settings(self._server_side),
-            self._server_hostname,
-            (self._incoming, self._outgoing),
-            self._offer(),
-            self._hello_decision(),
-        )
+        self._stream = self._made(self._server_hostname, (self._incoming, self._outgoing))
 
     @property
     def server_side(self) -> bool:

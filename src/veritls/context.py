@@ -6,14 +6,15 @@ import ipaddress
 import socket
 import ssl
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, get_args
 
 from veritls import _engine
 from veritls.connection import SSLObject
+from veritls.deciding import Chain, Conditions, Frozen, der_chain
 from veritls.identities import Identities
-from veritls.report import Purpose, Question, VerificationReport, accepted
+from veritls.report import Purpose, VerificationReport, accepted
 from veritls.socket import SSLSocket
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
@@ -24,6 +25,18 @@ _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOC
 _MAX_HOSTNAME = 253
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
+
+
+def _moment(at: datetime | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    if not isinstance(at, datetime):
+        raise TypeError(f"at must be a datetime, not {type(at).__name__}")
+    if at.utcoffset() is None:
+        raise ValueError("at must be an aware datetime")
+    if at < datetime.fromtimestamp(0, UTC):
+        raise ValueError("at must not be before 1970")
+    return at
 
 
 class SSLContext(Identities):
@@ -64,15 +77,28 @@ class SSLContext(Identities):
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def _settings(self, server_side: bool, at_least: ssl.VerifyMode = ssl.CERT_NONE) -> _engine.Settings:
+    def _freeze(
+        self,
+        server_side: bool,
+        at_least: ssl.VerifyMode = ssl.CERT_NONE,
+        first: SSLContext | None = None,
+    ) -> Frozen:
         """The settings as the engine takes them; made once and kept until something changes.
 
-        `at_least`: the weakest mode to settle for, whatever `verify_mode` says.
+        `at_least`: the weakest mode to settle for, whatever `verify_mode` says. `first`: the context that a
+        connection had before `sni_callback`, whose demands on the client hold, too.
         """
-        mode = max(self._verify_mode, at_least)
-        settings = self._frozen.get((server_side, mode))
-        if settings is not None:
-            return settings
+        extra, since = Conditions(), None
+        if first is not None:
+            # A change of the first context is a change here: its dictionary is another then.
+            since = first._frozen
+            at_least, extra = max(at_least, first._verify_mode), first._conditions()
+            since = since if extra else None
+        key = (server_side, max(self._verify_mode, at_least), id(first) if extra else None)
+        kept = self._frozen.get(key)
+        if kept is not None and kept[1] is since:
+            frozen: Frozen = kept[0]
+            return frozen
         with self._lock:
             tls12, tls13 = self._versions()
             suites = (self._tls13_suites if tls13 else ()) + (self._tls12_suites if tls12 else ())
@@ -88,10 +114,12 @@ class SSLContext(Identities):
                 "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,
                 "keylog": self._keylog,
             }
-            demands = self._demands(server_side, mode)
+            conditions = extra + self._conditions()
+            demands = self._demands(server_side, mode, conditions)
             settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
-            self._frozen[server_side, mode] = settings
-            return settings
+            frozen = Frozen(settings, conditions, demands["check_name"])
+            self._frozen[server_side, mode, key[2]] = frozen, since
+            return frozen
 
     def _check_side(self, server_side: bool) -> None:
         if server_side and self._protocol == PROTOCOL_TLS_CLIENT:
@@ -177,7 +205,7 @@ class SSLContext(Identities):
 
     def verify_chain(
         self,
-        chain: Sequence[bytes],
+        chain: Chain,
         *,
         server_hostname: str | bytes | None = None,
         at: datetime | None = None,
@@ -185,20 +213,25 @@ class SSLContext(Identities):
     ) -> VerificationReport:
         """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
 
-        `chain`: DER, the peer's own certificate first. `server_hostname`: checked where it is given. `at`: an
-        aware datetime, default now. `purpose`: "server" or "client", by default whom this context verifies.
-        It validates whatever `verify_mode` is. Raises ssl.SSLCertVerificationError as a handshake would.
+        `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or
+        one PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default
+        now. `purpose`: "server" or "client", by default whom this context verifies. It validates whatever
+        `verify_mode` is, and asks the verify callback. Raises ssl.SSLCertVerificationError as a handshake
+        would; TypeError, ValueError or ssl.SSLError for arguments that cannot be used.
         """
         if purpose is None:
             purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
-        if at is not None and at.tzinfo is None:
-            raise ValueError("at must be an aware datetime")
+        if purpose not in get_args(Purpose):
+            raise ValueError(f"purpose must be 'server' or 'client', not {purpose!r}")
+        moment = _moment(at)
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
-        moment = at or datetime.now(UTC)
-        question = Question(tuple(chain), purpose, moment, name)
-        settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
-        above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
-        return accepted(question, (question.chain[0], *above))
+        frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
+        question = frozen.conditions.question(der_chain(chain), purpose, moment, name, name is not None)
+        seconds = int(moment.timestamp())
+        above = frozen.settings.verify(question.chain, purpose == "server", name, seconds)
+        report = accepted(question, (question.chain[0], *above))
+        frozen.conditions.ask_about_chain(report)
+        return report
 
     @property  # type: ignore[override]
     def sni_callback(self) -> SNICallback | None:

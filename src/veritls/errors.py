@@ -93,6 +93,9 @@ VERIFY_ERRORS = {
     "strict_authority_key": (67, "CA certificate key too weak"),
     "strict_list_number": (1, "unspecified certificate verification error"),
     "strict_serial_number": (1, "unspecified certificate verification error"),
+    "not_allowed": (50, "application verification failure"),
+    "not_pinned": (50, "application verification failure"),
+    "callback": (50, "application verification failure"),
     "encoding": (1, "unspecified certificate verification error"),
     "other": (1, "unspecified certificate verification error"),
 }
@@ -206,6 +209,8 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
     assert isinstance(error, ssl.SSLCertVerificationError)
     error.verify_code = number
     error.verify_message = message
+    if evidence.get("cause") is not None:
+        error.__cause__ = evidence["cause"]
     return error
 
 
@@ -257,6 +262,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "bad_write_retry":
             words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
             return ssl_error("BAD_LENGTH", words)
+        case "deciding":
+            return ValueError("handshake not done yet: the verify callback decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "os":

@@ -29,7 +29,7 @@ class Parameters(ssl.SSLContext):
     """The base of SSLContext. A change holds for connections made after it."""
 
     _lock: threading.RLock
-    _frozen: dict[Any, _engine.Settings]
+    _frozen: dict[Any, Any]
     _protocol: ssl._SSLMethod
     _minimum: ssl.TLSVersion
     _maximum: ssl.TLSVersion

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from veritls import _engine
 from veritls.connection import SSLObject
 
 if TYPE_CHECKING:
@@ -26,13 +25,7 @@ class TransportObject(SSLObject):
         return self
 
     def _renew(self) -> None:
-        self._stream = _engine.Stream(
-            self._context._settings(self._server_side),
-            self._server_hostname,
-            None,
-            self._offer(),
-            self._hello_decision(),
-        )
+        self._stream = self._made(self._server_hostname, None)
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise ValueError("this connection is driven by its transport: use that to read, write and close")
