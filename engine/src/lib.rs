@@ -8,8 +8,10 @@ mod hello;
 mod identity;
 mod profile;
 mod pump;
+mod revocation;
 mod session;
 mod settings;
+mod signed;
 mod stream;
 mod trust;
 mod verifier;
@@ -20,6 +22,7 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
     module.add_class::<identity::Identity>()?;
+    module.add_class::<revocation::RevocationList>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<settings::Settings>()?;
     module.add_class::<settings::Statistics>()?;

@@ -145,6 +145,8 @@ struct Demands {
     check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
     revocation: String,
+    /// Whether one whose revocation nobody knows is good enough.
+    accept_unknown: bool,
     strict: bool,
 }
 
@@ -187,6 +189,7 @@ impl Settings {
                 "chain" => Revocation::Chain,
                 _ => Revocation::None,
             },
+            accept_unknown: demands.accept_unknown,
             strict: demands.strict,
             algorithms: provider.signature_verification_algorithms,
         });

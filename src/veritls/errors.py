@@ -62,6 +62,8 @@ VERIFY_ERRORS = {
     "revoked": (23, "certificate revoked"),
     "revocation_unknown": (3, "unable to get certificate CRL"),
     "revocation_list_expired": (12, "CRL has expired"),
+    "revocation_list_signature": (8, "CRL signature failure"),
+    "revocation_list_signer": (35, "key usage does not include CRL signing"),
     "strict_algorithms_differ": (78, "cert info signature and signature algorithm mismatch"),
     "strict_path_length_for_non_ca": (80, "Path length invalid for non-CA cert"),
     "strict_path_length_without_signing": (81, "Path length given without key usage keyCertSign"),
@@ -91,6 +93,8 @@ REASONS = {
     "signature": "a signature in the chain is wrong",
     "revoked": "it was revoked",
     "revocation_unknown": "no revocation list of its issuer is loaded",
+    "revocation_list_signature": "the revocation list of its issuer is signed by somebody else",
+    "revocation_list_signer": "its issuer may not sign revocation lists",
 }
 """What a refusal means, in words, where there is no evidence to show."""
 
