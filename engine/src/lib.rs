@@ -13,8 +13,10 @@ mod path;
 mod peers;
 mod profile;
 mod pump;
+mod revocation;
 mod session;
 mod settings;
+mod signed;
 mod stream;
 mod strict;
 mod tickets;
@@ -30,6 +32,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
     module.add_class::<identity::Identity>()?;
     module.add_class::<link::Link>()?;
+    module.add_class::<revocation::RevocationList>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<settings::Settings>()?;
     module.add_class::<settings::Statistics>()?;

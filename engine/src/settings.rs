@@ -147,6 +147,8 @@ struct Demands {
     check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
     revocation: String,
+    /// Whether one whose revocation nobody knows is good enough.
+    accept_unknown: bool,
     strict: bool,
     /// Kinds and patterns of names; of several lists each must be satisfied.
     allowed: Vec<Vec<(String, String)>>,
@@ -205,6 +207,7 @@ impl Settings {
                 "chain" => Revocation::Chain,
                 _ => Revocation::None,
             },
+            accept_unknown: demands.accept_unknown,
             strict: demands.strict,
             conditions: conditions(&demands)?,
             decides: demands.decides,

@@ -1,4 +1,4 @@
-//! The only caller of webpki: is this chain good enough for what the settings ask?
+//! Is this chain good enough for what the settings ask?
 //!
 //! rustls calls a verifier within the call that processes the peer's flight, on the same thread; the
 //! evidence of a refusal is left in a thread-local slot, where `connection.rs` picks it up.
@@ -18,9 +18,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RawPublicKeyEntity, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
-    spki_for_anchor,
+    EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
 };
 
 use crate::decider::{self, Judged};
@@ -51,6 +49,8 @@ pub struct PeerVerifier {
     pub validate: bool,
     pub check_name: bool,
     pub revocation: Revocation,
+    /// Whose revocation nobody knows is good enough.
+    pub accept_unknown: bool,
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
     pub conditions: Conditions,
@@ -152,10 +152,8 @@ impl PeerVerifier {
         let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             rest.check_alone(itself).map_err(refused)?;
-            return match self.revocation {
-                Revocation::None => Ok(Vec::new()),
-                _ => Err(refusal(webpki::Error::UnknownRevocationStatus, now)),
-            };
+            self.judge_own_revocation(end_entity, now).map_err(|error| refusal(error, now))?;
+            return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
         let usage = match role {
@@ -165,8 +163,11 @@ impl PeerVerifier {
         let mut helpers = intermediates.to_vec();
         helpers.extend_from_slice(&self.trust.helpers);
         let trust = &self.trust;
-        let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().collect();
+        let crls = self.scoped_lists(now);
         let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
+        let by_webpki = revocation.is_some();
+        let unrevoked =
+            |path: &VerifiedPath<'_>| if by_webpki { Ok(()) } else { self.judge_revocation(path, now) };
         let verified = certificate
             .verify_for_usage(
                 self.algorithms.all,
@@ -175,7 +176,7 @@ impl PeerVerifier {
                 now,
                 usage,
                 revocation,
-                Some(&|path| rest.check(path)),
+                Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
             )
             .map_err(refused)?;
         let mut path: Path =
@@ -186,26 +187,6 @@ impl PeerVerifier {
             path.push(trust.anchor_certificates[index].clone());
         }
         Ok(path)
-    }
-
-    /// An unknown status and a list out of date are refusals: who asks for revocation wants to know.
-    fn revocation_options<'a>(
-        &self,
-        crls: &'a [&'a CertRevocationList<'a>],
-    ) -> Result<Option<RevocationOptions<'a>>, webpki::Error> {
-        let depth = match self.revocation {
-            Revocation::None => return Ok(None),
-            Revocation::Leaf => RevocationCheckDepth::EndEntity,
-            Revocation::Chain => RevocationCheckDepth::Chain,
-        };
-        let builder =
-            RevocationOptionsBuilder::new(crls).map_err(|_| webpki::Error::UnknownRevocationStatus)?;
-        let options = builder
-            .with_depth(depth)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build();
-        Ok(Some(options))
     }
 
     /// The peer proved that it holds the certificate's key: now the program may have its say.
@@ -279,7 +260,7 @@ fn further_refusal(kind: &'static str) -> Refusal {
     let error = match kind {
         "purpose" | "key_usage" => CertificateError::InvalidPurpose,
         "leaf_as_ca" => CertificateError::UnknownIssuer,
-        "list_signer" => CertificateError::UnknownRevocationStatus,
+        "revocation_list_signer" => CertificateError::UnknownRevocationStatus,
         _ => CertificateError::BadEncoding,
     };
     Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))
@@ -309,6 +290,14 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
         Web::CertRevoked => (Rejection::new("revoked", detail), CertificateError::Revoked),
         Web::UnknownRevocationStatus => {
             (Rejection::new("revocation_unknown", detail), CertificateError::UnknownRevocationStatus)
+        }
+        Web::InvalidCrlSignatureForPublicKey
+        | Web::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            (Rejection::new("revocation_list_signature", detail), CertificateError::UnknownRevocationStatus)
+        }
+        Web::IssuerNotCrlSigner => {
+            (Rejection::new("revocation_list_signer", detail), CertificateError::UnknownRevocationStatus)
         }
         Web::CrlExpired { time, next_update } => {
             let rejection = Rejection::new("revocation_list_expired", detail).at(time, next_update);

@@ -20,11 +20,21 @@ class Identity:
     def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
 
 @final
+class RevocationList:
+    der: bytes
+    issuer: bytes
+    line: tuple[bytes | None, bytes | None]
+    number: bytes | None
+    period: tuple[int, int]
+    def __new__(cls, der: bytes) -> RevocationList: ...
+    def signed_by(self, issuer: bytes) -> bool: ...
+
+@final
 class TrustSet:
     def __new__(
         cls,
         certificates: Sequence[bytes],
-        crls: Sequence[bytes],
+        crls: Sequence[RevocationList],
         partial_chain: bool,
     ) -> TrustSet: ...
     def used(self) -> list[bytes]: ...
@@ -55,6 +65,7 @@ class Demands(TypedDict):
     validate: bool
     check_name: bool
     revocation: Literal["none", "leaf", "chain"]
+    accept_unknown: bool
     strict: bool
     allowed: Sequence[Sequence[tuple[str, str]]]
     pinned: Sequence[Sequence[bytes]]

@@ -19,43 +19,14 @@ from cryptography.hazmat.primitives.serialization import (
 
 from veritls import _engine
 from veritls.errors import ssl_error
-from veritls.pem import StrPath, is_pem, pem_blocks, pem_certificates, read_file
+from veritls.pem import Content, is_content, is_pem, pem_blocks, pem_certificates, read_content
 
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
-Content: TypeAlias = StrPath | bytearray | memoryview
-"""A path, or what a file would hold: see `is_content`."""
 CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]
 KeySource: TypeAlias = Content | PrivateKeyTypes
 
 MAX_PASSWORD = 1024
 """The length of a password in bytes at most, as in `ssl`."""
-
-_HERE = "the data given"
-_DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
-
-
-def is_content(source: object) -> bool:
-    """Whether `source` is what a file would hold, and not the path of one.
-
-    bytearray and memoryview are. str and PathLike are paths. bytes are a path, as in `ssl`, unless they hold
-    ``-----BEGIN`` or a zero byte, or start as DER does (30 81, 30 82, 30 83): a path has no zero byte, and
-    certificates, keys and PKCS#12 have one in DER.
-    """
-    if isinstance(source, bytes):
-        return b"-----BEGIN" in source or b"\0" in source or source.startswith(_DER_STARTS)
-    return isinstance(source, bytearray | memoryview)
-
-
-def read_content(source: Content, what: str) -> tuple[bytes, str]:
-    """The bytes of a file or of memory, and where they are from, for messages."""
-    if is_content(source):
-        assert isinstance(source, bytes | bytearray | memoryview)
-        data = bytes(source)
-        if not data.strip():
-            raise ssl_error("PEM_LIB", f"PEM lib: the {what} is empty")
-        return data, _HERE
-    assert not isinstance(source, bytearray | memoryview)
-    return read_file(source, what), repr(os.fsdecode(source))
 
 
 def password_bytes(password: Password) -> bytes | None:

@@ -63,7 +63,8 @@ VERIFY_ERRORS = {
     "revoked": (23, "certificate revoked"),
     "revocation_unknown": (3, "unable to get certificate CRL"),
     "revocation_list_expired": (12, "CRL has expired"),
-    "list_signer": (35, "key usage does not include CRL signing"),
+    "revocation_list_signature": (8, "CRL signature failure"),
+    "revocation_list_signer": (35, "key usage does not include CRL signing"),
     "strict_algorithms_differ": (78, "cert info signature and signature algorithm mismatch"),
     "strict_path_length_for_non_ca": (80, "Path length invalid for non-CA cert"),
     "strict_path_length_without_signing": (81, "Path length given without key usage keyCertSign"),
@@ -110,7 +111,6 @@ REASONS = {
     "signature": "a signature in the chain is wrong",
     "revoked": "it was revoked",
     "key_usage": "its key usage allows nothing that TLS needs of it",
-    "list_signer": "the authority may not sign revocation lists",
     "strict_authority_key_incomplete": "an authority key identifier has an issuer or a serial number alone",
     "strict_extension_invalid": "an extension is there twice or cannot be read",
     "strict_criticality": "an extension is critical that may not be, or is not and has to be",
@@ -124,6 +124,8 @@ REASONS = {
     "strict_list_number": "a revocation list without a number, or with one that is critical",
     "strict_serial_number": "a serial number is not positive or longer than 20 octets",
     "revocation_unknown": "no revocation list of its issuer is loaded",
+    "revocation_list_signature": "the revocation list of its issuer is signed by somebody else",
+    "revocation_list_signer": "its issuer may not sign revocation lists",
 }
 """What a refusal means, in words, where there is no evidence to show."""
 

@@ -10,13 +10,13 @@ from cryptography import x509
 from veritls import _engine
 from veritls.credentials import (
     CertificateSource,
-    Content,
     KeySource,
     Password,
     load_identity,
     load_pkcs12_identity,
 )
-from veritls.verification import Verification
+from veritls.pem import Content
+from veritls.revocation import Revocation
 
 
 def names(der: bytes) -> frozenset[Hashable]:
@@ -63,7 +63,7 @@ class Keyring:
         return sorted(newest_first, key=lambda each: each.algorithm)
 
 
-class Identities(Verification):
+class Identities(Revocation):
     """The base of SSLContext that knows its own certificates."""
 
     _keyring: Keyring

@@ -1,4 +1,4 @@
-"""PEM (RFC 7468): the certificates and revocation lists of a text, as DER."""
+"""What files and memory hold: PEM (RFC 7468) and DER, with certificates and revocation lists as DER."""
 
 import base64
 import os
@@ -13,6 +13,11 @@ from veritls import _engine
 from veritls.errors import ssl_error
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Content: TypeAlias = StrPath | bytearray | memoryview
+"""A path, or what a file would hold: see `is_content`."""
+
+_HERE = "the data given"
+_DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
@@ -38,6 +43,30 @@ def read_file(path: StrPath, what: str) -> bytes:
     if not data.strip():
         raise ssl_error("PEM_LIB", f"PEM lib: the {what} file {os.fsdecode(path)!r} is empty")
     return data
+
+
+def is_content(source: object) -> bool:
+    """Whether `source` is what a file would hold, and not the path of one.
+
+    bytearray and memoryview are. str and PathLike are paths. bytes are a path, as in `ssl`, unless they hold
+    ``-----BEGIN`` or a zero byte, or start as DER does (30 81, 30 82, 30 83): a path has no zero byte, and
+    certificates, keys and PKCS#12 have one in DER.
+    """
+    if isinstance(source, bytes):
+        return b"-----BEGIN" in source or b"\0" in source or source.startswith(_DER_STARTS)
+    return isinstance(source, bytearray | memoryview)
+
+
+def read_content(source: Content, what: str) -> tuple[bytes, str]:
+    """The bytes of a file or of memory, and where they are from, for messages."""
+    if is_content(source):
+        assert isinstance(source, bytes | bytearray | memoryview)
+        data = bytes(source)
+        if not data.strip():
+            raise ssl_error("PEM_LIB", f"PEM lib: the {what} is empty")
+        return data, _HERE
+    assert not isinstance(source, bytearray | memoryview)
+    return read_file(source, what), repr(os.fsdecode(source))
 
 
 def _from_pem(block: bytes) -> bytes:

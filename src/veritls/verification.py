@@ -12,7 +12,7 @@ from veritls.deciding import Conditions, VerifyCallback
 from veritls.parameters import Parameters
 from veritls.peers import Matcher, as_matchers, as_pins
 from veritls.pem import StrPath
-from veritls.trust import TrustStore
+from veritls.trust import TrustData, TrustEntry, TrustStore
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -199,10 +199,11 @@ class Verification(Parameters):
         self,
         cafile: StrPath | None = None,
         capath: StrPath | None = None,
-        cadata: str | ReadableBuffer | None = None,
+        cadata: str | ReadableBuffer | TrustData | None = None,
     ) -> None:
         """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
 
+        `cadata` may also be `cryptography` certificates and revocation lists, one or several.
         Raises TypeError if all are omitted, OSError for what cannot be read, ssl.SSLError (naming the file)
         or ValueError for what holds no usable certificate. What came before the failing one stays.
         """
@@ -210,9 +211,7 @@ class Verification(Parameters):
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         with self._lock:
             if cadata is not None:
-                if not isinstance(cadata, str | bytes | bytearray | memoryview):
-                    raise TypeError("cadata should be an ASCII string or a bytes-like object")
-                self._trust.load_data(cadata if isinstance(cadata, str) else bytes(cadata))
+                self._trust.load_data(cadata)
             if cafile is not None:
                 self._trust.load_file(cafile)
             if capath is not None:
@@ -253,6 +252,7 @@ class Verification(Parameters):
             "validate": rule.validate,
             "check_name": rule.name_matters and self._check_hostname,
             "revocation": self._revocation(),
+            "accept_unknown": False,
             "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
             "allowed": [[each._for_engine() for each in several] for several in conditions.allowed],
             "pinned": [list(several) for several in conditions.pinned],
@@ -263,6 +263,12 @@ class Verification(Parameters):
     def _trusted(self) -> _engine.TrustSet:
         """The engine's form of whom to trust, with the lock held."""
         return self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
+
+    def list_trust(self) -> list[TrustEntry]:
+        """All that was loaded: certificates and revocation lists, their kinds and where they came from."""
+        with self._lock:
+            partial = bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN)
+            return self._trust.entries(partial_chain=partial)
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""
