@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 
@@ -12,8 +10,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def row(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+def row(request: pytest.FixtureRequest) -> None:
     """Writes the library's name into the report; a test without one is an error."""
     marker = request.node.get_closest_marker("library")
     assert marker is not None, "a test of a library carries its name: pytest.mark.library"
-    record_property("library", marker.args[0])
+    request.node.user_properties.append(("library", marker.args[0]))

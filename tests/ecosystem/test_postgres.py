@@ -23,11 +23,16 @@ DATABASES = {"none": "postgres", "optional": "template1", "required": "postgres"
 ACCESS = {
     "asks": """
 hostssl postgres client 127.0.0.1/32 trust clientcert=verify-full
-hostssl template1 client 127.0.0.1/32 trust
+hostssl template1 client 127.0.0.1/32 scram-sha-256
 """,
-    "does not ask": "hostssl postgres client 127.0.0.1/32 trust\n",
+    "does not ask": "hostssl postgres client 127.0.0.1/32 scram-sha-256\n",
 }
-"""It asks every client for a certificate where it knows whom to trust; a database's line requires one."""
+"""It asks every client for a certificate where it knows whom to trust; a database's line requires one.
+
+The password of the others is proved by SCRAM, which pg8000 binds to the connection (tls-server-end-point).
+"""
+
+USER: dict[str, Any] = {"user": "client", "password": "a password"}
 
 SEEN = "select coalesce(client_dn, 'nobody') from pg_stat_ssl where pid = pg_backend_pid()"
 
@@ -42,9 +47,11 @@ def start(files: Files) -> Iterator[Start]:
     running: dict[tuple[str, Path], int] = {}
     with ExitStack() as stack:
         folder, owner = stack.enter_context(unprivileged_folder())
-        empty = ["-D", str(folder / "empty"), "-U", "client", "-A", "reject", "-E", "UTF8", "--no-locale"]
+        (folder / "password").write_text(USER["password"])
+        empty = ["-D", str(folder / "empty"), "-U", "client", f"--pwfile={folder / 'password'}"]
+        empty += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"]
         quiet: Any = {"stdout": subprocess.DEVNULL, "check": True, "timeout": 120, "cwd": folder}
-        subprocess.run([initdb, *empty, "--no-sync"], **quiet, **owner)
+        subprocess.run([initdb, *empty], **quiet, **owner)
 
         def port(mode: str, certificate: Path) -> int:
             kind = "does not ask" if mode == "none" else "asks"
@@ -82,7 +89,7 @@ def start(files: Files) -> Iterator[Start]:
 
 def with_asyncpg(port: int, database: str, context: ssl.SSLContext) -> str:
     async def ask() -> str:
-        to: Any = {"host": "localhost", "port": port, "user": "client", "database": database}
+        to = {"host": "localhost", "port": port, "database": database, **USER}
         connection: Any = await library("asyncpg").connect(**to, ssl=context, timeout=SECONDS)
         try:
             assert await connection.fetchval("select repeat('x', 100000)") == "x" * 100_000
@@ -94,7 +101,7 @@ def with_asyncpg(port: int, database: str, context: ssl.SSLContext) -> str:
 
 
 def with_pg8000(port: int, database: str, context: ssl.SSLContext) -> str:
-    to: Any = {"host": "localhost", "port": port, "user": "client", "database": database}
+    to = {"host": "localhost", "port": port, "database": database, **USER}
     connection: Any = library("pg8000.native").Connection(**to, ssl_context=context, timeout=SECONDS)
     try:
         assert connection.run("select repeat('x', 100000)") == [["x" * 100_000]]

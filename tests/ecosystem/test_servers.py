@@ -84,7 +84,8 @@ def start(files: Files) -> Iterator[Start]:
 
 @pytest.fixture(params=map(of, SERVERS))
 def name(request: pytest.FixtureRequest) -> str:
-    for each in (request.param.split(",")[0], "httpx", "h2"):
+    server, _, worker = request.param.partition(", ")
+    for each in (server, "httpx", "h2", *(["trio"] if worker == "trio" else [])):
         library(each)
     return str(request.param)
 
