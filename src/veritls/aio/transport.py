@@ -10,7 +10,7 @@ import warnings
 from asyncio import constants, transports
 from asyncio.log import logger
 from asyncio.trsock import TransportSocket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
@@ -30,7 +30,11 @@ def seconds(value: float | None, name: str, default: float) -> float:
     return value
 
 
-class Transport(Outbound):
+def _nothing() -> None:
+    pass
+
+
+class SSLTransport(Outbound):
     """A TLS connection of an event loop; made by `create_connection` and its siblings.
 
     The contract is that of `asyncio.Transport`, with asyncio's own limits and timeouts. `write_eof` sends
@@ -183,7 +187,7 @@ class Transport(Outbound):
         """From now on `protocol` is called; a BufferedProtocol gets its bytes into its own buffer."""
         self._protocol: Any = protocol
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._readable = self._read_into_buffer if buffered else self._read
+        self._readable: Callable[[], None] = self._read_into_buffer if buffered else self._read
         if self._reading:
             self._watch_readable()
 
@@ -413,6 +417,7 @@ class Transport(Outbound):
 
     def _close_socket(self) -> None:
         self._link.release()
+        self._readable = _nothing  # no cycle is left to the garbage collector
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()
