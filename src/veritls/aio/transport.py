@@ -72,7 +72,7 @@ class SSLTransport(Outbound):
         )
         name = server_hostname if server_hostname and not server_side else None
         facts = TransportObject._of(context, server_side=server_side, server_hostname=name)
-        super().__init__(loop, _engine.Link(facts._stream, sock.fileno()), sock.fileno())
+        super().__init__(loop, _engine.Link(facts._stream, sock.fileno(), loop._tells_once), sock.fileno())
         self._facts = facts
         self._extra: dict[str, Any] = {
             "sslcontext": context,
@@ -265,14 +265,18 @@ class SSLTransport(Outbound):
 
     def _read_on(self) -> None:
         """What is here already causes no event: it is read in the next turn of the loop."""
-        wanted = self._phase is Phase.OPEN and not self._paused and not self._peer_done
-        if wanted and self._again is None and self._link.unread():
+        if self._wants_more() and self._again is None and self._link.unread():
             self._again = self._loop.call_soon(self._read_again)
 
     def _read_again(self) -> None:
         self._again = None
-        if self._phase is Phase.OPEN and not self._paused and not self._peer_done:
+        if self._wants_more():
             self._readable()
+
+    def _wants_more(self) -> bool:
+        if self._phase is Phase.HANDSHAKE or self._phase is Phase.LOST or self._peer_done:
+            return False
+        return self._closing or not self._paused
 
     def _read_failed(self, error: OSError) -> None:
         if isinstance(error, ssl.SSLEOFError):
@@ -338,6 +342,7 @@ class SSLTransport(Outbound):
             self._unwatch_readable()
         else:
             self._watch_readable()
+            self._read_on()
         if not self._waiting():
             self._drained()
 
@@ -369,6 +374,8 @@ class SSLTransport(Outbound):
             self._unwatch_readable()
             if self._phase is Phase.LINGERING and not self._waiting():
                 self._force_close(None)
+        else:
+            self._read_on()
 
     def _shutdown_timed_out(self) -> None:
         self._force_close(TimeoutError("SSL shutdown timed out"))

@@ -40,6 +40,9 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         super().__init__()
         self._unix_server_sockets: dict[Any, int] = {}
 
+    _tells_once = True
+    """After an error on the socket, libuv calls a reader once and never again, whatever is left to read."""
+
     # What asyncio's code asks of a loop, by its names there.
 
     @property
@@ -48,7 +51,11 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return debug
 
     def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
-        self.add_reader(fd, callback, *args)
+        try:
+            self.add_reader(fd, callback, *args)
+        except RuntimeError:  # uvloop still has the poll that ended with an error
+            self.remove_reader(fd)
+            self.add_reader(fd, callback, *args)
 
     def _remove_reader(self, fd: int) -> None:
         if not self.is_closed():
