@@ -63,7 +63,7 @@ def test_a_server_that_says_nothing_is_given_up_after_the_handshake_timeout(
 ) -> None:
     async def main() -> None:
         async with plain_server() as (port, seen):
-            with pytest.raises(ConnectionAbortedError, match="longer than 0[.]05 seconds"):
+            with pytest.raises(ConnectionAbortedError, match=r"longer than 0[.]05 seconds"):
                 await connect(port, client_context(files.ca), ssl_handshake_timeout=0.05)
             await seen.told("lost")
             assert seen.received[:1] == b"\x16"
