@@ -9,12 +9,12 @@ pytest-asyncio. `UvloopEventLoop` is the same on uvloop, where that is installed
 from typing import TYPE_CHECKING, Any
 
 from veritls.aio.loop import EventLoop as EventLoop, run as run
-from veritls.aio.transport import Transport as Transport
+from veritls.aio.transport import SSLTransport as SSLTransport
 
 if TYPE_CHECKING:
     from veritls.aio.uv import UvloopEventLoop as UvloopEventLoop
 
-__all__ = ["EventLoop", "Transport", "UvloopEventLoop", "run"]
+__all__ = ["EventLoop", "SSLTransport", "UvloopEventLoop", "run"]
 
 
 def __getattr__(name: str) -> Any:

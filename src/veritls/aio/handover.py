@@ -8,7 +8,7 @@ import socket
 from asyncio import transports
 from typing import Any
 
-from veritls.aio.transport import Transport
+from veritls.aio.transport import SSLTransport
 from veritls.context import SSLContext
 
 
@@ -18,7 +18,7 @@ class _Handover(asyncio.Protocol):
     def __init__(self, loop: Any) -> None:
         self._empty: asyncio.Future[None] = loop.create_future()
         self.paused = False
-        self.upper: Transport | None = None
+        self.upper: SSLTransport | None = None
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -57,7 +57,7 @@ async def take_over(
     server_hostname: str | None = None,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
-) -> Transport:
+) -> SSLTransport:
     """TLS over the socket of `transport`, which sends what it has, reads no more and closes with ours.
 
     `duplicate`: give ours a file descriptor of its own, where the loop lets only one party watch one. What
@@ -74,7 +74,7 @@ async def take_over(
     sock = socket.socket(fileno=os.dup(plain.fileno())) if duplicate else plain
     try:
         waiter = loop.create_future()
-        upper = Transport(
+        upper = SSLTransport(
             loop,
             sock,
             protocol,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from veritls.aio.handover import take_over
-from veritls.aio.transport import Transport
+from veritls.aio.transport import SSLTransport
 from veritls.connection import SSLObject
 from veritls.context import SSLContext
 from veritls.functions import create_default_context
@@ -38,7 +38,10 @@ def default_context(server_hostname: str | None) -> SSLContext:
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """A standard selector event loop; a veritls context, or ``ssl=True``, gets the `Transport` of veritls."""
+    """A standard selector event loop; a veritls context, or ``ssl=True``, gets an `SSLTransport`."""
+
+    _tells_once = False
+    """It goes on to call a reader as long as there is something to read."""
 
     def _make_ssl_transport(
         self,
@@ -58,7 +61,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if not drives(sslcontext):
             make = super()._make_ssl_transport  # type: ignore[misc]
             return make(rawsock, protocol, sslcontext, waiter, **sides, **options)
-        transport = Transport(self, rawsock, protocol, sslcontext, waiter, **sides, **options)
+        transport = SSLTransport(self, rawsock, protocol, sslcontext, waiter, **sides, **options)
         self._transports[rawsock.fileno()] = transport  # type: ignore[attr-defined]
         return transport
 
@@ -74,7 +77,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         return await super().start_tls(transport, protocol, sslcontext, server_side=server_side, **options)
 
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:
-        if isinstance(transp, Transport):
+        if isinstance(transp, SSLTransport):
             return await transp._send_file(file, offset, count)
         sent: int = await super()._sendfile_native(transp, file, offset, count)  # type: ignore[misc]
         return sent

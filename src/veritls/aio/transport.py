@@ -10,7 +10,7 @@ import warnings
 from asyncio import constants, transports
 from asyncio.log import logger
 from asyncio.trsock import TransportSocket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
@@ -30,7 +30,11 @@ def seconds(value: float | None, name: str, default: float) -> float:
     return value
 
 
-class Transport(Outbound):
+def _nothing() -> None:
+    pass
+
+
+class SSLTransport(Outbound):
     """A TLS connection of an event loop; made by `create_connection` and its siblings.
 
     The contract is that of `asyncio.Transport`, with asyncio's own limits and timeouts. `write_eof` sends
@@ -68,7 +72,7 @@ class Transport(Outbound):
         )
         name = server_hostname if server_hostname and not server_side else None
         facts = TransportObject._of(context, server_side=server_side, server_hostname=name)
-        super().__init__(loop, _engine.Link(facts._stream, sock.fileno()), sock.fileno())
+        super().__init__(loop, _engine.Link(facts._stream, sock.fileno(), loop._tells_once), sock.fileno())
         self._facts = facts
         self._extra: dict[str, Any] = {
             "sslcontext": context,
@@ -183,7 +187,7 @@ class Transport(Outbound):
         """From now on `protocol` is called; a BufferedProtocol gets its bytes into its own buffer."""
         self._protocol: Any = protocol
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._readable = self._read_into_buffer if buffered else self._read
+        self._readable: Callable[[], None] = self._read_into_buffer if buffered else self._read
         if self._reading:
             self._watch_readable()
 
@@ -261,14 +265,18 @@ class Transport(Outbound):
 
     def _read_on(self) -> None:
         """What is here already causes no event: it is read in the next turn of the loop."""
-        wanted = self._phase is Phase.OPEN and not self._paused and not self._peer_done
-        if wanted and self._again is None and self._link.unread():
+        if self._wants_more() and self._again is None and self._link.unread():
             self._again = self._loop.call_soon(self._read_again)
 
     def _read_again(self) -> None:
         self._again = None
-        if self._phase is Phase.OPEN and not self._paused and not self._peer_done:
+        if self._wants_more():
             self._readable()
+
+    def _wants_more(self) -> bool:
+        if self._phase is Phase.HANDSHAKE or self._phase is Phase.LOST or self._peer_done:
+            return False
+        return self._closing or not self._paused
 
     def _read_failed(self, error: OSError) -> None:
         if isinstance(error, ssl.SSLEOFError):
@@ -334,6 +342,7 @@ class Transport(Outbound):
             self._unwatch_readable()
         else:
             self._watch_readable()
+            self._read_on()
         if not self._waiting():
             self._drained()
 
@@ -365,6 +374,8 @@ class Transport(Outbound):
             self._unwatch_readable()
             if self._phase is Phase.LINGERING and not self._waiting():
                 self._force_close(None)
+        else:
+            self._read_on()
 
     def _shutdown_timed_out(self) -> None:
         self._force_close(TimeoutError("SSL shutdown timed out"))
@@ -413,6 +424,7 @@ class Transport(Outbound):
 
     def _close_socket(self) -> None:
         self._link.release()
+        self._readable = _nothing  # no cycle is left to the garbage collector
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()

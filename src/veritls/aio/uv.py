@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from veritls.aio.handover import take_over
 from veritls.aio.loop import default_context, drives
-from veritls.aio.transport import Transport
+from veritls.aio.transport import SSLTransport
 
 if TYPE_CHECKING:
     Loop: Any
@@ -27,7 +27,7 @@ _Base: Any = base_events.BaseEventLoop
 
 
 class UvloopEventLoop(Loop):  # type: ignore[misc]
-    """A uvloop; a veritls context, or ``ssl=True``, gets the `Transport` of veritls.
+    """A uvloop; a veritls context, or ``ssl=True``, gets the `SSLTransport` of veritls.
 
     TCP and Unix connections and servers of such a context are made by asyncio's own code over uvloop's
     primitives, so that their arguments, errors and `Server` are asyncio's. Everything else is uvloop's own.
@@ -40,6 +40,9 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         super().__init__()
         self._unix_server_sockets: dict[Any, int] = {}
 
+    _tells_once = True
+    """After an error on the socket, libuv calls a reader once and never again, whatever is left to read."""
+
     # What asyncio's code asks of a loop, by its names there.
 
     @property
@@ -48,7 +51,11 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return debug
 
     def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
-        self.add_reader(fd, callback, *args)
+        try:
+            self.add_reader(fd, callback, *args)
+        except RuntimeError:  # uvloop still has the poll that ended with an error
+            self.remove_reader(fd)
+            self.add_reader(fd, callback, *args)
 
     def _remove_reader(self, fd: int) -> None:
         if not self.is_closed():
@@ -75,10 +82,10 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
 
     def _make_ssl_transport(
         self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: Any = None, **options: Any
-    ) -> Transport:
+    ) -> SSLTransport:
         if sslcontext is None:
             sslcontext = default_context(options.get("server_hostname"))
-        return Transport(self, rawsock, protocol, sslcontext, waiter, **options)
+        return SSLTransport(self, rawsock, protocol, sslcontext, waiter, **options)
 
     # What is handed a context.
 
@@ -122,7 +129,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
         """As `asyncio.loop.start_tls`; TLS within TLS is asyncio's own second layer over our transport."""
-        if isinstance(transport, Transport):
+        if isinstance(transport, SSLTransport):
             return await _Base.start_tls(self, transport, protocol, sslcontext, **options)
         plain = getattr(transport, "get_extra_info", None) and transport.get_extra_info("sslcontext") is None
         if plain and drives(sslcontext):
@@ -134,11 +141,11 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         self, transport: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
     ) -> Any:
         """As `asyncio.loop.sendfile`, for our transports; uvloop has none for its own."""
-        if isinstance(transport, Transport):
+        if isinstance(transport, SSLTransport):
             return await _Base.sendfile(self, transport, file, offset, count, fallback=fallback)
         return await super().sendfile(transport, file, offset, count, fallback=fallback)
 
-    async def _sendfile_native(self, transp: Transport, file: Any, offset: int, count: int | None) -> int:
+    async def _sendfile_native(self, transp: SSLTransport, file: Any, offset: int, count: int | None) -> int:
         return await transp._send_file(file, offset, count)
 
     _sendfile_fallback = _Base._sendfile_fallback
