@@ -49,13 +49,15 @@ class Party:
     above: tuple[x509.Certificate, ...] = ()
 
     def pem(self) -> bytes:
-        key = self.key.private_bytes(
+        key: bytes = self.key.private_bytes(
             _PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return key + b"".join(each.public_bytes(_PEM) for each in (self.certificate, *self.above))
 
 
-def _issue(common_name: str, key: Any, issuer: Party | None, *extensions: tuple[Any, bool]) -> x509.Certificate:
+def _issue(
+    common_name: str, key: Any, issuer: Party | None, *extensions: tuple[Any, bool]
+) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     signer = issuer.key if issuer else key
     now = datetime.now(UTC)

@@ -52,7 +52,7 @@ def _strict(module: Any, context: Any, recipe: Recipe) -> None:
 
 
 def _allowed_peers(module: Any, context: Any, recipe: Recipe) -> None:
-    context.allowed_peers = [f"DNS:{SERVER_NAME}"]
+    context.allowed_peers = [module.DNSPattern(SERVER_NAME)]
 
 
 def _pinned_keys(module: Any, context: Any, recipe: Recipe) -> None:
@@ -62,7 +62,7 @@ def _pinned_keys(module: Any, context: Any, recipe: Recipe) -> None:
 
 
 def _verify_callback(module: Any, context: Any, recipe: Recipe) -> None:
-    context.set_verify_callback(lambda *_: None)
+    context.set_verify_callback(lambda report: None)
 
 
 CHECKS = (

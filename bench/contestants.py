@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import socket
@@ -244,10 +245,8 @@ class PyOpenSSL(Contestant):
             raise RuntimeError("the byte did not arrive")
 
     def _pass_on(self, end: Any, other: Any) -> None:
-        try:
+        with contextlib.suppress(self._ssl.WantReadError):
             other.bio_write(end.bio_read(65536))
-        except self._ssl.WantReadError:
-            pass
 
 
 class PlainTcp(Contestant):

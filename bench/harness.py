@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bench import rustls_program
 from bench.contestants import RUSTLS
@@ -43,7 +42,7 @@ class Worker:
 
     def __init__(self, contestant: str) -> None:
         paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._process = subprocess.Popen(
             _command(contestant),
             stdin=subprocess.PIPE,
@@ -170,7 +169,7 @@ class Pairs:
 
 @dataclass
 class Entrant:
-    """What takes its turn in a case: a contestant with a job, of which `count` fits the time."""
+    """What takes its turn in a case: a contestant with a job, as much of it as fits the time."""
 
     label: str
     contestant: str
@@ -185,7 +184,7 @@ class Entrant:
     _rate: float | None = field(default=None, init=False)
 
     def turn(self, pairs: Pairs, seconds: float) -> Job:
-        """{"value": units a second, "cpu_client", "cpu_server": their seconds a unit, "suite"}."""
+        """One measurement: {"value": units a second, "cpu_client", "cpu_server": seconds a unit, "suite"}."""
         if self._rate is None:
             if self.qualify is not None:
                 self.qualify(pairs, self)
@@ -222,6 +221,8 @@ class Case:
     entrants: Sequence[Entrant]
     baseline: str = "ssl"
     x: float | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    """What tells the case from its siblings, by the kind of difference."""
     turns: dict[str, list[Job]] = field(default_factory=dict, init=False)
     absent: dict[str, str] = field(default_factory=dict, init=False)
 

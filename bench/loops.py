@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import socket
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def _uvloop() -> NewLoop:
 
 
 def _aiofastnet(base: Callable[[], NewLoop]) -> Callable[[], NewLoop]:
-    return lambda: _attribute("aiofastnet", "loop_factory")(base())  # type: ignore[no-any-return]
+    return lambda: _attribute("aiofastnet", "loop_factory")(base())
 
 
 # The place that says which loops of ours there are.
@@ -83,10 +84,7 @@ def _make(name: str) -> LoopContestant:
     return LoopContestant(name, loop(), SslLike(module) if module else None)
 
 
-LOOPS: dict[str, Callable[[], LoopContestant]] = {
-    name: (lambda name=name: _make(name))  # type: ignore[misc]
-    for name in _WAYS
-}
+LOOPS: dict[str, Callable[[], LoopContestant]] = {name: functools.partial(_make, name) for name in _WAYS}
 """Every contestant on an event loop, by its name."""
 
 

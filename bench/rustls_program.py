@@ -1,4 +1,4 @@
-"""The program that speaks TLS with rustls and no Python: built where cargo is, told what to do like a worker."""
+"""The program that speaks TLS with rustls and no Python: built where cargo is; it works like a worker."""
 
 import functools
 import json
@@ -21,9 +21,19 @@ def _built() -> Path | NotBuilt:
         return NotBuilt("cargo is not installed")
     environment = os.environ | {
         # The engine's own folder, where the same dependencies are built already.
-        "CARGO_TARGET_DIR": os.environ.get("CARGO_TARGET_DIR", str(_MANIFEST.parents[2] / "engine" / "target"))
+        "CARGO_TARGET_DIR": os.environ.get(
+            "CARGO_TARGET_DIR", str(_MANIFEST.parents[2] / "engine" / "target")
+        )
     }
-    command = [cargo, "build", "--release", "--locked", "--message-format=json", "--manifest-path", str(_MANIFEST)]
+    command = [
+        cargo,
+        "build",
+        "--release",
+        "--locked",
+        "--message-format=json",
+        "--manifest-path",
+        str(_MANIFEST),
+    ]
     built = subprocess.run(command, env=environment, capture_output=True, text=True)
     if built.returncode != 0:
         lines = [line for line in built.stderr.splitlines() if line.startswith("error")]

@@ -24,6 +24,7 @@ class _End(asyncio.BaseProtocol):
     def __init__(self, done: asyncio.Future[Any]) -> None:
         self.done = done
         self.paused = False
+        self.clock = Clock()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -260,7 +261,8 @@ async def _one(context: Any, job: Job, factory: Factory) -> Job:
     transport, done = await _connect(context, job, factory)
     suite = _suite(transport, context, job)
     try:
-        return await done | {"suite": suite}
+        result: Job = await done
+        return result | {"suite": suite}
     finally:
         transport.abort()
 

@@ -112,7 +112,12 @@ impl Client {
         let resume = job["resume"] == true;
         let config = settings::client(&job["recipe"], resume)?;
         let port = u16::try_from(number(job, "port")?)?;
-        Ok(Self { config, port, resume, mutual: job["recipe"]["client"].is_string() })
+        Ok(Self {
+            config,
+            port,
+            resume,
+            mutual: job["recipe"]["client"].is_string() && job["recipe"]["shows_certificate"] != false,
+        })
     }
 
     /// A connection that both ends say is what was to be measured.
