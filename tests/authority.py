@@ -71,11 +71,11 @@ class Authority(Party):
         """A certificate for `names`; options: those of `_issue`."""
         return _issue("a peer", names, self, **options)
 
-    def crl(self, *revoked: Party, days: int = 1) -> bytes:
-        """The list of what it revoked, good for `days`, PEM."""
+    def crl(self, *revoked: Party, until: datetime | None = None) -> bytes:
+        """The list of what it revoked, good for a day or `until` then, PEM."""
         now = datetime.now(UTC)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
-        builder = builder.last_update(now - DAY).next_update(now + days * DAY)
+        builder = builder.last_update(now - DAY).next_update(until or now + DAY)
         builder = builder.add_extension(x509.CRLNumber(1), critical=False)
         for each in revoked:
             entry = x509.RevokedCertificateBuilder().serial_number(each.certificate.serial_number)

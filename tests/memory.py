@@ -24,8 +24,10 @@ class Outcome:
 
 
 def connect(server: Any, client: Any, name: str | None = "localhost", session: Any = None) -> Outcome:
-    """A handshake and a byte each way."""
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
+    """A handshake and a byte each way. The client may be the standard module's."""
+    ours = isinstance(client, veritls.SSLContext)
+    kind: Any = veritls.MemoryBIO if ours else ssl.MemoryBIO
+    to_server, to_client = kind(), kind()
     outcome = Outcome(
         server.wrap_bio(to_server, to_client, server_side=True),
         client.wrap_bio(to_client, to_server, server_hostname=name, session=session),

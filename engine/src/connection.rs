@@ -1,21 +1,21 @@
 //! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
 
+mod over;
+
 use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use pyo3::prelude::*;
-use rustix::io::Errno;
+use pyo3::{Py, PyAny};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{AlertDescription, ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
-use crate::decider::{Asking, Judged, Scope, Verdict};
+use crate::decider::{Asking, Scope, Verdict};
 use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
-use crate::last_words::fatal_alert;
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
 use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
@@ -202,86 +202,6 @@ impl Connection {
             Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
             _ => self.fresh.clone(),
         }
-    }
-
-    /// The handshake is over. No session is taken up of a peer that would not be accepted now.
-    fn rejudge(&mut self) -> Result<(), Failure> {
-        if self.rejudged || !self.established() {
-            return Ok(());
-        }
-        self.rejudged = true;
-        let verdict = mem::take(&mut self.verdict);
-        self.counters.established(&self.side, self.resumed());
-        let judged = if self.resumed() { self.take_up(verdict) } else { Ok(verdict.judged) };
-        match judged {
-            Ok(None) => Ok(()),
-            Ok(Some(judged)) => {
-                (self.path, self.judged_at) = (judged.path, judged.at);
-                Ok(())
-            }
-            Err(refused) => {
-                (self.plain, self.plain_start) = (Vec::new(), 0);
-                Err(self.refuse_late(refused))
-            }
-        }
-    }
-
-    /// What is found good of the peer whose session is taken up, by us and by the program.
-    fn take_up(&self, verdict: Verdict) -> Result<Option<Judged>, Error> {
-        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
-        let judged = match verdict.judged {
-            Some(judged) if judged.chain == chain => Some(judged),
-            _ => {
-                let (role, name) = match self.side {
-                    Side::Client(_) => (Role::Server, self.name.as_ref()),
-                    Side::Server(_) => (Role::Client, None),
-                };
-                self.verifier.still_good(role, chain, name, UnixTime::now())?
-            }
-        };
-        if self.verifier.decides && judged.is_some() {
-            let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
-            let asked = self.verifier.ask(&judged.as_ref().map_or(&[][..], |found| &found.chain)[0]);
-            scope.leave();
-            asked?;
-        }
-        Ok(judged)
-    }
-
-    /// Gives up a connection whose handshake was done, with an alert that says why.
-    fn refuse_late(&mut self, error: Error) -> Failure {
-        let rejection = take_rejection();
-        if self.asking.abandoned() {
-            return self.abandon();
-        }
-        let (failure, alert) = match (error, rejection) {
-            (Error::InvalidCertificate(why), Some(rejection)) => {
-                (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
-            }
-            _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
-        };
-        let blank = match &self.spare {
-            Some(Config::Server(config)) => {
-                UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
-            }
-            Some(Config::Client(config)) => {
-                let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
-                UnbufferedClientConnection::new(config.clone(), nobody).map(Side::Client).ok()
-            }
-            None => None,
-        };
-        if let Some(blank) = blank {
-            let spent = mem::replace(&mut self.side, blank);
-            self.outgoing.extend(fatal_alert(spent, alert).unwrap_or_default());
-        }
-        self.fail(failure.without_cause());
-        failure
-    }
-
-    /// The socket was closed within the callback: nothing may go out to its descriptor any more.
-    fn abandon(&mut self) -> Failure {
-        self.outgoing = Vec::new();
-        self.fail(Errno::BADF.into())
     }
 
     /// What a client needs for coming back.

@@ -244,7 +244,9 @@ impl Conditions {
             std::iter::once(end_entity).chain(path.unwrap_or_default()).map(key_of).collect();
         for pinned in &self.pinned {
             if !keys.iter().flatten().any(|key| pinned.contains(key)) {
-                let expected = listed(&pinned.iter().map(pin_text).collect::<Vec<_>>());
+                let mut texts: Vec<String> = pinned.iter().map(pin_text).collect();
+                texts.sort();
+                let expected = listed(&texts);
                 let presented: Vec<String> = keys.iter().flatten().map(pin_text).collect();
                 let detail = format!("its keys: {}; pinned: {expected}", listed(&presented));
                 let mut rejection = Rejection::new("not_pinned", detail);
