@@ -6,6 +6,7 @@ mod connection;
 mod failure;
 mod hello;
 mod identity;
+mod ocsp;
 mod profile;
 mod pump;
 mod revocation;
@@ -29,6 +30,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
+    module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;

@@ -44,6 +44,11 @@ pub fn take_rejection() -> Option<Rejection> {
     REJECTION.take()
 }
 
+/// Leaves the evidence of a refusal.
+pub fn refuse(rejection: Rejection) {
+    REJECTION.set(Some(rejection));
+}
+
 /// What to ask of the peer and what to check of its answer.
 #[derive(Debug)]
 pub struct PeerVerifier {
@@ -55,6 +60,8 @@ pub struct PeerVerifier {
     pub revocation: Revocation,
     /// Whose revocation nobody knows is good enough.
     pub accept_unknown: bool,
+    /// A server without a good OCSP response is refused.
+    pub require_ocsp: bool,
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
     pub algorithms: WebPkiSupportedAlgorithms,
@@ -83,6 +90,10 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
     ) -> Result<(), Error> {
         match chain.split_first() {
+            // A session brings no response along.
+            Some((end_entity, _)) if self.needs_staple(role, end_entity) => {
+                Err(CertificateError::InvalidOcspResponse.into())
+            }
             Some((end_entity, intermediates)) => {
                 let name = if self.check_name { name } else { None };
                 self.judge(role, end_entity, intermediates, name, UnixTime::now())
@@ -98,12 +109,17 @@ impl PeerVerifier {
         role: Role,
         chain: &[CertificateDer<'_>],
         name: Option<&ServerName<'_>>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<Path, Failure> {
         let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
         take_rejection();
-        match self.judge(role, end_entity, intermediates, name, now) {
-            Ok(()) => Ok(take_path().unwrap_or_default()),
+        let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|()| {
+            let path = take_path().unwrap_or_default();
+            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, now).map(|()| path)
+        });
+        match judged {
+            Ok(path) => Ok(path),
             Err(error) => Err(take_rejection().map_or_else(
                 || Failure::Internal(error.to_string()),
                 |rejection| Failure::Certificate(Box::new(rejection)),
@@ -324,11 +340,14 @@ impl ServerCertVerifier for PeerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let name = self.check_name.then_some(server_name);
         self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        let path = take_path().unwrap_or_default();
+        self.judge_staple(Role::Server, (end_entity, intermediates), &path, ocsp_response, now)?;
+        PATH.set(self.validate.then_some(path));
         Ok(ServerCertVerified::assertion())
     }
 

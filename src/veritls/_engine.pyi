@@ -66,6 +66,7 @@ class Demands(TypedDict):
     check_name: bool
     revocation: Literal["none", "leaf", "chain"]
     accept_unknown: bool
+    require_ocsp: bool
     strict: bool
 
 @final
@@ -79,7 +80,12 @@ class Settings:
         statistics: Statistics,
     ) -> Settings: ...
     def verify(
-        self, chain: Sequence[bytes], of_server: bool, name: str | None = None, at: int | None = None
+        self,
+        chain: Sequence[bytes],
+        of_server: bool,
+        name: str | None = None,
+        at: int | None = None,
+        ocsp_response: bytes | None = None,
     ) -> list[bytes]: ...
 
 @final
@@ -111,6 +117,9 @@ class Stream:
     def close(self, wait_for_peer: bool, fd: int, timeout: float | None) -> bytes: ...
 
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
+def check_ocsp_response(
+    response: bytes, certificate: bytes, issuer: bytes | None = None
+) -> tuple[int, int] | None: ...
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
 def is_server_name(name: str) -> bool: ...
 def key_exchange_groups() -> list[int]: ...

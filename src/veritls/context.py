@@ -12,9 +12,9 @@ from typing import Any, Self, TypeAlias
 
 from veritls import _engine
 from veritls.connection import SSLObject
-from veritls.identities import Identities
 from veritls.report import Purpose, Question, VerificationReport, accepted
 from veritls.socket import SSLSocket
+from veritls.stapling import Stapling
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -26,7 +26,7 @@ _MAX_HOSTNAME = 253
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
-class SSLContext(Identities):
+class SSLContext(Stapling):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -180,12 +180,14 @@ class SSLContext(Identities):
         server_hostname: str | bytes | None = None,
         at: datetime | None = None,
         purpose: Purpose | None = None,
+        ocsp_response: bytes | None = None,
     ) -> VerificationReport:
         """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
 
         `chain`: DER, the peer's own certificate first. `server_hostname`: checked where it is given. `at`: an
         aware datetime, default now. `purpose`: "server" or "client", by default whom this context verifies.
-        It validates whatever `verify_mode` is. Raises ssl.SSLCertVerificationError as a handshake would.
+        `ocsp_response`: what the peer stapled, DER. It validates whatever `verify_mode` is.
+        Raises ssl.SSLCertVerificationError as a handshake would.
         """
         if purpose is None:
             purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
@@ -195,7 +197,8 @@ class SSLContext(Identities):
         moment = at or datetime.now(UTC)
         question = Question(tuple(chain), purpose, moment, name)
         settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
-        above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
+        seconds = int(moment.timestamp())
+        above = settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
         return accepted(question, (question.chain[0], *above))
 
     @property  # type: ignore[override]
