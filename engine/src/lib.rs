@@ -9,6 +9,7 @@ mod hello;
 mod identity;
 mod last_words;
 mod link;
+mod ocsp;
 mod path;
 mod peers;
 mod profile;
@@ -40,6 +41,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
+    module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;

@@ -202,9 +202,19 @@ impl PeerVerifier {
         }
     }
 
-    fn unrevoked(&self, certificate: &Cert<'_>, issuer: &[u8], now: UnixTime) -> Result<(), Error> {
+    /// Whether a certificate is revoked, where a list of its issuer is there.
+    pub fn known_status(
+        &self,
+        certificate: &Cert<'_>,
+        issuer: &[u8],
+        now: UnixTime,
+    ) -> Option<Result<(), Error>> {
         let lists = self.trust.lists_of.get(certificate.issuer()).map_or(&[][..], Vec::as_slice);
-        match status(certificate, issuer, lists, self.algorithms.all, now) {
+        status(certificate, issuer, lists, self.algorithms.all, now)
+    }
+
+    fn unrevoked(&self, certificate: &Cert<'_>, issuer: &[u8], now: UnixTime) -> Result<(), Error> {
+        match self.known_status(certificate, issuer, now) {
             Some(known) => known,
             None if self.accept_unknown => Ok(()),
             None => Err(Error::UnknownRevocationStatus),

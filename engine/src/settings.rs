@@ -149,6 +149,7 @@ struct Demands {
     revocation: String,
     /// Whether one whose revocation nobody knows is good enough.
     accept_unknown: bool,
+    require_ocsp: bool,
     strict: bool,
     /// Kinds and patterns of names; of several lists each must be satisfied.
     allowed: Vec<Vec<(String, String)>>,
@@ -208,6 +209,7 @@ impl Settings {
                 _ => Revocation::None,
             },
             accept_unknown: demands.accept_unknown,
+            require_ocsp: demands.require_ocsp,
             strict: demands.strict,
             conditions: conditions(&demands)?,
             decides: demands.decides,
@@ -260,8 +262,9 @@ impl Settings {
     }
 
     /// Judges a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
-    /// at a second of the epoch. `name`: to be checked too. Returns what stands above it in the path.
-    #[pyo3(signature = (chain, of_server, name = None, at = None))]
+    /// at a second of the epoch. `name`: to be checked too. `ocsp_response`: what its server stapled. Returns
+    /// what stands above it in the path.
+    #[pyo3(signature = (chain, of_server, name = None, at = None, ocsp_response = None))]
     fn verify<'py>(
         &self,
         py: Python<'py>,
@@ -269,6 +272,7 @@ impl Settings {
         of_server: bool,
         name: Option<&str>,
         at: Option<u64>,
+        ocsp_response: Option<Vec<u8>>,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let name = name
             .map(|name| ServerName::try_from(name).map_err(|why| unusable("server_hostname", why)))
@@ -276,7 +280,9 @@ impl Settings {
         let role = if of_server { Role::Server } else { Role::Client };
         let now = at.map_or_else(UnixTime::now, |at| UnixTime::since_unix_epoch(Duration::from_secs(at)));
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
-        let path = py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), now)))?;
+        let response = ocsp_response.unwrap_or_default();
+        let path =
+            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, now)))?;
         Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 }

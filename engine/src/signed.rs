@@ -1,7 +1,7 @@
 //! What an authority signs besides certificates: revocation lists and OCSP responses.
 
 use der::asn1::{AnyRef, BitStringRef};
-use der::{Decode, Encode, Sequence};
+use der::{Decode, Encode, Sequence, Tag, Tagged};
 use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::RawPublicKeyEntity;
 
@@ -17,7 +17,11 @@ pub struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     pub fn read(der: &'a [u8]) -> Result<Self, String> {
-        Self::from_der(der).map_err(|why| why.to_string())
+        let signed = Self::from_der(der).map_err(|why| why.to_string())?;
+        match signed.algorithm.tag() {
+            Tag::Sequence => Ok(signed),
+            _ => Err("its algorithm is damaged".to_owned()),
+        }
     }
 
     /// Whether the signature is that of `key` (a SubjectPublicKeyInfo, DER).

@@ -40,6 +40,11 @@ pub fn take_rejection() -> Option<Rejection> {
     REJECTION.take()
 }
 
+/// Leaves the evidence of a refusal.
+pub fn refuse(rejection: Rejection) {
+    REJECTION.set(Some(rejection));
+}
+
 /// What to ask of the peer and what to check of its answer.
 #[derive(Debug)]
 pub struct PeerVerifier {
@@ -51,6 +56,8 @@ pub struct PeerVerifier {
     pub revocation: Revocation,
     /// Whose revocation nobody knows is good enough.
     pub accept_unknown: bool,
+    /// A server without a good OCSP response is refused.
+    pub require_ocsp: bool,
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
     pub conditions: Conditions,
@@ -86,6 +93,10 @@ impl PeerVerifier {
     ) -> Result<Option<Judged>, Error> {
         let at = if self.reverify { UnixTime::now() } else { then };
         match chain.split_first() {
+            // A session brings no response along.
+            Some((end_entity, _)) if self.needs_staple(role, end_entity) => {
+                Err(CertificateError::InvalidOcspResponse.into())
+            }
             Some((end_entity, intermediates)) => {
                 let name = if self.check_name { name } else { None };
                 let path = self.judge(role, end_entity, intermediates, name, at)?;
@@ -102,12 +113,17 @@ impl PeerVerifier {
         role: Role,
         chain: &[CertificateDer<'_>],
         name: Option<&ServerName<'_>>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<Path, Failure> {
         let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
         take_rejection();
-        match self.judge(role, end_entity, intermediates, name, now) {
-            Ok(path) => Ok(path.unwrap_or_default()),
+        let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|path| {
+            let path = path.unwrap_or_default();
+            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, now).map(|()| path)
+        });
+        match judged {
+            Ok(path) => Ok(path),
             Err(error) => Err(take_rejection().map_or_else(
                 || Failure::Internal(error.to_string()),
                 |rejection| Failure::Certificate(Box::new(rejection)),
@@ -339,11 +355,14 @@ impl ServerCertVerifier for PeerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let name = self.check_name.then_some(server_name);
         let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        if let Some(path) = &path {
+            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, now)?;
+        }
         decider::set_judged(end_entity, intermediates, path, now);
         Ok(ServerCertVerified::assertion())
     }

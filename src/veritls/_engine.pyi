@@ -66,6 +66,7 @@ class Demands(TypedDict):
     check_name: bool
     revocation: Literal["none", "leaf", "chain"]
     accept_unknown: bool
+    require_ocsp: bool
     strict: bool
     allowed: Sequence[Sequence[tuple[str, str]]]
     pinned: Sequence[Sequence[bytes]]
@@ -85,7 +86,12 @@ class Settings:
         statistics: Statistics,
     ) -> Settings: ...
     def verify(
-        self, chain: Sequence[bytes], of_server: bool, name: str | None = None, at: int | None = None
+        self,
+        chain: Sequence[bytes],
+        of_server: bool,
+        name: str | None = None,
+        at: int | None = None,
+        ocsp_response: bytes | None = None,
     ) -> list[bytes]: ...
 
 @final
@@ -134,6 +140,9 @@ class Link:
     def close_notify(self) -> bool: ...
 
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
+def check_ocsp_response(
+    response: bytes, certificate: bytes, issuer: bytes | None = None
+) -> tuple[int, int] | None: ...
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
 def matcher_fault(kind: str, value: str) -> str | None: ...
 def is_server_name(name: str) -> bool: ...

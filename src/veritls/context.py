@@ -13,9 +13,9 @@ from typing import Any, Self, TypeAlias, get_args
 from veritls import _engine
 from veritls.connection import SSLObject
 from veritls.deciding import Chain, Conditions, Frozen, der_chain
-from veritls.identities import Identities
 from veritls.report import Purpose, VerificationReport, accepted
 from veritls.socket import SSLSocket
+from veritls.stapling import Stapling
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -39,7 +39,7 @@ def _moment(at: datetime | None) -> datetime:
     return at
 
 
-class SSLContext(Identities):
+class SSLContext(Stapling):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -210,14 +210,16 @@ class SSLContext(Identities):
         server_hostname: str | bytes | None = None,
         at: datetime | None = None,
         purpose: Purpose | None = None,
+        ocsp_response: bytes | None = None,
     ) -> VerificationReport:
         """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
 
-        `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or
-        one PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default
-        now. `purpose`: "server" or "client", by default whom this context verifies. It validates whatever
-        `verify_mode` is, and asks the verify callback. Raises ssl.SSLCertVerificationError as a handshake
-        would; TypeError, ValueError or ssl.SSLError for arguments that cannot be used.
+        `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
+        PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default now.
+        `purpose`: "server" or "client", by default whom this context verifies. `ocsp_response`: what the peer
+        stapled, DER. It validates whatever `verify_mode` is, and asks the verify callback. Raises
+        ssl.SSLCertVerificationError as a handshake would; TypeError, ValueError or ssl.SSLError for arguments
+        that cannot be used.
         """
         if purpose is None:
             purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
@@ -228,7 +230,7 @@ class SSLContext(Identities):
         frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
         question = frozen.conditions.question(der_chain(chain), purpose, moment, name, name is not None)
         seconds = int(moment.timestamp())
-        above = frozen.settings.verify(question.chain, purpose == "server", name, seconds)
+        above = frozen.settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
         report = accepted(question, (question.chain[0], *above))
         frozen.conditions.ask_about_chain(report)
         return report

@@ -65,6 +65,14 @@ VERIFY_ERRORS = {
     "revocation_list_expired": (12, "CRL has expired"),
     "revocation_list_signature": (8, "CRL signature failure"),
     "revocation_list_signer": (35, "key usage does not include CRL signing"),
+    "ocsp_missing": (73, "OCSP verification needed"),
+    "ocsp_invalid": (74, "OCSP verification failed"),
+    "ocsp_foreign": (74, "OCSP verification failed"),
+    "ocsp_signature": (74, "OCSP verification failed"),
+    "ocsp_expired": (74, "OCSP verification failed"),
+    "ocsp_not_yet_valid": (74, "OCSP verification failed"),
+    "ocsp_unknown": (75, "OCSP unknown cert"),
+    "ocsp_revoked": (23, "certificate revoked"),
     "strict_algorithms_differ": (78, "cert info signature and signature algorithm mismatch"),
     "strict_path_length_for_non_ca": (80, "Path length invalid for non-CA cert"),
     "strict_path_length_without_signing": (81, "Path length given without key usage keyCertSign"),
@@ -126,6 +134,10 @@ REASONS = {
     "revocation_unknown": "no revocation list of its issuer is loaded",
     "revocation_list_signature": "the revocation list of its issuer is signed by somebody else",
     "revocation_list_signer": "its issuer may not sign revocation lists",
+    "ocsp_missing": "the server sent no OCSP response",
+    "ocsp_foreign": "the OCSP response is about another certificate",
+    "ocsp_unknown": "the OCSP responder does not know it",
+    "ocsp_revoked": "its OCSP response says that it was revoked",
 }
 """What a refusal means, in words, where there is no evidence to show."""
 
@@ -133,6 +145,8 @@ _BOUNDS = {
     "expired": "it expired",
     "not_yet_valid": "it is valid from",
     "revocation_list_expired": "its issuer's revocation list was good until",
+    "ocsp_expired": "its OCSP response was good until",
+    "ocsp_not_yet_valid": "its OCSP response is good from",
 }
 
 _QUOTED = re.compile(r'"(.*)"')
@@ -192,7 +206,7 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> ssl.SSLCertVer
     """The error for a certificate that the engine refused: OpenSSL's code and words, then the evidence."""
     chain: list[bytes] = evidence["chain"]
     kind = _verification_kind(evidence["kind"], chain)
-    because = REASONS.get(kind, detail)
+    because = REASONS.get(kind, f"its OCSP response: {detail}" if kind.startswith("ocsp_") else detail)
     if kind == "name":
         expected = evidence["expected"]
         is_address = ":" in expected or expected.replace(".", "").isdigit()

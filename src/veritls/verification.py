@@ -253,6 +253,7 @@ class Verification(Parameters):
             "check_name": rule.name_matters and self._check_hostname,
             "revocation": self._revocation(),
             "accept_unknown": False,
+            "require_ocsp": False,
             "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
             "allowed": [[each._for_engine() for each in several] for several in conditions.allowed],
             "pinned": [list(several) for several in conditions.pinned],

@@ -17,6 +17,7 @@ HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
 
 SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 SERVES = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+BOTH = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
 
 
 def new_key(kind: str = "ECDSA") -> Any:
