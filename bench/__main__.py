@@ -1,95 +1,90 @@
-"""``python -m bench``: full handshakes per second, veritls beside `ssl`, turn by turn in one run."""
+"""``python -m bench``: veritls beside its rivals and its limits, turn by turn in one run."""
+
+from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import platform
-import re
-import ssl
-import statistics
 import tempfile
+import time
 from pathlib import Path
 
-import veritls
-from bench import certificates
-from bench.handshakes import MODULES, pair
+from bench import report, results
+from bench.certificates import Certificates
+from bench.harness import Pairs, take_turns
+from bench.measurements import ALL
+from bench.measurements.plan import Measurement, Plan
 
-_CASES = {"without a client certificate": False, "with one, CERT_REQUIRED": True}
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        if found := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
-            return found[1]
-    return platform.processor() or platform.machine()
+_ROOT = Path(__file__).parent.parent
+_RESULTS = _ROOT / "docs" / "bench" / "results.json"
+_QUICK_NAMES = frozenset({"ssl", "veritls", "TCP", "rustls"})
 
 
-def _rustls() -> str:
-    lock = Path(__file__).parent.parent / "engine" / "Cargo.lock"
-    with contextlib.suppress(OSError):
-        if found := re.search(r'^name = "rustls"\nversion = "(.+)"$', lock.read_text(), re.MULTILINE):
-            return f"rustls {found[1]}"
-    return "rustls"
+def measure(measurement: Measurement, plan: Plan, pairs: Pairs, *, quiet: bool = False) -> results.Record:
+    """Takes the figures of one measurement."""
+    began = time.monotonic()
+    rounds = min(plan.rounds, measurement.most_rounds or plan.rounds)
+    cases = measurement.cases(plan)
+    tell = (lambda _: None) if quiet else (lambda words: print(words, flush=True))
+    take_turns(pairs, cases, rounds, plan.seconds * measurement.time, tell)
+    return results.record(measurement, plan, cases, time.monotonic() - began)
 
 
-def _around() -> str:
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return (
-        f"{_processor()}, {os.cpu_count()} cores, load {load} at the start; {platform.system()}, "
-        f"Python {platform.python_version()}\n"
-        f"veritls {veritls.__version__} ({_rustls()}) beside ssl ({ssl.OPENSSL_VERSION})"
+def _arguments() -> argparse.Namespace:
+    names = [measurement.name for measurement in ALL]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="NAME", help=f"these alone: {', '.join(names)}"
     )
+    parser.add_argument("--contestants", metavar="NAMES", help="these alone, separated by semicolons")
+    parser.add_argument("--seconds", type=float, help="length of one turn (default: 0.25)")
+    parser.add_argument("--rounds", type=int, help="turns of each (default: 7)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a glance: fewer cases and rivals, short turns, nothing kept"
+    )
+    parser.add_argument("--results", type=Path, help="the file to add to (default: docs/bench/results.json)")
+    parser.add_argument("--draw", action="store_true", help="measure nothing: tables and pictures anew")
+    options = parser.parse_args()
+    options.seconds = options.seconds or (0.05 if options.quick else 0.25)
+    options.rounds = options.rounds or (3 if options.quick else 7)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds must be more than 0")
+    return options
 
 
-def measure(seconds: float, rounds: int, tickets: bool) -> dict[str, dict[str, list[float]]]:
-    """case -> module -> rates in handshakes per second, one a round; the modules take turns."""
-    rates: dict[str, dict[str, list[float]]] = {case: {name: [] for name in MODULES} for case in _CASES}
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        files = certificates.make(Path(folder))
-        pairs = {
-            (case, name): stack.enter_context(pair(name, files, mutual=mutual, tickets=tickets))
-            for case, mutual in _CASES.items()
-            for name in MODULES
-        }
-        for _ in range(rounds):
-            for (case, name), each in pairs.items():
-                rates[case][name].append(each.rate(seconds))
-    return rates
+def _contestants(options: argparse.Namespace) -> frozenset[str] | None:
+    if options.contestants:
+        return frozenset(name.strip() for name in options.contestants.split(";"))
+    if options.quick:
+        from bench.loops import LOOPS
 
-
-def _print(rates: dict[str, dict[str, list[float]]]) -> None:
-    print(f"{'TLS 1.3 full handshakes/s':<32}{'ssl':>8}{'veritls':>10}{'ratio':>8}   spread of the ratio")
-    for case, by_module in rates.items():
-        ratios = [ours / theirs for ours, theirs in zip(by_module["veritls"], by_module["ssl"], strict=True)]
-        columns = "".join(
-            f"{statistics.median(by_module[name]):>{width},.0f}"
-            for name, width in (("ssl", 8), ("veritls", 10))
-        )
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{case:<32}{columns}{statistics.median(ratios):>8.2f}   {spread}")
+        return _QUICK_NAMES | frozenset(LOOPS)
+    return None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one measurement (default: 1)")
-    parser.add_argument("--rounds", type=int, default=7, help="measurements of each kind (default: 7)")
-    parser.add_argument("--quick", action="store_true", help="a glance: 3 rounds of 0.2 seconds")
-    parser.add_argument(
-        "--no-tickets",
-        action="store_true",
-        help="no server sends session tickets (both send two by default)",
-    )
-    options = parser.parse_args()
-    if options.quick:
-        options.seconds, options.rounds = 0.2, 3
-    if options.rounds < 1 or options.seconds <= 0:
-        parser.error("--rounds and --seconds must be more than 0")
-    print(_around())
-    print(
-        f"{options.rounds} rounds of {options.seconds:g} s each, in turns; medians; P-256; loopback", end=""
-    )
-    print("; no session tickets" if options.no_tickets else "", flush=True)
-    _print(measure(options.seconds, options.rounds, not options.no_tickets))
+    options = _arguments()
+    kept = options.results or (None if options.quick else _RESULTS)
+    found = results.load(kept) if kept else {}
+    if not options.draw:
+        with tempfile.TemporaryDirectory() as folder, contextlib.closing(Pairs()) as pairs:
+            plan = Plan(
+                Certificates(Path(folder)),
+                options.rounds,
+                options.seconds,
+                options.quick,
+                _contestants(options),
+            )
+            for measurement in ALL:
+                if options.only and measurement.name not in options.only:
+                    continue
+                print(f"{measurement.name}: {measurement.title}", flush=True)
+                found[measurement.name] = measure(measurement, plan, pairs)
+                print(report.text(found[measurement.name]), flush=True)
+                if kept:
+                    results.save(kept, found)
+    if kept == _RESULTS and found:
+        report.write(found, _ROOT)
+    print(report.promises_text(found))
 
 
 if __name__ == "__main__":

@@ -60,23 +60,25 @@ def cpython_section(pythons: list[str], folder: Path) -> str:
 
 
 def cases(folder: str, where: Path) -> Counter[tuple[str, str]]:
-    """The tests of a folder or file: (module, outcome) -> how many."""
+    """The tests of a folder or file: (library, or module where none is named; outcome) -> how many."""
     report = where / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", folder, f"--junit-xml={report}"]
     subprocess.run(command, cwd=TESTS.parent, timeout=900, stdout=subprocess.DEVNULL)
     found: Counter[tuple[str, str]] = Counter()
     for case in ET.parse(report).iter("testcase"):
         kinds = {child.tag for child in case} & {"skipped", "failure", "error"}
+        named = case.find("properties/property[@name='library']")
         module = case.get("classname", "").split(".test_")[-1].split(".")[0]
-        found[module, kinds.pop() if kinds else "passed"] += 1
+        row = module if named is None else named.get("value", "")
+        found[row, kinds.pop() if kinds else "passed"] += 1
     return found
 
 
 def table(found: Counter[tuple[str, str]], title: str) -> list[str]:
     lines = [f"| {title} | passed | skipped | failed |", "| --- | --- | --- | --- |"]
-    for module in dict.fromkeys(module for module, _ in found):
-        failed = found[module, "failure"] + found[module, "error"]
-        lines.append(f"| {module} | {found[module, 'passed']} | {found[module, 'skipped']} | {failed} |")
+    for row in sorted({row for row, _ in found}, key=str.lower):
+        failed = found[row, "failure"] + found[row, "error"]
+        lines.append(f"| {row} | {found[row, 'passed']} | {found[row, 'skipped']} | {failed} |")
     return lines
 
 

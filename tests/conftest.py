@@ -39,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(
         ca=ca,
         server=write("server", authority.issue_cert("localhost", "127.0.0.1")),
-        client=write("client", authority.issue_cert("client@example.org")),
+        client=write("client", authority.issue_cert("client@example.org", common_name="client")),
         stranger=write("stranger", other.issue_cert("client@example.org", "localhost")),
         expired=write("expired", authority.issue_cert("c@example.org", not_before=before, not_after=past)),
         expired_server=write("es", authority.issue_cert("localhost", not_before=before, not_after=past)),

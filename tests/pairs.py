@@ -52,6 +52,13 @@ def client_context(ca: Path, module: Any = veritls) -> Any:
     return context
 
 
+def who(tls: Any) -> str:
+    """The e-mail address in the certificate that an end of veritls shows, or nobody."""
+    assert isinstance(tls, veritls.SSLObject | veritls.SSLSocket)
+    certificate: Any = tls.getpeercert() or {}
+    return str(dict(certificate.get("subjectAltName", ())).get("email", "nobody"))
+
+
 @contextmanager
 def tls_pair(
     server: ssl.SSLContext, client: ssl.SSLContext, name: str | None = "localhost", **options: Any

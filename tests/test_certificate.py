@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type as Kind
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
 
+from tests.conftest import Files
+from tests.pairs import client_context, server_context, tls_pair
 from veritls.certificate import decoded
 
 _ssl: Any = pytest.importorskip("_ssl")  # CPython's own; it decodes with OpenSSL
@@ -253,3 +255,17 @@ def test_an_odd_certificate_is_shown_or_refused_with_a_value_error(shape: str) -
     except ValueError:
         return
     assert {"subject", "issuer", "version", "serialNumber", "notBefore", "notAfter"} <= shown.keys()
+
+
+def test_a_chain_is_bytes_that_older_libraries_take_for_the_private_certificates(files: Files) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    with tls_pair(server, client) as (server_end, client_end):
+        for end in (client_end, client_end._sslobj):
+            leaf, anchor = end.get_verified_chain()
+            assert end.get_unverified_chain() == [leaf] and leaf != anchor
+            assert isinstance(leaf, bytes) and leaf.public_bytes(_ssl.ENCODING_DER) == bytes(leaf)
+            assert leaf.public_bytes(_ssl.ENCODING_PEM) == ssl.DER_cert_to_PEM_cert(leaf)
+            assert leaf.get_info() == client_end.getpeercert()
+            with pytest.raises(ValueError):
+                leaf.public_bytes(0)
+        assert server_end.get_unverified_chain() == [] and server_end._sslobj.get_unverified_chain() is None

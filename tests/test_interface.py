@@ -5,9 +5,6 @@ from __future__ import annotations
 import inspect
 import socket
 import ssl
-import subprocess
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -126,24 +123,3 @@ def test_the_private_functions_that_the_standard_library_uses_are_there(name: st
         each[0] for each in parameters(getattr(ssl, name))
     ]
     assert getattr(veritls, name)().verify_mode == ssl.CERT_NONE
-
-
-def test_a_users_program_is_clean_under_mypy_strict(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import socket\n"
-        "import veritls as ssl\n"
-        "context = ssl.create_default_context()\n"
-        "context.verify_mode = ssl.CERT_REQUIRED\n"
-        "context.minimum_version = ssl.TLSVersion.TLSv1_2\n"
-        "with socket.create_connection(('localhost', 443)) as raw:\n"
-        "    with context.wrap_socket(raw, server_hostname='localhost') as connection:\n"
-        "        chain: list[bytes] = connection.get_verified_chain()\n"
-        "        name: str | None = connection.version()\n"
-        "        certificate = connection.getpeercert()\n"
-        "        connection.sendall(b'x')\n"
-    )
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(program)]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=110)
-    assert outcome.returncode == 0, outcome.stdout

@@ -151,7 +151,7 @@ def test_both_sides_have_the_same_end_point_binding_as_ssl(files: Files) -> None
         certificate = x509.load_der_x509_certificate(client_end.getpeercert(True))
         assert binding == server_end.get_channel_binding("tls-server-end-point")
         assert binding == hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
-        for unknown in ("tls-unique", "foo"):
+        for unknown in ("tls-unique", "tls-exporter", "foo"):
             with pytest.raises(ValueError, match=unknown):
                 client_end.get_channel_binding(unknown)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import multiprocessing
 import ssl
 import subprocess
 import sys
@@ -60,6 +61,31 @@ def test_contexts_of_the_standard_module_go_on_to_work(files: Files) -> None:
         veritls.extract()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("verify_mode", ssl.CERT_REQUIRED),
+        ("check_hostname", True),
+        ("verify_flags", ssl.VERIFY_X509_STRICT),
+        ("options", ssl.OP_NO_TICKET),
+        ("minimum_version", ssl.TLSVersion.TLSv1_3),
+        ("maximum_version", ssl.TLSVersion.TLSv1_2),
+        ("num_tickets", 7),
+    ],
+)
+def test_what_a_wrapper_sets_past_the_class_counts(injected: None, name: str, value: object) -> None:
+    """Wrappers of `ssl.SSLContext` (truststore, gevent) set what its base holds, to come round their own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    getattr(super(ssl.SSLContext, ssl.SSLContext), name).__set__(context, value)
+    assert getattr(context, name) == value
+
+
+def test_an_sni_callback_set_past_the_class_is_refused(injected: None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with pytest.raises(ValueError, match="sni_callback"):
+        super(ssl.SSLContext, ssl.SSLContext).sni_callback.__set__(context, print)  # type: ignore[misc]
+
+
 def test_the_standard_librarys_modules_use_veritls(files: Files, injected: None) -> None:
     assert isinstance(http.client.HTTPSConnection("localhost")._context, veritls.SSLContext)  # type: ignore[attr-defined]
 
@@ -95,6 +121,28 @@ def test_run_starts_a_script_and_a_module_with_their_arguments(tmp_path: Path) -
         outcome = ran(*arguments, "a", "--b", folder=tmp_path)
         assert outcome.stdout == "veritls.context ['a', '--b'] 3\n", outcome.stderr
         assert outcome.returncode == 7
+
+
+@pytest.mark.parametrize("way", multiprocessing.get_all_start_methods())
+def test_run_includes_the_processes_that_multiprocessing_starts(tmp_path: Path, way: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import multiprocessing\n"
+        "from ssl import SSLContext\n"
+        "def child(deeper):\n"
+        "    print(SSLContext.__module__, flush=True)\n"
+        "    if deeper:\n"
+        "        start(False)\n"
+        "def start(deeper):\n"
+        f"    process = multiprocessing.get_context({way!r}).Process(target=child, args=(deeper,))\n"
+        "    process.start()\n"
+        "    process.join()\n"
+        "if __name__ == '__main__':\n"
+        "    start(True)\n"
+    )
+    for arguments in (("program.py",), ("-m", "program")):
+        outcome = ran(*arguments, folder=tmp_path)
+        assert outcome.stdout == "veritls.context\n" * 2, outcome.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m",), ("no-such-program",)])

@@ -10,73 +10,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 import veritls
 from tests.pairs import SECONDS, in_thread, raw_pair, server_context
+from tests.parties import NOW, SERVES_AND_SIGNS, SIGNS, Party
 
-NOW = datetime.datetime.now(datetime.UTC)
-DAY = datetime.timedelta(days=1)
 CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
 STRICT, PARTIAL = ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN
-
-SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-SERVES = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-
-
-class Party:
-    """A certificate with its key. `changes` replaces, leaves out (None) or makes critical what is usual."""
-
-    def __init__(
-        self, common_name: str, issuer: Party | None = None, *, ca: bool = False, **changes: Any
-    ) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
-        signer = issuer or self
-        builder = x509.CertificateBuilder(
-            subject_name=self.name,
-            issuer_name=signer.name,
-            public_key=self.key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=NOW - DAY,
-            not_valid_after=NOW + DAY,
-        )
-        usual: dict[str, Any] = {
-            "subject_key": (x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), False),
-            "authority_key": (
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()),
-                False,
-            ),
-            "usage": (SIGNS if ca else SERVES, True),
-            "constraints": (x509.BasicConstraints(ca=True, path_length=None), True) if ca else None,
-            "names": None if ca else (x509.SubjectAlternativeName([x509.DNSName("localhost")]), False),
-        }
-        for name, extension in (usual | changes).items():
-            if extension == "critical":
-                builder = builder.add_extension(usual[name][0], True)
-            elif extension is not None:
-                builder = builder.add_extension(*extension)
-        self.certificate = builder.sign(signer.key, hashes.SHA256())
-        self.pem = self.certificate.public_bytes(Encoding.PEM).decode()
-
-    def file(self, folder: Path, *chain: Party) -> Path:
-        path = folder / f"{id(self)}.pem"
-        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        path.write_text(key + self.pem + "".join(party.pem for party in chain))
-        return path
-
-    def revokes(self, *revoked: Party, until: datetime.datetime = NOW + DAY) -> str:
-        builder = x509.CertificateRevocationListBuilder(self.name, NOW - 2 * DAY, until)
-        for party in revoked:
-            entry = x509.RevokedCertificateBuilder(party.certificate.serial_number, NOW - DAY)
-            builder = builder.add_revoked_certificate(entry.build())
-        number = builder.add_extension(x509.CRLNumber(1), False).add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
-        )
-        return number.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def outcome(module: Any, identity: Path, trusted: Path, flags: int) -> int:
@@ -206,8 +146,16 @@ def test_an_authority_with_a_critical_key_identifier_is_refused_under_strict(
 def test_a_leaf_that_may_sign_is_refused_under_strict(tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
     trusted.write_text(ROOT.pem)
-    identity = Party("leaf", ROOT, usage=(SIGNS, True)).file(tmp_path)
+    identity = Party("leaf", ROOT, usage=(SERVES_AND_SIGNS, True)).file(tmp_path)
     assert both(identity, trusted, STRICT) == (82, 79)  # OpenSSL finds it invalid as an authority first
+
+
+@pytest.mark.parametrize("flags", [0, STRICT])
+def test_a_leaf_that_may_do_nothing_but_sign_certificates_is_refused(flags: int, tmp_path: Path) -> None:
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(ROOT.pem)
+    identity = Party("leaf", ROOT, usage=(SIGNS, True)).file(tmp_path)
+    assert both(identity, trusted, flags) == (26, 79 if flags else 26)
 
 
 def test_a_nameless_leaf_needs_critical_names_under_strict(tmp_path: Path) -> None:

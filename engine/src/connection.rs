@@ -1,20 +1,24 @@
 //! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
 
+mod over;
+
 use std::mem;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use pyo3::{Py, PyAny};
 use rustls::client::{Resumption, UnbufferedClientConnection};
-use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName};
+use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
+use crate::decider::{Asking, Scope, Verdict};
 use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
-use crate::verifier::{Path, PeerVerifier, Role, take_path, take_rejection};
+use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
 
 /// The largest piece of plaintext that one record carries (RFC 8446, section 5.1).
 pub const MAX_FRAGMENT: usize = 16_384;
@@ -46,8 +50,15 @@ pub struct Connection {
     verifier: Arc<PeerVerifier>,
     /// Until somebody has decided on the client's hello.
     preview: Option<Preview>,
-    /// The path that convinced us, and a client's hello.
+    /// Until the handshake is over: what was decided of the peer so far.
+    pub verdict: Verdict,
+    pub asking: Arc<Asking>,
+    /// What a connection can be made of that is given up for its last alert.
+    spare: Option<Config>,
+    name: Option<ServerName<'static>>,
+    /// The path that convinced us, when that was, and a client's hello.
     pub path: Option<Path>,
+    judged_at: UnixTime,
     pub hello: Hello,
     /// A client's: what the server gives it to come back with, and what it came back with.
     fresh: Arc<Wallet>,
@@ -97,12 +108,14 @@ fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store)
 
 impl Connection {
     /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
-    /// now. `preview`: stop at the client's hello, for `accept_hello` or `refuse_hello`.
+    /// now, nor for another name. `preview`: stop at the client's hello, for `accept_hello` or
+    /// `refuse_hello`. `callback`: see `decider::Verdict`.
     pub fn new(
         settings: &Settings,
         server_name: Option<&str>,
         session: Option<&Session>,
         preview: bool,
+        callback: Option<Py<PyAny>>,
     ) -> Result<Self, Failure> {
         let name = match server_name {
             Some(name) => Some(
@@ -112,18 +125,28 @@ impl Connection {
             None => None,
         };
         let verifier = settings.verifier.clone();
-        let usable =
-            |session: &&Session| verifier.still_good(Role::Server, &session.chain, name.as_ref()).is_ok();
-        let offered = session.filter(usable).map(|session| session.wallet.clone());
+        let same_name = session.filter(|session| session.name == name);
+        let usable = same_name.and_then(|session| {
+            let chain = session.chain.clone();
+            let judged = verifier.still_good(Role::Server, chain, name.as_ref(), session.judged_at).ok()?;
+            Some((session.wallet.clone(), judged))
+        });
         take_rejection();
+        let (offered, judged) = usable.unzip();
+        let asking = Arc::<Asking>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
-            side: side_of(settings, name, store)?,
-            verifier,
+            side: side_of(settings, name.clone(), store)?,
             preview: preview.then(Preview::default),
-            // Holds for a session that is taken up; a handshake in full brings its own.
-            path: take_path(),
+            // What was judged holds for a session that is taken up; a handshake in full brings its own.
+            verdict: Verdict { judged: judged.flatten(), callback, asking: asking.clone() },
+            asking,
+            spare: verifier.decides.then(|| settings.config.clone()),
+            verifier,
+            name,
+            path: None,
+            judged_at: UnixTime::now(),
             hello: Hello::default(),
             fresh,
             offered,
@@ -141,12 +164,16 @@ impl Connection {
     }
 
     /// Goes on from the client's hello, with other settings where some are given.
-    pub fn accept_hello(&mut self, settings: Option<&Settings>) -> Result<(), Failure> {
-        self.preview = None;
-        if let Some(settings) = settings {
+    pub fn accept_hello(&mut self, other: Option<(&Settings, Option<Py<PyAny>>)>) -> Result<(), Failure> {
+        if self.preview.take().is_none() {
+            return Ok(());
+        }
+        if let Some((settings, callback)) = other {
             let store = Store { offered: None, fresh: Arc::default() };
             self.side = side_of(settings, None, store)?;
             self.verifier = settings.verifier.clone();
+            self.spare = self.verifier.decides.then(|| settings.config.clone());
+            self.verdict.callback = callback;
         }
         Ok(())
     }
@@ -170,34 +197,17 @@ impl Connection {
     }
 
     /// A client's: what it can come back with.
-    pub fn wallet(&self) -> Arc<Wallet> {
+    fn wallet(&self) -> Arc<Wallet> {
         match &self.offered {
             Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
             _ => self.fresh.clone(),
         }
     }
 
-    /// A server takes up no session of a client whom it would not let in now.
-    fn rejudge(&mut self) -> Result<(), Failure> {
-        if self.rejudged || !self.established() {
-            return Ok(());
-        }
-        self.rejudged = true;
-        self.counters.established(&self.side, self.resumed());
-        if !(self.resumed() && matches!(self.side, Side::Server(_))) {
-            return Ok(());
-        }
-        let chain = self.facts().peer_certificates().unwrap_or_default();
-        let judged = self.verifier.still_good(Role::Client, chain, None);
-        self.path = take_path();
-        if judged.is_err() {
-            (self.plain, self.plain_start) = (Vec::new(), 0);
-        }
-        match (judged, take_rejection()) {
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(rejection)) => Err(self.fail(Failure::Certificate(Box::new(rejection)))),
-            (Err(_), None) => Err(self.fail(Failure::NoPeerCertificate)),
-        }
+    /// What a client needs for coming back.
+    pub fn session(&self) -> Session {
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        Session { wallet: self.wallet(), chain, name: self.name.clone(), judged_at: self.judged_at }
     }
 
     pub fn facts(&self) -> &CommonState {
@@ -267,6 +277,14 @@ impl Connection {
     /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
     /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
     pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let processed = self.work(into);
+        if self.incoming.is_empty() {
+            self.incoming = Vec::new();
+        }
+        processed
+    }
+
+    fn work(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
         let kept = self.take_plain(into);
         if kept > 0 {
             return Ok(kept);
@@ -283,14 +301,28 @@ impl Connection {
         if mem::take(&mut self.untouched) {
             self.counters.begun(&self.side);
         }
+        let scope = handshaking.then(|| Scope::enter(mem::take(&mut self.verdict)));
         let processed = self.advance(into);
-        if handshaking {
-            self.path = take_path().or_else(|| self.path.take());
+        if let Some(scope) = scope {
+            self.verdict = scope.leave();
             self.hello = take_hello().unwrap_or_else(|| mem::take(&mut self.hello));
             if processed.is_ok() {
                 self.rejudge()?;
             }
         }
+        processed
+    }
+
+    /// As `process`, with `tls` in the place of what is kept of the peer's bytes: they are consumed from
+    /// there, and only what is left, less than a record, is kept.
+    pub fn process_ahead(&mut self, tls: &mut Vec<u8>, into: &mut [u8]) -> Result<usize, Failure> {
+        if tls.is_empty() {
+            return self.process(into);
+        }
+        mem::swap(&mut self.incoming, tls);
+        let processed = self.work(into);
+        mem::swap(&mut self.incoming, tls);
+        self.incoming = tls.clone();
         processed
     }
 
@@ -319,18 +351,16 @@ impl Connection {
                 }
                 Err(error) => {
                     self.discard(used);
-                    return Err(self.refuse(error, started_with));
+                    let failure = self.refuse(error, started_with);
+                    // What came before it is good, once the peer is: whoever asks again is told why no more.
+                    return if got > 0 && self.rejudged { Ok(got) } else { Err(failure) };
                 }
             }
         }
     }
 
     fn discard(&mut self, count: usize) {
-        if count == self.incoming.len() {
-            self.incoming = Vec::new();
-        } else {
-            self.incoming.drain(..count);
-        }
+        self.incoming.drain(..count);
     }
 
     /// The handshake or a record failed: the alert is queued, the connection is over.
@@ -339,6 +369,9 @@ impl Connection {
         let early = self.facts().protocol_version().is_none();
         let before = self.outgoing.len();
         self.drain();
+        if self.asking.abandoned() {
+            return self.abandon();
+        }
         let failure = match error {
             Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
             Error::NoCertificatesPresented => {
@@ -357,7 +390,8 @@ impl Connection {
             }
             other => Failure::Protocol(other.to_string()),
         };
-        self.fail(failure)
+        self.fail(failure.without_cause());
+        failure
     }
 
     /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.

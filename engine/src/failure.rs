@@ -2,8 +2,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -34,6 +35,8 @@ pub enum Failure {
     DataAfterClose,
     /// A write that would have blocked was repeated with fewer bytes than it had.
     BadWriteRetry,
+    /// The program decides about the peer of this very connection: it cannot be used yet.
+    Deciding,
     /// `write` on a MemoryBIO after `write_eof`.
     WriteAfterEof,
     /// The system call failed with this errno.
@@ -71,6 +74,8 @@ pub struct Rejection {
     pub presented: Vec<String>,
     /// The chain as the peer sent it, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
+    /// What the program's callback raised.
+    pub cause: Option<Arc<PyErr>>,
     /// What is above the peer's certificate, up to the anchor's, DER; empty where no good path was found.
     pub path: Vec<Vec<u8>>,
     pub asked: Asked,
@@ -112,6 +117,7 @@ impl Rejection {
         evidence.set_item("name", &self.asked.name)?;
         evidence.set_item("revocation", self.asked.revocation)?;
         evidence.set_item("strict", self.asked.strict)?;
+        evidence.set_item("cause", self.cause.as_ref().map(|cause| cause.value(py)))?;
         evidence.set_item("trust", self.asked.trust.clone())
     }
 }
@@ -125,6 +131,15 @@ pub fn set_translator(py: Python<'_>, translator: Py<PyAny>) {
 }
 
 impl Failure {
+    /// The same for later calls: it keeps nothing of the program's alive.
+    pub fn without_cause(&self) -> Self {
+        let mut failure = self.clone();
+        if let Self::Certificate(rejection) = &mut failure {
+            rejection.cause = None;
+        }
+        failure
+    }
+
     fn code(&self) -> &'static str {
         match self {
             Self::WantRead => "want_read",
@@ -137,6 +152,7 @@ impl Failure {
             Self::HelloRefused => "hello_refused",
             Self::DataAfterClose => "data_after_close",
             Self::BadWriteRetry => "bad_write_retry",
+            Self::Deciding => "deciding",
             Self::WriteAfterEof => "write_after_eof",
             Self::Os(_) => "os",
             Self::AlertReceived(_) => "alert_received",
@@ -184,6 +200,13 @@ impl Failure {
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         Python::attach(|py| {
+            // KeyboardInterrupt and its like are nobody's refusal to handle.
+            if let Failure::Certificate(rejection) = &failure
+                && let Some(cause) = &rejection.cause
+                && !cause.is_instance_of::<PyException>(py)
+            {
+                return cause.clone_ref(py);
+            }
             let made = failure.evidence(py).and_then(|(detail, evidence)| match TRANSLATOR.get(py) {
                 Some(translator) => translator.bind(py).call1((failure.code(), detail, evidence)),
                 None => Err(PyRuntimeError::new_err(failure.code())),

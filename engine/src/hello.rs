@@ -2,12 +2,16 @@
 //! it, or kept in passing.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use webpki::EndEntityCert;
+
+use crate::identity::Own;
 
 thread_local! {
     static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
@@ -25,14 +29,19 @@ pub fn take_hello() -> Option<Hello> {
     HELLO.take()
 }
 
-/// A server's certificates, one for each kind of key: the first that the client can verify is used. Where
-/// there is none the handshake fails.
+/// A server's certificates. Those for the name that the client asks for come first, then those for a wildcard
+/// that covers it, then all of them, each in the order of preference: the first that the client can verify is
+/// used. Where there is none the handshake fails.
 #[derive(Debug)]
-pub struct OwnCertificates(pub Vec<Arc<CertifiedKey>>);
+pub struct OwnCertificates {
+    own: Vec<Arc<Own>>,
+    /// The DNS names of the certificates, in lower case, wildcards as they are written.
+    by_name: HashMap<String, Vec<usize>>,
+}
 
 impl ResolvesServerCert for OwnCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let own = self.choose(&hello);
+        let own = self.choose(&hello).map(|own| own.current());
         let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect();
         HELLO.set(Some(Hello { suites, own: own.clone() }));
         own
@@ -40,21 +49,46 @@ impl ResolvesServerCert for OwnCertificates {
 }
 
 impl OwnCertificates {
-    fn choose(&self, hello: &ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let usable = |own: &&Arc<CertifiedKey>| {
+    /// `own`: in the order of preference.
+    pub fn new(own: Vec<Arc<Own>>) -> Self {
+        let mut by_name = HashMap::<String, Vec<usize>>::new();
+        for (index, each) in own.iter().enumerate() {
+            let certificate = each.bare().cert.first().map(EndEntityCert::try_from);
+            // One that webpki does not read (X.509 v1) is nobody's by name.
+            let Some(Ok(certificate)) = certificate else { continue };
+            for name in certificate.valid_dns_names() {
+                let known = by_name.entry(name.to_ascii_lowercase()).or_default();
+                if known.last() != Some(&index) {
+                    known.push(index);
+                }
+            }
+        }
+        Self { own, by_name }
+    }
+
+    fn choose(&self, hello: &ClientHello<'_>) -> Option<&Arc<Own>> {
+        // With a single one rustls says itself what is wrong with it.
+        if let [only] = self.own.as_slice() {
+            return Some(only);
+        }
+        let usable = |own: &&Arc<Own>| {
+            let key = &own.bare().key;
             let suits =
                 |suite: &CipherSuite| match ALL_CIPHER_SUITES.iter().find(|each| each.suite() == *suite) {
-                    Some(suite) => suite.usable_for_signature_algorithm(own.key.algorithm()),
+                    Some(suite) => suite.usable_for_signature_algorithm(key.algorithm()),
                     None => false,
                 };
-            own.key.choose_scheme(hello.signature_schemes()).is_some()
-                && hello.cipher_suites().iter().any(suits)
+            key.choose_scheme(hello.signature_schemes()).is_some() && hello.cipher_suites().iter().any(suits)
         };
-        // With a single one rustls says itself what is wrong with it.
-        if let [only] = self.0.as_slice() {
-            return Some(only.clone());
-        }
-        self.0.iter().find(usable).or(self.0.first()).cloned()
+        let name = hello.server_name().map(str::to_ascii_lowercase);
+        let exact = name.as_ref().and_then(|name| self.by_name.get(name));
+        let wildcard = name.as_ref().and_then(|name| {
+            let (_, domain) = name.split_once('.')?;
+            self.by_name.get(&format!("*.{domain}"))
+        });
+        let named = exact.into_iter().chain(wildcard).flatten().map(|index| &self.own[*index]);
+        let mut candidates = named.chain(&self.own);
+        candidates.clone().find(usable).or_else(|| candidates.next())
     }
 }
 

@@ -1,19 +1,98 @@
-//! One's own certificate chain and private key, from DER.
+//! One's own certificate chain and private key, from DER, and the OCSP response that goes with them.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::profile::public_key;
+use crate::profile::{names, public_key};
 
 #[pyclass(frozen, module = "veritls._engine")]
-pub struct Identity(pub Arc<CertifiedKey>);
+pub struct Identity(pub Arc<Own>);
+
+/// A stapled OCSP response, and until when it may be sent, in seconds since 1970.
+#[derive(Debug)]
+struct Response {
+    der: Vec<u8>,
+    until: u64,
+}
+
+/// Shared by an identity and those completed from it, so that a renewed response reaches connections whose
+/// settings were made before.
+type Staple = RwLock<Option<Arc<Response>>>;
+
+#[derive(Debug)]
+pub struct Own {
+    bare: Arc<CertifiedKey>,
+    staple: Arc<Staple>,
+    /// The last response with the certificate and key that it was put together with.
+    stapled: RwLock<Option<(Arc<Response>, Arc<CertifiedKey>)>>,
+}
+
+impl Own {
+    fn new(bare: CertifiedKey, staple: Arc<Staple>) -> Self {
+        Self { bare: Arc::new(bare), staple, stapled: RwLock::default() }
+    }
+
+    /// Without an OCSP response.
+    pub fn bare(&self) -> &Arc<CertifiedKey> {
+        &self.bare
+    }
+
+    /// What a handshake is to show now: with the OCSP response, while that is good.
+    pub fn current(&self) -> Arc<CertifiedKey> {
+        let response = self.staple.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(response) = response.filter(|response| UnixTime::now().as_secs() <= response.until) else {
+            return self.bare.clone();
+        };
+        if let Some((of, own)) = &*self.stapled.read().unwrap_or_else(PoisonError::into_inner)
+            && Arc::ptr_eq(of, &response)
+        {
+            return own.clone();
+        }
+        let mut own = CertifiedKey::clone(&self.bare);
+        own.ocsp = Some(response.der.clone());
+        let own = Arc::new(own);
+        *self.stapled.write().unwrap_or_else(PoisonError::into_inner) = Some((response, own.clone()));
+        own
+    }
+}
+
+/// A client's certificates in the order of preference: the first that the server can verify is shown, one by
+/// an authority that the server named before others.
+#[derive(Debug)]
+pub struct OwnIdentities(Vec<(Arc<Own>, Vec<Vec<u8>>)>);
+
+impl OwnIdentities {
+    pub fn new(own: Vec<Arc<Own>>) -> Self {
+        let issuers = |own: &Arc<Own>| -> Vec<_> {
+            own.bare.cert.iter().filter_map(|der| Some(names(der).ok()?.1)).collect()
+        };
+        Self(own.into_iter().map(|own| (own.clone(), issuers(&own))).collect())
+    }
+}
+
+impl ResolvesClientCert for OwnIdentities {
+    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let mut usable = self.0.iter().filter(|(own, _)| own.bare.key.choose_scheme(schemes).is_some());
+        let wanted = |(_, issuers): &&(Arc<Own>, Vec<Vec<u8>>)| {
+            issuers.iter().any(|issuer| authorities.contains(&issuer.as_slice()))
+        };
+        let (own, _) = usable.clone().find(wanted).or_else(|| usable.next())?;
+        Some(own.bare.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
 
 #[pymethods]
 impl Identity {
@@ -29,29 +108,36 @@ impl Identity {
         let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;
         match key.public_key() {
             Some(own_key) if own_key.as_ref() == certified_key => {
-                Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+                Ok(Self(Arc::new(Own::new(CertifiedKey::new(chain, key), Arc::default()))))
             }
             Some(_) => Err(Failure::KeyMismatch.into()),
             None => Err(unusable("private key", &"its public key cannot be told").into()),
         }
     }
 
-    /// The same key with the certificates `above` after its own.
+    /// The same key and OCSP response with the certificates `above` after its own.
     fn completed(&self, above: Vec<Vec<u8>>) -> Self {
-        let mut chain = self.0.cert.clone();
-        chain.extend(above.into_iter().map(CertificateDer::from));
-        Self(Arc::new(CertifiedKey::new(chain, self.0.key.clone())))
+        let mut own = CertifiedKey::clone(&self.0.bare);
+        own.cert.extend(above.into_iter().map(CertificateDer::from));
+        Self(Arc::new(Own::new(own, self.0.staple.clone())))
+    }
+
+    /// Sends `response` (an OCSP response, DER) along from now on, up to the second `until` of the epoch; None
+    /// sends none. It is not looked at here.
+    fn staple(&self, response: Option<Vec<u8>>, until: u64) {
+        let response = response.map(|der| Arc::new(Response { der, until }));
+        *self.0.staple.write().unwrap_or_else(PoisonError::into_inner) = response;
     }
 
     /// The kind of key: "RSA", "ECDSA", "ED25519".
     #[getter]
     fn algorithm(&self) -> String {
-        format!("{:?}", self.0.key.algorithm())
+        format!("{:?}", self.0.bare.key.algorithm())
     }
 
     /// The certificates, DER, own one first.
     #[getter]
     fn chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0.cert.iter().map(|der| PyBytes::new(py, der)).collect()
+        self.0.bare.cert.iter().map(|der| PyBytes::new(py, der)).collect()
     }
 }

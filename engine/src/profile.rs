@@ -1,14 +1,10 @@
-//! What a certificate says of itself, where webpki does not ask: for the trust set, and for
-//! VERIFY_X509_STRICT, which holds a path to RFC 5280 (the checks are those of OpenSSL under that flag).
+//! What a certificate says of itself, where webpki does not ask.
 
-use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage, ParsedExtension};
-use x509_parser::oid_registry::{
-    OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_SUBJECT_ALT_NAME,
-    OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, Oid,
-};
+use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension};
+use x509_parser::oid_registry::OID_X509_EXT_CRL_NUMBER;
 use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::X509Version;
 
 /// A certificate as the trust set sees it.
@@ -20,8 +16,15 @@ pub struct Examined {
     pub not_after: i64,
     pub for_servers: bool,
     pub for_clients: bool,
-    /// Whether it may sign others: by basicConstraints; without them by keyUsage; or by its age.
+    /// Whether it may sign others: by basicConstraints and keyUsage; without the former by keyUsage alone,
+    /// which then has to be there; or by its age.
     pub authority: bool,
+    /// How many intermediates that are not self-issued may follow, where it says so.
+    pub path_length: Option<u32>,
+    /// Whether its key may sign revocation lists.
+    pub signs_lists: bool,
+    /// Whether a critical extension of it means nothing to us.
+    pub unknown_critical: bool,
 }
 
 /// The certificates of a string of DER, one after the other.
@@ -35,7 +38,7 @@ pub fn split(mut data: &[u8]) -> Result<Vec<&[u8]>, String> {
     Ok(found)
 }
 
-fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err("bytes after the end of the certificate".to_owned()),
@@ -64,7 +67,9 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         Err(_) => false,
     };
     let authority = match (certificate.basic_constraints(), certificate.key_usage()) {
-        (Ok(Some(constraints)), _) => constraints.value.ca,
+        (Ok(Some(constraints)), Ok(usage)) => {
+            constraints.value.ca && usage.is_none_or(|usage| usage.value.key_cert_sign())
+        }
         (Ok(None), Ok(Some(usage))) => usage.value.key_cert_sign(),
         (Ok(None), Ok(None)) => certificate.version() == X509Version::V1 && self_issued,
         _ => false,
@@ -76,64 +81,29 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         for_servers: usage(|usage| usage.server_auth),
         for_clients: usage(|usage| usage.client_auth),
         authority,
+        path_length: match certificate.basic_constraints() {
+            Ok(Some(constraints)) => constraints.value.path_len_constraint,
+            _ => None,
+        },
+        signs_lists: match certificate.key_usage() {
+            Ok(usage) => usage.is_none_or(|usage| usage.value.crl_sign()),
+            Err(_) => false,
+        },
+        unknown_critical: certificate.extensions().iter().any(|extension| {
+            extension.critical
+                && matches!(
+                    extension.parsed_extension(),
+                    ParsedExtension::UnsupportedExtension { .. } | ParsedExtension::ParseError { .. }
+                )
+        }),
     })
 }
 
-/// Holds `path`, the peer's certificate first and the anchor last, to the profile. A refusal names its kind.
-pub fn strict(path: &[&CertificateDer<'_>]) -> Result<(), &'static str> {
-    for (index, der) in path.iter().enumerate() {
-        let certificate = read(der).map_err(|_| "encoding")?;
-        strict_certificate(&certificate, index + 1 == path.len())?;
-    }
-    Ok(())
-}
-
-fn refuse_if(wrong: bool, kind: &'static str) -> Result<(), &'static str> {
-    if wrong { Err(kind) } else { Ok(()) }
-}
-
-fn strict_certificate(certificate: &X509Certificate<'_>, is_anchor: bool) -> Result<(), &'static str> {
-    let critical = |oid: Oid<'_>| match certificate.get_extension_unique(&oid) {
-        Ok(extension) => Ok(extension.map(|extension| extension.critical)),
-        Err(_) => Err("encoding"),
-    };
-    let constraints = certificate.basic_constraints().map_err(|_| "encoding")?.map(|found| found.value);
-    let usage: Option<&KeyUsage> = certificate.key_usage().map_err(|_| "encoding")?.map(|found| found.value);
-    let is_authority = constraints.is_some_and(|found| found.ca);
-    let signs = usage.is_some_and(|found| found.key_cert_sign());
-    if constraints.is_some_and(|found| found.path_len_constraint.is_some()) {
-        refuse_if(!is_authority, "strict_path_length_for_non_ca")?;
-        refuse_if(usage.is_some() && !signs, "strict_path_length_without_signing")?;
-    }
-    let constraints_critical = critical(OID_X509_EXT_BASIC_CONSTRAINTS)?;
-    refuse_if(is_authority && constraints_critical == Some(false), "strict_constraints_not_critical")?;
-    refuse_if(is_authority && usage.is_none(), "strict_ca_without_key_usage")?;
-    refuse_if(!is_authority && signs, "strict_signing_for_non_ca")?;
-
-    let nameless = certificate.subject().iter().next().is_none();
-    refuse_if(certificate.issuer().iter().next().is_none(), "strict_issuer_empty")?;
-    let alternative = certificate.subject_alternative_name().map_err(|_| "encoding")?;
-    let signs_lists = usage.is_some_and(|found| found.crl_sign());
-    refuse_if(nameless && (is_authority || signs_lists || alternative.is_none()), "strict_subject_empty")?;
-    let alternative_critical = critical(OID_X509_EXT_SUBJECT_ALT_NAME)?;
-    refuse_if(nameless && alternative_critical == Some(false), "strict_names_not_critical")?;
-    refuse_if(alternative.is_some_and(|found| found.value.general_names.is_empty()), "strict_names_empty")?;
-    refuse_if(
-        certificate.signature_algorithm != certificate.tbs_certificate.signature,
-        "strict_algorithms_differ",
-    )?;
-
-    let authority_key = critical(OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER)?;
-    let subject_key = critical(OID_X509_EXT_SUBJECT_KEY_IDENTIFIER)?;
-    refuse_if(authority_key == Some(true), "strict_authority_key_critical")?;
-    refuse_if(subject_key == Some(true), "strict_subject_key_critical")?;
-    if certificate.version() != X509Version::V3 {
-        return refuse_if(!certificate.extensions().is_empty(), "strict_extensions_need_v3");
-    }
-    let names_key = certificate.extensions().iter().any(|extension| {
-        matches!(extension.parsed_extension(),
-            ParsedExtension::AuthorityKeyIdentifier(identifier) if identifier.key_identifier.is_some())
-    });
-    refuse_if(!is_anchor && !names_key, "strict_authority_key_missing")?;
-    refuse_if(is_authority && subject_key.is_none(), "strict_subject_key_missing")
+/// The issuer, DER, of a revocation list without a number, or with one that is critical, both of which RFC 5280
+/// forbids (section 5.2.3).
+pub fn unnumbered_issuer(der: &[u8]) -> Option<Vec<u8>> {
+    let (_, list) = CertificateRevocationList::from_der(der).ok()?;
+    let number = list.extensions().iter().find(|extension| extension.oid == OID_X509_EXT_CRL_NUMBER);
+    let right = number.is_some_and(|number| !number.critical);
+    if right { None } else { Some(list.issuer().as_raw().to_vec()) }
 }

@@ -2,18 +2,13 @@
 //! direction needs, so that one thread may sit in recv while another sends.
 
 use std::mem;
-use std::os::fd::RawFd;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
-
-use crate::bio::MemoryBIO;
-use crate::buffer::borrow_fd;
 use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::decider::Asking;
 use crate::failure::Failure;
+use crate::transport::{Transport, Wait};
+use crate::turn::Turn;
 
 /// The bound on ciphertext that one read takes from the kernel, and on what one write hands to it.
 const BATCH: usize = 16 * MAX_FRAGMENT;
@@ -21,213 +16,6 @@ const BATCH: usize = 16 * MAX_FRAGMENT;
 const LEFT_IN_SIGHT: usize = 64;
 /// Header, content type and tag: what TLS 1.3 adds to a fragment.
 const RECORD_EXTRA: usize = 22;
-/// How long to sit on a lock before letting Python look for signals.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// How long a call may take.
-#[derive(Clone, Copy)]
-pub enum Wait {
-    No,
-    Until(Instant),
-    Forever,
-}
-
-/// Where records come from and go to.
-pub trait Transport {
-    /// Ok(0) is the end.
-    fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure>;
-    fn write(&self, from: &[u8]) -> Result<usize, Failure>;
-    /// How many bytes there are to read, as far as it matters to who wants `wanted` of plaintext: where
-    /// somebody may look at the transport (`select`) to learn whether more has come. None where nobody does.
-    fn visible(&self, wanted: usize) -> Option<usize>;
-    /// A bound on what one read can bring.
-    fn at_hand(&self) -> usize {
-        usize::MAX
-    }
-    /// Whether a write may carry more than one record: not where a caller may stop between two.
-    fn batches(&self) -> bool;
-    fn wait(&self) -> Wait;
-}
-
-pub struct Socket {
-    pub fd: RawFd,
-    pub wait: Wait,
-}
-
-impl Socket {
-    fn ready(&self, flags: PollFlags, blocked: Failure, wait: Wait) -> Result<(), Failure> {
-        let timeout = match wait {
-            Wait::No => return Err(blocked),
-            Wait::Forever => None,
-            Wait::Until(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Failure::Timeout);
-                }
-                Some(Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
-            }
-        };
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        match poll(&mut [PollFd::new(&fd, flags)], timeout.as_ref()) {
-            Ok(0) => Err(Failure::Timeout),
-            Ok(_) => Ok(()),
-            Err(Errno::INTR) => Err(Failure::Interrupted),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    fn attempt(
-        &self,
-        flags: PollFlags,
-        blocked: &Failure,
-        wait: Wait,
-        mut call: impl FnMut() -> Result<usize, Errno>,
-    ) -> Result<usize, Failure> {
-        loop {
-            match call() {
-                Ok(count) => return Ok(count),
-                Err(Errno::AGAIN) => self.ready(flags, blocked.clone(), wait)?,
-                Err(Errno::INTR) => return Err(Failure::Interrupted),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-}
-
-impl Transport for Socket {
-    fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure> {
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        let flags = match wait {
-            Wait::Forever => RecvFlags::empty(),
-            _ => RecvFlags::DONTWAIT,
-        };
-        self.attempt(PollFlags::IN, &Failure::WantRead, wait, || Ok(recv(fd, &mut *into, flags)?.0))
-    }
-
-    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        let flags = match self.wait {
-            Wait::Forever => SendFlags::NOSIGNAL,
-            _ => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-        };
-        self.attempt(PollFlags::OUT, &Failure::WantWrite, self.wait, || send(fd, from, flags))
-    }
-
-    fn visible(&self, wanted: usize) -> Option<usize> {
-        if wanted <= MAX_FRAGMENT {
-            return Some(0);
-        }
-        Some(borrow_fd(self.fd).and_then(|fd| ioctl_fionread(fd).ok()).map_or(0, |count| count as usize))
-    }
-
-    fn batches(&self) -> bool {
-        !matches!(self.wait, Wait::No)
-    }
-
-    fn wait(&self) -> Wait {
-        self.wait
-    }
-}
-
-pub struct Memory<'a> {
-    pub incoming: &'a MemoryBIO,
-    pub outgoing: &'a MemoryBIO,
-}
-
-impl Transport for Memory<'_> {
-    fn read(&self, into: &mut [u8], _: Wait) -> Result<usize, Failure> {
-        let mut bytes = self.incoming.lock();
-        if bytes.pending() == 0 && !bytes.ended() {
-            return Err(Failure::WantRead);
-        }
-        Ok(bytes.consume(into.len(), |taken| {
-            into[..taken.len()].copy_from_slice(taken);
-            taken.len()
-        }))
-    }
-
-    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
-        self.outgoing.lock().append(from);
-        Ok(from.len())
-    }
-
-    fn visible(&self, _: usize) -> Option<usize> {
-        None
-    }
-
-    fn at_hand(&self) -> usize {
-        self.incoming.lock().pending()
-    }
-
-    fn batches(&self) -> bool {
-        true
-    }
-
-    fn wait(&self) -> Wait {
-        Wait::No
-    }
-}
-
-/// A thing that one thread at a time holds, possibly for long; waiting for it heeds deadlines and signals.
-struct Turn<T> {
-    free: Mutex<Option<T>>,
-    freed: Condvar,
-}
-
-struct Held<'a, T> {
-    turn: &'a Turn<T>,
-    value: Option<T>,
-}
-
-impl<T> Turn<T> {
-    fn new(value: T) -> Self {
-        Self { free: Mutex::new(Some(value)), freed: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn try_take(&self) -> Option<Held<'_, T>> {
-        let value = self.lock().take()?;
-        Some(Held { turn: self, value: Some(value) })
-    }
-
-    fn take(&self, wait: Wait, blocked: Failure) -> Result<Held<'_, T>, Failure> {
-        if let Some(held) = self.try_take() {
-            return Ok(held);
-        }
-        let patience = match wait {
-            Wait::No => return Err(blocked),
-            Wait::Forever => PATIENCE,
-            Wait::Until(deadline) => match deadline.saturating_duration_since(Instant::now()) {
-                left if left.is_zero() => return Err(Failure::Timeout),
-                left => left.min(PATIENCE),
-            },
-        };
-        let (mut free, _) = self
-            .freed
-            .wait_timeout_while(self.lock(), patience, |free| free.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        match free.take() {
-            Some(value) => Ok(Held { turn: self, value: Some(value) }),
-            None => Err(Failure::Interrupted),
-        }
-    }
-}
-
-impl<T> Held<'_, T> {
-    fn get(&mut self) -> &mut T {
-        self.value.as_mut().expect("held until dropped")
-    }
-}
-
-impl<T> Drop for Held<'_, T> {
-    fn drop(&mut self) {
-        *self.turn.lock() = self.value.take();
-        self.turn.freed.notify_one();
-    }
-}
 
 /// The right to receive.
 struct Inbound;
@@ -262,8 +50,15 @@ struct Outbound {
     in_flight: usize,
 }
 
+fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
+    core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
+    core
+}
+
 pub struct Pump {
     core: Mutex<Connection>,
+    /// The core is locked as long as a callback decides about the peer.
+    pub asking: Arc<Asking>,
     inbound: Turn<Inbound>,
     outbound: Turn<Outbound>,
 }
@@ -278,6 +73,7 @@ pub enum Read {
 impl Pump {
     pub fn new(connection: Connection) -> Self {
         Self {
+            asking: connection.asking.clone(),
             core: Mutex::new(connection),
             inbound: Turn::new(Inbound),
             outbound: Turn::new(Outbound::default()),
@@ -286,11 +82,16 @@ impl Pump {
 
     /// A panic while the core was locked leaves it unusable, not unlocked.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.core.lock().unwrap_or_else(|poisoned| {
-            let mut core = poisoned.into_inner();
-            core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
-            core
-        })
+        self.core.lock().unwrap_or_else(|poisoned| spoilt(poisoned.into_inner()))
+    }
+
+    /// The core, unless somebody has it.
+    pub fn try_core(&self) -> Option<MutexGuard<'_, Connection>> {
+        match self.core.try_lock() {
+            Ok(core) => Some(core),
+            Err(TryLockError::Poisoned(poisoned)) => Some(spoilt(poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
@@ -310,6 +111,9 @@ impl Pump {
                 && transport.visible(0).is_some()
             {
                 return Ok(());
+            }
+            if matches!(advanced, Err(Failure::Os(_))) {
+                return advanced.map(|_| ());
             }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
@@ -399,6 +203,9 @@ impl Pump {
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
+        if self.asking.under_way() {
+            return self.handshake(transport);
+        }
         let established = {
             let core = self.core();
             core.check()?;
@@ -453,11 +260,6 @@ impl Pump {
                 return failure;
             }
         }
-    }
-
-    /// Plaintext that a read would give without waiting.
-    pub fn pending(&self) -> usize {
-        self.core().pending()
     }
 
     /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.

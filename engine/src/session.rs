@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 /// How many TLS 1.3 tickets one connection keeps: what the usual servers send, and some more.
 const MAX_TICKETS: usize = 8;
@@ -79,8 +79,10 @@ impl ClientSessionStore for Store {
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Session {
     pub wallet: Arc<Wallet>,
-    /// What the server showed when the session began.
+    /// What the server showed when the session began, for which name, and when that was judged.
     pub chain: Vec<CertificateDer<'static>>,
+    pub name: Option<ServerName<'static>>,
+    pub judged_at: UnixTime,
 }
 
 #[pymethods]

@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SignatureScheme, SupportedProtocolVersion};
+use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
 use crate::connection::Side;
 use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
-use crate::identity::Identity;
+use crate::identity::{Identity, OwnIdentities};
+use crate::peers::{Conditions, Matcher, Pin};
+use crate::tickets::Tickets;
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation, Role};
 
@@ -77,19 +78,6 @@ impl Statistics {
     fn read(&self) -> [[u64; 3]; 2] {
         [&self.0.connect, &self.0.accept]
             .map(|side| side.each_ref().map(|count| count.load(Ordering::Relaxed)))
-    }
-}
-
-/// A client's certificates, one for each kind of key: the first that the server can verify is shown.
-#[derive(Debug)]
-struct OwnIdentities(Vec<Arc<CertifiedKey>>);
-
-impl ResolvesClientCert for OwnIdentities {
-    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.iter().find(|own| own.key.choose_scheme(schemes).is_some()).cloned()
-    }
-    fn has_certs(&self) -> bool {
-        !self.0.is_empty()
     }
 }
 
@@ -159,7 +147,26 @@ struct Demands {
     check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
     revocation: String,
+    /// Whether one whose revocation nobody knows is good enough.
+    accept_unknown: bool,
+    require_ocsp: bool,
     strict: bool,
+    /// Kinds and patterns of names; of several lists each must be satisfied.
+    allowed: Vec<Vec<(String, String)>>,
+    /// SHA-256 of public keys; the same.
+    pinned: Vec<Vec<Pin>>,
+    decides: bool,
+    reverify: bool,
+}
+
+fn conditions(demands: &Demands) -> Result<Conditions, Failure> {
+    let matcher = |(kind, value): &(String, String)| {
+        Matcher::new(kind, value).map_err(|why| unusable("allowed_peers", format!("{value:?}: {why}")))
+    };
+    let list = |list: &Vec<(String, String)>| list.iter().map(matcher).collect();
+    let allowed = demands.allowed.iter().map(list).collect::<Result<_, Failure>>()?;
+    let pinned = demands.pinned.iter().map(|pins| pins.iter().copied().collect()).collect();
+    Ok(Conditions { allowed, pinned })
 }
 
 fn unusable(what: &'static str, why: impl std::fmt::Display) -> Failure {
@@ -195,13 +202,19 @@ impl Settings {
             request: demands.request,
             require: demands.require,
             validate: demands.validate,
+            peer: if recipe.server_side { Role::Client } else { Role::Server },
             check_name: demands.check_name,
             revocation: match demands.revocation.as_str() {
                 "leaf" => Revocation::Leaf,
                 "chain" => Revocation::Chain,
                 _ => Revocation::None,
             },
+            accept_unknown: demands.accept_unknown,
+            require_ocsp: demands.require_ocsp,
             strict: demands.strict,
+            conditions: conditions(&demands)?,
+            decides: demands.decides,
+            reverify: demands.reverify,
             algorithms: provider.signature_verification_algorithms,
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
@@ -218,15 +231,18 @@ impl Settings {
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .with_client_cert_verifier(verifier.clone())
-                .with_cert_resolver(Arc::new(OwnCertificates(identities)));
+                .with_cert_resolver(Arc::new(OwnCertificates::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.ignore_client_order = recipe.own_order;
             config.key_log = key_log;
             config.session_storage = Arc::new(NoServerSessionStorage {});
+            // For `last_words`.
+            config.enable_secret_extraction = demands.decides;
             config.send_tls13_tickets = recipe.tickets.unwrap_or(0);
             if recipe.tickets.is_some() {
                 // The key is of these settings alone: no ticket outlives a change of them.
-                config.ticketer = Ticketer::new().map_err(wrong)?;
+                let ticketer = Ticketer::new().map_err(wrong)?;
+                config.ticketer = Arc::new(Tickets { ticketer, verifier: verifier.clone() });
             }
             Config::Server(Arc::new(config))
         } else {
@@ -235,9 +251,10 @@ impl Settings {
                 .map_err(wrong)?
                 .dangerous()
                 .with_custom_certificate_verifier(verifier.clone())
-                .with_client_cert_resolver(Arc::new(OwnIdentities(identities)));
+                .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
+            config.enable_secret_extraction = demands.decides;
             // A store of its own comes with each connection.
             config.resumption = Resumption::disabled();
             Config::Client(Arc::new(config))
@@ -246,8 +263,9 @@ impl Settings {
     }
 
     /// Judges a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
-    /// at a second of the epoch. `name`: to be checked too. Returns what stands above it in the path.
-    #[pyo3(signature = (chain, of_server, name = None, at = None))]
+    /// at a second of the epoch. `name`: to be checked too. `ocsp_response`: what its server stapled. Returns
+    /// what stands above it in the path.
+    #[pyo3(signature = (chain, of_server, name = None, at = None, ocsp_response = None))]
     fn verify<'py>(
         &self,
         py: Python<'py>,
@@ -255,6 +273,7 @@ impl Settings {
         of_server: bool,
         name: Option<&str>,
         at: Option<u64>,
+        ocsp_response: Option<Vec<u8>>,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let name = name
             .map(|name| ServerName::try_from(name).map_err(|why| unusable("server_hostname", why)))
@@ -262,7 +281,9 @@ impl Settings {
         let role = if of_server { Role::Server } else { Role::Client };
         let now = at.map_or_else(UnixTime::now, |at| UnixTime::since_unix_epoch(Duration::from_secs(at)));
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
-        let path = py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), now)))?;
+        let response = ocsp_response.unwrap_or_default();
+        let path =
+            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, now)))?;
         Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 }

@@ -1,18 +1,22 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use pyo3::{PyTraverseError, PyVisit};
 use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
 use crate::buffer::{Readable, Writable};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
+use crate::decider::within_callback;
 use crate::failure::{Failure, guarded};
-use crate::pump::{Memory, Pump, Read, Socket, Transport, Wait};
+use crate::pump::{Pump, Read};
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
 /// What one read allocates at most before it knows how much has come.
@@ -44,6 +48,9 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
+        if self.pump.asking.under_way() && within_callback() {
+            return Err(Failure::Deciding.into());
+        }
         loop {
             let outcome = py.detach(|| {
                 guarded(|| match &self.bios {
@@ -58,32 +65,64 @@ impl Stream {
                 Ok(value) => return Ok(value),
                 Err(Failure::Interrupted) => py.check_signals()?,
                 Err(Failure::ClientHello(name)) => self.decide(py, name)?,
-                Err(failure @ Failure::Internal(_)) => return Err(self.pump.core().fail(failure).into()),
+                Err(failure @ Failure::Internal(_)) => {
+                    return Err(py.detach(|| self.pump.core().fail(failure)).into());
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }
     }
 }
 
+/// What `on_hello` answers: None or an alert, and other settings with their callback, or None.
+type Answer<'py> = (Bound<'py, PyAny>, Option<(Bound<'py, Settings>, Option<Py<PyAny>>)>);
+
 impl Stream {
-    /// Asks `on_hello` what to go on with: its answer is (None or an alert, other settings or None). What
-    /// goes wrong in it cannot be raised to anybody: it is reported, and the client is refused.
-    fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
-        let Some(callback) = &self.on_hello else { return Ok(self.pump.core().accept_hello(None)?) };
+    /// The connection itself, for who drives it over a transport of its own.
+    pub fn core(&self) -> MutexGuard<'_, Connection> {
+        self.pump.core()
+    }
+
+    /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
+    /// callback decides about the peer, there are no facts.
+    fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+        loop {
+            if let Some(core) = self.pump.try_core() {
+                return fact(&core);
+            }
+            if self.pump.asking.under_way() {
+                return T::default();
+            }
+            py.detach(|| drop(self.pump.core()));
+        }
+    }
+
+    /// Asks `on_hello` what to go on with. What goes wrong in it cannot be raised to anybody: it is
+    /// reported, and the client is refused.
+    pub fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
+        let Some(callback) = &self.on_hello else {
+            return Ok(py.detach(|| self.pump.core().accept_hello(None))?);
+        };
         let callback = callback.bind(py);
         let refused = |error: PyErr, alert| {
             error.write_unraisable(py, Some(callback));
-            self.pump.core().refuse_hello(alert);
+            py.detach(|| self.pump.core().refuse_hello(alert));
         };
-        let answer = callback
-            .call1((name,))
-            .and_then(|answer| answer.extract::<(Bound<'_, PyAny>, Option<Bound<'_, Settings>>)>());
+        let answer = callback.call1((name,)).and_then(|answer| answer.extract::<Answer<'_>>());
         match answer {
             Err(error) => refused(error, HANDSHAKE_FAILURE),
             Ok((alert, settings)) => match alert.extract::<Option<u8>>() {
                 Err(error) => refused(error, INTERNAL_ERROR),
-                Ok(Some(alert)) => self.pump.core().refuse_hello(alert),
-                Ok(None) => self.pump.core().accept_hello(settings.as_ref().map(|bound| bound.get()))?,
+                Ok(Some(alert)) => py.detach(|| self.pump.core().refuse_hello(alert)),
+                Ok(None) => {
+                    let other = settings.map(|(bound, callback)| (bound.unbind(), callback));
+                    py.detach(|| match other {
+                        Some((settings, callback)) => {
+                            self.pump.core().accept_hello(Some((settings.get(), callback)))
+                        }
+                        None => self.pump.core().accept_hello(None),
+                    })?;
+                }
             },
         }
         Ok(())
@@ -94,15 +133,18 @@ impl Stream {
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor.
     #[new]
-    #[pyo3(signature = (settings, server_name = None, bios = None, session = None, on_hello = None))]
+    #[pyo3(signature = (
+        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None
+    ))]
     fn new(
         settings: &Settings,
         server_name: Option<&str>,
         bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
         session: Option<&Session>,
         on_hello: Option<Py<PyAny>>,
+        callback: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let connection = Connection::new(settings, server_name, session, on_hello.is_some())?;
+        let connection = Connection::new(settings, server_name, session, on_hello.is_some(), callback)?;
         Ok(Self { pump: Pump::new(connection), bios, on_hello })
     }
 
@@ -161,8 +203,13 @@ impl Stream {
         self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
     }
 
-    fn pending(&self) -> usize {
-        self.pump.pending()
+    fn pending(&self, py: Python<'_>) -> usize {
+        self.look(py, |core| core.pending())
+    }
+
+    /// The socket is being closed: a handshake in a callback of which that happens is over.
+    fn abandon(&self) {
+        self.pump.asking.abandon();
     }
 
     /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that.
@@ -177,83 +224,91 @@ impl Stream {
         Ok(PyBytes::new(py, &rest))
     }
 
-    /// The handshake is over and nothing failed since.
+    /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.
     #[getter]
-    fn established(&self) -> bool {
-        self.pump.core().established()
+    fn established(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.established())
     }
 
     /// The peer's certificates as it sent them, DER, its own first; None where there are none.
     #[getter]
     fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let core = self.pump.core();
-        let chain = core.facts().peer_certificates()?;
-        let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
-        (!chain.is_empty()).then(|| chain.iter().map(bytes).collect())
+        self.look(py, |core| {
+            let chain = core.facts().peer_certificates()?;
+            let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
+            (!chain.is_empty()).then(|| chain.iter().map(bytes).collect())
+        })
     }
 
     /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
     /// none was validated.
     #[getter]
     fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let core = self.pump.core();
-        let own = core.facts().peer_certificates()?.first()?;
-        let above = core.path.as_ref()?;
-        Some(std::iter::once(own).chain(above).map(|der| PyBytes::new(py, der)).collect())
+        self.look(py, |core| {
+            let own = core.facts().peer_certificates()?.first()?;
+            let above = core.path.as_ref()?;
+            Some(std::iter::once(own).chain(above).map(|der| PyBytes::new(py, der)).collect())
+        })
     }
 
     /// The key exchange group that was agreed on, as its IANA number.
     #[getter]
-    fn group(&self) -> Option<u16> {
-        let core = self.pump.core();
-        core.facts().negotiated_key_exchange_group().map(|group| group.name().into())
+    fn group(&self, py: Python<'_>) -> Option<u16> {
+        self.look(py, |core| core.facts().negotiated_key_exchange_group().map(|group| group.name().into()))
     }
 
     /// The cipher suites that the client offered to this server, as their IANA numbers.
     #[getter]
-    fn offered_suites(&self) -> Vec<u16> {
-        self.pump.core().hello.suites.clone()
+    fn offered_suites(&self, py: Python<'_>) -> Vec<u16> {
+        self.look(py, |core| core.hello.suites.clone())
     }
 
     /// The certificate that this server answered with, DER.
     #[getter]
     fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let core = self.pump.core();
-        core.hello.own.as_ref()?.cert.first().map(|der| PyBytes::new(py, der))
+        self.look(py, |core| core.hello.own.as_ref()?.cert.first().map(|der| PyBytes::new(py, der)))
     }
 
     /// Whether the handshake took up an earlier session.
     #[getter]
-    fn resumed(&self) -> bool {
-        self.pump.core().resumed()
+    fn resumed(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.resumed())
     }
 
     /// What a client can come back with.
     #[getter]
-    fn session(&self) -> Session {
-        let core = self.pump.core();
-        let chain = core.facts().peer_certificates().unwrap_or_default();
-        Session { wallet: core.wallet(), chain: chain.to_vec() }
+    fn session(&self, py: Python<'_>) -> Option<Session> {
+        self.look(py, |core| Some(core.session()))
     }
 
     /// Whether a certificate of the peer's was validated before it got here.
     #[getter]
-    fn validated(&self) -> bool {
-        self.pump.core().validated()
+    fn validated(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.validated())
     }
 
     /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.
     #[getter]
-    fn negotiated(&self) -> Option<(u16, u16)> {
-        let core = self.pump.core();
-        let facts = core.facts();
-        let version = facts.protocol_version()?;
-        let suite = facts.negotiated_cipher_suite()?;
-        core.established().then(|| (version.into(), suite.suite().into()))
+    fn negotiated(&self, py: Python<'_>) -> Option<(u16, u16)> {
+        self.look(py, |core| {
+            let facts = core.facts();
+            let version = facts.protocol_version()?;
+            let suite = facts.negotiated_cipher_suite()?;
+            core.established().then(|| (version.into(), suite.suite().into()))
+        })
     }
 
     #[getter]
     fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.pump.core().facts().alpn_protocol().map(|name| PyBytes::new(py, name))
+        self.look(py, |core| core.facts().alpn_protocol().map(|name| PyBytes::new(py, name)))
+    }
+
+    /// Every cycle through here also goes through an object that the collector can clear.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.on_hello)?;
+        match self.pump.try_core() {
+            Some(core) => visit.call(&core.verdict.callback),
+            None => Ok(()),
+        }
     }
 }

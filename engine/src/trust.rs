@@ -1,16 +1,18 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
-use webpki::{CertRevocationList, OwnedCertRevocationList, anchor_from_trusted_cert};
+use webpki::anchor_from_trusted_cert;
 
 use crate::failure::Failure;
-use crate::profile::{self, Examined, examine, split};
+use crate::profile::{self, Examined, examine, split, unnumbered_issuer};
+use crate::revocation::{List, RevocationList};
 
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -21,7 +23,12 @@ pub struct Trust {
     pub used: Vec<AtomicBool>,
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
-    pub crls: Vec<CertRevocationList<'static>>,
+    /// Newest first.
+    pub lists: Vec<Arc<List>>,
+    /// By their issuer, as webpki tells it (DER without its header); without those that are scoped.
+    pub lists_of: HashMap<Vec<u8>, Vec<Arc<List>>>,
+    /// The issuers, DER, of lists without the number that RFC 5280 demands.
+    pub unnumbered: HashSet<Vec<u8>>,
     /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
     by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
 }
@@ -52,9 +59,13 @@ pub struct TrustSet(pub Arc<Trust>);
 #[pymethods]
 impl TrustSet {
     /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
-    /// may stand within a path. `crls`: revocation lists. All DER. Refuses what cannot be read.
+    /// may stand within a path. All DER. Refuses what cannot be read.
     #[new]
-    fn new(certificates: Vec<Vec<u8>>, crls: Vec<Vec<u8>>, partial_chain: bool) -> PyResult<Self> {
+    fn new(
+        certificates: Vec<Vec<u8>>,
+        crls: Vec<PyRef<'_, RevocationList>>,
+        partial_chain: bool,
+    ) -> PyResult<Self> {
         let unusable = |what, why: String| Failure::Unusable { what, why };
         let mut trust = Trust::default();
         for der in certificates {
@@ -72,10 +83,13 @@ impl TrustSet {
             trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
         }
-        for der in crls {
-            let crl = OwnedCertRevocationList::from_der(&der)
-                .map_err(|why| unusable("revocation list", why.to_string()))?;
-            trust.crls.push(crl.into());
+        trust.lists = crls.iter().map(|list| list.0.clone()).collect();
+        trust.lists.sort_by_key(|list| Reverse(list.this_update()));
+        for list in &trust.lists {
+            trust.unnumbered.extend(unnumbered_issuer(&list.der));
+        }
+        for list in trust.lists.iter().filter(|list| !list.scoped()) {
+            trust.lists_of.entry(list.parsed.issuer().to_vec()).or_default().push(list.clone());
         }
         Ok(Self(Arc::new(trust)))
     }
@@ -101,9 +115,10 @@ impl TrustSet {
         let certificate = CertificateDer::from(der);
         let unreadable = |why: webpki::Error| Failure::Unusable { what: "certificate", why: why.to_string() };
         let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(unreadable)?;
-        let mut lists = self.0.crls.iter().filter(|list| list.issuer() == certificate.issuer()).peekable();
+        let lists = self.0.lists.iter().filter(|list| list.parsed.issuer() == certificate.issuer());
+        let mut lists = lists.peekable();
         let found = lists.peek().is_some();
-        let entry = lists.find_map(|list| list.find_serial(certificate.serial()).ok().flatten());
+        let entry = lists.find_map(|list| list.parsed.find_serial(certificate.serial()).ok().flatten());
         Ok((found, entry.map(|entry| entry.revocation_date.as_secs())))
     }
 

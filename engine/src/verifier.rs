@@ -1,4 +1,4 @@
-//! The only caller of webpki: is this chain good enough for what the settings ask?
+//! Is this chain good enough for what the settings ask?
 //!
 //! rustls calls a verifier within the call that processes the peer's flight, on the same thread; the
 //! evidence of a refusal is left in a thread-local slot, where `connection.rs` picks it up.
@@ -18,32 +18,31 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 use webpki::{
-    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RawPublicKeyEntity, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
-    spki_for_anchor,
+    EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
 };
 
+use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
-use crate::profile::strict;
+use crate::path::Remainder;
+use crate::peers::Conditions;
 use crate::trust::{Trust, TrustSet};
 
 thread_local! {
     static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
-    static PATH: RefCell<Option<Path>> = const { RefCell::new(None) };
 }
 
 /// What stands above a peer's certificate in the path that convinced us: its issuer, that one's, up to the
 /// anchor. Empty where the certificate is trusted by itself.
 pub type Path = Vec<CertificateDer<'static>>;
 
-/// The path that the last call on this thread found good.
-pub fn take_path() -> Option<Path> {
-    PATH.take()
-}
-
 /// The evidence of the refusal that the last call on this thread ended with.
 pub fn take_rejection() -> Option<Rejection> {
     REJECTION.take()
+}
+
+/// Leaves the evidence of a refusal.
+pub fn refuse(rejection: Rejection) {
+    REJECTION.set(Some(rejection));
 }
 
 /// What to ask of the peer and what to check of its answer.
@@ -53,10 +52,21 @@ pub struct PeerVerifier {
     pub request: bool,
     pub require: bool,
     pub validate: bool,
+    /// Whose certificates a handshake brings.
+    pub peer: Role,
     pub check_name: bool,
     pub revocation: Revocation,
+    /// Whose revocation nobody knows is good enough.
+    pub accept_unknown: bool,
+    /// A server without a good OCSP response is refused.
+    pub require_ocsp: bool,
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
+    pub conditions: Conditions,
+    /// Ask the connection's callback whether it accepts the peer, too.
+    pub decides: bool,
+    /// A session is judged as of the time when it is taken up, not of the time when it began.
+    pub reverify: bool,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -78,27 +88,34 @@ impl Revocation {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Role {
     Server,
     Client,
 }
 
 impl PeerVerifier {
-    /// The same judgement of a chain that was shown earlier, before its session is taken up again.
+    /// The same judgement of a chain that was shown `then`, before its session is taken up again.
     pub fn still_good(
         &self,
         role: Role,
-        chain: &[CertificateDer<'_>],
+        chain: Vec<CertificateDer<'static>>,
         name: Option<&ServerName<'_>>,
-    ) -> Result<(), Error> {
+        then: UnixTime,
+    ) -> Result<Option<Judged>, Error> {
+        let at = if self.reverify { UnixTime::now() } else { then };
         match chain.split_first() {
+            // A session brings no response along.
+            Some((end_entity, _)) if self.needs_staple(role, end_entity) => {
+                Err(CertificateError::InvalidOcspResponse.into())
+            }
             Some((end_entity, intermediates)) => {
                 let name = if self.check_name { name } else { None };
-                self.judge(role, end_entity, intermediates, name, UnixTime::now())
+                let path = self.judge(role, end_entity, intermediates, name, at)?;
+                Ok(Some(Judged { chain, path, at }))
             }
             None if self.require => Err(Error::NoCertificatesPresented),
-            None => Ok(()),
+            None => Ok(None),
         }
     }
 
@@ -108,12 +125,17 @@ impl PeerVerifier {
         role: Role,
         chain: &[CertificateDer<'_>],
         name: Option<&ServerName<'_>>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<Path, Failure> {
         let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
         take_rejection();
-        match self.judge(role, end_entity, intermediates, name, now) {
-            Ok(()) => Ok(take_path().unwrap_or_default()),
+        let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|path| {
+            let path = path.unwrap_or_default();
+            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, now).map(|()| path)
+        });
+        match judged {
+            Ok(path) => Ok(path),
             Err(error) => Err(take_rejection().map_or_else(
                 || Failure::Internal(error.to_string()),
                 |rejection| Failure::Certificate(Box::new(rejection)),
@@ -128,30 +150,32 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         name: Option<&ServerName<'_>>,
         now: UnixTime,
-    ) -> Result<(), Error> {
-        if !self.validate {
-            return Ok(());
-        }
-        self.judge_path(role, end_entity, intermediates, now)
-            .and_then(|path| {
+    ) -> Result<Option<Path>, Error> {
+        let path = match self.validate {
+            true => self.judge_path(role, end_entity, intermediates, now).and_then(|path| {
                 name.map_or(Ok(()), |name| judge_name(end_entity, name, now))
                     .map_err(|refusal| on_path(refusal, &path))?;
-                PATH.set(Some(path));
-                Ok(())
-            })
-            .map_err(|refusal| {
-                let (mut rejection, error) = *refusal;
-                rejection.chain =
-                    std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-                rejection.time.get_or_insert(now.as_secs());
-                rejection.asked = self.asked(role, name);
-                REJECTION.set(Some(rejection));
-                Error::InvalidCertificate(error)
-            })
+                Ok(Some(path))
+            }),
+            false => Ok(None),
+        };
+        path.and_then(|path| match self.conditions.check(end_entity, path.as_deref()) {
+            Ok(()) => Ok(path),
+            Err(refusal) => Err(on_path(refusal, path.as_deref().unwrap_or_default())),
+        })
+        .map_err(|refusal| {
+            let (mut rejection, error) = *refusal;
+            rejection.chain =
+                std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
+            rejection.time.get_or_insert(now.as_secs());
+            rejection.asked = self.asked(role, name);
+            REJECTION.set(Some(rejection));
+            Error::InvalidCertificate(error)
+        })
     }
 
     /// What `judge` asks, for who reads its answer.
-    fn asked(&self, role: Role, name: Option<&ServerName<'_>>) -> Asked {
+    pub fn asked(&self, role: Role, name: Option<&ServerName<'_>>) -> Asked {
         Asked {
             purpose: if role == Role::Server { "server" } else { "client" },
             name: name.map(|name| name.to_str().into_owned()),
@@ -168,30 +192,12 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Path, Refusal> {
+        let rest = Remainder::new(&self.trust, end_entity, role, self.revocation, self.strict, now);
+        let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
-            let usable = if role == Role::Server { itself.for_servers } else { itself.for_clients };
-            let bound = |secs: i64| {
-                UnixTime::since_unix_epoch(std::time::Duration::from_secs(secs.max(0).unsigned_abs()))
-            };
-            let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-            return if seconds > itself.not_after {
-                Err(refusal(
-                    webpki::Error::CertExpired { time: now, not_after: bound(itself.not_after) },
-                    now,
-                ))
-            } else if seconds < itself.not_before {
-                let not_before = bound(itself.not_before);
-                Err(refusal(webpki::Error::CertNotValidYet { time: now, not_before }, now))
-            } else if !usable {
-                Err(Box::new((
-                    Rejection::new("purpose", "its extended key usage"),
-                    CertificateError::InvalidPurpose,
-                )))
-            } else if self.revocation != Revocation::None {
-                Err(refusal(webpki::Error::UnknownRevocationStatus, now))
-            } else {
-                Ok(Vec::new())
-            };
+            rest.check_alone(itself).map_err(refused)?;
+            self.judge_own_revocation(end_entity, now).map_err(|error| refusal(error, now))?;
+            return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
         let usage = match role {
@@ -201,11 +207,22 @@ impl PeerVerifier {
         let mut helpers = intermediates.to_vec();
         helpers.extend_from_slice(&self.trust.helpers);
         let trust = &self.trust;
-        let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().collect();
+        let crls = self.scoped_lists(now);
         let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
+        let by_webpki = revocation.is_some();
+        let unrevoked =
+            |path: &VerifiedPath<'_>| if by_webpki { Ok(()) } else { self.judge_revocation(path, now) };
         let verified = certificate
-            .verify_for_usage(self.algorithms.all, &trust.anchors, &helpers, now, usage, revocation, None)
-            .map_err(|error| refusal(error, now))?;
+            .verify_for_usage(
+                self.algorithms.all,
+                &trust.anchors,
+                &helpers,
+                now,
+                usage,
+                revocation,
+                Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
+            )
+            .map_err(refused)?;
         let mut path: Path =
             verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
@@ -213,37 +230,39 @@ impl PeerVerifier {
             trust.used[index].store(true, Ordering::Relaxed);
             path.push(trust.anchor_certificates[index].clone());
         }
-        if self.strict {
-            let whole: Vec<_> = std::iter::once(end_entity).chain(&path).collect();
-            strict(&whole).map_err(|kind| {
-                let detail = "it does not keep to RFC 5280 (VERIFY_X509_STRICT)";
-                on_path(Box::new((Rejection::new(kind, detail), CertificateError::BadEncoding)), &path)
-            })?;
-        }
         Ok(path)
     }
 
-    /// An unknown status and a list out of date are refusals: who asks for revocation wants to know.
-    fn revocation_options<'a>(
+    /// The peer proved that it holds the certificate's key: now the program may have its say.
+    fn signature(
         &self,
-        crls: &'a [&'a CertRevocationList<'a>],
-    ) -> Result<Option<RevocationOptions<'a>>, webpki::Error> {
-        let depth = match self.revocation {
-            Revocation::None => return Ok(None),
-            Revocation::Leaf => RevocationCheckDepth::EndEntity,
-            Revocation::Chain => RevocationCheckDepth::Chain,
-        };
-        let builder =
-            RevocationOptionsBuilder::new(crls).map_err(|_| webpki::Error::UnknownRevocationStatus)?;
-        let options = builder
-            .with_depth(depth)
-            .with_status_policy(UnknownStatusPolicy::Deny)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build();
-        Ok(Some(options))
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = self.signature_alone(message, certificate, dss, tls13)?;
+        if self.decides {
+            self.ask(certificate)?;
+        }
+        Ok(valid)
     }
 
-    fn signature(
+    /// Whether the program accepts the peer, too.
+    pub fn ask(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        decider::ask(certificate).map_err(|mut rejection| {
+            rejection.chain = decider::judged_chain();
+            if let Some(judged) = decider::judged() {
+                rejection.time.get_or_insert(judged.at.as_secs());
+                rejection.path = judged.path.unwrap_or_default().iter().map(|der| der.to_vec()).collect();
+            }
+            rejection.asked = self.asked(self.peer, None);
+            REJECTION.set(Some(*rejection));
+            CertificateError::ApplicationVerificationFailure.into()
+        })
+    }
+
+    fn signature_alone(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
@@ -279,7 +298,7 @@ fn judge_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixT
 }
 
 /// A refusal of a path that leads to an anchor, for another reason.
-fn on_path(mut refusal: Refusal, path: &Path) -> Refusal {
+fn on_path(mut refusal: Refusal, path: &[CertificateDer<'_>]) -> Refusal {
     refusal.0.path = path.iter().map(|der| der.to_vec()).collect();
     refusal
 }
@@ -289,6 +308,17 @@ type Refusal = Box<(Rejection, CertificateError)>;
 
 fn refusal(error: webpki::Error, now: UnixTime) -> Refusal {
     Box::new(told_apart(error, now))
+}
+
+/// What webpki does not ask and `Remainder` does.
+fn further_refusal(kind: &'static str) -> Refusal {
+    let error = match kind {
+        "purpose" | "key_usage" => CertificateError::InvalidPurpose,
+        "leaf_as_ca" => CertificateError::UnknownIssuer,
+        "revocation_list_signer" => CertificateError::UnknownRevocationStatus,
+        _ => CertificateError::BadEncoding,
+    };
+    Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))
 }
 
 /// One webpki error as the evidence that a user gets and the error from which rustls makes the alert.
@@ -315,6 +345,14 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
         Web::CertRevoked => (Rejection::new("revoked", detail), CertificateError::Revoked),
         Web::UnknownRevocationStatus => {
             (Rejection::new("revocation_unknown", detail), CertificateError::UnknownRevocationStatus)
+        }
+        Web::InvalidCrlSignatureForPublicKey
+        | Web::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            (Rejection::new("revocation_list_signature", detail), CertificateError::UnknownRevocationStatus)
+        }
+        Web::IssuerNotCrlSigner => {
+            (Rejection::new("revocation_list_signer", detail), CertificateError::UnknownRevocationStatus)
         }
         Web::CrlExpired { time, next_update } => {
             let rejection = Rejection::new("revocation_list_expired", detail).at(time, next_update);
@@ -356,11 +394,15 @@ impl ServerCertVerifier for PeerVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let name = self.check_name.then_some(server_name);
-        self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
+        if let Some(path) = &path {
+            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, now)?;
+        }
+        decider::set_judged(end_entity, intermediates, path, now);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -407,7 +449,8 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge(Role::Client, end_entity, intermediates, None, now)?;
+        let path = self.judge(Role::Client, end_entity, intermediates, None, now)?;
+        decider::set_judged(end_entity, intermediates, path, now);
         Ok(ClientCertVerified::assertion())
     }
 

@@ -16,6 +16,13 @@ from veritls.functions import (
     create_default_context as create_default_context,
     get_server_certificate as get_server_certificate,
 )
+from veritls.peers import (
+    SPIFFE as SPIFFE,
+    URI as URI,
+    DNSPattern as DNSPattern,
+    Email as Email,
+    Network as Network,
+)
 from veritls.session import SSLSession as SSLSession
 from veritls.socket import SSLSocket as SSLSocket
 from veritls.standard import *  # noqa: F403

@@ -132,6 +132,23 @@ def decoded(der: bytes) -> dict[str, Any]:
         raise ValueError(f"the peer's certificate cannot be decoded: {why}") from None
 
 
+def subject_text(der: bytes) -> str:
+    """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate.subject.rfc4514_string() or _first_name(certificate)
+    except ValueError:
+        return "an unreadable certificate"
+
+
+def _first_name(certificate: x509.Certificate) -> str:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return ":".join(map(str, _general_name(names[0])))
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, IndexError):
+        return "a certificate without a subject"
+
+
 def end_point_hash(der: bytes) -> bytes | None:
     """The tls-server-end-point channel binding of a server's certificate (RFC 5929, section 4.1).
 

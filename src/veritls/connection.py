@@ -76,13 +76,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         return self._stream
 
     def _renew(self) -> None:
-        self._stream = _engine.Stream(
-            self._context._settings(self._server_side),
-            self._server_hostname,
-            (self._incoming, self._outgoing),
-            self._offer(),
-            self._hello_decision(),
-        )
+        self._stream = self._made(self._server_hostname, (self._incoming, self._outgoing))
 
     @property
     def server_side(self) -> bool:
@@ -126,8 +120,13 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
             self._give_out()
 
     def pending(self) -> int:
-        """Bytes of plaintext that can be read without more from the peer."""
-        return self._stream.pending()
+        """Bytes of plaintext that can be read without more from the peer.
+
+        With MemoryBIOs of `ssl`, the bytes that were taken from there and wait to be decrypted count, too:
+        uvloop reads on only while it knows of some.
+        """
+        taken = self._incoming.pending if self._foreign is not None else 0
+        return self._stream.pending() + taken
 
     def unwrap(self) -> None:
         """Sends close_notify, and reads the peer's; raises ssl.SSLWantReadError until that is there."""

@@ -6,16 +6,16 @@ import ipaddress
 import socket
 import ssl
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, get_args
 
 from veritls import _engine
 from veritls.connection import SSLObject
-from veritls.credentials import Password, StrPath, load_identity
-from veritls.report import Purpose, Question, VerificationReport, accepted
+from veritls.deciding import Chain, Conditions, Frozen, der_chain
+from veritls.report import Purpose, VerificationReport, accepted
 from veritls.socket import SSLSocket
-from veritls.verification import Verification
+from veritls.stapling import Stapling
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -27,7 +27,19 @@ _MAX_HOSTNAME = 253
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
-class SSLContext(Verification):
+def _moment(at: datetime | None) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    if not isinstance(at, datetime):
+        raise TypeError(f"at must be a datetime, not {type(at).__name__}")
+    if at.utcoffset() is None:
+        raise ValueError("at must be an aware datetime")
+    if at < datetime.fromtimestamp(0, UTC):
+        raise ValueError("at must not be before 1970")
+    return at
+
+
+class SSLContext(Stapling):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -38,7 +50,6 @@ class SSLContext(Verification):
     sslobject_class: type[ssl.SSLObject] = SSLObject
 
     _sni_callback: SNICallback | None
-    _identities: dict[str, _engine.Identity]
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -56,7 +67,6 @@ class SSLContext(Verification):
         if protocol == PROTOCOL_TLS_CLIENT:
             self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
         self._sni_callback = None
-        self._identities = {}
         if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
             words = f"ssl.{self._protocol.name} is deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
@@ -67,31 +77,28 @@ class SSLContext(Verification):
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def load_cert_chain(
-        self, certfile: StrPath, keyfile: StrPath | None = None, password: Password = None
-    ) -> None:
-        """Loads one's own certificate, its intermediates and its key from PEM files.
-
-        One identity of each kind of key is kept, and used with peers that can verify it; another of the same
-        kind replaces it.
-        `password`: str, bytes or a callable that returns one, asked for only if the key is encrypted; there
-        is no prompt. Raises OSError for an unreadable file; ssl.SSLError naming file and reason where the
-        content cannot be used. The context then stays as it was.
-        """
-        identity = load_identity(certfile, keyfile, password)
-        with self._lock:
-            self._identities = self._identities | {identity.algorithm: identity}
-            self._changed()
-
-    def _settings(self, server_side: bool, at_least: ssl.VerifyMode = ssl.CERT_NONE) -> _engine.Settings:
+    def _freeze(
+        self,
+        server_side: bool,
+        at_least: ssl.VerifyMode = ssl.CERT_NONE,
+        first: SSLContext | None = None,
+    ) -> Frozen:
         """The settings as the engine takes them; made once and kept until something changes.
 
-        `at_least`: the weakest mode to settle for, whatever `verify_mode` says.
+        `at_least`: the weakest mode to settle for, whatever `verify_mode` says. `first`: the context that a
+        connection had before `sni_callback`, whose demands on the client hold, too.
         """
-        mode = max(self._verify_mode, at_least)
-        settings = self._frozen.get((server_side, mode))
-        if settings is not None:
-            return settings
+        extra, since = Conditions(), None
+        if first is not None:
+            # A change of the first context is a change here: its dictionary is another then.
+            since = first._frozen
+            at_least, extra = max(at_least, first._verify_mode), first._conditions()
+            since = since if extra else None
+        key = (server_side, max(self._verify_mode, at_least), id(first) if extra else None)
+        kept = self._frozen.get(key)
+        if kept is not None and kept[1] is since:
+            frozen: Frozen = kept[0]
+            return frozen
         with self._lock:
             tls12, tls13 = self._versions()
             suites = (self._tls13_suites if tls13 else ()) + (self._tls12_suites if tls12 else ())
@@ -107,10 +114,12 @@ class SSLContext(Verification):
                 "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,
                 "keylog": self._keylog,
             }
-            demands = self._demands(server_side, mode)
+            conditions = extra + self._conditions()
+            demands = self._demands(server_side, mode, conditions)
             settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
-            self._frozen[server_side, mode] = settings
-            return settings
+            frozen = Frozen(settings, conditions, demands["check_name"])
+            self._frozen[server_side, mode, key[2]] = frozen, since
+            return frozen
 
     def _check_side(self, server_side: bool) -> None:
         if server_side and self._protocol == PROTOCOL_TLS_CLIENT:
@@ -162,9 +171,9 @@ class SSLContext(Verification):
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
         session: Any = None,
-    ) -> Any:
+    ) -> SSLSocket:
         """An SSLSocket over `sock`, which it takes over. Arguments and errors as in `ssl`."""
-        return self.sslsocket_class._create(  # type: ignore[attr-defined]
+        connection: SSLSocket = self.sslsocket_class._create(  # type: ignore[attr-defined]
             sock=sock,
             server_side=server_side,
             do_handshake_on_connect=do_handshake_on_connect,
@@ -173,6 +182,7 @@ class SSLContext(Verification):
             context=self,
             session=session,
         )
+        return connection
 
     def wrap_bio(
         self,
@@ -181,9 +191,9 @@ class SSLContext(Verification):
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,
-    ) -> Any:
+    ) -> SSLObject:
         """An SSLObject between two MemoryBIOs, of veritls or of `ssl`."""
-        return self.sslobject_class._create(  # type: ignore[attr-defined]
+        connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
             incoming,
             outgoing,
             server_side=server_side,
@@ -191,32 +201,39 @@ class SSLContext(Verification):
             session=session,
             context=self,
         )
+        return connection
 
     def verify_chain(
         self,
-        chain: Sequence[bytes],
+        chain: Chain,
         *,
         server_hostname: str | bytes | None = None,
         at: datetime | None = None,
         purpose: Purpose | None = None,
+        ocsp_response: bytes | None = None,
     ) -> VerificationReport:
         """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
 
-        `chain`: DER, the peer's own certificate first. `server_hostname`: checked where it is given. `at`: an
-        aware datetime, default now. `purpose`: "server" or "client", by default whom this context verifies.
-        It validates whatever `verify_mode` is. Raises ssl.SSLCertVerificationError as a handshake would.
+        `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
+        PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default now.
+        `purpose`: "server" or "client", by default whom this context verifies. `ocsp_response`: what the peer
+        stapled, DER. It validates whatever `verify_mode` is, and asks the verify callback. Raises
+        ssl.SSLCertVerificationError as a handshake would; TypeError, ValueError or ssl.SSLError for arguments
+        that cannot be used.
         """
         if purpose is None:
             purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
-        if at is not None and at.tzinfo is None:
-            raise ValueError("at must be an aware datetime")
+        if purpose not in get_args(Purpose):
+            raise ValueError(f"purpose must be 'server' or 'client', not {purpose!r}")
+        moment = _moment(at)
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
-        moment = at or datetime.now(UTC)
-        strict = bool(self._verify_flags & ssl.VERIFY_X509_STRICT)
-        question = Question(tuple(chain), purpose, moment, name, revocation=self._revocation(), strict=strict)
-        settings = self._settings(purpose == "client", ssl.CERT_REQUIRED)
-        above = settings.verify(question.chain, purpose == "server", name, int(moment.timestamp()))
-        return accepted(question, (question.chain[0], *above))
+        frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
+        question = frozen.conditions.question(der_chain(chain), purpose, moment, name, name is not None)
+        seconds = int(moment.timestamp())
+        above = frozen.settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
+        report = accepted(question, (question.chain[0], *above))
+        frozen.conditions.ask_about_chain(report)
+        return report
 
     @property  # type: ignore[override]
     def sni_callback(self) -> SNICallback | None:
@@ -239,17 +256,6 @@ class SSLContext(Verification):
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """The older name of setting `sni_callback`."""
         self.sni_callback = server_name_callback
-
-    def _own(self) -> list[_engine.Identity]:
-        """Our identities, the one to prefer first: ECDSA signs and verifies faster than RSA.
-
-        A certificate that came alone is sent with those above it that are in the trust set, as by OpenSSL.
-        """
-        own = []
-        for identity in sorted(self._identities.values(), key=lambda each: each.algorithm):
-            above = self._trust.path_above(identity.chain[0]) if len(identity.chain) == 1 else []
-            own.append(identity.completed(above) if above else identity)
-        return own
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")

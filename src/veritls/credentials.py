@@ -1,97 +1,36 @@
-"""One's own certificate and key: from PEM files, with or without a password. Decoded by `cryptography`."""
+"""One's own certificate and key: from files or memory, with a password or not. Decoded by `cryptography`."""
 
-import base64
 import os
-import re
 import ssl
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, get_args
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    load_der_private_key,
     load_pem_private_key,
+    pkcs12,
 )
 
 from veritls import _engine
 from veritls.errors import ssl_error
+from veritls.pem import Content, is_content, is_pem, pem_blocks, pem_certificates, read_content
 
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
-StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]
+KeySource: TypeAlias = Content | PrivateKeyTypes
 
 MAX_PASSWORD = 1024
 """The length of a password in bytes at most, as in `ssl`."""
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
-_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 
-
-def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The blocks of a PEM text as (label, whole block). What stands between them is commentary (RFC 7468)."""
-    return [(match[1], match[0]) for match in _BLOCK.finditer(data)]
-
-
-def read_file(path: StrPath, what: str) -> bytes:
-    """The bytes of a file that must exist and hold something.
-
-    Raises OSError with the path, and ssl.SSLError naming `what` and the path where the file is empty.
-    """
-    with open(path, "rb") as file:
-        data = file.read()
-    if not data.strip():
-        raise ssl_error("PEM_LIB", f"PEM lib: the {what} file {os.fsdecode(path)!r} is empty")
-    return data
-
-
-def _from_pem(block: bytes) -> bytes:
-    body = b"".join(block.split(b"\n")[1:-1]).replace(b"\r", b"")
-    return base64.b64decode(body, validate=True)
-
-
-def _certificate_der(block: bytes) -> bytes:
-    certificate, *more = _engine.split_certificates(_from_pem(block))
-    if more:
-        raise ValueError("more than one certificate in a block")
-    return certificate
-
-
-def pem_certificates(data: bytes, where: str) -> list[bytes]:
-    """The certificates of a PEM text, DER, in order.
-
-    Raises ssl.SSLError naming `where`, if there is none or one of them cannot be read.
-    """
-    blocks = pem_blocks(data)
-    certificates = [block for label, block in blocks if label in _CERTIFICATES]
-    if not certificates:
-        found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
-        words = f"no start line: {where} does not contain a certificate, but {found}"
-        raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
-    try:
-        return [_certificate_der(block) for block in certificates]
-    except (ValueError, ssl.SSLError) as why:
-        words = f"PEM lib: a certificate in {where} is damaged: {why}"
-        raise ssl_error("PEM_LIB", words) from None
-
-
-def has_certificates(data: bytes) -> bool:
-    """Whether a PEM text holds a certificate, readable or not."""
-    return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
-
-
-def pem_crls(data: bytes, where: str) -> list[bytes]:
-    """The revocation lists of a PEM text, DER. Raises ssl.SSLError naming `where` for a damaged one."""
-    blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
-    try:
-        return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
-    except ValueError as why:
-        words = f"PEM lib: a revocation list in {where} is damaged: {why}"
-        raise ssl_error("PEM_LIB", words) from None
-
-
-def _password_bytes(password: Password) -> bytes | None:
+def password_bytes(password: Password) -> bytes | None:
+    """A password as bytes, a callable asked for it. Raises TypeError and ValueError as `ssl` does."""
     if password is None:
         return None
     if callable(password):
@@ -106,43 +45,137 @@ def _password_bytes(password: Password) -> bytes | None:
     return secret
 
 
+def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | None]:
+    """The chain, DER, where it is from, and the text or DER that it stood in, if any."""
+    if isinstance(source, x509.Certificate):
+        source = [source]
+    if isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
+        data, where = read_content(source, "certificate")
+        if is_pem(data) or not is_content(source):
+            return pem_certificates(data, where), where, data
+        try:
+            return _engine.split_certificates(data), where, data
+        except ssl.SSLError as why:
+            words = f"a certificate in {where} is damaged: {why.args[1]}"
+            raise ssl_error("ASN1_LIB", words) from None
+    if not isinstance(source, Iterable):
+        raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
+    chain = list(source)
+    if not all(isinstance(each, x509.Certificate) for each in chain):
+        raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
+    if not chain:
+        raise ssl_error("NO_START_LINE", "no certificate was given")
+    return [each.public_bytes(Encoding.DER) for each in chain], "the certificates given", None
+
+
+def _key_der(key: PrivateKeyTypes, where: str) -> bytes:
+    try:
+        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    except (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError) as why:
+        raise ssl_error("UNUSABLE", f"the private key in {where} does not give its value: {why}") from None
+
+
+def _encrypted_der(data: bytes) -> bool:
+    try:
+        load_der_private_key(data, None)
+    except TypeError:
+        return True
+    except (ValueError, UnsupportedAlgorithm):
+        pass
+    return False
+
+
 def _private_key(data: bytes, where: str, password: Password) -> bytes:
-    blocks = pem_blocks(data)
-    keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
-    if not keys:
-        found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
-        raise ssl_error("NO_START_LINE", f"PEM lib: no start line: no private key in {where}, but {found}")
-    block = keys[0]
-    encrypted = block.startswith(b"-----BEGIN ENCRYPTED") or b"ENCRYPTED" in block.split(b"\n\n")[0]
+    load, block = load_pem_private_key, data
+    if is_pem(data) or b"\0" not in data:
+        blocks = pem_blocks(data)
+        keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
+        if not keys:
+            found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
+            words = f"PEM lib: no start line: no private key in {where}, but {found}"
+            raise ssl_error("NO_START_LINE", words)
+        block = keys[0]
+        encrypted = block.startswith(b"-----BEGIN ENCRYPTED") or b"ENCRYPTED" in block.split(b"\n\n")[0]
+    else:
+        load, encrypted = load_der_private_key, _encrypted_der(data)
     if not encrypted and password is not None and not callable(password):
-        _password_bytes(password)  # the wrong type or length is an error, needed or not
-    secret = _password_bytes(password) if encrypted else None
+        password_bytes(password)  # the wrong type or length is an error, needed or not
+    secret = password_bytes(password) if encrypted else None
     if encrypted and not secret:
         raise ssl_error("BAD_PASSWORD_READ", f"bad password read: the key in {where} needs a password")
     try:
-        key = load_pem_private_key(block, secret)
-        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        key = load(block, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm) as why:
         hint = "the password is wrong or the key is damaged" if encrypted else f"the key is damaged: {why}"
         raise ssl_error("PEM_LIB", f"PEM lib: the private key in {where} cannot be read: {hint}") from None
+    return _key_der(key, where)
 
 
-def load_identity(certfile: StrPath, keyfile: StrPath | None, password: Password) -> _engine.Identity:
-    """The chain of `certfile`, own certificate first, and the key of `keyfile` (or of `certfile`).
-
-    Raises OSError for a file that cannot be read; ssl.SSLError, naming file and reason, for one that does
-    not hold what it must, for a wrong or missing password and for a key of another certificate;
-    TypeError and ValueError for a password of the wrong type or length.
-    """
-    where = repr(os.fsdecode(certfile))
-    certificate_data = read_file(certfile, "certificate")
-    chain = pem_certificates(certificate_data, where)
-    key_data, key_where = certificate_data, where
-    if keyfile is not None:
-        key_data, key_where = read_file(keyfile, "key"), repr(os.fsdecode(keyfile))
-    key = _private_key(key_data, key_where, password)
+def _identity(chain: list[bytes], key: bytes, where: str, key_where: str) -> _engine.Identity:
     try:
         return _engine.Identity(chain, key)
     except ssl.SSLError as error:
         words = f"{error.args[1].split('] ', 1)[-1]} (certificate {where}, key {key_where})"
         raise ssl_error(str(error.reason), words) from None
+
+
+def load_identity(
+    certfile: CertificateSource, keyfile: KeySource | None, password: Password
+) -> _engine.Identity:
+    """The chain of `certfile`, own certificate first, and the key of `keyfile` (or of `certfile`).
+
+    Raises OSError for a file that cannot be read; ssl.SSLError, naming file and reason, for what does not
+    hold what it must, for a wrong or missing password and for a key of another certificate; TypeError and
+    ValueError for a password of the wrong type or length, and for sources of the wrong type.
+    """
+    chain, where, certificate_data = _certificates(certfile)
+    if isinstance(keyfile, get_args(PrivateKeyTypes)):
+        return _identity(chain, _key_der(keyfile, "memory"), where, "the key given")
+    if keyfile is not None:
+        if not isinstance(keyfile, str | bytes | bytearray | memoryview | os.PathLike):
+            raise TypeError("keyfile should be a valid filesystem path, bytes or a private key")
+        key_data, key_where = read_content(keyfile, "key")
+    elif certificate_data is None:
+        raise ssl_error("NO_START_LINE", "no private key was given with the certificates")
+    else:
+        key_data, key_where = certificate_data, where
+        if not is_pem(key_data) and b"\0" in key_data:
+            raise ssl_error("NO_START_LINE", f"no private key in {where}, but certificates in DER")
+    return _identity(chain, _private_key(key_data, key_where, password), where, key_where)
+
+
+def _ordered(own: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
+    """`own` and what leads from it towards its authority; PKCS#12 keeps certificates in any order."""
+    chain = [own]
+    while chain[-1].issuer != chain[-1].subject:
+        above = [each for each in others if each.subject == chain[-1].issuer and each not in chain]
+        above = [each for each in above if each.subject != each.issuer]
+        if not above:
+            break
+        chain.append(above[0])
+    return chain
+
+
+def load_pkcs12_identity(source: Content, password: Password) -> _engine.Identity:
+    """The key, its certificate and those above it (self-issued ones left out) of a PKCS#12 file or its bytes.
+
+    Raises OSError for a file that cannot be read; ssl.SSLError, naming it, for a wrong or missing password
+    and for one that lacks the key or its certificate; TypeError and ValueError for a password of the wrong
+    type or length.
+    """
+    if not isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
+        raise TypeError("a path or the bytes of a PKCS#12 file are needed")
+    data, where = read_content(source, "PKCS#12")
+    secret = password_bytes(password)
+    try:
+        loaded = pkcs12.load_pkcs12(data, secret)
+    except (ValueError, UnsupportedAlgorithm) as why:
+        words = f"PKCS#12 {where} cannot be read: {why}"
+        raise ssl_error("PKCS12_LIB", words, library="PKCS12") from None
+    key, own = loaded.key, loaded.cert
+    if key is None or own is None:
+        lacks = "private key" if key is None else "certificate of its key"
+        raise ssl_error("PKCS12_LIB", f"PKCS#12 {where} holds no {lacks}", library="PKCS12")
+    chain = _ordered(own.certificate, [each.certificate for each in loaded.additional_certs])
+    ders = [each.public_bytes(Encoding.DER) for each in chain]
+    return _identity(ders, _key_der(key, where), where, where)

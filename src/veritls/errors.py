@@ -56,6 +56,7 @@ VERIFY_ERRORS = {
     "signature": (7, "certificate signature failure"),
     "algorithm": (7, "certificate signature failure"),
     "purpose": (26, "unsuitable certificate purpose"),
+    "key_usage": (26, "unsuitable certificate purpose"),
     "ca_as_leaf": (26, "unsuitable certificate purpose"),
     "leaf_as_ca": (79, "invalid CA certificate"),
     "path_length": (25, "path length constraint exceeded"),
@@ -64,6 +65,16 @@ VERIFY_ERRORS = {
     "revoked": (23, "certificate revoked"),
     "revocation_unknown": (3, "unable to get certificate CRL"),
     "revocation_list_expired": (12, "CRL has expired"),
+    "revocation_list_signature": (8, "CRL signature failure"),
+    "revocation_list_signer": (35, "key usage does not include CRL signing"),
+    "ocsp_missing": (73, "OCSP verification needed"),
+    "ocsp_invalid": (74, "OCSP verification failed"),
+    "ocsp_foreign": (74, "OCSP verification failed"),
+    "ocsp_signature": (74, "OCSP verification failed"),
+    "ocsp_expired": (74, "OCSP verification failed"),
+    "ocsp_not_yet_valid": (74, "OCSP verification failed"),
+    "ocsp_unknown": (75, "OCSP unknown cert"),
+    "ocsp_revoked": (23, "certificate revoked"),
     "strict_algorithms_differ": (78, "cert info signature and signature algorithm mismatch"),
     "strict_path_length_for_non_ca": (80, "Path length invalid for non-CA cert"),
     "strict_path_length_without_signing": (81, "Path length given without key usage keyCertSign"),
@@ -79,6 +90,23 @@ VERIFY_ERRORS = {
     "strict_subject_key_critical": (91, "Subject Key Identifier marked critical"),
     "strict_ca_without_key_usage": (92, "CA cert does not include key usage extension"),
     "strict_extensions_need_v3": (93, "Using cert extension requires at least X509v3"),
+    "strict_authority_key_mismatch": (30, "authority and subject key identifier mismatch"),
+    "strict_authority_serial_mismatch": (31, "authority and issuer serial number mismatch"),
+    "strict_authority_key_incomplete": (41, "invalid or inconsistent certificate extension"),
+    "strict_extension_invalid": (41, "invalid or inconsistent certificate extension"),
+    "strict_criticality": (41, "invalid or inconsistent certificate extension"),
+    "strict_key_usage_empty": (41, "invalid or inconsistent certificate extension"),
+    "strict_name_constraints_for_non_ca": (41, "invalid or inconsistent certificate extension"),
+    "strict_name_constraints_empty": (41, "invalid or inconsistent certificate extension"),
+    "strict_name_form": (41, "invalid or inconsistent certificate extension"),
+    "strict_name_constraint_form": (52, "unsupported or invalid name constraint syntax"),
+    "strict_key": (66, "EE certificate key too weak"),
+    "strict_authority_key": (67, "CA certificate key too weak"),
+    "strict_list_number": (1, "unspecified certificate verification error"),
+    "strict_serial_number": (1, "unspecified certificate verification error"),
+    "not_allowed": (50, "application verification failure"),
+    "not_pinned": (50, "application verification failure"),
+    "callback": (50, "application verification failure"),
     "encoding": (1, "unspecified certificate verification error"),
     "other": (1, "unspecified certificate verification error"),
 }
@@ -147,6 +175,8 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerific
     error.verify_code = number
     error.verify_message = message
     error.report = report
+    if evidence.get("cause") is not None:
+        error.__cause__ = evidence["cause"]
     return error
 
 
@@ -198,6 +228,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "bad_write_retry":
             words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
             return ssl_error("BAD_LENGTH", words)
+        case "deciding":
+            return ValueError("handshake not done yet: the verify callback decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "os":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from veritls import _engine, groups
 from veritls.certificate import decoded, end_point_hash
 from veritls.ciphers import VERSIONS, describe
-from veritls.inner import Inner
+from veritls.inner import Certificate, Inner
 from veritls.parameters import Parameters
 from veritls.session import SSLSession
 
@@ -27,7 +27,7 @@ class Facts:
     _stream: _engine.Stream | None
     _session: SSLSession | None
     _deciding: bool = False
-    _switched: _engine.Settings | None = None
+    _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
 
     def _side(self) -> bool:
         raise NotImplementedError
@@ -39,6 +39,15 @@ class Facts:
     def _renew(self) -> None:
         """Makes the engine's connection anew, before the first step of the handshake."""
         raise NotImplementedError
+
+    def _made(
+        self, name: str | None, bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None
+    ) -> _engine.Stream:
+        """The engine's connection, under the context's present settings."""
+        frozen = self._context._freeze(self._side())
+        callback = frozen.callback("client" if self._side() else "server", name)
+        offer, decision = self._offer(), self._hello_decision()
+        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback)
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream
@@ -54,7 +63,8 @@ class Facts:
         """The context of the connection. Can be set from within `SSLContext.sni_callback`.
 
         The connection then has the identity, the trust and the other settings of the new context; of the
-        two contexts' `verify_mode` the stricter one holds. Once the handshake is over, setting it changes
+        two contexts' `verify_mode` the stricter one holds, and `allowed_peers`, `pinned_keys` and the verify
+        callbacks of both. Once the handshake is over, setting it changes
         nothing but what is read here, as in `ssl`.
         """
         return self._context
@@ -64,8 +74,8 @@ class Facts:
         if not isinstance(context, Parameters):
             raise TypeError("The value must be a SSLContext")
         if self._deciding:
-            mode = max(self._context.verify_mode, context.verify_mode)
-            self._switched = context._settings(True, mode)
+            frozen = context._freeze(True, first=self._context)
+            self._switched = frozen.settings, frozen.callback("client", None)
         elif self._agreed() is None:
             raise ValueError("the context of a connection is changed within sni_callback or not at all")
         self._context = context
@@ -79,7 +89,7 @@ class Facts:
         # The engine must not keep its own connection alive.
         reference = weakref.ref(self)
 
-        def decide(name: str | None) -> tuple[object, _engine.Settings | None]:
+        def decide(name: str | None) -> tuple[object, object]:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
@@ -101,8 +111,8 @@ class Facts:
         stream = self._agreed()
         if stream is None or self._side():
             return None if self._side() else self._session
-        resumes = self._session if stream.resumed else None
-        return SSLSession._create(self._context, stream.session, resumes)
+        resumes, session = self._session if stream.resumed else None, stream.session
+        return SSLSession._create(self._context, session, resumes) if session is not None else None
 
     @session.setter
     def session(self, session: SSLSession | None) -> None:
@@ -156,7 +166,7 @@ class Facts:
 
     def get_unverified_chain(self) -> list[bytes]:
         """The certificates that the peer sent, DER, its own first; empty where it sent none."""
-        return self._known().peer_chain or []
+        return [Certificate(der) for der in self._known().peer_chain or []]
 
     def get_verified_chain(self) -> list[bytes]:
         """The path that convinced us, DER: the peer's certificate, its issuer's, up to the trusted one.
@@ -164,9 +174,8 @@ class Facts:
         Where certificates are not validated (CERT_NONE) the same as `get_unverified_chain`, as in `ssl`.
         """
         stream = self._known()
-        if not stream.validated:
-            return stream.peer_chain or []
-        return stream.verified_chain or []
+        chain = stream.verified_chain if stream.validated else stream.peer_chain
+        return [Certificate(der) for der in chain or []]
 
     def version(self) -> str | None:
         """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""

@@ -14,7 +14,7 @@ from veritls.context import SSLContext
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from veritls.credentials import StrPath
+    from veritls.pem import StrPath
 
 _FOREVER_OR_DEFAULT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
@@ -112,7 +112,8 @@ def get_server_certificate(
         socket.create_connection(addr, timeout=timeout) as raw,
         context.wrap_socket(raw, server_hostname=addr[0]) as connection,
     ):
-        certificate: bytes = connection.getpeercert(True)
+        certificate = connection.getpeercert(True)
+    assert certificate is not None  # a server always sends one
     return ssl.DER_cert_to_PEM_cert(certificate)
 
 

@@ -64,7 +64,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if session is not None and server_side:
             raise ValueError("session can only be specified in client mode")
         name = context._encode_server_name(server_hostname, server_side=server_side)
-        context._settings(server_side)  # what is wrong with them is said before anything is taken over
+        context._freeze(server_side)  # what is wrong with them is said before anything is taken over
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
         self._context = context
@@ -135,13 +135,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self._tls()
 
     def _renew(self) -> None:
-        self._stream = _engine.Stream(
-            self._context._settings(self.server_side),
-            self.server_hostname,
-            None,
-            self._offer(),
-            self._hello_decision(),
-        )
+        self._stream = self._made(self.server_hostname, None)
 
     def do_handshake(self, block: bool = False) -> None:
         """Agrees on keys and decides about the peer.
@@ -308,6 +302,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self
 
     def _real_close(self) -> None:
+        if self._stream is not None:
+            self._stream.abandon()
         self._stream = None
         socket.socket._real_close(self)  # type: ignore[attr-defined]
 
@@ -345,7 +341,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
         return self._real_connect(addr, True)
 
-    def accept(self) -> tuple[Any, Any]:
+    def accept(self) -> tuple[SSLSocket, Any]:
         """A new SSLSocket with the same settings, and the address of its peer."""
         accepted, address = socket.socket.accept(self)
         wrapped = self._context.wrap_socket(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from veritls import _engine, policy
 from veritls.certificate import decoded
-from veritls.credentials import StrPath
+from veritls.deciding import Conditions, VerifyCallback
 from veritls.parameters import Parameters
-from veritls.trust import TrustStore
+from veritls.peers import Matcher, as_matchers, as_pins
+from veritls.pem import StrPath
+from veritls.trust import TrustData, TrustEntry, TrustStore
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,6 +32,10 @@ class Verification(Parameters):
     _check_hostname: bool
     _verify_flags: ssl.VerifyFlags
     _trust: TrustStore
+    _allowed_peers: tuple[Matcher, ...] | None
+    _pinned_keys: frozenset[bytes] | None
+    _verify_callback: VerifyCallback | None
+    _reverify: bool
 
     def _set_defaults(self) -> None:
         super()._set_defaults()
@@ -36,6 +43,10 @@ class Verification(Parameters):
         self._check_hostname = False
         self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
         self._trust = TrustStore()
+        self._allowed_peers = None
+        self._pinned_keys = None
+        self._verify_callback = None
+        self._reverify = True
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
@@ -56,6 +67,8 @@ class Verification(Parameters):
         with self._lock:
             if mode == ssl.CERT_NONE and self._check_hostname:
                 raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
+            if mode == ssl.CERT_NONE and self._allowed_peers is not None:
+                raise ValueError("Cannot set verify_mode to CERT_NONE when allowed_peers is set.")
             self._verify_mode = mode
             self._changed()
 
@@ -103,14 +116,94 @@ class Verification(Parameters):
         if value:
             raise ValueError("hostname_checks_common_name is not offered: only subjectAltName counts")
 
+    @property
+    def allowed_peers(self) -> tuple[Matcher, ...] | None:
+        """Whose certificates are accepted, of those that are valid: `veritls.DNSPattern`, `Network`, `URI`,
+        `SPIFFE`, `Email`. One that matches a name of the certificate's subjectAltName is enough.
+
+        None, the default, restricts nothing; an empty list allows nobody. Setting it raises CERT_NONE to
+        CERT_REQUIRED: names in a certificate that nobody validated prove nothing. Raises TypeError for what
+        is no matcher. A peer that is refused gets the alert access_denied; `verify_code` is 50.
+        """
+        return self._allowed_peers
+
+    @allowed_peers.setter
+    def allowed_peers(self, values: Iterable[Matcher] | None) -> None:
+        matchers = as_matchers(values) if values is not None else None
+        with self._lock:
+            self._allowed_peers = matchers
+            if matchers is not None and self._verify_mode == ssl.CERT_NONE:
+                self._verify_mode = ssl.CERT_REQUIRED
+            self._changed()
+
+    @property
+    def pinned_keys(self) -> frozenset[bytes] | None:
+        """SHA-256 digests of SubjectPublicKeyInfo (RFC 7469, section 2.4), of which the verified path must
+        hold one: 32 bytes each, or base64 text, bare or after ``sha256/``.
+
+        None, the default, pins nothing; an empty collection accepts nobody. On a client under CERT_NONE the
+        server's own key must be pinned. On a server under CERT_NONE, which asks for no certificate, making
+        a connection raises ValueError. Raises TypeError or ValueError for what is no digest.
+        """
+        return self._pinned_keys
+
+    @pinned_keys.setter
+    def pinned_keys(self, values: Iterable[str | bytes] | None) -> None:
+        pins = as_pins(values) if values is not None else None
+        with self._lock:
+            self._pinned_keys = pins
+            self._changed()
+
+    def set_verify_callback(self, callback: VerifyCallback | None) -> None:
+        """Has `callback` called with the VerificationReport once a handshake, and by `verify_chain`.
+
+        That is after every other check passed, and, in a handshake, after the peer proved that it holds its
+        key; also where a session is taken up again. Raising refuses the peer (alert access_denied) with an
+        ssl.SSLCertVerificationError whose ``__cause__`` is the exception; what is no Exception, such as
+        KeyboardInterrupt, refuses and comes out itself. What it returns means nothing: it can only refuse.
+
+        On a client under CERT_NONE the report's chain is not verified (`trusted` is False). Not called where
+        a server asked under CERT_OPTIONAL and no certificate came; a server under CERT_NONE, which never
+        asks, raises ValueError when a connection is made. The connection cannot be used within it. None
+        takes the callback away. Raises TypeError for what is not callable.
+        """
+        if callback is not None and not callable(callback):
+            raise TypeError("not a callable object")
+        with self._lock:
+            self._verify_callback = callback
+            self._changed()
+
+    @property
+    def reverify_on_resumption(self) -> bool:
+        """Whether the peer is judged anew, as of now, when a session is taken up: True.
+
+        False: what was found when the session began holds for it, even if the certificate has run out since.
+        A change of the context ends its sessions either way, and the verify callback is always asked.
+        """
+        return self._reverify
+
+    @reverify_on_resumption.setter
+    def reverify_on_resumption(self, value: object) -> None:
+        with self._lock:
+            self._reverify = bool(value)
+            self._changed()
+
+    def _conditions(self) -> Conditions:
+        return Conditions(
+            (self._allowed_peers,) if self._allowed_peers is not None else (),
+            (self._pinned_keys,) if self._pinned_keys is not None else (),
+            (self._verify_callback,) if self._verify_callback is not None else (),
+        )
+
     def load_verify_locations(
         self,
         cafile: StrPath | None = None,
         capath: StrPath | None = None,
-        cadata: str | ReadableBuffer | None = None,
+        cadata: str | ReadableBuffer | TrustData | None = None,
     ) -> None:
         """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
 
+        `cadata` may also be `cryptography` certificates and revocation lists, one or several.
         Raises TypeError if all are omitted, OSError for what cannot be read, ssl.SSLError (naming the file)
         or ValueError for what holds no usable certificate. What came before the failing one stays.
         """
@@ -118,9 +211,7 @@ class Verification(Parameters):
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         with self._lock:
             if cadata is not None:
-                if not isinstance(cadata, str | bytes | bytearray | memoryview):
-                    raise TypeError("cadata should be an ASCII string or a bytes-like object")
-                self._trust.load_data(cadata if isinstance(cadata, str) else bytes(cadata))
+                self._trust.load_data(cadata)
             if cafile is not None:
                 self._trust.load_file(cafile)
             if capath is not None:
@@ -144,21 +235,41 @@ class Verification(Parameters):
             return "chain"
         return "leaf" if self._verify_flags & ssl.VERIFY_CRL_CHECK_LEAF else "none"
 
-    def _demands(self, server_side: bool, mode: ssl.VerifyMode) -> _engine.Demands:
-        """What the engine is to demand of the peer, with the lock held."""
+    def _demands(self, server_side: bool, mode: ssl.VerifyMode, conditions: Conditions) -> _engine.Demands:
+        """What the engine is to demand of the peer, with the lock held.
+
+        Raises ValueError where a condition would never be looked at.
+        """
         rule = policy.rule(server_side=server_side, mode=mode)
+        if not rule.request and (conditions.pinned or conditions.callbacks):
+            raise ValueError(
+                "pinned_keys and a verify callback need CERT_OPTIONAL or CERT_REQUIRED on a server: "
+                "under CERT_NONE it asks for no certificate"
+            )
         return {
             "request": rule.request,
             "require": rule.require,
             "validate": rule.validate,
             "check_name": rule.name_matters and self._check_hostname,
             "revocation": self._revocation(),
+            "accept_unknown": False,
+            "require_ocsp": False,
             "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
+            "allowed": [[each._for_engine() for each in several] for several in conditions.allowed],
+            "pinned": [list(several) for several in conditions.pinned],
+            "decides": bool(conditions.callbacks),
+            "reverify": self._reverify,
         }
 
     def _trusted(self) -> _engine.TrustSet:
         """The engine's form of whom to trust, with the lock held."""
         return self._trust.frozen(partial_chain=bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN))
+
+    def list_trust(self) -> list[TrustEntry]:
+        """All that was loaded: certificates and revocation lists, their kinds and where they came from."""
+        with self._lock:
+            partial = bool(self._verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN)
+            return self._trust.entries(partial_chain=partial)
 
     def cert_store_stats(self) -> dict[str, int]:
         """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""

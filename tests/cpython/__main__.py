@@ -21,7 +21,7 @@ def summary(comparison: Comparison, seconds: float) -> str:
     others = {kind: outcomes.count(kind) for kind in ("failed", "skipped", "hang", "crash")}
     words = ", ".join(f"{count} {kind}" for kind, count in others.items())
     return (
-        f"{platform.python_version()} {comparison.suite.name}: {comparison.passed()} of {len(counted)} "
+        f"{platform.python_version()} {comparison.suite.key}: {comparison.passed()} of {len(counted)} "
         f"that pass with ssl; {words}; {seconds:.0f} s"
     )
 

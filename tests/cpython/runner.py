@@ -78,7 +78,7 @@ class Worker:
     def run(self) -> None:
         """Runs until all tests are reported or the process ends; it is gone afterwards."""
         source, sink = os.pipe()
-        arguments = [self.suite.name, str(sink), str(self.suite.seconds), self.module, self.share]
+        arguments = [self.suite.key, str(sink), str(self.suite.seconds), self.module, self.share]
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.cpython.worker", *arguments],
@@ -129,7 +129,7 @@ def _run_share(suite: Suite, module: str, share: str) -> dict[str, Result]:
         worker = Worker(suite, module, share, asked)
         worker.run()
         if worker.tests is None:
-            raise RuntimeError(f"{suite.name} cannot be loaded with {module}:\n{worker.output[-_KEEP:]}")
+            raise RuntimeError(f"{suite.key} cannot be loaded with {module}:\n{worker.output[-_KEEP:]}")
         results |= worker.results
         ended = worker.ended_by()
         if ended is not None:

@@ -47,7 +47,7 @@ def expected(suite: str) -> Expected:
 
 def problems(comparison: Comparison) -> Iterator[str]:
     """Whatever is not as expected, one sentence each."""
-    wanted = expected(comparison.suite.name)
+    wanted = expected(comparison.suite.key)
     missed = comparison.missed()
     if comparison.passed() < wanted.floor:
         yield f"{comparison.passed()} tests pass, fewer than the {wanted.floor} that have passed before"

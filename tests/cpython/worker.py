@@ -114,7 +114,7 @@ def main() -> None:
     asked = sys.stdin.read().split()
     suite = SUITES[name]
     if module == "veritls":
-        substitute()
+        substitute(aio=suite.aio)
     from test import support
 
     support.use_resources = {"cpu": None, "walltime": None}

@@ -8,25 +8,9 @@ from typing import Any
 
 import pytest
 
-import veritls
 from tests.conftest import Files
-from tests.ecosystem.parties import MODES, library
-from tests.pairs import SECONDS, client_context, in_thread, server_context
-
-
-def contexts(files: Files, mode: str, client: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    server, own = server_context(files.server), client_context(files.ca)
-    server.load_verify_locations(files.ca)
-    server.verify_mode = MODES[mode]
-    if client != "none":
-        own.load_cert_chain(getattr(files, client))
-    return server, own
-
-
-def who(tls: Any) -> str:
-    assert isinstance(tls, veritls.SSLObject | veritls.SSLSocket)
-    certificate: Any = tls.getpeercert() or {}
-    return str(dict(certificate.get("subjectAltName", ())).get("email", "nobody"))
+from tests.ecosystem.parties import contexts, library, of
+from tests.pairs import SECONDS, client_context, in_thread, server_context, who
 
 
 async def over_aiohttp(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
@@ -92,7 +76,7 @@ def talk(name: str, server: ssl.SSLContext, client: ssl.SSLContext) -> str:
     return asyncio.run(asyncio.wait_for(over(server, client), SECONDS))
 
 
-@pytest.fixture(params=["aiohttp", "websockets", "websockets, sync"])
+@pytest.fixture(params=[of(each) for each in ("aiohttp", "websockets", "websockets, sync")])
 def name(request: pytest.FixtureRequest) -> str:
     library(request.param.split(",")[0])
     return str(request.param)

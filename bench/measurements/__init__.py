@@ -1,0 +1,21 @@
+"""What is measured, one module a subject; `ALL` is the table of contents."""
+
+from bench.measurements import checks, event_loops, growth, handshakes, memory, records, threads
+from bench.measurements.plan import Measurement
+
+ALL: tuple[Measurement, ...] = (
+    handshakes.HANDSHAKES,
+    records.BULK,
+    records.ROUND_TRIPS,
+    records.SIZES,
+    event_loops.CONNECTIONS,
+    event_loops.BULK,
+    event_loops.ROUND_TRIPS,
+    memory.MEMORY,
+    threads.THREADS,
+    growth.CHAIN,
+    growth.ANCHORS,
+    growth.HOSTS,
+    growth.REVOCATION,
+    checks.CHECKS,
+)

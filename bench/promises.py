@@ -1,0 +1,102 @@
+"""What veritls wants to reach, as ratios of figures of one run: the table, and how each is looked up."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bench.contestants import RUSTLS
+from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
+from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
+from bench.measurements.memory import USUAL
+from bench.measurements.records import DOWN, UP
+from bench.measurements.threads import ONE, TWO
+from bench.results import Ratio, Record, find, ratio, values
+
+Results = dict[str, Record]
+Found = Iterator[tuple[str, Ratio]]
+
+OURS = "veritls"
+OUR_LOOP, OUR_UVLOOP = "veritls.aio.EventLoop", "veritls.aio.UvloopEventLoop"
+_FASTNET = ("ssl, aiofastnet on asyncio", "ssl, aiofastnet on uvloop")
+_LOOP_MEASUREMENTS = {
+    "bulk": "loop-bulk",
+    "round trips": "loop-roundtrips",
+    "connections": "loop-connections",
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """`found`: the ratios that it is about, each with the name of its case, the most usual case first."""
+
+    words: str
+    bound: float
+    found: Callable[[Results], Found]
+    at_most: bool = False
+
+    def holds(self, measured: Ratio) -> bool:
+        return measured.median <= self.bound if self.at_most else measured.median >= self.bound
+
+
+def _ratios(name: str, label: str, over: str | None = None, **tags: str) -> Callable[[Results], Found]:
+    def found(results: Results) -> Found:
+        for case in find(results, name, **tags):
+            measured = ratio(case, label, over)
+            if measured is not None:
+                yield case["label"], measured
+
+    return found
+
+
+def _best(case: Record, labels: tuple[str, ...]) -> list[float]:
+    """The figures of whichever did best."""
+    lists = [figures for label in labels if (figures := values(case, label))]
+    return max(lists, key=statistics.median, default=[])
+
+
+def _against_fastnet(name: str) -> Callable[[Results], Found]:
+    def found(results: Results) -> Found:
+        for case in find(results, name):
+            measured = Ratio.of(_best(case, (OUR_LOOP, OUR_UVLOOP)), _best(case, _FASTNET))
+            if measured is not None:
+                yield case["label"], measured
+
+    return found
+
+
+def _memory(results: Results) -> Found:
+    for case in find(results, "memory"):
+        measured = ratio(case, OURS)
+        if measured is not None and case["x"] == USUAL:
+            yield case["label"], measured
+
+
+def _on_loops() -> Iterator[Promise]:
+    bounds = {"bulk": (1.5, 1.5), "round trips": (1.2, 1.3), "connections": (2.0, 2.0)}
+    for what, name in _LOOP_MEASUREMENTS.items():
+        found = _ratios(name, OUR_LOOP, SELECTOR_SSL)
+        yield Promise(f"asyncio's selector loop, {what}, over `ssl`", bounds[what][0], found)
+    tcp = _ratios("loop-roundtrips", OUR_LOOP, "TCP, asyncio")
+    yield Promise("the same, round trips over plain TCP", 0.9, tcp)
+    for what, name in _LOOP_MEASUREMENTS.items():
+        found = _ratios(name, OUR_UVLOOP, UVLOOP_SSL)
+        yield Promise(f"uvloop, {what}, over `ssl`", bounds[what][1], found)
+    for what, name in _LOOP_MEASUREMENTS.items():
+        words = f"{what}, over aiofastnet with `ssl`, each on its best loop"
+        yield Promise(words, 1.0, _against_fastnet(name))
+
+
+PROMISES: tuple[Promise, ...] = (
+    Promise(f"full handshakes, {FULL}", 2.0, _ratios("handshakes", OURS, kind=FULL)),
+    Promise(f"full handshakes, {MUTUAL}", 3.0, _ratios("handshakes", OURS, kind=MUTUAL)),
+    Promise("resumed handshakes", 2.0, _ratios("handshakes", OURS, kind=RESUMED)),
+    Promise(f"bulk, blocking sockets, {UP}", 1.15, _ratios("bulk", OURS, direction=UP)),
+    Promise(f"bulk, blocking sockets, {DOWN}", 1.15, _ratios("bulk", OURS, direction=DOWN)),
+    Promise("64-byte round trips, blocking sockets", 1.1, _ratios("roundtrips", OURS)),
+    *_on_loops(),
+    Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
+    Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),
+    Promise("bulk, share of plain rustls's throughput", 0.9, _ratios("bulk", OURS, RUSTLS)),
+)

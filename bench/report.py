@@ -1,0 +1,266 @@
+"""Tables: of a measurement in a terminal, docs/bench.md, and what the README quotes of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bench import plots
+from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
+from bench.measurements.records import DOWN, UP
+from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
+from bench.results import Record, find, ratio, values
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+"""Between these lines the README's table is written anew, where it has them."""
+
+_PAGE = Path("docs") / "bench.md"
+_PICTURES = Path("docs") / "bench"
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _labels(record: Record) -> list[str]:
+    """The entrants of all cases, in the order of their turns."""
+    found: dict[str, None] = {}
+    for case in record["cases"]:
+        found |= dict.fromkeys(case["entrants"])
+    return list(found)
+
+
+def _cell(case: Record, label: str) -> str:
+    figures = values(case, label)
+    if not figures:
+        return ""
+    median = number(statistics.median(figures))
+    measured = ratio(case, label) if label != case["baseline"] else None
+    return f"{median}, x{measured}" if measured else median
+
+
+def text(record: Record) -> str:
+    """For a terminal: a block for each case, a line for each entrant."""
+    lines = []
+    for case in record["cases"]:
+        lines.append(f"  {case['label']} ({record['unit']})")
+        lines += [f"    {label:<30}{_cell(case, label)}" for label in case["entrants"]]
+        lines += [f"    {label:<30}left out: {why}" for label, why in case["absent"].items()]
+    return "\n".join(lines)
+
+
+def _promise_rows(results: Results) -> Iterator[list[str]]:
+    for promise in PROMISES:
+        found = list(promise.found(results))
+        bound = f"{'at most' if promise.at_most else 'at least'} {promise.bound:g}"
+        if not found:
+            yield [promise.words, bound, "not measured", "", ""]
+            continue
+        worst = (max if promise.at_most else min)(found, key=lambda each: each[1].median)
+        held = sum(promise.holds(measured) for _, measured in found)
+        verdict = "yes" if held == len(found) else f"in {held} of {len(found)}" if held else "no"
+        others = f"{worst[1].median:.2f}: {worst[0]}" if len(found) > 1 else ""
+        yield [promise.words, bound, str(found[0][1]), others, verdict]
+
+
+_PROMISE_HEAD = ("ratio", "wanted", "measured: median (spread)", "worst of its cases", "reached")
+
+
+def promises_text(results: Results) -> str:
+    """For a terminal: what was wanted beside what was measured."""
+    rows = [_PROMISE_HEAD, *_promise_rows(results)]
+    return "\n".join(f"{row[0]:<62}{row[1]:<15}{row[2]:<26}{row[4]:<12}{row[3]}" for row in rows)
+
+
+def _figures(record: Record) -> str:
+    """A table of all medians with their ratios; the shorter dimension goes across."""
+    labels, cases = _labels(record), record["cases"]
+    if len(cases) > 3:
+        rows = [[case["label"], *(_cell(case, label) for label in labels)] for case in cases]
+        return table([record["unit"], *labels], rows)
+    rows = [[label, *(_cell(case, label) for case in cases)] for label in labels]
+    return table([record["unit"], *(case["label"] for case in cases)], rows)
+
+
+def _growth(record: Record) -> str:
+    """How much the time of one unit grew along the curve, for each entrant that has its ends."""
+    cases = record["cases"]
+    found = []
+    for label in _labels(record):
+        with_figures = [case for case in cases if values(case, label)]
+        if len(with_figures) < 2:
+            continue
+        first, last = (statistics.median(values(case, label)) for case in (with_figures[0], with_figures[-1]))
+        # A rate falls where its cost grows.
+        grown = first / last if record["more_is_better"] else last / first
+        found.append(f"{label} x{grown:.2f} to {with_figures[-1]['label']}")
+    cost = "the time of one" if record["more_is_better"] else "the cost of one"
+    return f"Expected: {record['expected']} ({record['order']}). Measured, {cost}: {'; '.join(found)}."
+
+
+def _left_out(record: Record) -> Iterator[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for case in record["cases"]:
+        for label, why in case["absent"].items():
+            reasons.setdefault((label, why), []).append(case["label"])
+    for (label, why), where in reasons.items():
+        places = "" if len(where) == len(record["cases"]) else f" ({'; '.join(where)})"
+        yield f"- Left out: {label}{places}: {why}."
+
+
+def _suites(record: Record) -> str | None:
+    found: dict[str, set[str]] = {}
+    for case in record["cases"]:
+        for label, entrant in case["entrants"].items():
+            if "suite" in entrant:
+                found.setdefault(label, set()).update(entrant["suite"].split(", "))
+    if not found or len(record["cases"]) > 6:
+        return None
+    return (
+        "Suites: "
+        + "; ".join(f"{label} {', '.join(sorted(suites))}" for label, suites in found.items())
+        + "."
+    )
+
+
+def _processor_time(record: Record) -> str:
+    """Milliseconds of processor a handshake, the client's and the server's."""
+    labels = _labels(record)
+    rows = []
+    for case in record["cases"]:
+        row = [case["label"]]
+        for label in labels:
+            entrant = case["entrants"].get(label, {})
+            both = [entrant.get(side) for side in ("cpu_client", "cpu_server")]
+            row.append(" + ".join(f"{1000 * each:.2f}" for each in both if each is not None))
+        rows.append(row)
+    return table(["ms of processor, client + server", *labels], rows)
+
+
+def _memory_by_side(record: Record) -> str:
+    rows = [
+        [label, case["label"], f"{entrant['server_kib']:.1f}", f"{entrant['client_kib']:.1f}"]
+        for case in record["cases"]
+        for label, entrant in case["entrants"].items()
+    ]
+    return table(["", "", "server's end, KiB", "client's end, KiB"], rows)
+
+
+_MORE = {"handshakes": _processor_time, "memory": _memory_by_side}
+
+
+def _section(name: str, record: Record) -> Iterator[str]:
+    yield f"## {record['title']}"
+    load = record["machine"]["load"]
+    yield f"`python -m bench --only {name}`: {record['rounds']} rounds, {record['taken']}, load {load}."
+    if name in plots.PICTURES:
+        yield f"![{record['title']}](bench/{name}.svg)"
+    yield _figures(record)
+    if record["x"] is not None:
+        yield _growth(record)
+    if name in _MORE:
+        yield _MORE[name](record)
+    notes = list(_left_out(record))
+    if suites := _suites(record):
+        notes.insert(0, f"- {suites}")
+    if notes:
+        yield "\n".join(notes)
+
+
+def _machines(results: Results) -> Iterator[str]:
+    seen: list[dict[str, str]] = []
+    for record in results.values():
+        machine = {key: value for key, value in record["machine"].items() if key != "load"}
+        if machine not in seen:
+            seen.append(machine)
+            where = ", ".join(
+                name for name, each in results.items() if machine.items() <= each["machine"].items()
+            )
+            yield table(["taken on", where], list(machine.items()))
+
+
+_INTRODUCTION = """# The benchmark
+
+`python -m bench` (with the extra `bench`; `--quick` for a glance, `--only NAME` for a part, `--draw` for
+this page alone) measures veritls, its rivals and its limits. What is measured runs in two processes over
+loopback, both with the same module; the entrants of a case take turns, a fraction of a second each, for
+several rounds. Figures are medians of the rounds. A ratio is taken within each round; `x1.84 (1.53 to 1.95)`
+is the median of the ratios to the first column (or line), the least and the greatest. Every entrant uses its
+defaults, so the suites differ where the page says so. A rival takes part where it does the work, which is
+asked of both ends: that a client without a certificate is refused, that a session is or is not taken up
+again, that the version and the suite are those wanted. TCP is the same harness without TLS; rustls is the
+program in bench/rustls, without Python."""
+
+
+def page(results: Results) -> str:
+    """docs/bench.md."""
+    parts = [
+        _INTRODUCTION,
+        "## What is wanted, and what is reached",
+        table(_PROMISE_HEAD, list(_promise_rows(results))),
+        "![Ratios to ssl](bench/overview.svg)",
+    ]
+    for name, record in results.items():
+        parts += _section(name, record)
+    parts += ["## Machine and versions", *_machines(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _readme_rows(results: Results) -> Iterator[tuple[str, Record, str, str]]:
+    usual = {"key": "P-256", "version": "TLSv1.3"}
+    for kind, words in ((FULL, FULL), (MUTUAL, MUTUAL), (RESUMED, RESUMED)):
+        for case in find(results, "handshakes", kind=kind, **usual):
+            yield f"handshakes/s, {words}", case, "ssl", OURS
+    for direction in (UP, DOWN):
+        for case in find(results, "bulk", direction=direction, version="TLSv1.3"):
+            yield f"MB/s, {direction}", case, "ssl", OURS
+    for case in find(results, "roundtrips", version="TLSv1.3"):
+        yield "64-byte round trips/s", case, "ssl", OURS
+    for loop, ours in (("asyncio", OUR_LOOP), ("uvloop", OUR_UVLOOP)):
+        for name, words in (
+            ("loop-connections", "connections/s"),
+            ("loop-bulk", "MB/s"),
+            ("loop-roundtrips", "64-byte round trips/s"),
+        ):
+            for case in find(results, name):
+                if case["tags"].get("direction", UP) == UP:
+                    yield f"{loop}: {words}", case, f"ssl, {loop}", ours
+    for case in find(results, "memory"):
+        if case["x"] == 1000:
+            yield "KiB for an idle connection's end", case, "ssl", OURS
+
+
+def readme_table(results: Results) -> str:
+    """What the README quotes: TLS 1.3, P-256, `ssl` beside veritls."""
+    rows = []
+    for words, case, theirs, ours in _readme_rows(results):
+        measured = ratio(case, ours, theirs)
+        if measured is not None:
+            medians = [number(statistics.median(values(case, label))) for label in (theirs, ours)]
+            rows.append([words, *medians, str(measured)])
+    return table(["TLS 1.3, P-256", "ssl", "veritls", "ratio (spread)"], rows)
+
+
+def write_between(path: Path, content: str) -> bool:
+    """Puts `content` between the lines BEGIN and END of a file. False where it has no such lines."""
+    old = path.read_text()
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        return False
+    path.write_text(f"{before}{begin}\n{content}\n{end}{after}")
+    return True
+
+
+def write(results: Results, root: Path) -> None:
+    """The page, the pictures, and the README's table where the README has a place for it."""
+    plots.draw(results, root / _PICTURES)
+    (root / _PAGE).write_text(page(results))
+    write_between(root / "README.md", readme_table(results))

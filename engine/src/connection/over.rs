@@ -1,0 +1,102 @@
+//! The end of a handshake: a session that was taken up is judged again, and refused with an alert.
+
+use std::mem;
+
+use rustix::io::Errno;
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName, UnixTime};
+use rustls::server::UnbufferedServerConnection;
+use rustls::{AlertDescription, Error};
+
+use super::{Connection, Side};
+use crate::decider::{Judged, Scope, Verdict};
+use crate::failure::Failure;
+use crate::last_words::fatal_alert;
+use crate::settings::Config;
+use crate::verifier::{Role, take_rejection};
+
+impl Connection {
+    /// The handshake is over. No session is taken up of a peer that would not be accepted now.
+    pub(super) fn rejudge(&mut self) -> Result<(), Failure> {
+        if self.rejudged || !self.established() {
+            return Ok(());
+        }
+        self.rejudged = true;
+        let mut verdict = mem::take(&mut self.verdict);
+        self.counters.established(&self.side, self.resumed());
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        // A ticket that was opened and not taken up is no evidence.
+        verdict.judged.take_if(|judged| judged.chain != chain);
+        let judged = if self.resumed() { self.take_up(verdict, chain) } else { Ok(verdict.judged) };
+        match judged {
+            Ok(None) => Ok(()),
+            Ok(Some(judged)) => {
+                (self.path, self.judged_at) = (judged.path, judged.at);
+                Ok(())
+            }
+            Err(refused) => {
+                (self.plain, self.plain_start) = (Vec::new(), 0);
+                Err(self.refuse_late(refused))
+            }
+        }
+    }
+
+    /// What is found good of the peer whose session is taken up, by us and by the program.
+    fn take_up(
+        &self,
+        verdict: Verdict,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> Result<Option<Judged>, Error> {
+        let (role, name) = match self.side {
+            Side::Client(_) => (Role::Server, self.name.as_ref()),
+            Side::Server(_) => (Role::Client, None),
+        };
+        let judged = match verdict.judged {
+            Some(judged) => Some(judged),
+            None => self.verifier.still_good(role, chain, name, UnixTime::now())?,
+        };
+        if self.verifier.decides && judged.is_some() {
+            let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
+            let asked = self.verifier.ask(&judged.as_ref().map_or(&[][..], |found| &found.chain)[0]);
+            scope.leave();
+            asked?;
+        }
+        Ok(judged)
+    }
+
+    /// Gives up a connection whose handshake was done, with an alert that says why.
+    fn refuse_late(&mut self, error: Error) -> Failure {
+        let rejection = take_rejection();
+        if self.asking.abandoned() {
+            return self.abandon();
+        }
+        let (failure, alert) = match (error, rejection) {
+            (Error::InvalidCertificate(why), Some(rejection)) => {
+                (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
+            }
+            _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
+        };
+        let blank = match &self.spare {
+            Some(Config::Server(config)) => {
+                UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
+            }
+            Some(Config::Client(config)) => {
+                let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
+                UnbufferedClientConnection::new(config.clone(), nobody).map(Side::Client).ok()
+            }
+            None => None,
+        };
+        if let Some(blank) = blank {
+            let spent = mem::replace(&mut self.side, blank);
+            self.outgoing.extend(fatal_alert(spent, alert).unwrap_or_default());
+        }
+        self.fail(failure.without_cause());
+        failure
+    }
+
+    /// The socket was closed within the callback: nothing may go out to its descriptor any more.
+    pub(super) fn abandon(&mut self) -> Failure {
+        self.outgoing = Vec::new();
+        self.fail(Errno::BADF.into())
+    }
+}

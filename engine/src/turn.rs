@@ -1,0 +1,71 @@
+//! Taking turns with a thing that one thread holds for long.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use crate::transport::Wait;
+
+/// How long to sit on a lock before letting Python look for signals.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A thing that one thread at a time holds, possibly for long; waiting for it heeds deadlines and signals.
+pub struct Turn<T> {
+    free: Mutex<Option<T>>,
+    freed: Condvar,
+}
+
+pub struct Held<'a, T> {
+    turn: &'a Turn<T>,
+    value: Option<T>,
+}
+
+impl<T> Turn<T> {
+    pub fn new(value: T) -> Self {
+        Self { free: Mutex::new(Some(value)), freed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn try_take(&self) -> Option<Held<'_, T>> {
+        let value = self.lock().take()?;
+        Some(Held { turn: self, value: Some(value) })
+    }
+
+    pub fn take(&self, wait: Wait, blocked: Failure) -> Result<Held<'_, T>, Failure> {
+        if let Some(held) = self.try_take() {
+            return Ok(held);
+        }
+        let patience = match wait {
+            Wait::No => return Err(blocked),
+            Wait::Forever => PATIENCE,
+            Wait::Until(deadline) => match deadline.saturating_duration_since(Instant::now()) {
+                left if left.is_zero() => return Err(Failure::Timeout),
+                left => left.min(PATIENCE),
+            },
+        };
+        let (mut free, _) = self
+            .freed
+            .wait_timeout_while(self.lock(), patience, |free| free.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        match free.take() {
+            Some(value) => Ok(Held { turn: self, value: Some(value) }),
+            None => Err(Failure::Interrupted),
+        }
+    }
+}
+
+impl<T> Held<'_, T> {
+    pub fn get(&mut self) -> &mut T {
+        self.value.as_mut().expect("held until dropped")
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        *self.turn.lock() = self.value.take();
+        self.turn.freed.notify_one();
+    }
+}

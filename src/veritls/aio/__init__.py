@@ -1,0 +1,25 @@
+"""asyncio over veritls without a second layer: event loops whose TLS transports are driven by the socket.
+
+``veritls.aio.run(main())``, or ``loop_factory=veritls.aio.EventLoop`` for `asyncio.Runner`, uvicorn and
+pytest-asyncio. `UvloopEventLoop` is the same on uvloop, where that is installed. A veritls context given to
+`create_connection`, `create_server`, `start_tls`, `connect_accepted_socket` or their Unix siblings, and
+``ssl=True``, get the transport of this package; everything else on the loop is as it was.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from veritls.aio.loop import EventLoop as EventLoop, run as run
+from veritls.aio.transport import SSLTransport as SSLTransport
+
+if TYPE_CHECKING:
+    from veritls.aio.uv import UvloopEventLoop as UvloopEventLoop
+
+__all__ = ["EventLoop", "SSLTransport", "UvloopEventLoop", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "UvloopEventLoop":
+        from veritls.aio.uv import UvloopEventLoop
+
+        return UvloopEventLoop
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,104 @@
+"""start_tls: the socket of a plain transport goes on under ours; nothing is lost or comes out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from asyncio import transports
+from typing import Any
+
+from veritls.aio.transport import SSLTransport
+from veritls.context import SSLContext
+
+
+class _Handover(asyncio.Protocol):
+    """The plain transport's protocol from the moment that TLS takes over: waits until all is sent."""
+
+    def __init__(self, loop: Any) -> None:
+        self._empty: asyncio.Future[None] = loop.create_future()
+        self.paused = False
+        self.upper: SSLTransport | None = None
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        if not self._empty.done():
+            self._empty.set_result(None)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if not self._empty.done():
+            self._empty.set_exception(exc or ConnectionResetError("the connection was closed"))
+            self._empty.exception()  # nobody need wait for it
+        if self.upper is not None:
+            self.upper._force_close(exc)
+
+    async def sent(self, transport: transports.Transport, protocol: Any) -> None:
+        """Returns once the kernel has all that was written to `transport`."""
+        size = transport.get_write_buffer_size()
+        transport.set_write_buffer_limits(high=0)
+        if size:
+            # Told now, it was not told before: then it was the protocol before us that was.
+            others_pause = not self.paused
+            await self._empty
+            if others_pause:
+                protocol.resume_writing()
+
+
+async def take_over(
+    loop: Any,
+    transport: transports.Transport,
+    protocol: Any,
+    context: SSLContext,
+    *,
+    duplicate: bool,
+    server_side: bool = False,
+    server_hostname: str | None = None,
+    ssl_handshake_timeout: float | None = None,
+    ssl_shutdown_timeout: float | None = None,
+) -> SSLTransport:
+    """TLS over the socket of `transport`, which sends what it has, reads no more and closes with ours.
+
+    `duplicate`: give ours a file descriptor of its own, where the loop lets only one party watch one. What
+    the plain protocol was given before belongs to it. Raises what the handshake raises; the connection is
+    then closed. Arguments that cannot be right leave the plain connection as it was.
+    """
+    if transport.is_closing():
+        raise ConnectionResetError("start_tls on a transport that is closing")
+    before: Any = transport.get_protocol()
+    transport.pause_reading()
+    handover = _Handover(loop)
+    transport.set_protocol(handover)
+    plain: Any = transport.get_extra_info("socket")
+    sock = socket.socket(fileno=os.dup(plain.fileno())) if duplicate else plain
+    try:
+        waiter = loop.create_future()
+        upper = SSLTransport(
+            loop,
+            sock,
+            protocol,
+            context,
+            waiter,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+            extra={"socket": plain},
+            lower=transport,
+        )
+    except BaseException:
+        if duplicate:
+            sock.close()
+        transport.set_protocol(before)
+        transport.resume_reading()
+        raise
+    handover.upper = upper
+    try:
+        await handover.sent(transport, before)
+        upper._begin()
+        await waiter
+    except BaseException:
+        upper._force_close(None)
+        raise
+    return upper

@@ -1,0 +1,151 @@
+"""The same transport on uvloop, where that is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import base_events, selector_events
+from typing import TYPE_CHECKING, Any
+
+from veritls.aio.handover import take_over
+from veritls.aio.loop import default_context, drives
+from veritls.aio.transport import SSLTransport
+
+if TYPE_CHECKING:
+    Loop: Any
+    MISSING: ImportError | None
+else:
+    try:
+        from uvloop import Loop
+
+        MISSING = None
+    except ImportError as _error:
+        Loop, MISSING = object, _error
+
+_Unix: Any = asyncio.SelectorEventLoop
+_Selector: Any = selector_events.BaseSelectorEventLoop
+_Base: Any = base_events.BaseEventLoop
+
+
+class UvloopEventLoop(Loop):  # type: ignore[misc]
+    """A uvloop; a veritls context, or ``ssl=True``, gets the `SSLTransport` of veritls.
+
+    TCP and Unix connections and servers of such a context are made by asyncio's own code over uvloop's
+    primitives, so that their arguments, errors and `Server` are asyncio's. Everything else is uvloop's own.
+    Raises ImportError when it is made without uvloop.
+    """
+
+    def __init__(self) -> None:
+        if MISSING is not None:
+            raise ImportError("UvloopEventLoop needs uvloop: pip install uvloop") from MISSING
+        super().__init__()
+        self._unix_server_sockets: dict[Any, int] = {}
+
+    _tells_once = True
+    """After an error on the socket, libuv calls a reader once and never again, whatever is left to read."""
+
+    # What asyncio's code asks of a loop, by its names there.
+
+    @property
+    def _debug(self) -> bool:
+        debug: bool = self.get_debug()
+        return debug
+
+    def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
+        try:
+            self.add_reader(fd, callback, *args)
+        except RuntimeError:  # uvloop still has the poll that ended with an error
+            self.remove_reader(fd)
+            self.add_reader(fd, callback, *args)
+
+    def _remove_reader(self, fd: int) -> None:
+        if not self.is_closed():
+            self.remove_reader(fd)
+
+    def _add_writer(self, fd: int, callback: Any, *args: Any) -> None:
+        self.add_writer(fd, callback, *args)
+
+    def _remove_writer(self, fd: int) -> None:
+        if not self.is_closed():
+            self.remove_writer(fd)
+
+    _ensure_resolved = _Base._ensure_resolved
+    _connect_sock = _Base._connect_sock
+    _create_server_getaddrinfo = _Base._create_server_getaddrinfo
+    _create_connection_transport = _Base._create_connection_transport
+    _start_serving = _Selector._start_serving
+    _accept_connection = _Selector._accept_connection
+    _accept_connection2 = _Selector._accept_connection2
+
+    def _stop_serving(self, sock: Any) -> None:
+        self._remove_reader(sock.fileno())
+        sock.close()
+
+    def _make_ssl_transport(
+        self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: Any = None, **options: Any
+    ) -> SSLTransport:
+        if sslcontext is None:
+            sslcontext = default_context(options.get("server_hostname"))
+        return SSLTransport(self, rawsock, protocol, sslcontext, waiter, **options)
+
+    # What is handed a context.
+
+    async def create_connection(
+        self, protocol_factory: Any, *args: Any, ssl: Any = None, **options: Any
+    ) -> Any:
+        """As `asyncio.loop.create_connection`."""
+        if ssl is True or drives(ssl):
+            return await _Base.create_connection(self, protocol_factory, *args, ssl=ssl, **options)
+        return await super().create_connection(protocol_factory, *args, ssl=ssl, **options)
+
+    async def create_server(self, protocol_factory: Any, *args: Any, ssl: Any = None, **options: Any) -> Any:
+        """As `asyncio.loop.create_server`."""
+        if drives(ssl):
+            return await _Base.create_server(self, protocol_factory, *args, ssl=ssl, **options)
+        return await super().create_server(protocol_factory, *args, ssl=ssl, **options)
+
+    async def create_unix_connection(
+        self, protocol_factory: Any, *args: Any, ssl: Any = None, **options: Any
+    ) -> Any:
+        """As `asyncio.loop.create_unix_connection`."""
+        if ssl is True or drives(ssl):
+            return await _Unix.create_unix_connection(self, protocol_factory, *args, ssl=ssl, **options)
+        return await super().create_unix_connection(protocol_factory, *args, ssl=ssl, **options)
+
+    async def create_unix_server(
+        self, protocol_factory: Any, *args: Any, ssl: Any = None, **options: Any
+    ) -> Any:
+        """As `asyncio.loop.create_unix_server`."""
+        if drives(ssl):
+            return await _Unix.create_unix_server(self, protocol_factory, *args, ssl=ssl, **options)
+        return await super().create_unix_server(protocol_factory, *args, ssl=ssl, **options)
+
+    async def connect_accepted_socket(
+        self, protocol_factory: Any, sock: Any, *, ssl: Any = None, **options: Any
+    ) -> Any:
+        """As `asyncio.loop.connect_accepted_socket`."""
+        if drives(ssl):
+            return await _Base.connect_accepted_socket(self, protocol_factory, sock, ssl=ssl, **options)
+        return await super().connect_accepted_socket(protocol_factory, sock, ssl=ssl, **options)
+
+    async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
+        """As `asyncio.loop.start_tls`; TLS within TLS is asyncio's own second layer over our transport."""
+        if isinstance(transport, SSLTransport):
+            return await _Base.start_tls(self, transport, protocol, sslcontext, **options)
+        plain = getattr(transport, "get_extra_info", None) and transport.get_extra_info("sslcontext") is None
+        if plain and drives(sslcontext):
+            # libuv lets a file descriptor be watched by one party only.
+            return await take_over(self, transport, protocol, sslcontext, duplicate=True, **options)
+        return await super().start_tls(transport, protocol, sslcontext, **options)
+
+    async def sendfile(
+        self, transport: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
+    ) -> Any:
+        """As `asyncio.loop.sendfile`, for our transports; uvloop has none for its own."""
+        if isinstance(transport, SSLTransport):
+            return await _Base.sendfile(self, transport, file, offset, count, fallback=fallback)
+        return await super().sendfile(transport, file, offset, count, fallback=fallback)
+
+    async def _sendfile_native(self, transp: SSLTransport, file: Any, offset: int, count: int | None) -> int:
+        return await transp._send_file(file, offset, count)
+
+    _sendfile_fallback = _Base._sendfile_fallback

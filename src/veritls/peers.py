@@ -1,0 +1,143 @@
+"""Whose certificates a context accepts: matchers over subjectAltName, and pinned public keys.
+
+A name that cannot be read, or that is not of the form that its kind has, matches nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from veritls import _engine
+
+PIN_LENGTH = 32
+"""Bytes of a SHA-256 digest."""
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    value: str
+
+    _kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.value, str):
+            raise TypeError(f"{type(self).__name__} takes a str, not {type(self.value).__name__}")
+        object.__setattr__(self, "value", self._normal(self.value))
+        fault = _engine.matcher_fault(self._kind, self.value)
+        if fault is not None:
+            raise ValueError(f"{type(self).__name__}({self.value!r}): {fault}")
+
+    def _normal(self, value: str) -> str:
+        return value
+
+    def _for_engine(self) -> tuple[str, str]:
+        return self._kind, self.value
+
+    def __str__(self) -> str:
+        return f"{self._kind} {self.value}"
+
+
+class DNSPattern(_Pattern):
+    """A DNS name, compared without case; a leftmost ``*`` stands for exactly one label (RFC 9525, 6.3).
+
+    A certificate for ``*.example.org`` is allowed only by the pattern ``*.example.org``: it is good for every
+    such name. Raises ValueError for what is neither a name nor ``*.`` and a name.
+    """
+
+    _kind = "DNS"
+
+    def _normal(self, value: str) -> str:
+        try:
+            return value if value.isascii() else value.encode("idna").decode("ascii")
+        except UnicodeError as why:
+            raise ValueError(f"DNSPattern({value!r}): {why}") from None
+
+
+class Network(_Pattern):
+    """An address, or a network in CIDR notation: ``10.0.0.0/8``, ``2001:db8::/32``.
+
+    IPv4 and IPv6 are never mixed. Raises ValueError for bits set beyond the prefix.
+    """
+
+    _kind = "network"
+
+    def _normal(self, value: str) -> str:
+        try:
+            return str(ipaddress.ip_network(value))
+        except ValueError as why:
+            raise ValueError(f"Network({value!r}): {why}") from None
+
+
+class URI(_Pattern):
+    """A URI, compared byte for byte."""
+
+    _kind = "URI"
+
+
+class SPIFFE(_Pattern):
+    """A SPIFFE ID (X509-SVID, section 2), or a pattern for some of one trust domain.
+
+    In the path ``*`` is exactly one segment and ``**``, at the end, one or more. A certificate with more than
+    one URI, or that may sign others, has no SPIFFE ID. Any anchor of the context may vouch for any trust
+    domain: use one context for each. Raises ValueError for what is no such pattern.
+    """
+
+    _kind = "SPIFFE"
+
+
+class Email(_Pattern):
+    """A mail address: the part before ``@`` compared byte for byte, the domain without case."""
+
+    _kind = "email"
+
+
+Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email
+"""One kind of peer that is allowed."""
+
+
+def as_matchers(values: Iterable[Matcher]) -> tuple[Matcher, ...]:
+    """The matchers as a tuple. Raises TypeError for anything else."""
+    if isinstance(values, str | bytes | _Pattern):
+        raise TypeError(f"allowed_peers must be a list of matchers, not {type(values).__name__}")
+    matchers = tuple(values)
+    for each in matchers:
+        if not isinstance(each, Matcher):
+            raise TypeError(f"allowed_peers: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email")
+    return matchers
+
+
+def as_pin(value: str | bytes) -> bytes:
+    """The SHA-256 digest of a SubjectPublicKeyInfo: 32 bytes, or base64, bare or after ``sha256/``.
+
+    (``sha256//`` as curl writes it, too.) Raises TypeError or ValueError for anything else.
+    """
+    if isinstance(value, str):
+        text = value.removeprefix("sha256/").removeprefix("/")
+        try:
+            digest = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError(f"pinned_keys: {value!r} is not base64") from None
+    elif isinstance(value, bytes | bytearray | memoryview):
+        digest = bytes(value)
+    else:
+        raise TypeError(f"pinned_keys: a digest is bytes or str, not {type(value).__name__}")
+    if len(digest) != PIN_LENGTH:
+        raise ValueError(f"pinned_keys: {value!r} is {len(digest)} bytes long, SHA-256 is {PIN_LENGTH}")
+    return digest
+
+
+def as_pins(values: Iterable[str | bytes]) -> frozenset[bytes]:
+    """The digests. Raises TypeError or ValueError for what is none."""
+    if isinstance(values, str | bytes | bytearray | memoryview):
+        raise TypeError(f"pinned_keys must be a collection of digests, not {type(values).__name__}")
+    return frozenset(as_pin(each) for each in values)
+
+
+def pin_text(pin: bytes) -> str:
+    """A digest as curl and others write it."""
+    return f"sha256/{base64.b64encode(pin).decode('ascii')}"

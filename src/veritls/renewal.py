@@ -1,0 +1,125 @@
+"""OCSP responses fetched in the background, ahead of their expiry."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from cryptography import x509
+
+from veritls import _engine
+
+OCSPRenewal: TypeAlias = Callable[[x509.Certificate, x509.Certificate | None], bytes | None]
+"""Fetches a response (DER): called with a certificate and its issuer's, where that is known."""
+
+Period: TypeAlias = tuple[int, int]
+"""From when until when a response is good, in seconds since 1970."""
+
+FIRST_RETRY = 60.0
+"""Seconds until a renewal that failed is tried again; doubled each time, up to an hour."""
+LAST_RETRY = 3600.0
+
+
+_log = logging.getLogger("veritls.ocsp")
+
+
+class Stapler(Protocol):
+    """What a renewal needs of a context."""
+
+    def _identities(self) -> list[_engine.Identity]: ...
+    def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]: ...
+    def _checked(self, of: _engine.Identity, response: bytes) -> Period: ...
+
+
+@dataclass(frozen=True)
+class Due:
+    """When to ask next, in seconds since 1970, and how long to wait if that fails."""
+
+    at: float
+    retry: float
+
+
+def due_after(period: Period, now: float) -> Due:
+    """A response is renewed when half of its remaining validity is over, at most once a minute or so."""
+    since, until = period
+    at_least = max(1.0, min(FIRST_RETRY, (until - since) / 4))
+    return Due(now + max(at_least, (until - now) / 2), at_least)
+
+
+class Renewal:
+    """Renews the responses of one context's identities, in a daemon thread that ends with the context."""
+
+    def __init__(self, context: Stapler, callback: OCSPRenewal) -> None:
+        self._changed = threading.Event()
+        self._stopped = False
+        self._context = weakref.ref(context, lambda _: self.stop())
+        self._callback = callback
+        self._due: dict[_engine.Identity, Due] = {}
+
+    def start(self) -> None:
+        """Fetches all responses once, raising what goes wrong, and renews them from then on."""
+        context = self._context()
+        assert context is not None
+        fetched = [(identity, self._fetched(context, identity)) for identity in context._identities()]
+        for identity, found in fetched:
+            self._due[identity] = self._sent(identity, found)
+        threading.Thread(target=self._run, name="veritls OCSP renewal", daemon=True).start()
+
+    def stop(self) -> None:
+        """Lets the thread end; what it has fetched stays."""
+        self._stopped = True
+        self._changed.set()
+
+    def prepare(self, context: Stapler, identity: _engine.Identity) -> None:
+        """Fetches the response of an identity that is about to be added. What goes wrong is logged."""
+        self._due[identity] = self._renewed(context, identity, FIRST_RETRY)
+        self._changed.set()
+
+    def _fetched(self, context: Stapler, identity: _engine.Identity) -> tuple[bytes, Period] | None:
+        response = self._callback(*context._certificates_of(identity))
+        if response is None:
+            return None
+        if not isinstance(response, bytes):
+            raise TypeError(f"an OCSP response is bytes, not {type(response).__name__}")
+        return response, context._checked(identity, response)
+
+    def _sent(self, identity: _engine.Identity, found: tuple[bytes, Period] | None) -> Due:
+        now = time.time()
+        if found is None:
+            return Due(now + FIRST_RETRY, FIRST_RETRY)
+        response, period = found
+        identity.staple(response, period[1])
+        return due_after(period, now)
+
+    def _renewed(self, context: Stapler, identity: _engine.Identity, retry: float) -> Due:
+        try:
+            return self._sent(identity, self._fetched(context, identity))
+        except Exception as error:
+            _log.error("An OCSP response was not renewed by %r", self._callback, exc_info=error)
+            return Due(time.time() + retry, min(2 * retry, LAST_RETRY))
+
+    def _run(self) -> None:
+        while (wait := self._round()) is not None:
+            self._changed.wait(wait)
+            self._changed.clear()
+
+    def _round(self) -> float | None:
+        """Renews what is due; returns the seconds until something is, None where it is over."""
+        context = self._context()
+        if context is None or self._stopped:
+            return None
+        due = {}
+        for identity in context._identities():
+            due[identity] = self._due.get(identity, Due(0.0, FIRST_RETRY))
+            if due[identity].at <= time.time():
+                due[identity] = self._renewed(context, identity, due[identity].retry)
+        self._due = due
+        if self._stopped:
+            return None
+        earliest = min((each.at for each in due.values()), default=time.time() + LAST_RETRY)
+        return max(earliest - time.time(), 0.0)

@@ -1,0 +1,107 @@
+"""Broken certificates, revocation lists and keys, from files and from memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, strategies as st
+
+import veritls
+from tests.fuzz import RARELY
+from tests.fuzz.breaking import broken
+from tests.parties import Party
+
+ROOT = Party("Root", ca=True)
+MIDDLE = Party("Middle", ROOT, ca=True)
+LEAF = Party("leaf", MIDDLE)
+REVOKED = Party("revoked", MIDDLE)
+SIGNED = {party.certificate.tbs_certificate_bytes for party in (ROOT, MIDDLE, LEAF)}
+LIST_PEM = MIDDLE.revokes(REVOKED)
+LIST_DER = x509.load_pem_x509_crl(LIST_PEM.encode()).public_bytes(Encoding.DER)
+CERTIFICATES = (ROOT.der, MIDDLE.der, LEAF.der)
+PEMS = (ROOT.pem.encode(), (MIDDLE.pem + ROOT.pem).encode(), LIST_PEM.encode())
+AFTERWARDS = (ssl.SSLError, ValueError, OSError)
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def client() -> veritls.SSLContext:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=ROOT.pem)
+    return context
+
+
+@RARELY
+@given(broken(*CERTIFICATES, LIST_DER))
+def test_broken_der_is_loaded_whole_or_refused_whole(data: bytes) -> None:
+    context = client()
+    before = context.cert_store_stats()
+    try:
+        context.load_verify_locations(cadata=data)
+    except AFTERWARDS:
+        assert context.cert_store_stats() == before
+    else:
+        context.get_ca_certs(binary_form=True)
+
+
+@RARELY
+@given(broken(*PEMS))
+def test_broken_pem_is_loaded_whole_or_refused_whole(data: bytes) -> None:
+    context = client()
+    before = context.cert_store_stats()
+    try:
+        context.load_verify_locations(cadata=bytes(byte & 0x7F for byte in data).decode("ascii"))
+    except AFTERWARDS:
+        assert context.cert_store_stats() == before
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return LEAF.file(tmp_path_factory.mktemp("identity"), MIDDLE)
+
+
+@RARELY
+@given(choice=st.data())
+def test_a_broken_identity_is_used_or_refused(identity: Path, choice: st.DataObject) -> None:
+    whole = identity.read_bytes()
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    damaged = identity.with_suffix(".damaged")
+    damaged.write_bytes(choice.draw(broken(whole)))
+    with contextlib.suppress(*AFTERWARDS):
+        context.load_cert_chain(damaged)
+
+
+@RARELY
+@given(
+    st.lists(st.one_of(st.sampled_from(CERTIFICATES), broken(*CERTIFICATES)), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_a_broken_chain_is_trusted_only_for_what_was_signed(chain: list[bytes], strict: bool) -> None:
+    context = client()
+    context.verify_flags = ssl.VERIFY_X509_STRICT if strict else ssl.VERIFY_DEFAULT
+    try:
+        report = context.verify_chain(chain, server_hostname="localhost")
+    except AFTERWARDS:
+        return
+    for der in report.path:
+        assert x509.load_der_x509_certificate(der).tbs_certificate_bytes in SIGNED
+    assert report.path[0] == LEAF.der
+
+
+@RARELY
+@given(broken(LIST_DER))
+def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> None:
+    context = client()
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    pem = ssl.DER_cert_to_PEM_cert(data).replace("CERTIFICATE", "X509 CRL")
+    try:
+        context.load_verify_locations(cadata=pem)
+    except AFTERWARDS:
+        return
+    with pytest.raises(ssl.SSLCertVerificationError):
+        context.verify_chain([REVOKED.der, MIDDLE.der])

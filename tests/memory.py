@@ -1,0 +1,62 @@
+"""Handshakes between two MemoryBIOs, one step after the other on one thread: what came of both ends."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import veritls
+
+
+@dataclass
+class Outcome:
+    """Both ends, and the error of each, where it had one."""
+
+    server: Any
+    client: Any
+    server_error: BaseException | None = None
+    client_error: BaseException | None = None
+
+    @property
+    def refused(self) -> bool:
+        return self.server_error is not None or self.client_error is not None
+
+
+def connect(server: Any, client: Any, name: str | None = "localhost", session: Any = None) -> Outcome:
+    """A handshake and a byte each way. The client may be the standard module's."""
+    ours = isinstance(client, veritls.SSLContext)
+    kind: Any = veritls.MemoryBIO if ours else ssl.MemoryBIO
+    to_server, to_client = kind(), kind()
+    outcome = Outcome(
+        server.wrap_bio(to_server, to_client, server_side=True),
+        client.wrap_bio(to_client, to_server, server_hostname=name, session=session),
+    )
+    steps = {"server": _life(outcome.server, b"s"), "client": _life(outcome.client, b"c")}
+    for _ in range(20):
+        for side, life in list(steps.items()):
+            try:
+                next(life)
+            except StopIteration:
+                del steps[side]
+            except BaseException as error:
+                setattr(outcome, f"{side}_error", error)
+                del steps[side]
+        if not steps:
+            return outcome
+    raise AssertionError("the two ends do not come to an end")
+
+
+def _life(end: Any, byte: bytes) -> Any:
+    """Each step goes as far as it can without more from the peer."""
+    said = False
+    while True:
+        try:
+            end.do_handshake()
+            if not said:
+                end.write(byte)
+                said = True
+            end.read(1)
+            return
+        except ssl.SSLWantReadError:
+            yield

@@ -1,0 +1,437 @@
+"""The table: what is known of resumption that let somebody in, and what it meets here."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography import x509
+
+import veritls
+from tests.authority import Authority, Party
+from tests.resumption.meeting import OurClient, TheirClient
+
+Victim = Literal["server", "client"]
+
+
+class World:
+    """Two authorities and whom they vouch for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.authority, self.other = Authority("One authority"), Authority("Another authority")
+        hosts = x509.DNSName("a.example"), x509.DNSName("b.example")
+        self.server = self.authority.issue(*hosts)
+        self.client = self.authority.issue(x509.DNSName("one.internal"))
+        self.second_client = self.other.issue(x509.DNSName("two.internal"))
+
+    def file(self, party: Party) -> Path:
+        path = self.folder / f"{party.certificate.serial_number}.pem"
+        return path if path.exists() else party.write(path)
+
+
+@dataclass
+class Stage:
+    """Who meets whom; an attack changes it between two connections."""
+
+    world: World
+    server: Any
+    client: Any
+    name: str = "a.example"
+
+
+def serving(world: World, *trusted: Party, mode: ssl.VerifyMode = ssl.CERT_REQUIRED) -> Any:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(world.file(world.server))
+    for each in trusted:
+        context.load_verify_locations(cadata=each.pem.decode())
+    context.verify_mode = mode if trusted else ssl.CERT_NONE
+    return context
+
+
+def attacker(world: World, party: Party | None = None) -> Any:
+    context = TheirClient(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=world.authority.pem.decode())
+    if party is not None:
+        context.load_cert_chain(world.file(party))
+    return context
+
+
+def careless_server(world: World) -> Any:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(world.file(world.server))
+    return context
+
+
+def our_client(world: World, *trusted: Party) -> Any:
+    context = OurClient(veritls.PROTOCOL_TLS_CLIENT)
+    for each in trusted or (world.authority,):
+        context.load_verify_locations(cadata=each.pem.decode())
+    return context
+
+
+@dataclass(frozen=True)
+class Attack:
+    """`set_up` makes the first connection possible, `strike` is what happens before the second one.
+
+    `refused`: a handshake in full refuses the peer then; otherwise it lets it in, on a fresh decision.
+    """
+
+    name: str
+    known_as: str
+    story: str
+    here: str
+    victim: Victim
+    set_up: Callable[[World], Stage]
+    strike: Callable[[Stage], None]
+    refused: bool = True
+
+
+def _mutual(world: World) -> Stage:
+    return Stage(world, serving(world, world.authority), attacker(world, world.client))
+
+
+def _anonymous(world: World) -> Stage:
+    return Stage(world, serving(world), attacker(world))
+
+
+def _visiting(world: World) -> Stage:
+    return Stage(world, careless_server(world), our_client(world))
+
+
+def _visiting_unverified(world: World) -> Stage:
+    stage = _visiting(world)
+    stage.client.check_hostname, stage.client.verify_mode = False, ssl.CERT_NONE
+    return stage
+
+
+def _hosts(world: World, first: Any, second: Any, client: Any) -> Stage:
+    front = serving(world)
+    hosts = {"a.example": first, "b.example": second}
+    front.sni_callback = lambda connection, name, _: setattr(connection, "context", hosts[name])
+    return Stage(world, front, client)
+
+
+def _open_and_closed_host(world: World) -> Stage:
+    return _hosts(world, serving(world), serving(world, world.authority), attacker(world))
+
+
+def _two_closed_hosts(world: World) -> Stage:
+    client = attacker(world, world.client)
+    return _hosts(world, serving(world, world.authority), serving(world, world.other), client)
+
+
+def _asking(world: World) -> Stage:
+    stage = _mutual(world)
+    stage.server.set_verify_callback(_let_in)
+    return stage
+
+
+def _asking_once(world: World) -> Stage:
+    stage = _mutual(world)
+    calls: list[Any] = []
+
+    def first_only(report: Any) -> None:
+        calls.append(report)
+        if getattr(stage, "revoked", False):
+            raise PermissionError("revoked")
+
+    stage.server.set_verify_callback(first_only)
+    return stage
+
+
+def _let_in(report: Any) -> None:
+    pass
+
+
+def _keep_out(report: Any) -> None:
+    raise PermissionError("not any more")
+
+
+def _require(stage: Stage) -> None:
+    stage.server.load_verify_locations(cadata=stage.world.authority.pem.decode())
+    stage.server.verify_mode = ssl.CERT_REQUIRED
+
+
+def _other_server(stage: Stage) -> None:
+    stage.server = serving(stage.world, stage.world.other)
+
+
+def _other_name(stage: Stage) -> None:
+    stage.name = "b.example"
+
+
+def _decides_against(stage: Stage) -> None:
+    stage.revoked = True  # type: ignore[attr-defined]
+
+
+def _other_callback(stage: Stage) -> None:
+    stage.server.set_verify_callback(_keep_out)
+
+
+def _server_revokes(stage: Stage) -> None:
+    _load_crl(stage.server, stage.world.authority.crl(stage.world.client), stage)
+
+
+def _client_revokes(stage: Stage) -> None:
+    _load_crl(stage.client, stage.world.authority.crl(stage.world.server), stage)
+
+
+def _load_crl(context: Any, crl: bytes, stage: Stage) -> None:
+    path = stage.world.folder / "crl.pem"
+    path.write_bytes(crl)
+    context.load_verify_locations(path)
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+
+
+def _server_allows_others(stage: Stage) -> None:
+    stage.server.allowed_peers = [veritls.DNSPattern("two.internal")]
+
+
+def _server_pins_another(stage: Stage) -> None:
+    stage.server.pinned_keys = [stage.world.second_client.pin]
+
+
+def _client_allows_others(stage: Stage) -> None:
+    stage.client.allowed_peers = [veritls.DNSPattern("c.example")]
+
+
+def _client_pins_another(stage: Stage) -> None:
+    stage.client.pinned_keys = [stage.world.client.pin]
+
+
+def _client_asks(stage: Stage) -> None:
+    stage.client.set_verify_callback(_keep_out)
+
+
+def _client_verifies(stage: Stage) -> None:
+    stage.client.check_hostname = True
+    stage.name = "c.example"
+
+
+def _client_trusts_others(stage: Stage) -> None:
+    stage.client = our_client(stage.world, stage.world.other)
+
+
+def _client_trusts_more(stage: Stage) -> None:
+    stage.client.load_verify_locations(cadata=stage.world.other.pem.decode())
+
+
+def _client_changes_identity(stage: Stage) -> None:
+    stage.client.load_cert_chain(stage.world.file(stage.world.second_client))
+
+
+ATTACKS = [
+    Attack(
+        "a certificate came to be required",
+        "randombit/botan#5818",
+        "A ticket from before the server required certificates let a client without one in.",
+        "The change ended all tickets; the handshake in full asks for a certificate.",
+        "server",
+        _anonymous,
+        _require,
+    ),
+    Attack(
+        "the trust anchors are others",
+        "project-oak/oak#5167",
+        "A client kept its ticket until its authority was not trusted any more, and came back with it.",
+        "A context's ticket keys are its own; the client's path ends in no anchor.",
+        "server",
+        _mutual,
+        _other_server,
+    ),
+    Attack(
+        "the program's verifier decides otherwise",
+        "project-oak/oak#5167",
+        "A verifier that had come to reject a client was not asked when its session was taken up.",
+        "The callback is asked at every resumption, before data, and its refusal is an alert.",
+        "server",
+        _asking_once,
+        _decides_against,
+    ),
+    Attack(
+        "the program's verifier is another",
+        "project-oak/oak#5167",
+        "The same, with a verifier that was replaced.",
+        "The change ended all tickets; the new callback is asked.",
+        "server",
+        _asking,
+        _other_callback,
+    ),
+    Attack(
+        "the ticket of an open virtual host at a closed one",
+        "CVE-2025-23419 (nginx)",
+        "Virtual hosts shared their ticket key: who had a ticket of one resumed at another that requires "
+        "certificates.",
+        "Each context behind `sni_callback` has keys of its own; the closed host asks for a certificate.",
+        "server",
+        _open_and_closed_host,
+        _other_name,
+    ),
+    Attack(
+        "the ticket of a virtual host at one with other authorities",
+        "CVE-2025-23048 (Apache httpd), CVE-2025-23419 (nginx)",
+        "A client trusted by one virtual host got into another that trusts other authorities.",
+        "Each context behind `sni_callback` has keys of its own; the second host does not trust the client.",
+        "server",
+        _two_closed_hosts,
+        _other_name,
+    ),
+    Attack(
+        "the client's authorities of a copied configuration are others",
+        "CVE-2025-68121 (Go)",
+        "`Config.Clone` copied the ticket keys: with other ClientCAs in the copy, old tickets were good.",
+        "Contexts cannot be copied, and no two have the same key.",
+        "server",
+        _mutual,
+        _other_server,
+    ),
+    Attack(
+        "the server's authorities of a copied configuration are others",
+        "CVE-2025-68121 (Go)",
+        "A client whose RootCAs were changed took up a session with a server that it would have refused.",
+        "A session is refused with another context than its own: ValueError.",
+        "client",
+        _visiting,
+        _client_trusts_others,
+    ),
+    Attack(
+        "a context that trusts more",
+        "CVE-2025-68121 (Go)",
+        "The same with a configuration that was changed in place.",
+        "A change of the context ends its sessions: a handshake in full.",
+        "client",
+        _visiting,
+        _client_trusts_more,
+        refused=False,
+    ),
+    Attack(
+        "a client's certificate that was revoked since",
+        "golang/go#77217",
+        "A certificate that was revoked since its ticket was made was let in with it.",
+        "The list ended all tickets, and the certificate is on it.",
+        "server",
+        _mutual,
+        _server_revokes,
+    ),
+    Attack(
+        "a server's certificate that was revoked since",
+        "golang/go#77217",
+        "The same, seen from the client.",
+        "The list ended all sessions, and the certificate is on it.",
+        "client",
+        _visiting,
+        _client_revokes,
+    ),
+    Attack(
+        "another certificate of one's own",
+        "CVE-2016-5419 (curl)",
+        "A client took up a session that it had begun with another client certificate.",
+        "A change of identity ends the context's sessions: a handshake in full.",
+        "client",
+        _visiting,
+        _client_changes_identity,
+        refused=False,
+    ),
+    Attack(
+        "another name, for which the certificate is good",
+        "virtual host confusion",
+        "A session of one host is taken up with another that shares its certificate.",
+        "A client's session is offered for the name that it began with and no other.",
+        "client",
+        _visiting,
+        _other_name,
+        refused=False,
+    ),
+    Attack(
+        "a client that comes to verify",
+        "the same class",
+        "A session that began unverified is taken up by a client that verifies since.",
+        "The change ended the sessions; the certificate is for other names.",
+        "client",
+        _visiting_unverified,
+        _client_verifies,
+    ),
+    *(
+        Attack(
+            f"{what} {'of a server' if victim == 'server' else 'of a client'}",
+            "the same class",
+            "The demand came after the session.",
+            "The change ended all sessions; the handshake in full looks.",
+            victim,
+            _mutual if victim == "server" else _visiting,
+            strike,
+        )
+        for what, victim, strike in [
+            ("other allowed peers", "server", _server_allows_others),
+            ("other pinned keys", "server", _server_pins_another),
+            ("other allowed peers", "client", _client_allows_others),
+            ("other pinned keys", "client", _client_pins_another),
+            ("a verify callback", "client", _client_asks),
+        ]
+    ),
+]
+
+RUN_OUT = [
+    (
+        "a client's certificate that ran out since",
+        "golang/go#77217",
+        "Only the leaf's dates, or none, were looked at when a session was taken up.",
+        "The path is judged anew, as of now, before the ticket is opened: a handshake in full, refused.",
+    ),
+    (
+        "a client's intermediate that ran out since",
+        "CVE-2025-68121, golang/go#77217 (Go)",
+        "The leaf was still good, the certificate above it was not.",
+        "The same: it is the whole path that is judged.",
+    ),
+    (
+        "a server's certificate that ran out since",
+        "golang/go#77217",
+        "The same, seen from the client.",
+        "The path is judged anew before the session is offered: a handshake in full, refused.",
+    ),
+    (
+        "a revocation list that ran out since",
+        "the same class",
+        "Whether the certificate was revoked is not known any more.",
+        "The same: an unknown status is a refusal.",
+    ),
+]
+"""What time alone does, with `reverify_on_resumption`, which is on; see test_time.py."""
+
+
+def as_markdown() -> str:
+    """docs/resumption.md."""
+    rows = [(each.name, each.known_as, each.story, each.here) for each in ATTACKS] + RUN_OUT
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _PAGE.format(table=table)
+
+
+_PAGE = """\
+# Resumption is no way around the decision
+
+With a session that is taken up again the peer shows no certificate. So it counts only under the policy that
+verified it: trust anchors, `verify_mode`, names, `allowed_peers`, `pinned_keys`, the verify callback,
+revocation lists. Whatever changes of these means a handshake in full with a fresh decision, never an error of
+its own and never a way in.
+
+- A server's ticket key belongs to one context as it is; a change makes another. No two contexts share one.
+- Before a server opens a ticket, it judges the client's path as of now. If it would refuse it, it does not
+  open the ticket: the handshake is one in full, and the client gets the alert that says why.
+- A client offers a session only with the same context, unchanged, for the same name, and if the server's path
+  is still good.
+- The verify callback is asked at every resumption, before any data passes, and its refusal is an alert.
+- A resumed connection knows its peer: `getpeercert()`, `get_verified_chain()`.
+- `context.reverify_on_resumption = False` lets a session outlive the dates of its certificates; nothing else.
+
+Each row is tried in TLS 1.2 and 1.3, over sockets and asyncio; each attack on a server by the standard
+module's client, which offers any session. (Generated by `python -m tests.resumption`.)
+
+| between the two connections | known as | what happened elsewhere | what happens here |
+| --- | --- | --- | --- |
+{table}
+"""

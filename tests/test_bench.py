@@ -1,0 +1,116 @@
+"""bench/ runs: every measurement, at a glance, with `ssl` and veritls alone. No figure is judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import machine, report
+from bench.__main__ import measure
+from bench.certificates import Certificates
+from bench.contestants import BLOCKING
+from bench.harness import Entrant, Failed, Pairs
+from bench.loops import LOOPS
+from bench.measurements import ALL
+from bench.measurements.handshakes import MUTUAL, RESUMED
+from bench.measurements.plan import Measurement, Plan
+from bench.results import Ratio
+
+_ROOT = Path(__file__).parent.parent
+_WANTED = frozenset({"ssl", "veritls", "ssl, asyncio", "veritls, asyncio"})
+_NAMES = [measurement.name for measurement in ALL]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Iterator[Pairs]:
+    running = Pairs()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="module")
+def results(pairs: Pairs, certificates: Certificates) -> dict[str, Any]:
+    plan = Plan(certificates, rounds=1, seconds=0.002, quick=True, contestants=_WANTED)
+    return {each.name: measure(each, plan, pairs, quiet=True) for each in ALL}
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_every_measurement_gives_figures_for_ssl_and_veritls(results: dict[str, Any], name: str) -> None:
+    record = results[name]
+    assert record["cases"]
+    for case in record["cases"]:
+        assert case["absent"] == {}
+        assert len(case["entrants"]) >= 2
+        for entrant in case["entrants"].values():
+            assert len(entrant["values"]) == 1
+            assert all(math.isfinite(value) and value > 0 for value in entrant["values"])
+
+
+def test_the_page_and_the_readmes_table_are_made_of_what_was_measured(results: dict[str, Any]) -> None:
+    page = report.page(results)
+    for record in results.values():
+        assert f"## {record['title']}" in page
+    assert "| handshakes/s, resumed |" in report.readme_table(results)
+    assert "reached" in report.promises_text(results)
+
+
+def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    assert report.write_between(path, "new")
+    assert path.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    path.write_text("no such lines\n")
+    assert not report.write_between(path, "new")
+    assert path.read_text() == "no such lines\n"
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    assert Ratio.of([2.0, 30.0, 8.0], [1.0, 10.0, 2.0]) == Ratio(3.0, 2.0, 4.0)
+    assert Ratio.of([], [1.0]) is None
+
+
+def test_a_handshake_that_is_not_the_work_is_no_figure(pairs: Pairs, certificates: Certificates) -> None:
+    recipe = certificates.recipe(mutual=True).fields() | {"shows_certificate": False}
+    refused = Entrant("veritls", "veritls", {"do": "handshakes", "kind": MUTUAL, "recipe": recipe})
+    with pytest.raises(Failed, match="did not return a certificate"):
+        refused.turn(pairs, 0.001)
+    plain = Entrant("TCP", "TCP", {"do": "handshakes", "kind": RESUMED, "resume": True})
+    plain.job["recipe"] = certificates.recipe().fields()
+    with pytest.raises(Failed, match="does not resume"):
+        plain.turn(pairs, 0.001)
+
+
+def test_one_contestants_failure_is_shown_and_the_others_go_on(
+    pairs: Pairs, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cases(plan: Plan) -> list[Any]:
+        from bench.harness import Case
+
+        job = {"do": "handshakes", "recipe": plan.certificates.recipe().fields()}
+        return [Case("one", [Entrant(name, name, job) for name in ("nobody", "ssl")])]
+
+    record = measure(
+        Measurement("one", "One", "handshakes/s", cases), Plan(certificates, 1, 0.001), pairs, quiet=True
+    )
+    (case,) = record["cases"]
+    assert list(case["entrants"]) == ["ssl"]
+    assert "nobody" in case["absent"]["nobody"]
+
+
+def test_no_contestant_has_two_meanings() -> None:
+    assert not BLOCKING.keys() & LOOPS.keys()
+
+
+@pytest.mark.parametrize("crate", ["rustls", "aws-lc-rs", "aws-lc-sys"])
+def test_the_program_without_python_has_the_engines_rustls(crate: str) -> None:
+    theirs = machine.engine_version(crate, _ROOT / "bench" / "rustls" / "Cargo.lock")
+    assert theirs == machine.engine_version(crate) != "unknown"
