@@ -201,7 +201,7 @@ DEMANDS = {
     "ocsp_unknown": ("says that its issuer does not know it", "stapled OCSP"),
     "ocsp_expired": (f"expired 2 days ago ({NOW - 2 * DAY:%Y-%m-%d %H:%M} UTC)", "stapled OCSP"),
     "ocsp_foreign": ("is about another certificate: its names: a", "stapled OCSP"),
-    "key_usage": ("its key usage allows nothing that TLS needs of it", "purpose"),
+    "key_usage": ("may not be used for TLS: its key usage is digitalSignature", "purpose"),
     "list_signer": ("may not sign revocation lists", "revocation"),
     "revocation_list_signature": ("signed by somebody else", "revocation"),
 }

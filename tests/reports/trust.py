@@ -137,9 +137,11 @@ def the_root_only() -> Broken:
 
 @case
 def the_trusted_root_only() -> Broken:
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False), True
+    own = Party("Example Root", ca=True, usage=usage)
     return Broken(
-        chain(root()),
-        chain(root()),
+        chain(own),
+        chain(own),
         "the name is db.internal, and the server sent the certificate of an authority, "
         "CN=Example Root, as its own",
         "host name",

@@ -16,6 +16,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "signature": signature.signature,
     "algorithm": signature.algorithm,
     "purpose": rules.purpose,
+    "key_usage": rules.key_usage,
     "ca_as_leaf": rules.ca_as_leaf,
     "leaf_as_ca": rules.leaf_as_ca,
     "path_length": rules.path_length,

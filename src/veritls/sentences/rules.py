@@ -19,6 +19,15 @@ _PURPOSES = {
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, "servers"),
     "client": (ExtendedKeyUsageOID.CLIENT_AUTH, "clients"),
 }
+_USAGES = (
+    ("digital_signature", "digitalSignature"),
+    ("content_commitment", "nonRepudiation"),
+    ("key_encipherment", "keyEncipherment"),
+    ("data_encipherment", "dataEncipherment"),
+    ("key_agreement", "keyAgreement"),
+    ("key_cert_sign", "keyCertSign"),
+    ("crl_sign", "cRLSign"),
+)
 _LIMITS = {
     "MaximumSignatureChecksExceeded": "there are too many ways up from it, with too many signatures",
     "MaximumPathBuildCallsExceeded": "there are too many ways up from it",
@@ -37,6 +46,18 @@ def purpose(case: Case) -> Finding | None:
             needed = f"one whose extended key usage holds {oid_words(wanted).split(' (')[0]}"
             return Finding(words, reading.der, (case.replace(reading, needed),))
     return None
+
+
+def key_usage(case: Case) -> Finding | None:
+    """What its key may do instead."""
+    usage = case.leaf.extension(x509.KeyUsage)
+    if usage is None:
+        return None
+    held = [name for attribute, name in _USAGES if getattr(usage, attribute)]
+    whose = f"the key of {case.who(case.leaf)}"
+    words = f"{whose} may not be used for TLS: its key usage is {listing(held, 9) or 'nothing'}"
+    remedy = case.replace(case.leaf, "one whose key usage holds digitalSignature")
+    return Finding(words, case.leaf.der, (remedy,))
 
 
 def ca_as_leaf(case: Case) -> Finding | None:
