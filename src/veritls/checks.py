@@ -82,7 +82,7 @@ STEPS = (
         ("ocsp_*",),
         "path found",
         "ocsp",
-        "a stapled response, must-staple or require_ocsp",
+        "must-staple, require_ocsp or a stapled response",
     ),
     Step(
         "allowed peers",

@@ -117,7 +117,7 @@ class SSLContext(Stapling):
             conditions = extra + self._conditions()
             demands = self._demands(server_side, mode, conditions)
             settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
-            frozen = Frozen(settings, conditions, demands["check_name"])
+            frozen = Frozen(settings, conditions, demands)
             self._frozen[server_side, mode, key[2]] = frozen, since
             return frozen
 
@@ -228,7 +228,7 @@ class SSLContext(Stapling):
         moment = _moment(at)
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
         frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
-        question = frozen.conditions.question(der_chain(chain), purpose, moment, name, name is not None)
+        question = frozen.question(der_chain(chain), purpose, moment, name, name is not None)
         seconds = int(moment.timestamp())
         above = frozen.settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
         report = accepted(question, (question.chain[0], *above))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -68,9 +68,8 @@ class Conditions:
             self.ask(report)
         except Exception as why:
             detail = f"the verify callback raised {type(why).__name__}: {why}"
-            chain = list(report.question.chain)
-            evidence: dict[str, Any] = {"kind": "callback", "chain": chain, "cause": why, "presented": []}
-            evidence |= {"time": None, "bound": None, "expected": None}
+            evidence: dict[str, Any] = {"kind": "callback", "question": report.question, "cause": why}
+            evidence["path"] = report.path[1:]
             raise exception_for("certificate", detail, evidence) from why
 
 
@@ -79,17 +78,35 @@ class Frozen(NamedTuple):
 
     settings: _engine.Settings
     conditions: Conditions
-    check_hostname: bool
+    demands: _engine.Demands
+
+    def question(
+        self,
+        chain: Sequence[bytes],
+        purpose: Purpose,
+        at: datetime,
+        server_hostname: str | None,
+        check_hostname: bool,
+    ) -> Question:
+        """What is asked about a chain by a context that was so."""
+        asked = self.conditions.question(chain, purpose, at, server_hostname, check_hostname)
+        demands = self.demands
+        return replace(
+            asked,
+            revocation=demands["revocation"],
+            strict=demands["strict"],
+            ocsp=demands["require_ocsp"] and purpose == "server",
+        )
 
     def callback(self, purpose: Purpose, server_hostname: str | None) -> _engine.VerdictCallback | None:
         """What the engine calls within a handshake; None where nobody wants to be asked."""
-        conditions, checked = self.conditions, self.check_hostname
+        conditions, checked = self.conditions, self.demands["check_name"]
         if not conditions.callbacks:
             return None
 
         def ask(chain: list[bytes], path: list[bytes] | None, at: int) -> None:
             moment = datetime.fromtimestamp(at, UTC)
-            question = conditions.question(chain, purpose, moment, server_hostname, checked)
+            question = self.question(chain, purpose, moment, server_hostname, checked)
             conditions.ask(unverified(question) if path is None else accepted(question, tuple(path)))
 
         return ask

@@ -147,13 +147,9 @@ def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question
     return replace(known, lists=listed(Case(case_of, known).path, trust))
 
 
-def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
-    """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
-
-    `evidence` has the fields that engine/src/failure.rs gives; all but "kind" and "chain" may be missing.
-    """
+def _question(evidence: dict[str, Any]) -> Question:
     time = evidence.get("time")
-    question = Question(
+    return Question(
         chain=tuple(evidence["chain"]),
         purpose=evidence.get("purpose", "server"),
         at=(moment_of(time) if time is not None else None) or datetime.now(UTC),
@@ -161,6 +157,15 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerific
         revocation=evidence.get("revocation", "none"),
         strict=evidence.get("strict", False),
     )
+
+
+def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
+    """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
+
+    `evidence` has the fields that engine/src/failure.rs gives; all but "kind" and "chain" may be missing.
+    In their place it may hold the "question" itself.
+    """
+    question = evidence.get("question") or _question(evidence)
     kind = refined(evidence["kind"], detail, question.chain)
     report = refused(question, _refusal(kind, detail, evidence, question))
     name = question.server_hostname

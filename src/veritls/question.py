@@ -20,6 +20,7 @@ class Question:
     `server_hostname`: whom a client meant; the certificate's names are compared with it where
     `check_hostname` is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words; None where
     nothing was. `revocation`: whose has to be known. `strict`: whether RFC 5280's profile has to be kept to.
+    `ocsp`: whether a good OCSP response has to be stapled.
     """
 
     chain: tuple[bytes, ...]
@@ -31,6 +32,7 @@ class Question:
     pinned_keys: tuple[str, ...] | None = None
     revocation: Revocation = "none"
     strict: bool = False
+    ocsp: bool = False
 
     @property
     def checked_name(self) -> str | None:

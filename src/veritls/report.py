@@ -26,6 +26,7 @@ Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """What a certificate is in the path; "unused": it was sent, but is not part of it."""
 
 _DAY = timedelta(days=1)
+_NOT_DEMANDED = {"callback": "asked last, with this report (set_verify_callback)"}
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,9 @@ class VerificationReport:
     def _passed(self, step: Step) -> Check:
         by_itself = len(self.path) == 1 and step.name not in ("encoding", "validity", "purpose", "chain")
         if not self._asked(step):
-            return Check(step.name, "not checked", f"not asked for ({step.switch})")
+            return Check(
+                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
+            )
         if not self.trusted:
             return Check(step.name, "not checked", "CERT_NONE")
         if by_itself and step.stage == "path":
@@ -191,7 +194,9 @@ class VerificationReport:
         if step == failed:
             return Check(step.name, "failed", self.sentence)
         if not self._asked(step):
-            return Check(step.name, "not checked", f"not asked for ({step.switch})")
+            return Check(
+                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
+            )
         if self.refusal is not None and self.refusal.path and step.stage == "path":
             return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
         open_words = "not known: the search ended" if step.stage == "path" else "not reached"
@@ -210,6 +215,7 @@ class VerificationReport:
                 "server_hostname": question.server_hostname,
                 "revocation": question.revocation,
                 "strict": question.strict,
+                "ocsp": question.ocsp,
                 "allowed_peers": list(question.allowed_peers) if question.allowed_peers is not None else None,
                 "pinned_keys": list(question.pinned_keys) if question.pinned_keys is not None else None,
                 "chain_length": len(question.chain),

@@ -184,7 +184,7 @@ def test_the_report_says_what_the_engine_decided(
 
 
 @relaxed
-@given(chain=st.lists(st.binary(max_size=80), min_size=1, max_size=12))
+@given(chain=st.lists(st.binary(min_size=1, max_size=80), min_size=1, max_size=12))
 def test_bytes_that_are_no_certificates_are_refused_with_a_report(
     monkeypatch: pytest.MonkeyPatch, chain: list[bytes]
 ) -> None:

@@ -54,7 +54,8 @@ def key_usage(case: Case) -> Finding | None:
     if usage is None:
         return None
     held = [name for attribute, name in _USAGES if getattr(usage, attribute)]
-    words = f"the key of {case.who(case.leaf)} may not be used for TLS: its key usage is {listing(held, 9) or 'nothing'}"
+    whose = f"the key of {case.who(case.leaf)}"
+    words = f"{whose} may not be used for TLS: its key usage is {listing(held, 9) or 'nothing'}"
     remedy = case.replace(case.leaf, "one whose key usage holds digitalSignature")
     return Finding(words, case.leaf.der, (remedy,))
 
