@@ -37,6 +37,18 @@ def expired_intermediate() -> Broken:
 
 
 @case
+def expired_root() -> Broken:
+    end = NOW - 4 * DAY
+    old = Party("Old Root", ca=True, end=end)
+    return Broken(
+        chain(Party("leaf", old)),
+        chain(old),
+        f"CN=Old Root of the trust set expired 4 days ago ({at(end)})",
+        "validity",
+    )
+
+
+@case
 def expired_self_signed() -> Broken:
     end = NOW - 800 * DAY
     party = Party("db", start=NOW - 900 * DAY, end=end)

@@ -152,3 +152,51 @@ def critical_policies_of_an_intermediate() -> Broken:
         "certificatePolicies (2.5.29.32)",
         "encoding",
     )
+
+
+@case
+def key_that_may_not_sign_a_handshake() -> Broken:
+    usage = x509.KeyUsage(False, False, False, True, False, False, False, False, False), True
+    return Broken(
+        chain(below(usage=usage), middle()),
+        chain(root()),
+        "the key of the server's certificate for db.internal may not be used for TLS: "
+        "its key usage is dataEncipherment",
+        "purpose",
+    )
+
+
+@case
+def intermediate_whose_key_may_not_sign() -> Broken:
+    usage = x509.KeyUsage(True, False, False, False, False, False, True, False, False), True
+    narrow = Party("Narrow", root(), ca=True, usage=usage)
+    return Broken(
+        chain(Party("leaf", narrow), narrow),
+        chain(root()),
+        "CN=Narrow signed db.internal, but may not sign others: its key usage lacks keyCertSign",
+        "authority",
+    )
+
+
+@case
+def root_that_allows_no_other_authority() -> Broken:
+    last = Party("Last Root", ca=True, constraints=(x509.BasicConstraints(True, 0), True))
+    between = Party("Between", last, ca=True)
+    return Broken(
+        chain(Party("leaf", between), between),
+        chain(last),
+        "CN=Last Root of the trust set allows no authority below it, "
+        "but 1 authority stands between it and db.internal",
+        "path length",
+    )
+
+
+@case
+def root_for_clients() -> Broken:
+    clients = Party("Clients Root", ca=True, purpose=usage(CLIENT))
+    return Broken(
+        chain(Party("leaf", clients)),
+        chain(clients),
+        "CN=Clients Root of the trust set is not for servers: its extended key usage is clientAuth",
+        "purpose",
+    )
