@@ -4,6 +4,8 @@ mod bio;
 mod buffer;
 mod connection;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hello;
 mod identity;
 mod path;

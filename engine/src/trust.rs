@@ -26,17 +26,11 @@ pub struct Trust {
     pub unnumbered: HashSet<Vec<u8>>,
 }
 
-#[pyclass(frozen, module = "veritls._engine")]
-pub struct TrustSet(pub Arc<Trust>);
-
-#[pymethods]
-impl TrustSet {
+impl Trust {
     /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
-    /// may stand within a path. `crls`: revocation lists. All DER. Refuses what cannot be read.
-    #[new]
-    fn new(certificates: Vec<Vec<u8>>, crls: Vec<Vec<u8>>, partial_chain: bool) -> PyResult<Self> {
-        let unusable = |what, why: String| Failure::Unusable { what, why };
-        let mut trust = Trust::default();
+    /// may stand within a path. All DER.
+    pub fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Failure> {
+        let mut trust = Self::default();
         for der in certificates {
             let examined = examine(&der).map_err(|why| unusable("certificate", why))?;
             let certificate = CertificateDer::from(der);
@@ -52,6 +46,23 @@ impl TrustSet {
             trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
         }
+        Ok(trust)
+    }
+}
+
+fn unusable(what: &'static str, why: String) -> Failure {
+    Failure::Unusable { what, why }
+}
+
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct TrustSet(pub Arc<Trust>);
+
+#[pymethods]
+impl TrustSet {
+    /// What `certificates` and the revocation lists `crls` make, all DER. Refuses what cannot be read.
+    #[new]
+    fn new(certificates: Vec<Vec<u8>>, crls: Vec<Vec<u8>>, partial_chain: bool) -> PyResult<Self> {
+        let mut trust = Trust::of(certificates, partial_chain)?;
         for der in crls {
             let crl = OwnedCertRevocationList::from_der(&der)
                 .map_err(|why| unusable("revocation list", why.to_string()))?;
