@@ -6,10 +6,10 @@ import re
 import ssl
 from collections.abc import Iterable
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from veritls import _engine
+from veritls.certificate import readable
 from veritls.credentials import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls.errors import ssl_error
 
@@ -31,8 +31,8 @@ def from_der(data: bytes, where: str) -> list[bytes]:
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
     try:
-        below = x509.load_der_x509_certificate(subject)
-        below.verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
+        below = readable(subject)
+        below.verify_directly_issued_by(readable(issuer))
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
