@@ -110,7 +110,7 @@ def _extensions(certificate: x509.Certificate) -> dict[str, Any]:
 
 
 def readable(der: bytes) -> x509.Certificate:
-    """A certificate (DER). Raises ValueError for what cannot be read, whatever `cryptography` has against it."""
+    """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
     try:
         return x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as why:
