@@ -10,10 +10,8 @@ import ssl
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography import x509
-
 from veritls import _engine
-from veritls.certificate import subject_text
+from veritls.certificate import readable, subject_text
 
 ALERTS = {
     0: ("SSLV3_ALERT_CLOSE_NOTIFY", "close notify"),
@@ -180,7 +178,7 @@ def _moment(seconds: int | None) -> str:
 def self_issued(der: bytes) -> bool:
     """Whether subject and issuer are the same (RFC 5280, section 3.2); False for what cannot be read."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = readable(der)
         return certificate.subject == certificate.issuer
     except ValueError:
         return False

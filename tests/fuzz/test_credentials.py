@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 import veritls
 from tests.fuzz import RARELY
 from tests.fuzz.breaking import broken
-from tests.parties import Party
+from tests.parties import Party, edited
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -105,3 +105,29 @@ def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> N
         return
     with pytest.raises(ssl.SSLCertVerificationError):
         context.verify_chain([REVOKED.der, MIDDLE.der])
+
+
+VERSION = b"\xa0\x03\x02\x01"
+
+
+@pytest.mark.parametrize("version", [b"\x00", b"\x01", b"\x03", b"\x7f", b"\xff"])
+def test_a_certificate_of_an_unknown_version_is_refused_like_any_other(version: bytes) -> None:
+    der = edited(LEAF, MIDDLE, VERSION + b"\x02", VERSION + version)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        client().verify_chain([der, MIDDLE.der])
+    context = client()
+    with contextlib.suppress(ssl.SSLError):
+        context.load_verify_locations(cadata=der)
+    with contextlib.suppress(ssl.SSLError):
+        context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(der))
+    with contextlib.suppress(ValueError):
+        context.get_ca_certs()
+
+
+@pytest.mark.parametrize("version", [b"\x00", b"\x02", b"\x7f"])
+def test_a_revocation_list_of_an_unknown_version_is_refused(version: bytes) -> None:
+    assert LIST_DER.count(b"\x02\x01\x01") >= 1
+    data = LIST_DER.replace(b"\x02\x01\x01", b"\x02\x01" + version, 1)
+    pem = ssl.DER_cert_to_PEM_cert(data).replace("CERTIFICATE", "X509 CRL")
+    with pytest.raises(ssl.SSLError):
+        client().load_verify_locations(cadata=pem)
