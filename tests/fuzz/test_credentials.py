@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 import veritls
 from tests.fuzz import RARELY
@@ -95,6 +95,7 @@ def test_a_broken_chain_is_trusted_only_for_what_was_signed(chain: list[bytes], 
 
 @RARELY
 @given(broken(LIST_DER))
+@example(LIST_DER.replace(b"Middle", b"Maddle"))
 def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> None:
     context = client()
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -105,6 +106,15 @@ def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> N
         return
     with pytest.raises(ssl.SSLCertVerificationError):
         context.verify_chain([REVOKED.der, MIDDLE.der])
+
+
+@pytest.mark.parametrize("data", [MIDDLE.der + LEAF.der[:-1], MIDDLE.pem + LEAF.pem.replace("M", "!")])
+def test_a_whole_certificate_before_a_damaged_one_is_not_loaded_either(data: str | bytes) -> None:
+    context = client()
+    before = context.cert_store_stats()
+    with pytest.raises(ssl.SSLError):
+        context.load_verify_locations(cadata=data)
+    assert context.cert_store_stats() == before
 
 
 VERSION = b"\xa0\x03\x02\x01"
