@@ -13,19 +13,22 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 import veritls
-from tests.parties import DAY, NOW, SERVES, SIGNS, Party, key_usage
+from tests.parties import DAY, NOW, SERVES, SIGNS, Party, edited, key_usage
 
 STRICT, PARTIAL = ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 CRL_LEAF, CRL_CHAIN = ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF, ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
 
-def code(anchor: Party, *chain: Party, flags: int = 0, lists: str = "", purpose: Any = "server") -> int:
+def code(
+    anchor: Party, *chain: Party | bytes, flags: int = 0, lists: str = "", purpose: Any = "server"
+) -> int:
     """0 where the chain is trusted, else the verify_code."""
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.verify_flags = ssl.VerifyFlags(flags)
     context.load_verify_locations(cadata=anchor.pem + lists)
     try:
-        context.verify_chain([party.der for party in chain], purpose=purpose)
+        ders = [each if isinstance(each, bytes) else each.der for each in chain]
+        context.verify_chain(ders, purpose=purpose)
     except ssl.SSLCertVerificationError as refused:
         assert refused.verify_message
         return refused.verify_code
@@ -217,6 +220,28 @@ def test_an_authority_is_held_to_rfc_5280_where(case: str) -> None:
     leaf = Party("leaf", root)
     assert code(root, leaf, flags=STRICT) == expected
     assert code(root, leaf) == 0
+
+
+FIVE = b"\x02\x01\x05"
+ISSUER_NAMES = unrecognized("2.5.29.18", critical=False, value=b"\x30\x04\x81\x02a@")
+ATTRIBUTES = unrecognized("2.5.29.9", critical=False, value=b"\x30\x04\x81\x02a@")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (FIVE, FIVE, 0),
+        (FIVE, b"\x02\x01\x00", 1),
+        (FIVE, b"\x02\x01\x85", 1),
+        (b"\x06\x03\x55\x1d\x09", b"\x06\x03\x55\x1d\x12", 41),
+    ],
+    ids=["as it was", "serial number zero", "serial number negative", "the same extension twice"],
+)
+def test_what_no_tool_makes_is_refused_under_strict(old: bytes, new: bytes, expected: int) -> None:
+    root = Party("Root", ca=True)
+    leaf = Party("leaf", root, serial=5, more=ISSUER_NAMES, others=ATTRIBUTES)
+    assert code(root, edited(leaf, root, old, new), flags=STRICT) == expected
+    assert code(root, edited(leaf, root, old, new)) == 0
 
 
 def test_a_list_without_a_number_counts_for_nothing_under_strict() -> None:

@@ -5,6 +5,8 @@ mod buffer;
 mod connection;
 mod decider;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hello;
 mod identity;
 mod last_words;

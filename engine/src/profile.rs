@@ -2,9 +2,7 @@
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension};
-use x509_parser::oid_registry::OID_X509_EXT_CRL_NUMBER;
 use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::x509::X509Version;
 
 /// A certificate as the trust set sees it.
@@ -97,13 +95,4 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
                 )
         }),
     })
-}
-
-/// The issuer, DER, of a revocation list without a number, or with one that is critical, both of which RFC 5280
-/// forbids (section 5.2.3).
-pub fn unnumbered_issuer(der: &[u8]) -> Option<Vec<u8>> {
-    let (_, list) = CertificateRevocationList::from_der(der).ok()?;
-    let number = list.extensions().iter().find(|extension| extension.oid == OID_X509_EXT_CRL_NUMBER);
-    let right = number.is_some_and(|number| !number.critical);
-    if right { None } else { Some(list.issuer().as_raw().to_vec()) }
 }

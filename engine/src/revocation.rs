@@ -29,8 +29,11 @@ const MAX_ISSUERS: usize = 16;
 pub struct List {
     pub parsed: CertRevocationList<'static>,
     pub der: Vec<u8>,
-    issuer: Vec<u8>,
+    /// DER.
+    pub issuer: Vec<u8>,
     number: Option<Vec<u8>>,
+    /// Has a number that is not critical, as RFC 5280 demands (section 5.2.3).
+    pub numbered: bool,
     authority_key: Option<Vec<u8>>,
     this_update: u64,
     next_update: u64,
@@ -39,7 +42,7 @@ pub struct List {
 }
 
 impl List {
-    fn read(der: Vec<u8>) -> Result<Self, String> {
+    pub fn read(der: Vec<u8>) -> Result<Self, String> {
         let parsed = OwnedCertRevocationList::from_der(&der).map_err(|why| why.to_string())?;
         let (_, list) = CertificateRevocationList::from_der(&der).map_err(|why| why.to_string())?;
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
@@ -50,6 +53,9 @@ impl List {
         Ok(Self {
             issuer: list.issuer().as_raw().to_vec(),
             number: list.crl_number().map(|number| number.to_bytes_be()),
+            numbered: list.extensions().iter().any(|each| {
+                !each.critical && matches!(each.parsed_extension(), ParsedExtension::CRLNumber(_))
+            }),
             authority_key,
             this_update: seconds(list.last_update()),
             next_update: list.next_update().map_or(0, seconds),

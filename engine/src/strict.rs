@@ -285,3 +285,41 @@ fn constrains(base: &GeneralName<'_>) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_names_are_those_of_the_preferred_syntax() {
+        let long = format!("{0}.{0}.{0}.{0}", "a".repeat(LONGEST_LABEL));
+        for name in ["a", "a.example", "xn--a", "1.2", &"a".repeat(LONGEST_LABEL)] {
+            assert!(is_dns_name(name), "{name}");
+        }
+        for name in
+            ["", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "*", "a b", "\u{e4}", &long, &"a".repeat(64)]
+        {
+            assert!(!is_dns_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_addresses_has_a_mask_without_gaps() {
+        let v4 = |mask: [u8; 4]| [[10, 0, 0, 0], mask].concat();
+        for mask in [[0; 4], [255; 4], [255, 255, 255, 0], [255, 254, 0, 0]] {
+            assert!(constrains(&GeneralName::IPAddress(&v4(mask))), "{mask:?}");
+        }
+        for mask in [[255, 0, 255, 0], [0xf0, 0xf0, 0, 0], [0, 0, 0, 1]] {
+            assert!(!constrains(&GeneralName::IPAddress(&v4(mask))), "{mask:?}");
+        }
+        assert!(constrains(&GeneralName::IPAddress(&[0; 32])));
+        for length in [0, 4, 7, 16, 33] {
+            assert!(!constrains(&GeneralName::IPAddress(&vec![0; length])), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_refused() {
+        assert_eq!(strict(&[]), Err("encoding"));
+    }
+}

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
 use crate::failure::Failure;
-use crate::profile::{self, Examined, examine, split, unnumbered_issuer};
+use crate::profile::{self, Examined, examine, split};
 use crate::revocation::{List, RevocationList};
 
 #[derive(Debug, Default)]
@@ -50,24 +50,11 @@ impl Trust {
         });
         by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
-}
 
-#[derive(Clone, Debug)]
-#[pyclass(frozen, module = "veritls._engine")]
-pub struct TrustSet(pub Arc<Trust>);
-
-#[pymethods]
-impl TrustSet {
     /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
-    /// may stand within a path. All DER. Refuses what cannot be read.
-    #[new]
-    fn new(
-        certificates: Vec<Vec<u8>>,
-        crls: Vec<PyRef<'_, RevocationList>>,
-        partial_chain: bool,
-    ) -> PyResult<Self> {
-        let unusable = |what, why: String| Failure::Unusable { what, why };
-        let mut trust = Trust::default();
+    /// may stand within a path. All DER.
+    pub fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Failure> {
+        let mut trust = Self::default();
         for der in certificates {
             let examined = examine(&der).map_err(|why| unusable("certificate", why))?;
             let certificate = CertificateDer::from(der);
@@ -83,11 +70,32 @@ impl TrustSet {
             trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
         }
+        Ok(trust)
+    }
+}
+
+fn unusable(what: &'static str, why: String) -> Failure {
+    Failure::Unusable { what, why }
+}
+
+#[derive(Clone, Debug)]
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct TrustSet(pub Arc<Trust>);
+
+#[pymethods]
+impl TrustSet {
+    /// What `certificates` (DER) and the revocation lists `crls` make. Refuses what cannot be read.
+    #[new]
+    fn new(
+        certificates: Vec<Vec<u8>>,
+        crls: Vec<PyRef<'_, RevocationList>>,
+        partial_chain: bool,
+    ) -> PyResult<Self> {
+        let mut trust = Trust::of(certificates, partial_chain)?;
         trust.lists = crls.iter().map(|list| list.0.clone()).collect();
         trust.lists.sort_by_key(|list| Reverse(list.this_update()));
-        for list in &trust.lists {
-            trust.unnumbered.extend(unnumbered_issuer(&list.der));
-        }
+        let unnumbered = trust.lists.iter().filter(|list| !list.numbered);
+        trust.unnumbered = unnumbered.map(|list| list.issuer.clone()).collect();
         for list in trust.lists.iter().filter(|list| !list.scoped()) {
             trust.lists_of.entry(list.parsed.issuer().to_vec()).or_default().push(list.clone());
         }

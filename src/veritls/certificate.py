@@ -109,6 +109,14 @@ def _extensions(certificate: x509.Certificate) -> dict[str, Any]:
     return shown | {key: access[key] for key in order if access.get(key)}
 
 
+def readable(der: bytes) -> x509.Certificate:
+    """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as why:
+        raise ValueError(str(why)) from None
+
+
 def decoded(der: bytes) -> dict[str, Any]:
     """The fields of a certificate (DER) under the names that the `ssl` documentation of getpeercert gives.
 
@@ -118,7 +126,7 @@ def decoded(der: bytes) -> dict[str, Any]:
     Raises ValueError where the certificate cannot be read.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = readable(der)
         digits = f"{certificate.serial_number:X}"
         return {
             "subject": _name(certificate.subject),
@@ -135,7 +143,7 @@ def decoded(der: bytes) -> dict[str, Any]:
 def subject_text(der: bytes) -> str:
     """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = readable(der)
         return certificate.subject.rfc4514_string() or _first_name(certificate)
     except ValueError:
         return "an unreadable certificate"
@@ -154,7 +162,7 @@ def end_point_hash(der: bytes) -> bytes | None:
 
     None where its signature names no hash (Ed25519), for which the RFC defines none.
     """
-    algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
+    algorithm = readable(der).signature_hash_algorithm
     if algorithm is None:
         return None
     if algorithm.name in ("md5", "sha1"):

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from cryptography import x509
 
 from veritls import _engine
+from veritls.certificate import readable
 from veritls.credentials import (
     CertificateSource,
     KeySource,
@@ -22,7 +23,7 @@ from veritls.revocation import Revocation
 def names(der: bytes) -> frozenset[Hashable]:
     """Whom a certificate is for: the entries of subjectAltName, DNS names in lower case; else its subject."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = readable(der)
     except ValueError:
         return frozenset({_engine.names(der)[0]})
     try:

@@ -7,6 +7,7 @@ import ssl
 from cryptography import x509
 
 from veritls import _engine
+from veritls.certificate import readable
 from veritls.deciding import Conditions
 from veritls.errors import ssl_error
 from veritls.identities import Identities
@@ -98,8 +99,8 @@ class Stapling(Identities):
 
     def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]:
         own, issuer = self._chain_of(of)
-        above = x509.load_der_x509_certificate(issuer) if issuer is not None else None
-        return x509.load_der_x509_certificate(own), above
+        above = readable(issuer) if issuer is not None else None
+        return readable(own), above
 
     def _checked(self, of: _engine.Identity, response: bytes) -> Period:
         """From when until when a response is good. Raises ssl.SSLError where it is not, for this identity."""

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import subject_text
+from veritls.certificate import readable, subject_text
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
@@ -45,15 +45,15 @@ def from_der(data: bytes, where: str) -> list[bytes]:
 
 def _not_after(der: bytes) -> datetime | None:
     try:
-        return x509.load_der_x509_certificate(der).not_valid_after_utc
+        return readable(der).not_valid_after_utc
     except ValueError:
         return None
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
     try:
-        below = x509.load_der_x509_certificate(subject)
-        below.verify_directly_issued_by(x509.load_der_x509_certificate(issuer))
+        below = readable(subject)
+        below.verify_directly_issued_by(readable(issuer))
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 import veritls
 from tests.fuzz import RARELY
 from tests.fuzz.breaking import broken
-from tests.parties import Party
+from tests.parties import Party, edited
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -95,6 +95,7 @@ def test_a_broken_chain_is_trusted_only_for_what_was_signed(chain: list[bytes], 
 
 @RARELY
 @given(broken(LIST_DER))
+@example(LIST_DER.replace(b"Middle", b"Maddle"))
 def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> None:
     context = client()
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -105,3 +106,38 @@ def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> N
         return
     with pytest.raises(ssl.SSLCertVerificationError):
         context.verify_chain([REVOKED.der, MIDDLE.der])
+
+
+@pytest.mark.parametrize("data", [MIDDLE.der + LEAF.der[:-1], MIDDLE.pem + LEAF.pem.replace("M", "!")])
+def test_a_whole_certificate_before_a_damaged_one_is_not_loaded_either(data: str | bytes) -> None:
+    context = client()
+    before = context.cert_store_stats()
+    with pytest.raises(ssl.SSLError):
+        context.load_verify_locations(cadata=data)
+    assert context.cert_store_stats() == before
+
+
+VERSION = b"\xa0\x03\x02\x01"
+
+
+@pytest.mark.parametrize("version", [b"\x00", b"\x01", b"\x03", b"\x7f", b"\xff"])
+def test_a_certificate_of_an_unknown_version_is_refused_like_any_other(version: bytes) -> None:
+    der = edited(LEAF, MIDDLE, VERSION + b"\x02", VERSION + version)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        client().verify_chain([der, MIDDLE.der])
+    context = client()
+    with contextlib.suppress(ssl.SSLError):
+        context.load_verify_locations(cadata=der)
+    with contextlib.suppress(ssl.SSLError):
+        context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(der))
+    with contextlib.suppress(ValueError):
+        context.get_ca_certs()
+
+
+@pytest.mark.parametrize("version", [b"\x00", b"\x02", b"\x7f"])
+def test_a_revocation_list_of_an_unknown_version_is_refused(version: bytes) -> None:
+    assert LIST_DER.count(b"\x02\x01\x01") >= 1
+    data = LIST_DER.replace(b"\x02\x01\x01", b"\x02\x01" + version, 1)
+    pem = ssl.DER_cert_to_PEM_cert(data).replace("CERTIFICATE", "X509 CRL")
+    with pytest.raises(ssl.SSLError):
+        client().load_verify_locations(cadata=pem)

@@ -1,0 +1,71 @@
+//! The ways in for certificates and revocation lists, without Python: what engine/fuzz feeds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, UnixTime};
+
+use crate::peers::Conditions;
+use crate::profile;
+use crate::revocation::List;
+use crate::strict::strict;
+use crate::trust::Trust;
+use crate::verifier::{PeerVerifier, Revocation, Role};
+
+/// Everything that is read of a single certificate, from a string of them or from one.
+pub fn certificate(data: &[u8]) {
+    for der in profile::split(data).unwrap_or_default() {
+        assert!(profile::read(der).is_ok(), "split and read disagree");
+    }
+    let _ = profile::names(data);
+    let _ = profile::public_key(data);
+    let _ = strict(&[&CertificateDer::from(data)]);
+    let trusted = Trust::of(vec![data.to_vec()], true);
+    assert!(trusted.is_err() || profile::examine(data).is_ok(), "trusted and not examined");
+}
+
+/// The pieces of a string of DER, one after the other; what follows the last of them is one, too. Not by a
+/// reader of certificates: what it would refuse has to reach the verifier.
+pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    while let [0x30, 0x82, high, low, ..] = data {
+        let end = 4 + usize::from(*high) * 256 + usize::from(*low);
+        let Some(piece) = data.get(..end) else { break };
+        pieces.push(piece);
+        data = &data[end..];
+    }
+    if !data.is_empty() {
+        pieces.push(data);
+    }
+    pieces
+}
+
+/// A revocation list, as a trust set takes it.
+pub fn revocation_list(data: &[u8]) {
+    let _ = List::read(data.to_vec());
+}
+
+/// Whether a server that shows `chain`, its own certificate first, is trusted at `seconds` since 1970 by whom
+/// trusts `anchor`. All DER.
+pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) -> bool {
+    let Ok(trust) = Trust::of(vec![anchor.to_vec()], true) else { return false };
+    let verifier = PeerVerifier {
+        trust: Arc::new(trust),
+        request: true,
+        require: true,
+        validate: true,
+        check_name: false,
+        revocation: Revocation::None,
+        accept_unknown: false,
+        require_ocsp: false,
+        strict,
+        conditions: Conditions::default(),
+        decides: false,
+        reverify: false,
+        algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
+    };
+    let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    verifier.verdict(Role::Server, &chain, None, &[], now).is_ok()
+}
