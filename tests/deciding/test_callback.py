@@ -268,3 +268,31 @@ def test_a_connection_that_its_callback_knows_is_collected(world: World) -> None
 def test_what_cannot_be_called_is_refused(world: World, wrong: Any) -> None:
     with pytest.raises(TypeError):
         world.client_context().set_verify_callback(wrong)
+
+
+@VERSIONS
+@SIDES
+def test_a_resumed_handshake_asks_once_too_and_a_refusal_is_an_alert_before_any_data(
+    world: World, version: V, side: str
+) -> None:
+    ends, reports = contexts(world, version), []
+
+    def twice(report: VerificationReport) -> None:
+        reports.append(report)
+        if len(reports) > 2:
+            raise NotToday
+
+    ends[side].set_verify_callback(twice)
+    session = connect(ends["server"], ends["client"]).client.session
+    resumed = connect(ends["server"], ends["client"], session=session)
+    assert resumed.client.session_reused and resumed.server.session_reused
+    assert len(reports) == 2 and reports[1].path == reports[0].path
+    refused = connect(ends["server"], ends["client"], session=resumed.client.session)
+    assert len(reports) == 3
+    refusal, alert = getattr(refused, f"{side}_error"), getattr(refused, f"{other(side)}_error")
+    assert isinstance(refusal, ssl.SSLCertVerificationError)
+    assert isinstance(refusal.__cause__, NotToday)
+    assert alert.reason == "TLSV1_ALERT_ACCESS_DENIED"
+    for end in (refused.server, refused.client):
+        with pytest.raises(ssl.SSLError):
+            end.read(1)
