@@ -296,3 +296,16 @@ def test_a_resumed_handshake_asks_once_too_and_a_refusal_is_an_alert_before_any_
     for end in (refused.server, refused.client):
         with pytest.raises(ssl.SSLError):
             end.read(1)
+
+
+@SIDES
+def test_one_that_would_have_to_be_awaited_refuses(world: World, side: str) -> None:
+    async def never(report: VerificationReport) -> None:
+        raise AssertionError
+
+    ends = contexts(world)
+    with pytest.raises(TypeError, match="asynchronous"):
+        ends[side].set_verify_callback(never)
+    ends[side].set_verify_callback(lambda report: never(report))
+    error = getattr(connect(ends["server"], ends["client"]), f"{side}_error")
+    assert isinstance(error.__cause__, TypeError)
