@@ -109,7 +109,7 @@ class SSLContext(Verification):
         connection had before `sni_callback`, whose demands on the client hold, too.
         """
         extra, since = _NOTHING, None
-        if first is not None:
+        if first is not None and first is not self:
             # A change of the first context is a change here: its dictionary is another then.
             since = first._frozen
             at_least, extra = max(at_least, first._verify_mode), first._conditions()

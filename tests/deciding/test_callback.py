@@ -214,6 +214,28 @@ def test_after_a_switch_of_contexts_both_are_asked(world: World) -> None:
     assert asked == ["first", "second", "second"]
 
 
+def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: World) -> None:
+    first, client = world.server_context(), world.client_context()
+    loose = [world.server_context(ssl.CERT_NONE) for _ in range(2)]
+    asked: list[str] = []
+    switches: list[Any] = []
+    first.set_verify_callback(lambda report: asked.append("first"))
+
+    def switch(connection: Any, *_: Any) -> None:
+        for each in switches:
+            connection.context = each
+
+    first.sni_callback = switch
+    for each in (*loose, first):
+        switches.append(each)
+        asked.clear()
+        assert not connect(first, client).refused
+        assert asked == ["first"]
+        nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        nobody.load_verify_locations(cadata=world.authority.pem.decode())
+        assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+
+
 @VERSIONS
 @SIDES
 def test_it_runs_and_refuses_on_asyncio(world: World, version: V, side: str) -> None:
