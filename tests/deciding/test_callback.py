@@ -286,6 +286,28 @@ def test_a_connection_that_its_callback_knows_is_collected(world: World) -> None
     assert [reference() for reference in references] == [None, None]
 
 
+def test_a_refused_connection_keeps_nothing_of_its_callback_alive(world: World) -> None:
+    class Held:
+        pass
+
+    references: list[Any] = []
+
+    def holds(report: VerificationReport) -> None:
+        held = Held()
+        references.append(weakref.ref(held))
+        raise NotToday(held)
+
+    server = world.server_context()
+    server.set_verify_callback(holds)
+    outcome = connect(server, world.client_context())
+    assert isinstance(outcome.server_error, ssl.SSLCertVerificationError)
+    outcome.server_error = None
+    gc.collect()
+    assert references[0]() is None
+    with pytest.raises(ssl.SSLCertVerificationError):
+        outcome.server.do_handshake()
+
+
 @pytest.mark.parametrize("wrong", [4, "", []])
 def test_what_cannot_be_called_is_refused(world: World, wrong: Any) -> None:
     with pytest.raises(TypeError):
