@@ -35,12 +35,18 @@ pub struct Judged {
 #[derive(Debug, Default)]
 pub struct Asking {
     under_way: AtomicBool,
+    answered: AtomicBool,
     abandoned: AtomicBool,
 }
 
 impl Asking {
     pub fn under_way(&self) -> bool {
         self.under_way.load(Ordering::Acquire)
+    }
+
+    /// Whether a callback was asked since this was asked last.
+    pub fn take_answered(&self) -> bool {
+        self.answered.swap(false, Ordering::AcqRel)
     }
 
     /// The socket is closed: if that happens during the callback, its descriptor is another's soon.
@@ -128,6 +134,7 @@ struct UnderWay(Arc<Asking>);
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.store(false, Ordering::Release);
+        self.0.answered.store(true, Ordering::Release);
     }
 }
 

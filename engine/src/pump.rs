@@ -100,6 +100,12 @@ impl Pump {
         let outbound = outbound.get();
         loop {
             let advanced = self.core().process(&mut []);
+            if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait())
+                && self.asking.take_answered()
+                && deadline <= std::time::Instant::now()
+            {
+                return Err(Failure::Timeout);
+            }
             let going_on = advanced.is_ok() && !self.core().established();
             // The rest of the peer's flight may be here: it is answered in one piece.
             if going_on && self.fill_handshake(transport, Wait::No)? {

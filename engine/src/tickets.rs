@@ -35,6 +35,9 @@ impl ProducesTickets for Tickets {
         let mut plain = at.as_secs().to_be_bytes().to_vec();
         plain.push(u8::try_from(chain.len()).ok()?);
         for der in &chain {
+            if der.is_empty() {
+                return None;
+            }
             let start = session.windows(der.len()).position(|piece| piece == der.as_ref())?;
             plain.extend(u16::try_from(start).ok()?.to_be_bytes());
             plain.extend(u16::try_from(der.len()).ok()?.to_be_bytes());

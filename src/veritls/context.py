@@ -23,6 +23,7 @@ PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _MAX_HOSTNAME = 253
+_NOTHING = Conditions()
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -88,8 +89,8 @@ class SSLContext(Stapling):
         `at_least`: the weakest mode to settle for, whatever `verify_mode` says. `first`: the context that a
         connection had before `sni_callback`, whose demands on the client hold, too.
         """
-        extra, since = Conditions(), None
-        if first is not None:
+        extra, since = _NOTHING, None
+        if first is not None and first is not self:
             # A change of the first context is a change here: its dictionary is another then.
             since = first._frozen
             at_least, extra = max(at_least, first._verify_mode), first._conditions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -58,9 +59,13 @@ class Conditions:
         )
 
     def ask(self, report: VerificationReport) -> None:
-        """Calls each callback; what one raises refuses the peer."""
+        """Calls each callback; what one raises refuses the peer, and so does one that did not run."""
         for callback in self.callbacks:
-            callback(report)
+            answer = callback(report)
+            if inspect.isawaitable(answer):
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
 
     def ask_about_chain(self, report: VerificationReport) -> None:
         """The same outside of a handshake: raises the error that a handshake would."""

@@ -26,7 +26,7 @@ class Facts:
     _context: SSLContext
     _stream: _engine.Stream | None
     _session: SSLSession | None
-    _deciding: bool = False
+    _deciding: SSLContext | None = None
     _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
 
     def _side(self) -> bool:
@@ -64,8 +64,8 @@ class Facts:
 
         The connection then has the identity, the trust and the other settings of the new context; of the
         two contexts' `verify_mode` the stricter one holds, and `allowed_peers`, `pinned_keys` and the verify
-        callbacks of both. Once the handshake is over, setting it changes
-        nothing but what is read here, as in `ssl`.
+        callbacks of both. Once the handshake is over, setting it changes nothing but what is read here, as
+        in `ssl`.
         """
         return self._context
 
@@ -73,8 +73,8 @@ class Facts:
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, Parameters):
             raise TypeError("The value must be a SSLContext")
-        if self._deciding:
-            frozen = context._freeze(True, first=self._context)
+        if self._deciding is not None:
+            frozen = context._freeze(True, first=self._deciding)
             self._switched = frozen.settings, frozen.callback("client", None)
         elif self._agreed() is None:
             raise ValueError("the context of a connection is changed within sni_callback or not at all")
@@ -93,11 +93,11 @@ class Facts:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._deciding = True
+            connection._deciding = context
             try:
                 return callback(connection, name, context), connection._switched
             finally:
-                connection._deciding = False
+                connection._deciding = None
 
         return decide
 

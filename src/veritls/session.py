@@ -18,9 +18,9 @@ TIMEOUT = 7200
 class SSLSession:
     """A TLS session, from `SSLSocket.session`, for the `session` argument of `SSLContext.wrap_socket`.
 
-    Bound to its context and the context's settings: after a change there, or where the server's certificate
-    is not acceptable any more (it expired, the name is another), the handshake is one in full. A TLS 1.3
-    ticket is used once (RFC 8446, appendix C.4).
+    Bound to its context, the context's settings and the server's name: after a change there, for another
+    name, or where the server's certificate is not acceptable any more (it expired), the handshake is one in
+    full. The verify callback is asked again. A TLS 1.3 ticket is used once (RFC 8446, appendix C.4).
     """
 
     __slots__ = ("_context", "_engine_session", "_id", "_time")

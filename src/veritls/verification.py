@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
@@ -122,8 +123,9 @@ class Verification(Parameters):
         `SPIFFE`, `Email`. One that matches a name of the certificate's subjectAltName is enough.
 
         None, the default, restricts nothing; an empty list allows nobody. Setting it raises CERT_NONE to
-        CERT_REQUIRED: names in a certificate that nobody validated prove nothing. Raises TypeError for what
-        is no matcher. A peer that is refused gets the alert access_denied; `verify_code` is 50.
+        CERT_REQUIRED: names in a certificate that nobody validated prove nothing. Under CERT_OPTIONAL a
+        server still lets clients in that have no certificate at all. Raises TypeError for what is no
+        matcher. A peer that is refused gets the alert access_denied; `verify_code` is 50.
         """
         return self._allowed_peers
 
@@ -164,11 +166,14 @@ class Verification(Parameters):
 
         On a client under CERT_NONE the report's chain is not verified (`trusted` is False). Not called where
         a server asked under CERT_OPTIONAL and no certificate came; a server under CERT_NONE, which never
-        asks, raises ValueError when a connection is made. The connection cannot be used within it. None
-        takes the callback away. Raises TypeError for what is not callable.
+        asks, raises ValueError when a connection is made. The connection cannot be used within it. On asyncio
+        it runs on the loop's thread: while it waits, so does everything else. None takes the callback away.
+        Raises TypeError for what is not callable, and for a coroutine function.
         """
         if callback is not None and not callable(callback):
             raise TypeError("not a callable object")
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
         with self._lock:
             self._verify_callback = callback
             self._changed()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import re
 import ssl
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ObjectIdentifier
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import veritls
 from tests.deciding.conftest import World
@@ -264,3 +267,49 @@ def test_control_characters_in_a_name_are_shown_escaped(world: World) -> None:
     peer = world.authority.issue(URI("a:\n\x1b[31m"))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"URI a:\\n\\u\{1b\}\[31m"):
         server.verify_chain([peer.der])
+
+
+@given(
+    st.sampled_from([veritls.DNSPattern, veritls.Network, veritls.URI, veritls.SPIFFE, veritls.Email]),
+    st.text(),
+)
+def test_any_text_is_a_pattern_or_a_value_error(kind: Any, text: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert kind(text).value
+
+
+LABELS = st.sampled_from(["a", "b", "A", "a-b", "*"])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LABELS, min_size=1, max_size=3), st.lists(LABELS, min_size=1, max_size=3))
+def test_dns_patterns_match_as_a_model_of_them_does(
+    world: World, pattern: list[str], name: list[str]
+) -> None:
+    def usable(labels: list[str]) -> bool:
+        return "*" not in labels[1:] and labels != ["*"]
+
+    assume(usable(pattern))
+    lower = [[label.lower() for label in labels] for labels in (pattern, name)]
+    expected = (
+        usable(name)
+        and len(name) == len(pattern)
+        and (lower[0] == lower[1] or (pattern[0] == "*" and lower[0][1:] == lower[1][1:]))
+    )
+    assert judged(world, veritls.DNSPattern(".".join(pattern)), [DNS(".".join(name))]) == expected
+
+
+SEGMENTS = st.sampled_from(["a", "b", "A", "."])
+WILD = st.sampled_from(["a", "b", "*", "**"])
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WILD, min_size=1, max_size=3), st.lists(SEGMENTS, min_size=1, max_size=4))
+def test_spiffe_patterns_match_as_a_model_of_them_does(
+    world: World, pattern: list[str], path: list[str]
+) -> None:
+    assume("**" not in pattern[:-1])
+    parts = [{"*": "[^/]+", "**": ".+"}.get(each, each) for each in pattern]
+    expected = "." not in path and re.fullmatch("/".join(parts), "/".join(path)) is not None
+    matcher = veritls.SPIFFE("spiffe://t/" + "/".join(pattern))
+    assert judged(world, matcher, [URI("spiffe://t/" + "/".join(path))]) == expected

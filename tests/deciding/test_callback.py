@@ -214,6 +214,28 @@ def test_after_a_switch_of_contexts_both_are_asked(world: World) -> None:
     assert asked == ["first", "second", "second"]
 
 
+def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: World) -> None:
+    first, client = world.server_context(), world.client_context()
+    loose = [world.server_context(ssl.CERT_NONE) for _ in range(2)]
+    asked: list[str] = []
+    switches: list[Any] = []
+    first.set_verify_callback(lambda report: asked.append("first"))
+
+    def switch(connection: Any, *_: Any) -> None:
+        for each in switches:
+            connection.context = each
+
+    first.sni_callback = switch
+    for each in (*loose, first):
+        switches.append(each)
+        asked.clear()
+        assert not connect(first, client).refused
+        assert asked == ["first"]
+        nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        nobody.load_verify_locations(cadata=world.authority.pem.decode())
+        assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+
+
 @VERSIONS
 @SIDES
 def test_it_runs_and_refuses_on_asyncio(world: World, version: V, side: str) -> None:
@@ -264,7 +286,70 @@ def test_a_connection_that_its_callback_knows_is_collected(world: World) -> None
     assert [reference() for reference in references] == [None, None]
 
 
+def test_a_refused_connection_keeps_nothing_of_its_callback_alive(world: World) -> None:
+    class Held:
+        pass
+
+    references: list[Any] = []
+
+    def holds(report: VerificationReport) -> None:
+        held = Held()
+        references.append(weakref.ref(held))
+        raise NotToday(held)
+
+    server = world.server_context()
+    server.set_verify_callback(holds)
+    outcome = connect(server, world.client_context())
+    assert isinstance(outcome.server_error, ssl.SSLCertVerificationError)
+    outcome.server_error = None
+    gc.collect()
+    assert references[0]() is None
+    with pytest.raises(ssl.SSLCertVerificationError):
+        outcome.server.do_handshake()
+
+
 @pytest.mark.parametrize("wrong", [4, "", []])
 def test_what_cannot_be_called_is_refused(world: World, wrong: Any) -> None:
     with pytest.raises(TypeError):
         world.client_context().set_verify_callback(wrong)
+
+
+@VERSIONS
+@SIDES
+def test_a_resumed_handshake_asks_once_too_and_a_refusal_is_an_alert_before_any_data(
+    world: World, version: V, side: str
+) -> None:
+    ends, reports = contexts(world, version), []
+
+    def twice(report: VerificationReport) -> None:
+        reports.append(report)
+        if len(reports) > 2:
+            raise NotToday
+
+    ends[side].set_verify_callback(twice)
+    session = connect(ends["server"], ends["client"]).client.session
+    resumed = connect(ends["server"], ends["client"], session=session)
+    assert resumed.client.session_reused and resumed.server.session_reused
+    assert len(reports) == 2 and reports[1].path == reports[0].path
+    refused = connect(ends["server"], ends["client"], session=resumed.client.session)
+    assert len(reports) == 3
+    refusal, alert = getattr(refused, f"{side}_error"), getattr(refused, f"{other(side)}_error")
+    assert isinstance(refusal, ssl.SSLCertVerificationError)
+    assert isinstance(refusal.__cause__, NotToday)
+    assert alert.reason == "TLSV1_ALERT_ACCESS_DENIED"
+    for end in (refused.server, refused.client):
+        with pytest.raises(ssl.SSLError):
+            end.read(1)
+
+
+@SIDES
+def test_one_that_would_have_to_be_awaited_refuses(world: World, side: str) -> None:
+    async def never(report: VerificationReport) -> None:
+        raise AssertionError
+
+    ends = contexts(world)
+    with pytest.raises(TypeError, match="asynchronous"):
+        ends[side].set_verify_callback(never)
+    ends[side].set_verify_callback(lambda report: never(report))
+    error = getattr(connect(ends["server"], ends["client"]), f"{side}_error")
+    assert isinstance(error.__cause__, TypeError)

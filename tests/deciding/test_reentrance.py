@@ -168,6 +168,19 @@ def test_a_read_in_another_thread_heeds_its_timeout_meanwhile(world: World) -> N
         serving.result(SECONDS).close()
 
 
+def test_a_handshake_does_not_outlast_its_timeout_by_more_than_the_callback(world: World) -> None:
+    never = threading.Event()
+    server_raw, client_raw = raw_pair()
+    serving = in_thread(world.server_context().wrap_socket, server_raw, server_side=True)
+    with client_end(world, lambda report: never.wait(0.6), client_raw) as end, server_raw:
+        end.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            end.do_handshake()
+        end.settimeout(SECONDS)
+        end.do_handshake()  # as after any timeout, it can go on
+        serving.result(SECONDS).close()
+
+
 def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connections(world: World) -> None:
     both = threading.Barrier(2, timeout=SECONDS)
     ends: list[Any] = []
