@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-
 from cryptography import x509
 
 from veritls import _engine
@@ -15,12 +13,10 @@ from veritls.renewal import OCSPRenewal, Period, Renewal
 class Stapling(Identities):
     """The base of SSLContext that knows the OCSP responses to send and to demand."""
 
-    _require_ocsp: bool
     _renewal: Renewal | None
 
     def _set_defaults(self) -> None:
         super()._set_defaults()
-        self._require_ocsp = False
         self._renewal = None
 
     @property
@@ -38,11 +34,6 @@ class Stapling(Identities):
         with self._lock:
             self._require_ocsp = bool(value)
             self._changed()
-
-    def _demands(self, server_side: bool, mode: ssl.VerifyMode) -> _engine.Demands:
-        demands = super()._demands(server_side, mode)
-        demands["require_ocsp"] = self._require_ocsp
-        return demands
 
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
         """Staples an OCSP response (RFC 6960) to the certificate that it is about.
