@@ -65,7 +65,7 @@ class TrustEntry:
 
     `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
     revocation list. `name`: the subject, or a list's issuer (RFC 4514). `expires`: notAfter or nextUpdate,
-    None where it cannot be told. `source`: the file, "memory" or "the system".
+    None where it cannot be told. `source`: the file, "cadata", "memory" or "the system".
     """
 
     kind: Literal["anchor", "helper", "crl"]
@@ -198,11 +198,11 @@ class TrustStore:
                 raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
             if not text:
                 raise ValueError("Empty certificate data")
-            self.load_pem(text, "memory")
+            self.load_pem(text, "cadata")
         elif isinstance(data, bytes | bytearray | memoryview):
             if not data:
                 raise ValueError("Empty certificate data")
-            self.add(from_der(bytes(data), "cadata"), "memory")
+            self.add(from_der(bytes(data), "cadata"), "cadata")
         elif isinstance(data, x509.Certificate | x509.CertificateRevocationList):
             self._load_objects([data])
         elif isinstance(data, Iterable):
@@ -216,13 +216,13 @@ class TrustStore:
             if isinstance(each, x509.Certificate):
                 certificates.append(each.public_bytes(Encoding.DER))
             elif isinstance(each, x509.CertificateRevocationList):
-                lists.append(read(each.public_bytes(Encoding.DER), "memory"))
+                lists.append(read(each.public_bytes(Encoding.DER), "cadata"))
             else:
                 words = "cadata should be an ASCII string, a bytes-like object, or certificates and lists"
                 raise TypeError(words)
         if not objects:
             raise ValueError("Empty certificate data")
-        self.add(certificates, "memory")
+        self.add(certificates, "cadata")
         self.add_lists(lists, foreign=True)
 
     def load_system(self) -> None:
