@@ -23,7 +23,7 @@ def names(der: bytes) -> frozenset[Hashable]:
     """Whom a certificate is for: the entries of subjectAltName, DNS names in lower case; else its subject."""
     try:
         certificate = x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return frozenset({_engine.names(der)[0]})
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -109,6 +109,6 @@ def pem_crls(data: bytes, where: str) -> list[bytes]:
     blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
     try:
         return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
-    except ValueError as why:
+    except (ValueError, x509.InvalidVersion) as why:
         words = f"PEM lib: a revocation list in {where} is damaged: {why}"
         raise ssl_error("PEM_LIB", words) from None

@@ -46,7 +46,7 @@ def from_der(data: bytes, where: str) -> list[bytes]:
 def _not_after(der: bytes) -> datetime | None:
     try:
         return x509.load_der_x509_certificate(der).not_valid_after_utc
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 
