@@ -102,7 +102,6 @@ REASONS = {
     "revoked": "it was revoked",
     "revocation_unknown": "no revocation list of its issuer is loaded",
     "revocation_list_signature": "the revocation list of its issuer is signed by somebody else",
-    "list_signer": "its issuer may not sign revocation lists",
     "ocsp_missing": "the server sent no OCSP response",
     "ocsp_foreign": "the OCSP response is about another certificate",
     "ocsp_unknown": "the OCSP responder does not know it",

@@ -23,7 +23,7 @@ from tests.revocation.responses import (
     response,
     unsuccessful,
 )
-from tests.trust.made import DAY, HOUR, NOW, SIGNS, Party
+from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -241,7 +241,7 @@ def test_lists_and_responses_both_count() -> None:
 
 def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    alone = Party("localhost", ca=True, extra=[(names, False)])
+    alone = Party("localhost", ca=True, extra=[(names, False)], usage=ALONE)
     context = clients(alone.certificate)
     context.require_ocsp = True
     assert code(context, alone) == NEEDED
