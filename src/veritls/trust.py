@@ -16,7 +16,6 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import subject_text
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
@@ -43,11 +42,13 @@ def from_der(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
-def _not_after(der: bytes) -> datetime | None:
+def _described(der: bytes) -> tuple[str, datetime | None]:
+    """Subject and end of a certificate, as far as they can be read."""
     try:
-        return x509.load_der_x509_certificate(der).not_valid_after_utc
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
     except (ValueError, x509.InvalidVersion):
-        return None
+        return "", None
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
@@ -64,8 +65,8 @@ class TrustEntry:
     """Something that a context's trust is made of.
 
     `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
-    revocation list. `name`: the subject, or a list's issuer (RFC 4514). `expires`: notAfter or nextUpdate,
-    None where it cannot be told. `source`: the file, "cadata", "memory" or "the system".
+    revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is
+    none. `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory" or "the system".
     """
 
     kind: Literal["anchor", "helper", "crl"]
@@ -161,7 +162,7 @@ class TrustStore:
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
             kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
-            found.append(TrustEntry(kind, subject_text(der), _not_after(der), source, der))
+            found.append(TrustEntry(kind, *_described(der), source, der))
         for each, source in self.lists:
             issuer_name = x509.load_der_x509_crl(each.der).issuer.rfc4514_string()
             until = datetime.fromtimestamp(each.period[1], UTC)
