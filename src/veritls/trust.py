@@ -65,8 +65,9 @@ class TrustEntry:
     """Something that a context's trust is made of.
 
     `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
-    revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is
-    none. `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory" or "the system".
+    revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is none.
+    `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory"
+    or "the system".
     """
 
     kind: Literal["anchor", "helper", "crl"]
