@@ -273,6 +273,10 @@ pub fn check_ocsp_response(
     let now = UnixTime::now();
     let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
     match checked {
+        // What a client may overlook is no reason to send it.
+        Ok(good) if good.until < now.as_secs() => {
+            Err(Failure::Unusable { what: "OCSP response", why: "it is out of date".to_owned() }.into())
+        }
         Ok(good) => Ok(Some((good.since, good.until))),
         Err(rejection) if rejection.kind == "ocsp_foreign" => Ok(None),
         Err(rejection) => Err(Failure::Unusable { what: "OCSP response", why: rejection.detail }.into()),

@@ -103,6 +103,7 @@ class TestGiven:
             (response(LEAF, REVOKED), ssl.SSLError, "was revoked"),
             (response(LEAF, UNKNOWN), ssl.SSLError, "does not know it"),
             (response(LEAF, since=NOW - DAY, until=NOW - HOUR), ssl.SSLError, "out of date"),
+            (response(LEAF, since=NOW - DAY, until=NOW - HOUR / 30), ssl.SSLError, "out of date"),
             (response(LEAF, since=NOW + HOUR, until=NOW + DAY), ssl.SSLError, "not valid yet"),
             (response(LEAF, signer=Party("any", MIDDLE)), ssl.SSLError, "not to be trusted"),
             (response(LEAF)[:-1], ssl.SSLError, "cannot be read"),
