@@ -45,11 +45,13 @@ class Stapling(Identities):
         it is logged (logger "veritls.ocsp"), and it is asked again after a minute, then two, up to an hour.
         None stops that, and staples nothing from now on.
 
-        Two threads may call it at once. No handshake waits for it: each sends the last good response until that expires, and nothing then.
-        Sessions stay good. A response must be about a certificate that is loaded, say that it is good, be in
-        date, and be signed by its issuer or a delegate; the issuer is looked for in the chain and in the
-        trust set, and without it the signature is not checked. Raises ssl.SSLError where it is not so,
-        TypeError for anything else; nothing changes then.
+        Two threads may call it at once. No handshake waits for it: each sends the last good response until
+        that expires, and nothing then. Sessions stay good.
+
+        A response must be about a certificate that is loaded, say that it is good, be in date, and be signed
+        by its issuer or a delegate; the issuer is looked for in the chain and in the trust set, and without
+        it the signature is not checked. Raises ssl.SSLError where it is not so, TypeError for anything else;
+        nothing changes then.
         """
         if isinstance(response, bytes | bytearray | memoryview):
             self._staple(bytes(response))
