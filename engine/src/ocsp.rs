@@ -19,7 +19,7 @@ use x509_parser::prelude::FromDer;
 use crate::failure::{Failure, Rejection};
 use crate::revocation::SKEW;
 use crate::signed::Signed;
-use crate::verifier::{Path, PeerVerifier, Role, refuse};
+use crate::verifier::{PeerVerifier, Role, refuse};
 
 /// How long a response is good that does not say for how long, in seconds.
 const WITHOUT_END: u64 = 24 * 60 * 60;
@@ -214,7 +214,7 @@ impl PeerVerifier {
         &self,
         role: Role,
         chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        above: &Path,
+        above: &[CertificateDer<'static>],
         response: &[u8],
         now: UnixTime,
     ) -> Result<(), Error> {
@@ -222,10 +222,14 @@ impl PeerVerifier {
         if !self.validate || response.is_empty() && !self.needs_staple(role, end_entity) {
             return Ok(());
         }
-        let judged = match response {
-            [] => Err(refused("ocsp_missing", "the server sent no OCSP response")),
-            // What is trusted by itself can only have issued itself.
-            _ => self.judge_response(end_entity, above.first().unwrap_or(end_entity), response, now),
+        let issuer = above.first().or_else(|| self.issuer_of(end_entity, intermediates));
+        let judged = match (response, issuer) {
+            ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
+            (_, Some(issuer)) => self.judge_response(end_entity, issuer, response, now),
+            (_, None) if self.needs_staple(role, end_entity) => {
+                Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
+            }
+            (_, None) => Ok(()),
         };
         judged.map_err(|mut rejection| {
             rejection.chain =
@@ -239,6 +243,23 @@ impl PeerVerifier {
             };
             refuse(*rejection);
             Error::InvalidCertificate(error)
+        })
+    }
+
+    /// Who issued a certificate that is trusted by itself: one whose key is that of its signature.
+    fn issuer_of<'a>(
+        &'a self,
+        end_entity: &'a CertificateDer<'a>,
+        intermediates: &'a [CertificateDer<'a>],
+    ) -> Option<&'a CertificateDer<'a>> {
+        let (signed, leaf) = (Signed::read(end_entity).ok()?, read(end_entity).ok()?);
+        let trust = &self.trust;
+        let known = intermediates.iter().chain(&trust.helpers).chain(&trust.anchor_certificates);
+        std::iter::once(end_entity).chain(known).find(|der| {
+            read(der).is_ok_and(|issuer| {
+                issuer.subject().as_raw() == leaf.issuer().as_raw()
+                    && signed.is_of(issuer.public_key().raw, self.algorithms.all)
+            })
         })
     }
 
@@ -276,6 +297,10 @@ pub fn check_ocsp_response(
     let now = UnixTime::now();
     let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
     match checked {
+        // What a client may overlook is no reason to send it.
+        Ok(good) if good.until < now.as_secs() => {
+            Err(Failure::Unusable { what: "OCSP response", why: "it is out of date".to_owned() }.into())
+        }
         Ok(good) => Ok(Some((good.since, good.until))),
         Err(rejection) if rejection.kind == "ocsp_foreign" => Ok(None),
         Err(rejection) => Err(Failure::Unusable { what: "OCSP response", why: rejection.detail }.into()),

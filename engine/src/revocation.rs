@@ -185,9 +185,11 @@ impl PeerVerifier {
         let trust = &self.trust;
         let end_entity: &Cert<'_> = path.end_entity();
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, path.anchor()));
-        let anchor = anchor.map(|index| trust.anchor_certificates[index].clone());
+        let Some(anchor) = anchor.map(|index| trust.anchor_certificates[index].clone()) else {
+            return Err(Error::UnknownRevocationStatus);
+        };
         let certificates = std::iter::once(end_entity).chain(path.intermediate_certificates());
-        let issuers = path.intermediate_certificates().map(|each| each.der()).chain(anchor);
+        let issuers = path.intermediate_certificates().map(|each| each.der()).chain([anchor]);
         certificates
             .zip(issuers)
             .take(depth)

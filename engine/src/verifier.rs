@@ -352,7 +352,7 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
             (Rejection::new("revocation_list_signature", detail), CertificateError::UnknownRevocationStatus)
         }
         Web::IssuerNotCrlSigner => {
-            (Rejection::new("revocation_list_signer", detail), CertificateError::UnknownRevocationStatus)
+            (Rejection::new("list_signer", detail), CertificateError::UnknownRevocationStatus)
         }
         Web::CrlExpired { time, next_update } => {
             let rejection = Rejection::new("revocation_list_expired", detail).at(time, next_update);

@@ -27,6 +27,7 @@ from veritls.session import SSLSession as SSLSession
 from veritls.socket import SSLSocket as SSLSocket
 from veritls.standard import *  # noqa: F403
 from veritls.substitution import extract as extract, inject as inject
+from veritls.trust import TrustEntry as TrustEntry
 
 if sys.version_info < (3, 12):
     from veritls.functions import wrap_socket as wrap_socket

@@ -33,6 +33,12 @@ SAFER: dict[str, str] = {
     "a socket that was refused for its server_hostname stays open, and the caller's": "ValueError",
     "there is no password prompt": "SSLError",
     "a capath folder is read when it is named, not during handshakes": "load again to see new files",
+    "a stapled OCSP response that is not good refuses the server (RFC 6066, section 8)": (
+        "SSLCertVerificationError"
+    ),
+    "a certificate for other names comes beside the one that is loaded, not in its place": (
+        "clients get the one for the name that they ask for, else the newest"
+    ),
     "OP_IGNORE_UNEXPECTED_EOF has no effect": "suppress_ragged_eofs decides",
 }
 """Where a default is safer than that of `ssl` -> what a program sees."""

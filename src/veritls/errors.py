@@ -66,7 +66,7 @@ VERIFY_ERRORS = {
     "revocation_unknown": (3, "unable to get certificate CRL"),
     "revocation_list_expired": (12, "CRL has expired"),
     "revocation_list_signature": (8, "CRL signature failure"),
-    "revocation_list_signer": (35, "key usage does not include CRL signing"),
+    "list_signer": (35, "key usage does not include CRL signing"),
     "ocsp_missing": (73, "OCSP verification needed"),
     "ocsp_invalid": (74, "OCSP verification failed"),
     "ocsp_foreign": (74, "OCSP verification failed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import weakref
@@ -51,6 +52,11 @@ def due_after(period: Period, now: float) -> Due:
     return Due(now + max(at_least, (until - now) / 2), at_least)
 
 
+_running: weakref.WeakSet[Renewal] = weakref.WeakSet()
+_using_context = threading.Lock()
+"""Held by a thread of ours while it may hold the lock of a context: nobody forks meanwhile."""
+
+
 class Renewal:
     """Renews the responses of one context's identities, in a daemon thread that ends with the context."""
 
@@ -68,6 +74,12 @@ class Renewal:
         fetched = [(identity, self._fetched(context, identity)) for identity in context._identities()]
         for identity, found in fetched:
             self._due[identity] = self._sent(identity, found)
+        _running.add(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Starts the thread: where it began, and again in each process that is forked from there."""
+        self._changed = threading.Event()
         threading.Thread(target=self._run, name="veritls OCSP renewal", daemon=True).start()
 
     def stop(self) -> None:
@@ -81,12 +93,15 @@ class Renewal:
         self._changed.set()
 
     def _fetched(self, context: Stapler, identity: _engine.Identity) -> tuple[bytes, Period] | None:
-        response = self._callback(*context._certificates_of(identity))
+        with _using_context:
+            certificates = context._certificates_of(identity)
+        response = self._callback(*certificates)
         if response is None:
             return None
         if not isinstance(response, bytes):
             raise TypeError(f"an OCSP response is bytes, not {type(response).__name__}")
-        return response, context._checked(identity, response)
+        with _using_context:
+            return response, context._checked(identity, response)
 
     def _sent(self, identity: _engine.Identity, found: tuple[bytes, Period] | None) -> Due:
         now = time.time()
@@ -114,7 +129,9 @@ class Renewal:
         if context is None or self._stopped:
             return None
         due = {}
-        for identity in context._identities():
+        with _using_context:
+            identities = context._identities()
+        for identity in identities:
             due[identity] = self._due.get(identity, Due(0.0, FIRST_RETRY))
             if due[identity].at <= time.time():
                 due[identity] = self._renewed(context, identity, due[identity].retry)
@@ -123,3 +140,18 @@ class Renewal:
             return None
         earliest = min((each.at for each in due.values()), default=time.time() + LAST_RETRY)
         return max(earliest - time.time(), 0.0)
+
+
+def _after_fork() -> None:
+    """A forked process has the responses, and not the threads that renew them."""
+    _using_context.release()
+    for renewal in list(_running):
+        renewal.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_using_context.acquire,
+        after_in_parent=_using_context.release,
+        after_in_child=_after_fork,
+    )

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import ssl
 from typing import Literal
 
-from veritls import _engine
-from veritls.deciding import Conditions
 from veritls.lists import ListSource, in_source
 from veritls.pem import is_content
 from veritls.verification import Verification
@@ -17,12 +14,6 @@ UnknownStatus = Literal["refuse", "accept"]
 
 class Revocation(Verification):
     """The base of SSLContext that knows revocation lists. A change holds for connections made after it."""
-
-    _unknown_status: UnknownStatus
-
-    def _set_defaults(self) -> None:
-        super()._set_defaults()
-        self._unknown_status = "refuse"
 
     @property
     def unknown_revocation_status(self) -> UnknownStatus:
@@ -74,8 +65,3 @@ class Revocation(Verification):
             if taken:
                 self._changed()
             return taken
-
-    def _demands(self, server_side: bool, mode: ssl.VerifyMode, conditions: Conditions) -> _engine.Demands:
-        demands = super()._demands(server_side, mode, conditions)
-        demands["accept_unknown"] = self._unknown_status == "accept"
-        return demands

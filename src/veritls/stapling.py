@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
-
 from cryptography import x509
 
 from veritls import _engine
 from veritls.certificate import readable
-from veritls.deciding import Conditions
 from veritls.errors import ssl_error
 from veritls.identities import Identities
 from veritls.renewal import OCSPRenewal, Period, Renewal
@@ -17,12 +14,10 @@ from veritls.renewal import OCSPRenewal, Period, Renewal
 class Stapling(Identities):
     """The base of SSLContext that knows the OCSP responses to send and to demand."""
 
-    _require_ocsp: bool
     _renewal: Renewal | None
 
     def _set_defaults(self) -> None:
         super()._set_defaults()
-        self._require_ocsp = False
         self._renewal = None
 
     @property
@@ -41,11 +36,6 @@ class Stapling(Identities):
             self._require_ocsp = bool(value)
             self._changed()
 
-    def _demands(self, server_side: bool, mode: ssl.VerifyMode, conditions: Conditions) -> _engine.Demands:
-        demands = super()._demands(server_side, mode, conditions)
-        demands["require_ocsp"] = self._require_ocsp
-        return demands
-
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
         """Staples an OCSP response (RFC 6960) to the certificate that it is about.
 
@@ -56,11 +46,13 @@ class Stapling(Identities):
         it is logged (logger "veritls.ocsp"), and it is asked again after a minute, then two, up to an hour.
         None stops that, and staples nothing from now on.
 
-        No handshake waits for it: each sends the last good response until that expires, and nothing then.
-        Sessions stay good. A response must be about a certificate that is loaded, say that it is good, be in
-        date, and be signed by its issuer or a delegate; the issuer is looked for in the chain and in the
-        trust set, and without it the signature is not checked. Raises ssl.SSLError where it is not so,
-        TypeError for anything else; nothing changes then.
+        Two threads may call it at once. No handshake waits for it: each sends the last good response until
+        that expires, and nothing then. Sessions stay good.
+
+        A response must be about a certificate that is loaded, say that it is good, be in date, and be signed
+        by its issuer or a delegate; the issuer is looked for in the chain and in the trust set, and without
+        it the signature is not checked. Raises ssl.SSLError where it is not so, TypeError for anything else;
+        nothing changes then.
         """
         if isinstance(response, bytes | bytearray | memoryview):
             self._staple(bytes(response))

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import readable, subject_text
+from veritls.certificate import readable
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
@@ -43,11 +43,13 @@ def from_der(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
-def _not_after(der: bytes) -> datetime | None:
+def _described(der: bytes) -> tuple[str, datetime | None]:
+    """Subject and end of a certificate, as far as they can be read."""
     try:
-        return readable(der).not_valid_after_utc
+        certificate = readable(der)
+        return certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
     except ValueError:
-        return None
+        return "", None
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
@@ -64,8 +66,9 @@ class TrustEntry:
     """Something that a context's trust is made of.
 
     `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
-    revocation list. `name`: the subject, or a list's issuer (RFC 4514). `expires`: notAfter or nextUpdate,
-    None where it cannot be told. `source`: the file, "memory" or "the system".
+    revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is none.
+    `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory"
+    or "the system".
     """
 
     kind: Literal["anchor", "helper", "crl"]
@@ -161,7 +164,7 @@ class TrustStore:
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
             kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
-            found.append(TrustEntry(kind, subject_text(der), _not_after(der), source, der))
+            found.append(TrustEntry(kind, *_described(der), source, der))
         for each, source in self.lists:
             issuer_name = x509.load_der_x509_crl(each.der).issuer.rfc4514_string()
             until = datetime.fromtimestamp(each.period[1], UTC)
@@ -198,11 +201,11 @@ class TrustStore:
                 raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
             if not text:
                 raise ValueError("Empty certificate data")
-            self.load_pem(text, "memory")
+            self.load_pem(text, "cadata")
         elif isinstance(data, bytes | bytearray | memoryview):
             if not data:
                 raise ValueError("Empty certificate data")
-            self.add(from_der(bytes(data), "cadata"), "memory")
+            self.add(from_der(bytes(data), "cadata"), "cadata")
         elif isinstance(data, x509.Certificate | x509.CertificateRevocationList):
             self._load_objects([data])
         elif isinstance(data, Iterable):
@@ -216,13 +219,13 @@ class TrustStore:
             if isinstance(each, x509.Certificate):
                 certificates.append(each.public_bytes(Encoding.DER))
             elif isinstance(each, x509.CertificateRevocationList):
-                lists.append(read(each.public_bytes(Encoding.DER), "memory"))
+                lists.append(read(each.public_bytes(Encoding.DER), "cadata"))
             else:
                 words = "cadata should be an ASCII string, a bytes-like object, or certificates and lists"
                 raise TypeError(words)
         if not objects:
             raise ValueError("Empty certificate data")
-        self.add(certificates, "memory")
+        self.add(certificates, "cadata")
         self.add_lists(lists, foreign=True)
 
     def load_system(self) -> None:

@@ -32,6 +32,8 @@ class Verification(Parameters):
     _verify_mode: ssl.VerifyMode
     _check_hostname: bool
     _verify_flags: ssl.VerifyFlags
+    _unknown_status: Literal["refuse", "accept"]
+    _require_ocsp: bool
     _trust: TrustStore
     _allowed_peers: tuple[Matcher, ...] | None
     _pinned_keys: frozenset[bytes] | None
@@ -43,6 +45,8 @@ class Verification(Parameters):
         self._verify_mode = ssl.CERT_NONE
         self._check_hostname = False
         self._verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
+        self._unknown_status = "refuse"
+        self._require_ocsp = False
         self._trust = TrustStore()
         self._allowed_peers = None
         self._pinned_keys = None
@@ -257,8 +261,8 @@ class Verification(Parameters):
             "validate": rule.validate,
             "check_name": rule.name_matters and self._check_hostname,
             "revocation": self._revocation(),
-            "accept_unknown": False,
-            "require_ocsp": False,
+            "accept_unknown": self._unknown_status == "accept",
+            "require_ocsp": self._require_ocsp,
             "strict": bool(self._verify_flags & ssl.VERIFY_X509_STRICT),
             "allowed": [[each._for_engine() for each in several] for several in conditions.allowed],
             "pinned": [list(several) for several in conditions.pinned],

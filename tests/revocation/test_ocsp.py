@@ -23,7 +23,7 @@ from tests.revocation.responses import (
     response,
     unsuccessful,
 )
-from tests.trust.made import BOTH, DAY, HOUR, NOW, SIGNS, Party
+from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)
@@ -242,7 +242,7 @@ def test_lists_and_responses_both_count() -> None:
 
 def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    alone = Party("localhost", ca=True, usage=BOTH, extra=[(names, False)])
+    alone = Party("localhost", ca=True, extra=[(names, False)], usage=ALONE)
     context = clients(alone.certificate)
     context.require_ocsp = True
     assert code(context, alone) == NEEDED
@@ -250,6 +250,24 @@ def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     other = Party("localhost", ca=True)
     forged = response(alone, signer=other, by=BY_NAME, certificates=[])
     assert code(context, alone, ocsp_response=forged) == FAILED
+
+
+def test_of_a_leaf_trusted_by_itself_the_issuer_is_whoever_signed_it() -> None:
+    context = clients(LEAF.certificate)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    unsigned = Party("Middle", ROOT, ca=True)
+    revoked, forged = response(LEAF, REVOKED), response(LEAF, issuer=unsigned)
+    assert code(context, LEAF, MIDDLE, ocsp_response=response(LEAF)) == 0
+    assert code(context, LEAF, unsigned, MIDDLE, ocsp_response=response(LEAF)) == 0
+    assert code(context, LEAF, MIDDLE, ocsp_response=revoked) == REVOKED_CODE
+    assert code(context, LEAF, unsigned, MIDDLE, ocsp_response=forged) == FAILED
+    assert code(context, LEAF, ocsp_response=response(LEAF)) == 0
+    context.require_ocsp = True
+    assert code(context, LEAF, MIDDLE, ocsp_response=response(LEAF)) == 0
+    assert code(context, LEAF, unsigned, ocsp_response=forged) == FAILED
+    assert code(context, LEAF, ocsp_response=response(LEAF)) == FAILED
+    context.load_verify_locations(cadata=MIDDLE.certificate)
+    assert code(context, LEAF, ocsp_response=response(LEAF)) == 0
 
 
 class TestRequired:

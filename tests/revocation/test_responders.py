@@ -99,6 +99,31 @@ def test_a_revocation_that_openssls_responder_tells_is_believed(tmp_path: Path) 
     assert refused.value.verify_code == 23
 
 
+def test_an_answer_is_found_among_several_in_one_response(tmp_path: Path) -> None:
+    other = Party("localhost", MIDDLE)
+    with openssl_responder(tmp_path, DELEGATE, revoked=False) as address:
+        for name, party in {"leaf": LEAF, "other": other}.items():
+            (tmp_path / f"{name}.pem").write_bytes(party.pem)
+        asked = [
+            "-issuer",
+            tmp_path / "ca.pem",
+            "-cert",
+            tmp_path / "other.pem",
+            "-cert",
+            tmp_path / "leaf.pem",
+        ]
+        saved = ["-respout", tmp_path / "several.der", "-CAfile", tmp_path / "root.pem"]
+        (tmp_path / "root.pem").write_bytes(ROOT.pem)
+        with running(["openssl", "ocsp", "-url", address, *asked, *saved, "-noverify"]) as program:
+            program.rest()
+    several = (tmp_path / "several.der").read_bytes()
+    assert len(list(ocsp.load_der_ocsp_response(several).responses)) == 2
+    assert demanding().verify_chain([LEAF.der, MIDDLE.der], ocsp_response=several).trusted
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        demanding().verify_chain([other.der, MIDDLE.der], ocsp_response=several)
+    assert refused.value.verify_code == 75
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_openssls_client_sees_what_we_staple(version: str, tmp_path: Path) -> None:
     need("openssl")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
+import select
+import signal
 import ssl
 import threading
 import time
@@ -100,6 +103,7 @@ class TestGiven:
             (response(LEAF, REVOKED), ssl.SSLError, "was revoked"),
             (response(LEAF, UNKNOWN), ssl.SSLError, "does not know it"),
             (response(LEAF, since=NOW - DAY, until=NOW - HOUR), ssl.SSLError, "out of date"),
+            (response(LEAF, since=NOW - DAY, until=NOW - HOUR / 30), ssl.SSLError, "out of date"),
             (response(LEAF, since=NOW + HOUR, until=NOW + DAY), ssl.SSLError, "not valid yet"),
             (response(LEAF, signer=Party("any", MIDDLE)), ssl.SSLError, "not to be trusted"),
             (response(LEAF)[:-1], ssl.SSLError, "cannot be read"),
@@ -261,6 +265,33 @@ class TestRenewed:
             thread.join(SECONDS)
             assert not thread.is_alive()
         assert reference() is None
+
+    @pytest.mark.usefixtures("often")
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_goes_on_in_a_process_that_is_forked(self, server: veritls.SSLContext) -> None:
+        read, write = os.pipe()
+
+        def answer(certificate: Any) -> bytes:
+            os.write(write, f"{os.getpid()}\n".encode())
+            return response(LEAF)
+
+        responder = Responder()
+        responder.answer = answer
+        server.set_ocsp_response(responder)
+        child = os.fork()
+        if not child:
+            signal.pause()
+        try:
+            seen = b""
+            while f"{child}\n".encode() not in seen:
+                assert select.select([read], [], [], SECONDS)[0]
+                seen += os.read(read, 65536)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            server.set_ocsp_response(None)
+            os.close(read)
 
     def test_is_due_at_half_of_what_remains_and_at_most_about_once_a_minute(self) -> None:
         week = 7 * 24 * 3600

@@ -16,8 +16,9 @@ NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 HOUR, DAY = datetime.timedelta(hours=1), datetime.timedelta(days=1)
 
 SIGNS = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+ALONE = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+"""What a self-signed certificate needs that serves and has a list of its own."""
 SERVES = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-BOTH = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
 
 
 def new_key(kind: str = "ECDSA") -> Any:

@@ -51,7 +51,7 @@ def test_all_ways_add_up(tmp_path: Path) -> None:
     context.load_verify_locations(certifi.where())
     assert trusts(context)
     sources = [entry.source for entry in context.list_trust()]
-    assert sources[:3] == ["memory", repr(str(file)), repr(str(folder / "0123abcd.0"))]
+    assert sources[:3] == ["cadata", repr(str(file)), repr(str(folder / "0123abcd.0"))]
     assert set(sources[3:]) == {repr(certifi.where())}
 
 
