@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -38,8 +39,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def daemon(command: Callable[[int], list[str]], ready: bytes, **options: Any) -> Iterator[int]:
-    """The port of a server that runs `command(port)` and said `ready`; it is ended at the end.
+def daemon(
+    command: Callable[[int], list[str]], ready: bytes, stop: signal.Signals = signal.SIGTERM, **options: Any
+) -> Iterator[int]:
+    """The port of a server that runs `command(port)` and said `ready`; it is ended with `stop` at the end.
 
     Where somebody else takes the port meanwhile, another one is tried.
     """
@@ -66,7 +69,7 @@ def daemon(command: Callable[[int], list[str]], ready: bytes, **options: Any) ->
                     yield port
                     return
             finally:
-                running.terminate()
+                running.send_signal(stop)
                 try:
                     running.wait(SECONDS)
                 except subprocess.TimeoutExpired:

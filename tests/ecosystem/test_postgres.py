@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ def start(files: Files) -> Iterator[Start]:
         folder, owner = stack.enter_context(unprivileged_folder())
         (folder / "password").write_text(USER["password"])
         empty = ["-D", str(folder / "empty"), "-U", "client", f"--pwfile={folder / 'password'}"]
-        empty += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync"]
+        empty += ["-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "--no-sync", "--wal-segsize=1"]
         quiet: Any = {"stdout": subprocess.DEVNULL, "check": True, "timeout": 120, "cwd": folder}
         subprocess.run([initdb, *empty], **quiet, **owner)
 
@@ -81,7 +82,9 @@ def start(files: Files) -> Iterator[Start]:
                 return [postgres, "-D", str(data), *words]
 
             ready = b"ready to accept connections"
-            running[kind, certificate] = stack.enter_context(daemon(command, ready, cwd=folder, **owner))
+            # The default, SIGTERM, waits for every client to go.
+            server = daemon(command, ready, signal.SIGINT, cwd=folder, **owner)
+            running[kind, certificate] = stack.enter_context(server)
             return running[kind, certificate]
 
         yield port
