@@ -203,6 +203,25 @@ def test_the_loop_is_asyncio_s_own_for_everything_else(files: Files, loop_factor
     run(loop_factory, main())
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_socket_connects_to_an_address_and_to_a_name(loop_factory: LoopFactory, host: str) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as listener, socket.socket(family) as client:
+            client.setblocking(False)
+            listener.bind((host, 0))
+            with pytest.raises(ConnectionRefusedError):
+                await loop.sock_connect(client, listener.getsockname()[:2])
+            listener.listen()
+            with socket.socket(family) as second:
+                second.setblocking(False)
+                await loop.sock_connect(second, (host, listener.getsockname()[1]))
+                assert second.getpeername() == listener.getsockname()
+
+    run(loop_factory, main())
+
+
 def test_nobody_else_watches_the_socket_of_a_transport(files: Files) -> None:
     async def main() -> None:
         async with connected(files) as (_, client):
