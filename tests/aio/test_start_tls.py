@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -50,34 +49,46 @@ async def both(files: Files, ends: tuple[Any, Any], over: tuple[Any, Any]) -> tu
     return tuple(found)  # type: ignore[return-value]
 
 
-def test_what_was_written_before_comes_before_and_is_plain(files: Files, loop_factory: LoopFactory) -> None:
+def test_what_was_written_before_is_sent_before_and_plain(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         async with plain() as (server, client):
+            server.transport.pause_reading()
             client.transport.write(MUCH)
             assert "pause" in client.events
-            after = Recorder()
             upgrading = asyncio.ensure_future(
                 asyncio.get_running_loop().start_tls(
-                    client.transport, after, client_context(files.ca), server_hostname="localhost"
+                    client.transport, client, client_context(files.ca), server_hostname="localhost"
                 )
             )
-            await server.has(len(MUCH))
-            own = server_context(files.server)
-            loop = asyncio.get_running_loop()
-            secret = Recorder()
-            over = await loop.start_tls(server.transport, secret, own, server_side=True)
-            transport = await upgrading
-            assert isinstance(transport, veritls.aio.SSLTransport)
-            assert bytes(server.received) == MUCH and "resume" in client.events
-            transport.write(b"secret")
+            await asyncio.sleep(0)
+            server.transport.resume_reading()
+            await server.has(len(MUCH) + 3)
+            assert server.received.startswith(MUCH + b"\x16\x03\x01")
+            assert "resume" in client.events
+            upgrading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await upgrading
+
+    run(loop_factory, main())
+
+
+def test_what_comes_after_goes_to_the_given_protocols(files: Files, loop_factory: LoopFactory) -> None:
+    async def main() -> None:
+        async with plain() as (server, client):
+            client.transport.write(b"before")
+            await server.has(6)
+            ends = Recorder(), Recorder()
+            over, under = await both(files, ends, (server.transport, client.transport))
+            assert isinstance(over, veritls.aio.SSLTransport) and isinstance(under, veritls.aio.SSLTransport)
+            under.write(b"secret")
             over.write(b"answer")
-            assert await secret.has(6) == b"secret" and await after.has(6) == b"answer"
-            assert bytes(server.received) == MUCH and client.received == b""
-            transport.close()
-            await after.told("lost")
-            await secret.told("lost")
-            assert (after.events, after.error) == (["lost"], None)
-            assert (secret.events, secret.error) == (["eof", "lost"], None)
+            assert await ends[0].has(6) == b"secret" and await ends[1].has(6) == b"answer"
+            assert bytes(server.received) == b"before" and client.received == b""
+            under.close()
+            await ends[0].told("lost")
+            await ends[1].told("lost")
+            assert (ends[0].events, ends[0].error) == (["eof", "lost"], None)
+            assert (ends[1].events, ends[1].error) == (["lost"], None)
 
     run(loop_factory, main())
 
@@ -140,6 +151,8 @@ def test_tls_within_tls_is_two_layers(files: Files, loop_factory: LoopFactory, b
             under.close()
             await ends[0].told("lost")
             await ends[1].told("lost")
+            server.events.append("lost")  # they were replaced
+            client.events.append("lost")
 
     run(loop_factory, main())
 
@@ -153,6 +166,7 @@ def test_a_refused_certificate_closes_both_layers(files: Files, loop_factory: Lo
             accepting = asyncio.ensure_future(
                 loop.start_tls(server.transport, server, server_context(files.server), server_side=True)
             )
+            await asyncio.sleep(0)
             with pytest.raises(ssl.SSLCertVerificationError):
                 await loop.start_tls(client.transport, client, other, server_hostname="localhost")
             with pytest.raises(ssl.SSLError) as refused:
@@ -230,9 +244,23 @@ def test_an_upgrade_cancelled_before_all_is_sent_closes_the_connection(
     run(loop_factory, main())
 
 
-def test_who_closes_the_plain_transport_closes_the_connection(
+def test_whoever_still_holds_the_plain_transport_does_no_harm(
     files: Files, loop_factory: LoopFactory
 ) -> None:
+    async def main() -> None:
+        async with plain() as ends:
+            under = ends[0].transport, ends[1].transport
+            over = await both(files, ends, under)
+            for end, other in ((0, 1), (1, 0)):
+                under[end].pause_reading()
+                over[other].write(b"x" * 100_000)
+                under[end].resume_reading()
+                assert await ends[end].has(100_000) == b"x" * 100_000
+
+    run(loop_factory, main())
+
+
+def test_who_closes_the_plain_transport_closes_the_connection(files: Files) -> None:
     async def main() -> None:
         async with plain() as ends:
             under = ends[0].transport, ends[1].transport
@@ -241,12 +269,12 @@ def test_who_closes_the_plain_transport_closes_the_connection(
             await ends[1].told("lost")
             await ends[0].told("lost")
             assert over[0].is_closing() and over[1].is_closing()
-            with contextlib.suppress(ConnectionError), pytest.raises(RuntimeError):
+            with pytest.raises(ConnectionResetError):
                 await asyncio.get_running_loop().start_tls(
                     under[1], ends[1], client_context(files.ca), server_hostname="localhost"
                 )
 
-    run(loop_factory, main())
+    run(veritls.aio.EventLoop, main())
 
 
 def test_a_plain_context_of_ssl_goes_its_own_way(files: Files, loop_factory: LoopFactory) -> None:

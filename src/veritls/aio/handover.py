@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from asyncio import transports
@@ -58,11 +59,11 @@ async def take_over(
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
 ) -> SSLTransport:
-    """TLS over the socket of `transport`, which sends what it has, reads no more and closes with ours.
+    """TLS over the socket of `transport`, which first sends what it has, and reads no more.
 
-    `duplicate`: give ours a file descriptor of its own, where the loop lets only one party watch one. What
-    the plain protocol was given before belongs to it. Raises what the handshake raises; the connection is
-    then closed. Arguments that cannot be right leave the plain connection as it was.
+    `duplicate`: ours gets a file descriptor of its own and the plain transport ends, where the loop lets only
+    one party watch one. What the plain protocol was given before belongs to it. Raises what the handshake
+    raises; the connection is then closed. Arguments that cannot be right leave the connection as it was.
     """
     if transport.is_closing():
         raise ConnectionResetError("start_tls on a transport that is closing")
@@ -72,8 +73,8 @@ async def take_over(
     transport.set_protocol(handover)
     plain: Any = transport.get_extra_info("socket")
     sock = socket.socket(fileno=os.dup(plain.fileno())) if duplicate else plain
+    waiter = loop.create_future()
     try:
-        waiter = loop.create_future()
         upper = SSLTransport(
             loop,
             sock,
@@ -84,8 +85,8 @@ async def take_over(
             server_hostname=server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
-            extra={"socket": plain},
-            lower=transport,
+            lower=None if duplicate else transport,
+            made=True,
         )
     except BaseException:
         if duplicate:
@@ -96,9 +97,27 @@ async def take_over(
     handover.upper = upper
     try:
         await handover.sent(transport, before)
+        _redirect(transport, before, upper)
+        if duplicate:
+            handover.upper = None
+            transport.abort()
         upper._begin()
         await waiter
     except BaseException:
+        transport.abort()
         upper._force_close(None)
         raise
     return upper
+
+
+def _redirect(transport: Any, protocol: Any, upper: SSLTransport) -> None:
+    """Whoever still holds the plain transport to pause and resume it means the connection.
+
+    So does asyncio's StreamReader, which never hears of the new one.
+    """
+    if isinstance(protocol, asyncio.StreamReaderProtocol):
+        reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
+        if reader is not None:
+            reader._transport = upper
+    with contextlib.suppress(AttributeError):  # uvloop's cannot be changed; they are closed instead
+        transport.pause_reading, transport.resume_reading = upper.pause_reading, upper.resume_reading

@@ -62,9 +62,12 @@ class SSLTransport(Outbound):
         extra: dict[str, Any] | None = None,
         server: Any = None,
         lower: transports.Transport | None = None,
+        made: bool = False,
     ) -> None:
-        """`lower`: the plain transport that was in charge of `sock`, and has to go with it; whoever gives one
-        says when to `_begin`."""
+        """`made`: the protocol has a connection already, and `_begin` is called when that is over.
+
+        `lower`: the plain transport whose socket it is, and that has to be closed with it.
+        """
         self._sock: socket.socket | None = None
         handshake = seconds(ssl_handshake_timeout, "ssl_handshake_timeout", constants.SSL_HANDSHAKE_TIMEOUT)
         self._shutdown_timeout = seconds(
@@ -86,7 +89,7 @@ class SSLTransport(Outbound):
                 except OSError:
                     self._extra[key] = None
         self._waiter = waiter
-        self._made = lower is not None
+        self._made = made
         self._lower = lower
         self._server = server
         self._paused = False
@@ -102,7 +105,7 @@ class SSLTransport(Outbound):
         self._timer: asyncio.TimerHandle | None = loop.call_later(
             handshake, self._handshake_timed_out, handshake
         )
-        if lower is None:
+        if not made:
             self._begin()
 
     @property
@@ -449,7 +452,7 @@ class SSLTransport(Outbound):
                 return value
             case "close_notify":
                 return self._link.peer_closed()
-        return self._lower.get_extra_info(name, default) if self._lower is not None else default
+        return default
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Writes the concatenation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,21 @@ else:
 _Unix: Any = asyncio.SelectorEventLoop
 _Selector: Any = selector_events.BaseSelectorEventLoop
 _Base: Any = base_events.BaseEventLoop
+
+
+def _is_address(family: int, address: Any) -> bool:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    try:
+        socket.inet_pton(family, address[0].partition("%")[0])
+    except (OSError, TypeError, AttributeError, IndexError):
+        return False
+    return isinstance(address[1], int)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class UvloopEventLoop(Loop):  # type: ignore[misc]
@@ -86,6 +102,29 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         if sslcontext is None:
             sslcontext = default_context(options.get("server_hostname"))
         return SSLTransport(self, rawsock, protocol, sslcontext, waiter, **options)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        """As `asyncio.loop.sock_connect`. It looks up nothing that is an address already."""
+        if not _is_address(sock.family, address):
+            await super().sock_connect(sock, address)
+            return
+        if self.get_debug() and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+        try:
+            sock.connect(address)
+        except (BlockingIOError, InterruptedError):
+            pass
+        else:
+            return
+        connected = self.create_future()
+        self.add_writer(sock.fileno(), _resolve, connected)
+        try:
+            await connected
+        finally:
+            self._remove_writer(sock.fileno())
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, f"Connect call failed {address}")
 
     # What is handed a context.
 
