@@ -27,6 +27,10 @@ class Failed(Exception):
     """A contestant could not do a job; the words say why."""
 
 
+class Declined(Failed):
+    """It does not do the work; the other side's view adds nothing."""
+
+
 class NoAnswer(Failed):
     """It said nothing in time."""
 
@@ -78,7 +82,7 @@ class Worker:
         line, _, self._read = self._read.partition(b"\n")
         answer: Job = json.loads(line)
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise (Declined if answer.get("declined") else Failed)(answer["error"])
         return answer
 
     def _last_words(self) -> str:
@@ -120,6 +124,8 @@ class Pair:
         client.send(job | {"side": "client", "port": port})
         try:
             result = client.answer(seconds)["result"]
+        except Declined:
+            raise
         except Failed as failure:
             raise Failed(f"{failure}{self._other_side(server)}") from None
         return server.answer(seconds)["result"], result
