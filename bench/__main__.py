@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import report, results
+from bench import machine, report, results
 from bench.certificates import Certificates
 from bench.harness import Pairs, take_turns
 from bench.measurements import ALL
@@ -16,6 +16,8 @@ from bench.measurements.plan import Measurement, Plan
 
 _ROOT = Path(__file__).parent.parent
 _RESULTS = _ROOT / "docs" / "bench" / "results.json"
+_QUIET = 0.5
+"""The load of a machine that has nothing else to do."""
 _QUICK_NAMES = frozenset({"ssl", "veritls", "TCP", "rustls"})
 
 
@@ -66,6 +68,9 @@ def main() -> None:
     kept = options.results or (None if options.quick else _RESULTS)
     found = results.load(kept) if kept else {}
     if not options.draw:
+        busy = float(machine.describe()["load"])
+        if busy > _QUIET:
+            print(f"The load is {busy}: the figures will say as much about the other work as about TLS.")
         with tempfile.TemporaryDirectory() as folder, contextlib.closing(Pairs()) as pairs:
             plan = Plan(
                 Certificates(Path(folder)),

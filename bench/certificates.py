@@ -8,6 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bench.recipe import SERVER_NAME, TLS13, Recipe, host_name
@@ -157,6 +158,28 @@ class Certificates:
         for number in range(count):
             (folder / f"{number}.pem").write_bytes(_leaf(host_name(number), P256, root).pem())
         return self.recipe(hosts=str(folder), host_count=count)
+
+    def ocsp_response(self) -> str:
+        """The root's word, in DER, that the server's certificate is good."""
+        root = self._root(P256)
+        server = x509.load_pem_x509_certificate(Path(self.recipe().server).read_bytes())
+        now = datetime.now(UTC)
+        response = (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                cert=server,
+                issuer=root.certificate,
+                algorithm=hashes.SHA256(),
+                cert_status=ocsp.OCSPCertStatus.GOOD,
+                this_update=now - _DAY,
+                next_update=now + 7 * _DAY,
+                revocation_time=None,
+                revocation_reason=None,
+            )
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, root.certificate)
+            .sign(root.key, hashes.SHA256())
+        )
+        return self._file("server.ocsp", response.public_bytes(serialization.Encoding.DER))
 
     def revocation_list(self, entries: int) -> str:
         """A list of the root's with as many entries, none of which is a certificate in use."""

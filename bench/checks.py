@@ -16,7 +16,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from bench.certificates import Certificates
 from bench.recipe import SERVER_NAME, Recipe
+
+LIST_ENTRIES = 1000
 
 Turn = Callable[[Any, Any, Recipe], None]
 """Turns a check on: (module, context, recipe)."""
@@ -33,8 +36,8 @@ class Check:
     on_server: Turn = _nothing
     needs: str | None = None
     """The attribute of the context without which there is no such check."""
-    needs_list: bool = False
-    """Whether `recipe.check_file` has to be a revocation list of the root's."""
+    file: Callable[[Certificates], str] | None = None
+    """Makes what `recipe.check_file` has to name."""
 
 
 def _leaf_revocation(module: Any, context: Any, recipe: Recipe) -> None:
@@ -65,13 +68,27 @@ def _verify_callback(module: Any, context: Any, recipe: Recipe) -> None:
     context.set_verify_callback(lambda report: None)
 
 
+def _require_ocsp(module: Any, context: Any, recipe: Recipe) -> None:
+    context.require_ocsp = True
+
+
+def _staple(module: Any, context: Any, recipe: Recipe) -> None:
+    context.load_verify_locations(recipe.authority)
+    context.set_ocsp_response(Path(recipe.check_file or "").read_bytes())
+
+
+def _list(certificates: Certificates) -> str:
+    return certificates.revocation_list(LIST_ENTRIES)
+
+
 CHECKS = (
-    Check("revocation list, leaf", _leaf_revocation, needs_list=True),
-    Check("revocation list, chain", _chain_revocation, needs_list=True),
+    Check("revocation list, leaf", _leaf_revocation, file=_list),
+    Check("revocation list, chain", _chain_revocation, file=_list),
     Check("VERIFY_X509_STRICT", _strict),
     Check("allowed_peers", _allowed_peers, needs="allowed_peers"),
     Check("pinned_keys", _pinned_keys, needs="pinned_keys"),
     Check("verify callback", _verify_callback, needs="set_verify_callback"),
+    Check("require_ocsp", _require_ocsp, _staple, needs="require_ocsp", file=Certificates.ocsp_response),
 )
 
 

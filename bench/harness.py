@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,16 @@ from bench.contestants import RUSTLS
 from bench.work import Job
 
 _ROOT = Path(__file__).parent.parent
-_START = 60.0
+_START = 120.0
 _GRACE = 1.0
 
 
 class Failed(Exception):
     """A contestant could not do a job; the words say why."""
+
+
+class Declined(Failed):
+    """It does not do the work; the other side's view adds nothing."""
 
 
 class NoAnswer(Failed):
@@ -78,7 +82,7 @@ class Worker:
         line, _, self._read = self._read.partition(b"\n")
         answer: Job = json.loads(line)
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise (Declined if answer.get("declined") else Failed)(answer["error"])
         return answer
 
     def _last_words(self) -> str:
@@ -120,6 +124,8 @@ class Pair:
         client.send(job | {"side": "client", "port": port})
         try:
             result = client.answer(seconds)["result"]
+        except Declined:
+            raise
         except Failed as failure:
             raise Failed(f"{failure}{self._other_side(server)}") from None
         return server.answer(seconds)["result"], result
@@ -162,9 +168,14 @@ class Pairs:
         if pair := self._running.pop(key, None):
             pair.close()
 
-    def close(self) -> None:
+    def keep(self, contestants: Collection[str]) -> None:
+        """Ends the pairs of all others: processes that wait take memory that the next measurement needs."""
         for key in tuple(self._running):
-            self.give_up(key)
+            if not set(key) <= set(contestants):
+                self.give_up(key)
+
+    def close(self) -> None:
+        self.keep(())
 
 
 @dataclass
@@ -231,6 +242,7 @@ def take_turns(
     pairs: Pairs, cases: Sequence[Case], rounds: int, seconds: float, tell: Callable[[str], None]
 ) -> None:
     """Rounds of all cases, the entrants of each one after the other. A failure ends an entrant's part."""
+    pairs.keep({entrant.contestant for case in cases for entrant in case.entrants})
     for number in range(rounds):
         for case in cases:
             for entrant in case.entrants:

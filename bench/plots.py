@@ -38,7 +38,7 @@ def _labels(record: Record) -> list[str]:
 
 
 def _finish(figure: Any, axes: Any, title: str, path: Path) -> None:
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title.replace("`", ""), fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.tight_layout()
@@ -99,7 +99,7 @@ def _curve(pyplot: Any, record: Record, path: Path) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"{record['x']}; expected: {record['expected']}", fontsize=8)
+    axes.set_xlabel(f"{record['x']}; expected: {record['expected']}".replace("`", ""), fontsize=8)
     axes.set_ylabel(record["unit"], fontsize=8)
     axes.legend(fontsize=7, frameon=False)
     _finish(figure, axes, record["title"], path)
@@ -108,7 +108,7 @@ def _curve(pyplot: Any, record: Record, path: Path) -> None:
 
 def _overview(pyplot: Any, results: Results, path: Path) -> None:
     """Every promise: what was wanted as a mark, what was measured as a point with its spread."""
-    found = [(promise, each[0][1]) for promise in PROMISES if (each := list(promise.found(results)))]
+    found = [(promise, each[0].ratio) for promise in PROMISES if (each := list(promise.found(results)))]
     figure, axes = pyplot.subplots(figsize=(8, 1 + 0.27 * len(found)))
     for row, (promise, measured) in enumerate(found):
         reached = promise.holds(measured)

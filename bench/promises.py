@@ -12,10 +12,21 @@ from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
 from bench.measurements.threads import ONE, TWO
-from bench.results import Ratio, Record, find, ratio, values
+from bench.results import Ratio, Record, find, processor_ratio, ratio, values
 
 Results = dict[str, Record]
-Found = Iterator[tuple[str, Ratio]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A ratio of a case, by the clock and, where that makes sense, by the processor's time of both ends."""
+
+    label: str
+    ratio: Ratio
+    processor: Ratio | None = None
+
+
+Found = Iterator[Measured]
 
 OURS = "veritls"
 OUR_LOOP, OUR_UVLOOP = "veritls.aio.EventLoop", "veritls.aio.UvloopEventLoop"
@@ -29,7 +40,7 @@ _LOOP_MEASUREMENTS = {
 
 @dataclass(frozen=True)
 class Promise:
-    """`found`: the ratios that it is about, each with the name of its case, the most usual case first."""
+    """`found`: the ratios that it is about, the most usual case first."""
 
     words: str
     bound: float
@@ -45,7 +56,7 @@ def _ratios(name: str, label: str, over: str | None = None, **tags: str) -> Call
         for case in find(results, name, **tags):
             measured = ratio(case, label, over)
             if measured is not None:
-                yield case["label"], measured
+                yield Measured(case["label"], measured, processor_ratio(case, label, over))
 
     return found
 
@@ -61,7 +72,7 @@ def _against_fastnet(name: str) -> Callable[[Results], Found]:
         for case in find(results, name):
             measured = Ratio.of(_best(case, (OUR_LOOP, OUR_UVLOOP)), _best(case, _FASTNET))
             if measured is not None:
-                yield case["label"], measured
+                yield Measured(case["label"], measured)
 
     return found
 
@@ -70,7 +81,7 @@ def _memory(results: Results) -> Found:
     for case in find(results, "memory"):
         measured = ratio(case, OURS)
         if measured is not None and case["x"] == USUAL:
-            yield case["label"], measured
+            yield Measured(case["label"], measured)
 
 
 def _on_loops() -> Iterator[Promise]:

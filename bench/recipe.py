@@ -43,5 +43,10 @@ class Recipe:
         return host_name(number % self.host_count) if self.hosts else SERVER_NAME
 
 
+def is_aes256(suite: str) -> bool:
+    """Whether a suite, in OpenSSL's or the standard's spelling, encrypts with AES-256."""
+    return "AES_256" in suite or "AES256" in suite
+
+
 def host_name(number: int) -> str:
     return f"h{number}.bench.example"

@@ -42,6 +42,8 @@ def _median_of(turns: Sequence[Record], key: str) -> float | None:
 
 def _entrant(turns: Sequence[Record]) -> Record:
     record: Record = {"values": [turn["value"] for turn in turns]}
+    if all("cpu_server" in turn for turn in turns):
+        record["cpu"] = [turn["cpu_client"] + turn["cpu_server"] for turn in turns]
     for key in ("cpu_client", "cpu_server", "server_kib", "client_kib"):
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
@@ -111,6 +113,14 @@ def values(case: Record, label: str) -> list[float]:
     """The figures of an entrant, a round each; none where it took no part."""
     found: list[float] = case["entrants"].get(label, {}).get("values", [])
     return found
+
+
+def processor_ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+    """The same by the processor's time of both ends, which other work on the machine disturbs less."""
+    mine, other = (
+        case["entrants"].get(each, {}).get("cpu", []) for each in (label, over or case["baseline"])
+    )
+    return Ratio.of(other, mine)
 
 
 def ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:

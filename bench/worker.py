@@ -35,12 +35,12 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
 }
 
 
-def _in_words(failure: BaseException) -> str:
+def _error(failure: BaseException) -> Job:
     if isinstance(failure, LeftOut | NotTheWork):
-        return str(failure)
+        return {"error": str(failure), "declined": True}
     place = traceback.extract_tb(failure.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}:{place.lineno}"
-    return f"{type(failure).__name__}: {failure} ({where})"
+    return {"error": f"{type(failure).__name__}: {failure} ({where})"}
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     try:
         contestant = (BLOCKING | LOOPS)[sys.argv[1]]()
     except Exception as failure:
-        say({"error": _in_words(failure)})
+        say(_error(failure))
         return
     say({"ready": True})
     for line in sys.stdin:
@@ -65,7 +65,7 @@ def main() -> None:
         try:
             say({"result": _JOBS[f"{job['do']}/{job['side']}"](contestant, job, say)})
         except Exception as failure:
-            say({"error": _in_words(failure)})
+            say(_error(failure))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from bench.loops import LOOPS
 from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
 from bench.measurements.plan import Measurement, Plan
+from bench.recipe import is_aes256
 from bench.results import Ratio
 
 _ROOT = Path(__file__).parent.parent
@@ -104,6 +105,19 @@ def test_one_contestants_failure_is_shown_and_the_others_go_on(
     (case,) = record["cases"]
     assert list(case["entrants"]) == ["ssl"]
     assert "nobody" in case["absent"]["nobody"]
+
+
+@pytest.mark.parametrize(
+    ("suite", "expected"),
+    [
+        ("TLS_AES_256_GCM_SHA384", True),
+        ("ECDHE-RSA-AES256-GCM-SHA384", True),
+        ("TLS_AES_128_GCM_SHA256", False),
+        ("TLS_CHACHA20_POLY1305_SHA256", False),
+    ],
+)
+def test_only_aes_256_counts_where_it_is_wanted(suite: str, expected: bool) -> None:
+    assert is_aes256(suite) == expected
 
 
 def test_no_contestant_has_two_meanings() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ssl
 
 import veritls
-from bench.checks import CHECKS as TABLE, Check
+from bench.checks import CHECKS as TABLE, LIST_ENTRIES, Check
 from bench.harness import Case, Entrant
 from bench.measurements.plan import Measurement, Plan
 
 NO_CHECK = "none"
-_ENTRIES = 1000
 _MODULES = {"veritls": veritls, "ssl": ssl}
 
 
@@ -21,14 +20,13 @@ def _offered(name: str, check: Check) -> bool:
 
 def _cases(plan: Plan) -> list[Case]:
     certificates = plan.certificates
-    crl = certificates.revocation_list(_ENTRIES)
     cases = []
     for name in plan.wanted(tuple(_MODULES)):
         job = {"do": "handshakes", "recipe": certificates.recipe().fields()}
         entrants = [Entrant(NO_CHECK, name, job)]
         for check in TABLE:
             if _offered(name, check):
-                path = crl if check.needs_list else None
+                path = check.file(certificates) if check.file else None
                 recipe = certificates.recipe(check=check.name, check_file=path)
                 entrants.append(Entrant(check.name, name, {"do": "handshakes", "recipe": recipe.fields()}))
         cases.append(Case(name, entrants, baseline=NO_CHECK, tags={"contestant": name}))
@@ -37,7 +35,7 @@ def _cases(plan: Plan) -> list[Case]:
 
 CHECKS = Measurement(
     "checks",
-    f"Optional checks of the server's certificate (revocation list of {_ENTRIES:,}), P-256, TLS 1.3",
+    f"Optional checks of the server's certificate (revocation list of {LIST_ENTRIES:,}), P-256, TLS 1.3",
     "handshakes/s",
     _cases,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.contestants import Contestant, Facts
-from bench.recipe import Recipe
+from bench.recipe import AES256, Recipe, is_aes256
 from bench.work import Job, Say
 from bench.work.clock import Clock
 
@@ -115,7 +115,7 @@ class _Client:
         facts = self._contestant.facts(connection)
         if facts.version not in (None, self.recipe.version):
             raise NotTheWork(f"speaks {facts.version}")
-        if self.recipe.suite == "AES-256-GCM" and facts.suite is not None and "256" not in facts.suite:
+        if self.recipe.suite == AES256 and facts.suite is not None and not is_aes256(facts.suite):
             raise NotTheWork(f"negotiates {facts.suite}")
         if self.recipe.client is not None and self.recipe.shows_certificate and not flags & _SAW_CERTIFICATE:
             raise NotTheWork("its server saw no client certificate")

@@ -300,14 +300,16 @@ def make_echo(contestant: LoopContestant, job: Job, say: Say) -> Job:
 
 def serve_connections(contestant: LoopContestant, job: Job, say: Say) -> Job:
     """`at_once` connections at any time, each until its client has read a byte."""
-    left = job["warm"] + job["count"]
+    left, clock = job["warm"] + job["count"], Clock()
 
     def factory(done: asyncio.Future[Any]) -> asyncio.BaseProtocol:
         def lost() -> None:
-            nonlocal left
+            nonlocal left, clock
             left -= 1
-            if not left and not done.done():
-                done.set_result({})
+            if left == job["count"]:
+                clock = Clock()
+            elif not left and not done.done():
+                done.set_result(clock.report(job["count"]))
 
         return _Greeter(lost)
 
