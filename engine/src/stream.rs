@@ -10,14 +10,13 @@ use crate::bio::MemoryBIO;
 use crate::buffer::{Readable, Writable};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::failure::{Failure, guarded};
-use crate::pump::{Pump, Read};
+use crate::pool::Buffer;
+use crate::pump::{Pump, Read, Target};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
-/// What one read allocates at most before it knows how much has come.
-const READ_CHUNK: usize = 256 * 1024;
 
 /// Over a file descriptor, given with every call, or over the two buffers given at the start.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -120,10 +119,11 @@ impl Stream {
         fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let mut plain = vec![0; size.min(READ_CHUNK)];
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut plain))? {
-            Read::Data(count) => Ok(PyBytes::new(py, &plain[..count])),
-            Read::End => Ok(PyBytes::new(py, b"")),
+        let mut target = Target::Made(size, Buffer::default());
+        let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        match (read, &target) {
+            (Read::Data(_), Target::Made(_, plain)) => Ok(PyBytes::new(py, plain.bytes())),
+            _ => Ok(PyBytes::new(py, b"")),
         }
     }
 
@@ -142,8 +142,8 @@ impl Stream {
             Ok(0) | Err(_) => whole.len(),
             Ok(size) => size.min(whole.len()),
         };
-        let plain = &mut whole[..limit];
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, plain))? {
+        let mut target = Target::Given(&mut whole[..limit]);
+        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -166,7 +166,8 @@ impl Stream {
         self.pump.pending()
     }
 
-    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that.
+    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
+    /// they are put back where they came from.
     fn close<'py>(
         &self,
         py: Python<'py>,
@@ -175,7 +176,13 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
-        Ok(PyBytes::new(py, &rest))
+        match &self.bios {
+            None => Ok(PyBytes::new(py, rest.bytes())),
+            Some((incoming, _)) => {
+                incoming.get().lock().give_back(rest);
+                Ok(PyBytes::new(py, b""))
+            }
+        }
     }
 
     /// The handshake is over and nothing failed since.

@@ -133,9 +133,8 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         """Sends close_notify, and reads the peer's; raises ssl.SSLWantReadError until that is there."""
         self._take_in()
         try:
-            rest = self._stream.close(True, -1, 0)
-            if rest:
-                source = self._foreign[0] if self._foreign else self._incoming
-                source.write(rest)
+            self._stream.close(True, -1, 0)
+            if self._foreign is not None and self._incoming.pending:
+                self._foreign[0].write(self._incoming.read())
         finally:
             self._give_out()

@@ -7,7 +7,6 @@ import errno
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
@@ -20,18 +19,15 @@ if TYPE_CHECKING:
     from veritls.context import SSLContext
 
 
-_ALSO_RAGGED = () if sys.version_info >= (3, 13) else (ConnectionResetError,)
-"""What else is an end without close_notify for the `ssl` of this interpreter."""
+_RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)
+"""What the `ssl` of this interpreter takes for an end without close_notify."""
+if sys.version_info < (3, 13):
+    _RAGGED = (ssl.SSLEOFError, ConnectionResetError)
 
 
-@contextlib.contextmanager
-def _named_timeout(operation: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        if error.errno is not None:
-            raise
-        raise TimeoutError(f"The {operation} operation timed out") from None
+def _named(error: TimeoutError, operation: str) -> TimeoutError:
+    """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
+    return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
 
 
 class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
@@ -154,8 +150,10 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         timeout = self.gettimeout()
         if timeout == 0.0 and block:
             timeout = None
-        with _named_timeout("handshake"):
+        try:
             stream.do_handshake(self.fileno(), timeout)
+        except TimeoutError as error:
+            raise _named(error, "handshake") from None
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
@@ -163,34 +161,41 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if stream is None:
             raise ValueError("Read on closed or unwrapped SSL socket.")
         try:
-            with _named_timeout("read"):
-                if buffer is not None:
-                    return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
-                if len < 0:
-                    raise ValueError("negative buffersize in recv")
-                return stream.read(len, self.fileno(), self.gettimeout())
-        except (ssl.SSLEOFError, *_ALSO_RAGGED):
-            if not (self.suppress_ragged_eofs and stream.established):
-                raise
+            if buffer is not None:
+                return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
+            if len < 0:
+                raise ValueError("negative buffersize in recv")
+            return stream.read(len, self.fileno(), self.gettimeout())
+        except OSError as error:
+            self._explain_read(error, stream)
             return 0 if buffer is not None else b""
+
+    def _explain_read(self, error: OSError, stream: _engine.Stream) -> None:
+        """Raises what a failed read comes to, or returns where that is an end."""
+        if isinstance(error, TimeoutError):
+            raise _named(error, "read") from None
+        if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
+            raise error
 
     def write(self, data: ReadableBuffer) -> int:
         """Sends some of `data`; returns how many bytes."""
         stream = self._stream
         if stream is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
-        with _named_timeout("write"):
+        try:
             return stream.write(data, False, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
 
-    def _refuse_flags(self, flags: int, method: str) -> None:
-        if flags != 0:
-            raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
+    def _refuse_flags(self, method: str) -> None:
+        raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Up to `buflen` bytes; b"" at the end. `flags` must be 0 while TLS is on."""
         if self._stream is None:
             return self._plain_recv(buflen, flags)
-        self._refuse_flags(flags, "recv")
+        if flags:
+            self._refuse_flags("recv")
         data: bytes = self.read(buflen)
         return data
 
@@ -203,7 +208,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
                 view[: len(rest)] = rest
                 return len(rest)
             return socket.socket.recv_into(self, buffer, nbytes or 0, flags)
-        self._refuse_flags(flags, "recv_into")
+        if flags:
+            self._refuse_flags("recv_into")
         count: int = self.read(nbytes or 0, buffer)
         return count
 
@@ -218,16 +224,21 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
         if self._stream is None:
             return socket.socket.send(self, data, flags)
-        self._refuse_flags(flags, "send")
+        if flags:
+            self._refuse_flags("send")
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             return socket.socket.sendall(self, data, flags)
-        self._refuse_flags(flags, "sendall")
-        with _named_timeout("write"):
-            self._stream.write(data, True, self.fileno(), self.gettimeout())
+        if flags:
+            self._refuse_flags("sendall")
+        try:
+            stream.write(data, True, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file; returns how many bytes."""
@@ -302,8 +313,10 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """
         if self._stream is None:
             raise ValueError(f"No SSL wrapper around {self}")
-        with _named_timeout("shutdown"):
+        try:
             self._plain_rest = self._stream.close(True, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "shutdown") from None
         self._stream = None
         return self
 
