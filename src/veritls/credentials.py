@@ -120,7 +120,7 @@ def _private_key(data: bytes, where: str, password: Password) -> bytes:
     if encrypted and not secret:
         raise ssl_error("BAD_PASSWORD_READ", f"bad password read: the key in {where} needs a password")
     try:
-        # The engine checks an RSA key too; here it would be proved prime again, which takes a tenth of a second.
+        # The engine checks RSA keys; to prove their primes here as well would take a tenth of a second.
         key = load_pem_private_key(block, secret, unsafe_skip_rsa_key_validation=True)
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     except (ValueError, TypeError, UnsupportedAlgorithm) as why:
