@@ -4,19 +4,36 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use rustix::io::{Errno, pread};
 use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable};
+use crate::buffer::{Readable, Writable, borrow_fd};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::pump::{Pump, Read, Target};
+use crate::records::BATCH;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
+
+/// Fills `into` from `offset` on, as far as the file goes.
+fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
+    let file = borrow_fd(file).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+    let mut filled = 0;
+    while filled < into.len() {
+        match pread(file, &mut into[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => return Err(Failure::Interrupted),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(filled)
+}
 
 /// Over a file descriptor, given with every call, or over the two buffers given at the start.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -160,6 +177,25 @@ impl Stream {
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
         self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
+    }
+
+    /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
+    /// `limit`. Returns how many; 0 at the end of the file.
+    fn write_file(
+        &self,
+        py: Python<'_>,
+        file: i32,
+        offset: u64,
+        limit: usize,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        self.run(py, fd, timeout, |pump, transport| {
+            let mut bytes = Buffer::with_room(limit.min(BATCH));
+            let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
+            bytes.added(count);
+            pump.write(transport, bytes.bytes(), true)
+        })
     }
 
     fn pending(&self) -> usize {

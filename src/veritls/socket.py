@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
+import os
 import socket
 import ssl
+import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,16 @@ if sys.version_info < (3, 13):
 def _named(error: TimeoutError, operation: str) -> TimeoutError:
     """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
     return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
+
+
+def _regular_file(file: Any) -> int | None:
+    """The descriptor of a regular file that reads as it is; None for a pipe, a decompressor and the like."""
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(raw) is not io.FileIO:
+        return None
+    file.flush()
+    descriptor = raw.fileno()
+    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
@@ -241,11 +254,31 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise _named(error, "write") from None
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file; returns how many bytes."""
-        if self._stream is None:
+        """Sends a file, open in binary mode, from `offset` on (0: from where it stands), to its end.
+
+        `count`: bytes at most. Returns how many were sent; the file's position is then after the last of
+        them, after an error too. A regular file does not pass through Python; anything else with a `read`
+        goes piece by piece. Raises ValueError for a text file and where the socket is non-blocking.
+        """
+        stream = self._stream
+        if stream is None:
             return socket.socket.sendfile(self, file, offset, count)
-        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
-        return sent
+        descriptor = _regular_file(file)
+        if descriptor is None or self.gettimeout() == 0:
+            sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
+            return sent
+        self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
+        begin: int = file.seek(offset) if offset else file.tell()
+        end = begin + count if count is not None else sys.maxsize
+        at = begin
+        try:
+            while step := stream.write_file(descriptor, at, end - at, self.fileno(), self.gettimeout()):
+                at += step
+        except TimeoutError as error:
+            raise _named(error, "write") from None
+        finally:
+            file.seek(at)
+        return at - begin
 
     def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
         """Raises ValueError while TLS is on: a stream has one peer."""
