@@ -155,9 +155,13 @@ impl PeerVerifier {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
-        let mut helpers = intermediates.to_vec();
-        helpers.extend_from_slice(&self.trust.helpers);
         let trust = &self.trust;
+        // Views: the certificates themselves are not copied.
+        let helpers: Vec<CertificateDer<'_>> = intermediates
+            .iter()
+            .chain(&trust.helpers)
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
         let crls: Vec<&CertRevocationList<'_>> = trust.crls.iter().collect();
         let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
         let verified = certificate
