@@ -20,7 +20,7 @@ use crate::verifier::{Path, PeerVerifier, Role, take_path, take_rejection};
 
 /// What a peer may make us keep of a handshake message that is not complete, on the wire: the messages
 /// that rustls takes are smaller, and may come in many records.
-const HANDSHAKE_ON_WIRE: usize = 256 * 1024;
+const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
 pub const HANDSHAKE_FAILURE: u8 = 40;
