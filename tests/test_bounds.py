@@ -157,3 +157,25 @@ def test_a_record_that_never_comes_whole_is_waited_for_until_the_timeout(
     raw.sendall(record[there:])
     client.settimeout(SECONDS)
     assert client.recv(3000) == b"x" * 2000
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["", "with sni_callback"])
+def test_a_client_hello_spread_over_many_records_is_refused(files: Files, watched: bool) -> None:
+    context = server_context(files.server)
+    if watched:
+        context.sni_callback = lambda connection, name, context: None
+    incoming = veritls.MemoryBIO()
+    server = context.wrap_bio(incoming, veritls.MemoryBIO(), server_side=True)
+    content, sent, refused = message(1, b"", length=60_000), 0, False
+    while not refused and sent < 200 * KIB:
+        records = b"".join(bytes([HANDSHAKE, 3, 1, 0, 1, byte]) for byte in content)
+        content = bytes(100)
+        incoming.write(records)
+        sent += len(records)
+        try:
+            server.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLError:
+            refused = True
+    assert refused and sent < 160 * KIB
