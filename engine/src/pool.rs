@@ -2,7 +2,7 @@
 //! comes back is kept for the next one, up to a bound, and spares it the allocation and the zeroing.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::records::{BATCH_ON_WIRE, RECORD_ON_WIRE};
 
@@ -22,8 +22,10 @@ impl Shelf {
         Self { size, places, free: Mutex::new(Vec::new()) }
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    /// None where somebody else is at it: nobody waits for the pool, and a process that was forked just then
+    /// never could.
+    fn free(&self) -> Option<MutexGuard<'_, Vec<Vec<u8>>>> {
+        self.free.try_lock().ok()
     }
 }
 
@@ -33,7 +35,7 @@ static SHELVES: [Shelf; 2] = [Shelf::new(RECORD_ON_WIRE, 32), Shelf::new(BATCH_O
 fn lend(size: usize) -> Vec<u8> {
     match SHELVES.iter().find(|shelf| size > SMALL && size <= shelf.size) {
         Some(shelf) => {
-            let kept = shelf.free().pop();
+            let kept = shelf.free().and_then(|mut free| free.pop());
             kept.unwrap_or_else(|| vec![0; shelf.size])
         }
         None => vec![0; size],
@@ -41,11 +43,10 @@ fn lend(size: usize) -> Vec<u8> {
 }
 
 fn take_back(memory: Vec<u8>) {
-    if let Some(shelf) = SHELVES.iter().find(|shelf| memory.len() == shelf.size) {
-        let mut free = shelf.free();
-        if free.len() < shelf.places {
-            free.push(memory);
-        }
+    let shelf = SHELVES.iter().find(|shelf| memory.len() == shelf.size);
+    let room = shelf.and_then(|shelf| shelf.free().filter(|free| free.len() < shelf.places));
+    if let Some(mut free) = room {
+        free.push(memory);
     }
 }
 
@@ -203,11 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_the_pool() {
+        let held: Vec<_> = SHELVES.iter().map(Shelf::free).collect();
+        for shelf in &SHELVES {
+            assert_eq!(Buffer::with_room(shelf.size).room(shelf.size).len(), shelf.size);
+        }
+        drop(held);
+    }
+
+    #[test]
     fn the_pool_keeps_no_more_than_it_has_places_for() {
         for shelf in &SHELVES {
             let lent: Vec<_> = (0..shelf.places + 5).map(|_| Buffer::with_room(shelf.size)).collect();
             drop(lent);
-            assert!(shelf.free().len() <= shelf.places);
+            assert!(shelf.free().is_none_or(|free| free.len() <= shelf.places));
         }
     }
 }

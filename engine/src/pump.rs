@@ -215,7 +215,22 @@ impl Pump {
     pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
         self.ensure_established(transport)?;
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
-        let outbound = outbound.get();
+        let done = self.write_in_turn(outbound.get(), transport, data, all)?;
+        drop(outbound);
+        // A reader that had something to say meanwhile has left it to us.
+        if !self.core().outgoing.is_empty() {
+            self.flush_if_free(transport);
+        }
+        Ok(done)
+    }
+
+    fn write_in_turn(
+        &self,
+        outbound: &mut Outbound,
+        transport: &dyn Transport,
+        data: &[u8],
+        all: bool,
+    ) -> Result<usize, Failure> {
         if data.len() < outbound.in_flight {
             return Err(Failure::BadWriteRetry);
         }
