@@ -1,5 +1,6 @@
 //! A memory buffer with an end, as `ssl.MemoryBIO` documents it.
 
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -7,40 +8,37 @@ use pyo3::types::PyBytes;
 
 use crate::buffer::Readable;
 use crate::failure::Failure;
+use crate::pool::Buffer;
+use crate::records::whole_records;
 
 #[derive(Default)]
 pub struct Bytes {
-    data: Vec<u8>,
-    start: usize,
+    data: Buffer,
     ended: bool,
 }
 
 impl Bytes {
-    pub fn pending(&self) -> usize {
-        self.data.len() - self.start
-    }
-
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    pub fn append(&mut self, bytes: &[u8]) {
-        self.data.extend_from_slice(bytes);
+    pub fn append_buffer(&mut self, bytes: Buffer) {
+        self.data.append_buffer(bytes);
     }
 
-    /// At most `limit` bytes from the front, handed to `take`; they are gone afterwards.
-    pub fn consume<T>(&mut self, limit: usize, take: impl FnOnce(&[u8]) -> T) -> T {
-        let count = limit.min(self.pending());
-        let taken = take(&self.data[self.start..self.start + count]);
-        self.start += count;
-        if self.start == self.data.len() {
-            self.data = Vec::new();
-            self.start = 0;
-        } else if self.start > self.data.len() / 2 {
-            self.data.drain(..self.start);
-            self.start = 0;
+    /// The whole records at the front, after the end whatever is there. What has come of the next one stays.
+    pub fn take_records(&mut self) -> Buffer {
+        let mut records = mem::take(&mut self.data);
+        if !self.ended {
+            self.data = records.split_off(whole_records(records.bytes()));
         }
-        taken
+        records
+    }
+
+    /// Puts `bytes` in front of what is there.
+    pub fn give_back(&mut self, mut bytes: Buffer) {
+        bytes.append_buffer(mem::take(&mut self.data));
+        self.data = bytes;
     }
 }
 
@@ -65,21 +63,25 @@ impl MemoryBIO {
     /// Number of bytes that can be read now.
     #[getter]
     fn pending(&self) -> usize {
-        self.lock().pending()
+        self.lock().data.len()
     }
 
     /// True once `write_eof` was called and every byte was read.
     #[getter]
     fn eof(&self) -> bool {
         let bytes = self.lock();
-        bytes.ended && bytes.pending() == 0
+        bytes.ended && bytes.data.is_empty()
     }
 
     /// Up to `size` bytes; all of them where `size` is negative.
     #[pyo3(signature = (size = -1, /))]
     fn read<'py>(&self, py: Python<'py>, size: isize) -> Bound<'py, PyBytes> {
         let limit = usize::try_from(size).unwrap_or(usize::MAX);
-        self.lock().consume(limit, |bytes| PyBytes::new(py, bytes))
+        let mut bytes = self.lock();
+        let count = limit.min(bytes.data.len());
+        let taken = PyBytes::new(py, &bytes.data.bytes()[..count]);
+        bytes.data.discard(count);
+        taken
     }
 
     /// Appends a bytes-like object; returns its length in bytes.
@@ -89,7 +91,7 @@ impl MemoryBIO {
         if bytes.ended {
             return Err(Failure::WriteAfterEof.into());
         }
-        bytes.append(readable.bytes());
+        bytes.data.append(readable.bytes());
         Ok(readable.bytes().len())
     }
 

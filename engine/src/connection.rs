@@ -16,14 +16,15 @@ use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 use crate::decider::{Asking, Scope, Verdict};
 use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
+use crate::pool::Buffer;
+use crate::records::{MAX_FRAGMENT, RECORD_OVERHEAD};
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
 use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
 
-/// The largest piece of plaintext that one record carries (RFC 8446, section 5.1).
-pub const MAX_FRAGMENT: usize = 16_384;
-/// More than any suite adds to a fragment, header included.
-const RECORD_OVERHEAD: usize = 64;
+/// What a peer may make us keep of a handshake message that is not complete, on the wire: the messages
+/// that rustls takes are smaller, and may come in many records.
+const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
 pub const HANDSHAKE_FAILURE: u8 = 40;
@@ -72,13 +73,12 @@ pub struct Connection {
     peer_closed: bool,
     close_sent: bool,
     /// Records that wait to be sent, in the order in which they were made.
-    pub outgoing: Vec<u8>,
+    pub outgoing: Buffer,
     /// What came from the peer and is not done with. rustls keeps positions in it, so every call into
     /// rustls gets it, those that only write too.
-    incoming: Vec<u8>,
+    incoming: Buffer,
     /// Plaintext that no caller has taken yet.
-    plain: Vec<u8>,
-    plain_start: usize,
+    plain: Buffer,
 }
 
 /// What one step came to.
@@ -156,10 +156,9 @@ impl Connection {
             failed: None,
             peer_closed: false,
             close_sent: false,
-            outgoing: Vec::new(),
-            incoming: Vec::new(),
-            plain: Vec::new(),
-            plain_start: 0,
+            outgoing: Buffer::default(),
+            incoming: Buffer::default(),
+            plain: Buffer::default(),
         })
     }
 
@@ -181,7 +180,7 @@ impl Connection {
     /// Ends the handshake at the client's hello with a fatal alert (RFC 8446, section 6.2).
     pub fn refuse_hello(&mut self, alert: u8) {
         self.preview = None;
-        self.outgoing.extend_from_slice(&[21, 3, 3, 0, 2, 2, alert]);
+        self.outgoing.append(&[21, 3, 3, 0, 2, 2, alert]);
         self.fail(Failure::HelloRefused);
     }
 
@@ -189,6 +188,12 @@ impl Connection {
     pub fn only_tickets_wait(&self) -> bool {
         matches!(self.side, Side::Server(_))
             && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// Whether more is to come before an answer is due: a server's TLS 1.3 flight comes in several records,
+    /// and rustls answers the first already.
+    pub fn amid_flight(&self) -> bool {
+        matches!(self.side, Side::Client(_)) && self.facts().protocol_version().is_some()
     }
 
     /// Whether the handshake took up an earlier session.
@@ -240,58 +245,41 @@ impl Connection {
         self.failed.get_or_insert(failure).clone()
     }
 
-    /// Bytes of the peer that are not processed.
-    pub fn incoming(&self) -> &[u8] {
-        &self.incoming
-    }
-
     /// Gives up the bytes that came after the peer's close_notify: they are not TLS.
-    pub fn take_incoming(&mut self) -> Vec<u8> {
+    pub fn take_incoming(&mut self) -> Buffer {
         mem::take(&mut self.incoming)
     }
 
+    /// Gives what waits to be sent.
+    pub fn take_outgoing(&mut self) -> Buffer {
+        mem::take(&mut self.outgoing)
+    }
+
     /// Adds bytes from the peer.
-    pub fn feed(&mut self, bytes: Vec<u8>) {
-        if self.incoming.is_empty() {
-            self.incoming = bytes;
-        } else {
-            self.incoming.extend_from_slice(&bytes);
-        }
+    pub fn feed(&mut self, bytes: Buffer) {
+        self.incoming.append_buffer(bytes);
+    }
+
+    /// A bound on the plaintext that can be read without more from the peer; 0 where there is none.
+    pub fn at_hand(&self) -> usize {
+        self.plain.len() + self.incoming.len()
     }
 
     /// Plaintext that can be read without more from the peer.
     pub fn pending(&self) -> usize {
-        self.plain.len() - self.plain_start
-    }
-
-    fn take_plain(&mut self, into: &mut [u8]) -> usize {
-        let count = into.len().min(self.pending());
-        into[..count].copy_from_slice(&self.plain[self.plain_start..self.plain_start + count]);
-        self.plain_start += count;
-        if self.pending() == 0 {
-            (self.plain, self.plain_start) = (Vec::new(), 0);
-        }
-        count
+        self.plain.len()
     }
 
     /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
     /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
     pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
-        let processed = self.work(into);
-        if self.incoming.is_empty() {
-            self.incoming = Vec::new();
-        }
-        processed
-    }
-
-    fn work(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
-        let kept = self.take_plain(into);
+        let kept = self.plain.move_into(into);
         if kept > 0 {
             return Ok(kept);
         }
         self.check()?;
         if let Some(preview) = &mut self.preview {
-            match preview.look(&self.incoming) {
+            match preview.look(self.incoming.bytes()) {
                 Seen::More => return Ok(0),
                 Seen::Hello(name) => return Err(Failure::ClientHello(name)),
                 Seen::Unreadable => self.preview = None,
@@ -313,17 +301,13 @@ impl Connection {
         processed
     }
 
-    /// As `process`, with `tls` in the place of what is kept of the peer's bytes: they are consumed from
-    /// there, and only what is left, less than a record, is kept.
-    pub fn process_ahead(&mut self, tls: &mut Vec<u8>, into: &mut [u8]) -> Result<usize, Failure> {
-        if tls.is_empty() {
-            return self.process(into);
+    /// Holds no more memory for what is not processed than that takes.
+    pub fn trim(&mut self) {
+        if !self.incoming.is_empty() {
+            let mut exact = Buffer::with_room(self.incoming.len());
+            exact.append(self.incoming.bytes());
+            self.incoming = exact;
         }
-        mem::swap(&mut self.incoming, tls);
-        let processed = self.work(into);
-        mem::swap(&mut self.incoming, tls);
-        self.incoming = tls.clone();
-        processed
     }
 
     fn advance(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
@@ -331,13 +315,13 @@ impl Connection {
         let mut used = 0;
         loop {
             let Self { side, outgoing, peer_closed, incoming, plain, .. } = self;
-            let rest = &mut incoming[used..];
+            let rest = &mut incoming.bytes_mut()[used..];
             let started_with = rest.first_chunk::<5>().copied();
             let mut sink = |bytes: &[u8]| {
                 let fits = bytes.len().min(into.len() - got);
                 into[got..got + fits].copy_from_slice(&bytes[..fits]);
                 got += fits;
-                plain.extend_from_slice(&bytes[fits..]);
+                plain.append(&bytes[fits..]);
             };
             let (discard, step) = either!(side, connection => {
                 step(connection.process_tls_records(rest), outgoing, peer_closed, &mut sink)
@@ -345,22 +329,22 @@ impl Connection {
             used += discard;
             match step {
                 Ok(Step::Again) if got < into.len() || got == 0 => {}
-                Ok(_) => {
-                    self.discard(used);
+                Ok(step) => {
+                    self.incoming.discard(used);
+                    if matches!(step, Step::Blocked) && self.incoming.len() > HANDSHAKE_ON_WIRE {
+                        let words = "a handshake message is spread over too many bytes".to_owned();
+                        return Err(self.fail(Failure::Protocol(words)));
+                    }
                     return Ok(got);
                 }
                 Err(error) => {
-                    self.discard(used);
+                    self.incoming.discard(used);
                     let failure = self.refuse(error, started_with);
                     // What came before it is good, once the peer is: whoever asks again is told why no more.
                     return if got > 0 && self.rejudged { Ok(got) } else { Err(failure) };
                 }
             }
         }
-    }
-
-    fn discard(&mut self, count: usize) {
-        self.incoming.drain(..count);
     }
 
     /// The handshake or a record failed: the alert is queued, the connection is over.
@@ -397,11 +381,10 @@ impl Connection {
     /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.
     /// rustls sends the former in both. The record is not encrypted yet at that point of TLS 1.2.
     fn use_handshake_failure_before_tls13(&mut self, from: usize) {
-        if self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2)
-            && self.outgoing[from..] == CERTIFICATE_REQUIRED_ALERT
-            && let Some(description) = self.outgoing.last_mut()
-        {
-            *description = HANDSHAKE_FAILURE;
+        let tls12 = self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        let alert = &mut self.outgoing.bytes_mut()[from..];
+        if tls12 && *alert == CERTIFICATE_REQUIRED_ALERT {
+            alert[CERTIFICATE_REQUIRED_ALERT.len() - 1] = HANDSHAKE_FAILURE;
         }
     }
 
@@ -412,7 +395,7 @@ impl Connection {
             let Self { side, outgoing, peer_closed, incoming, .. } = self;
             let before = outgoing.len();
             let (discard, result) = either!(side, connection => {
-                let status = connection.process_tls_records(&mut incoming[used..]);
+                let status = connection.process_tls_records(&mut incoming.bytes_mut()[used..]);
                 step(status, outgoing, peer_closed, &mut |_| {})
             });
             used += discard;
@@ -460,14 +443,7 @@ impl Connection {
 
     /// Processes everything at hand, its plaintext kept for the next read.
     pub fn settle(&mut self) -> Result<(), Failure> {
-        let (kept, start) = (mem::take(&mut self.plain), mem::take(&mut self.plain_start));
-        let settled = self.process(&mut []);
-        if start < kept.len() {
-            let fresh = mem::replace(&mut self.plain, kept);
-            self.plain_start = start;
-            self.plain.extend_from_slice(&fresh);
-        }
-        settled.map(|_| ())
+        self.process(&mut []).map(|_| ())
     }
 
     fn write(
@@ -477,17 +453,12 @@ impl Connection {
     ) -> Result<(), Failure> {
         // rustls lets nobody write before it has said and processed everything itself.
         self.settle()?;
-        let start = self.outgoing.len();
-        self.outgoing.resize(start + room, 0);
-        match encode(&mut self.side, &mut self.incoming, &mut self.outgoing[start..]) {
+        match encode(&mut self.side, self.incoming.bytes_mut(), self.outgoing.room(room)) {
             Ok(count) => {
-                self.outgoing.truncate(start + count);
+                self.outgoing.added(count);
                 Ok(())
             }
-            Err(error) => {
-                self.outgoing.truncate(start);
-                Err(self.fail(Failure::Protocol(error.to_string())))
-            }
+            Err(error) => Err(self.fail(Failure::Protocol(error.to_string()))),
         }
     }
 }
@@ -495,7 +466,7 @@ impl Connection {
 /// Handles one status of rustls's state machine: how many bytes to discard, and what comes next.
 fn step<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    outgoing: &mut Vec<u8>,
+    outgoing: &mut Buffer,
     peer_closed: &mut bool,
     plain: &mut dyn FnMut(&[u8]),
 ) -> (usize, Result<Step, Error>) {
@@ -512,14 +483,15 @@ fn step<Data>(
             }
         },
         Ok(ConnectionState::EncodeTlsData(mut data)) => {
-            let start = outgoing.len();
             let needed = match data.encode(&mut []) {
                 Err(EncodeError::InsufficientSize(size)) => size.required_size,
                 _ => 0,
             };
-            outgoing.resize(start + needed, 0);
-            match data.encode(&mut outgoing[start..]) {
-                Ok(_) => Ok(Step::Again),
+            match data.encode(outgoing.room(needed)) {
+                Ok(count) => {
+                    outgoing.added(count);
+                    Ok(Step::Again)
+                }
                 Err(error) => Err(Error::General(error.to_string())),
             }
         }

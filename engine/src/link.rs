@@ -1,73 +1,26 @@
 //! A connection over a non-blocking socket that an event loop watches. It never waits. Nobody else looks at
 //! the socket, so a read takes whatever the kernel has, up to a bound.
 
-use std::cell::RefCell;
-use std::mem;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::buffer::{Readable, Writable, borrow_fd};
-use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::connection::Connection;
 use crate::failure::{Failure, guarded};
+use crate::pool::Buffer;
+use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
 use crate::stream::Stream;
 
-/// The bound on ciphertext that one call takes from the kernel.
-const READ_AHEAD: usize = 16 * MAX_FRAGMENT;
-/// What is encrypted before it is known whether the kernel takes it.
-const BATCH: usize = 16 * MAX_FRAGMENT;
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
-const TURN: usize = 4 * BATCH;
+const TURN: usize = 8 * BATCH;
 /// Work on no more bytes than this is done before the GIL would have been released and taken again.
 const SMALL: usize = 4096;
-/// What an incomplete record can leave behind, on top of what is read.
-const ROOM: usize = READ_AHEAD + 2 * MAX_FRAGMENT;
-/// A buffer that grew beyond this goes back to the pool when a connection is done with it.
-const KEPT: usize = 512;
-
-/// The buffers that this thread's connections share: one loop reads from one connection at a time.
-struct Spare {
-    tls: Vec<u8>,
-    plain: Vec<u8>,
-    out: Vec<u8>,
-}
-
-thread_local! {
-    static SPARE: RefCell<Spare> =
-        const { RefCell::new(Spare { tls: Vec::new(), plain: Vec::new(), out: Vec::new() }) };
-}
-
-fn borrow_spare(which: fn(&mut Spare) -> &mut Vec<u8>) -> Vec<u8> {
-    SPARE.with_borrow_mut(|spare| mem::take(which(spare)))
-}
-
-fn give_back(which: fn(&mut Spare) -> &mut Vec<u8>, buffer: Vec<u8>) {
-    SPARE.with_borrow_mut(|spare| {
-        let place = which(spare);
-        if place.capacity() < buffer.capacity() {
-            *place = buffer;
-        }
-    });
-}
-
-/// What the kernel has not taken yet.
-#[derive(Default)]
-struct Unsent {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl Unsent {
-    fn left(&self) -> usize {
-        self.bytes.len() - self.start
-    }
-}
 
 /// What a read came to.
 enum Got {
@@ -84,7 +37,8 @@ pub struct Link {
     stream: Py<Stream>,
     /// -1 once it is closed.
     fd: AtomicI32,
-    unsent: Mutex<Unsent>,
+    /// What the kernel has not taken yet.
+    unsent: Mutex<Buffer>,
     /// The loop may tell of what has come no second time: every read goes on until nothing is left.
     told_once: bool,
     /// What the last `recv` of such a read came to, to be said by the next: NOTHING, MORE, ENDED or an errno.
@@ -100,17 +54,21 @@ impl Link {
         self.stream.get().core()
     }
 
-    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+    fn unsent(&self) -> MutexGuard<'_, Buffer> {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One `recv` into the spare capacity of `tls`.
-    fn receive_once(&self, tls: &mut Vec<u8>) -> i32 {
+    /// One `recv`, of as much as makes `tls` so long.
+    fn receive_once(&self, tls: &mut Buffer, longest: usize) -> i32 {
         let Some(fd) = borrow_fd(self.fd.load(Ordering::Relaxed)) else { return Errno::BADF.raw_os_error() };
+        let size = longest - tls.len();
         loop {
-            match recv(fd, spare_capacity(&mut *tls), RecvFlags::DONTWAIT) {
+            match recv(fd, tls.room(size), RecvFlags::DONTWAIT) {
                 Ok((_, 0)) => return ENDED,
-                Ok(_) => return MORE,
+                Ok((_, count)) => {
+                    tls.added(count);
+                    return MORE;
+                }
                 Err(Errno::AGAIN) => return NOTHING,
                 Err(Errno::INTR) => {}
                 Err(errno) => return errno.raw_os_error(),
@@ -118,15 +76,17 @@ impl Link {
         }
     }
 
-    /// Appends what the kernel has to `tls`, up to its capacity: None where there is nothing, 0 at the end.
-    fn receive(&self, tls: &mut Vec<u8>) -> Result<Option<usize>, Failure> {
+    /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
+    fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
         let had = tls.len();
+        // An incomplete message may have taken most of the room.
+        let longest = BATCH_ON_WIRE.max(had + RECORD_ON_WIRE);
         let mut outcome = match self.ahead.swap(NOTHING, Ordering::Relaxed) {
-            NOTHING | MORE => self.receive_once(tls),
+            NOTHING | MORE => self.receive_once(tls, longest),
             known => known,
         };
-        while self.told_once && outcome == MORE && tls.len() < tls.capacity() {
-            outcome = self.receive_once(tls);
+        while self.told_once && outcome == MORE && tls.len() < longest {
+            outcome = self.receive_once(tls, longest);
         }
         if tls.len() > had {
             if self.told_once {
@@ -145,11 +105,11 @@ impl Link {
     fn flush(&self) -> Result<bool, Failure> {
         let mut unsent = self.unsent();
         loop {
-            while unsent.left() > 0 {
+            while !unsent.is_empty() {
                 let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
                 let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                match send(fd, &unsent.bytes[unsent.start..], flags) {
-                    Ok(count) => unsent.start += count,
+                match send(fd, unsent.bytes(), flags) {
+                    Ok(count) => unsent.discard(count),
                     Err(Errno::AGAIN) => return Ok(false),
                     Err(Errno::INTR) => {}
                     Err(errno) => {
@@ -158,17 +118,8 @@ impl Link {
                     }
                 }
             }
-            let mut core = self.core();
-            unsent.start = 0;
-            unsent.bytes.clear();
-            mem::swap(&mut unsent.bytes, &mut core.outgoing);
-            if unsent.bytes.is_empty() {
-                if unsent.bytes.capacity() > KEPT {
-                    give_back(|spare| &mut spare.out, mem::take(&mut unsent.bytes));
-                }
-                if core.outgoing.capacity() > KEPT {
-                    give_back(|spare| &mut spare.out, mem::take(&mut core.outgoing));
-                }
+            *unsent = self.core().take_outgoing();
+            if unsent.is_empty() {
                 return Ok(true);
             }
         }
@@ -176,7 +127,7 @@ impl Link {
 
     /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
     fn explain(&self, failure: Failure) -> Failure {
-        let mut tls = Vec::with_capacity(READ_AHEAD);
+        let mut tls = Buffer::default();
         if matches!(self.receive(&mut tls), Ok(Some(1..))) {
             let mut core = self.core();
             core.feed(tls);
@@ -190,18 +141,11 @@ impl Link {
     /// Goes on with the handshake with what has come, where `readable`; true once it is done.
     fn handshake_step(&self, readable: bool) -> Result<bool, Failure> {
         if readable {
-            let mut tls = borrow_spare(|spare| &mut spare.tls);
-            tls.clear();
-            tls.reserve(ROOM);
-            let received = self.receive(&mut tls);
-            if let Ok(Some(1..)) = received {
-                self.core().feed(tls.clone());
-            }
-            give_back(|spare| &mut spare.tls, tls);
-            match received {
+            let mut tls = Buffer::default();
+            match self.receive(&mut tls) {
                 Ok(None) => return Ok(false),
                 Ok(Some(0)) => return Err(self.core().fail(Failure::UnexpectedEof)),
-                Ok(Some(_)) => {}
+                Ok(Some(_)) => self.core().feed(tls),
                 Err(failure) => return Err(self.core().fail(failure)),
             }
         }
@@ -224,61 +168,55 @@ impl Link {
 
     /// Reads once: the plaintext goes `into` the buffer that is made for it.
     fn read_with(&self, py: Python<'_>, into: Place<'_>) -> Result<Got, Failure> {
-        let mut tls = borrow_spare(|spare| &mut spare.tls);
-        tls.clear();
-        tls.reserve(ROOM);
-        let got = self.read_through(py, &mut tls, into);
-        give_back(|spare| &mut spare.tls, tls);
-        got
-    }
-
-    fn read_through(&self, py: Python<'_>, tls: &mut Vec<u8>, into: Place<'_>) -> Result<Got, Failure> {
-        let kept = {
+        let mut tls = {
             let mut core = self.core();
-            let kept = core.pending();
-            if kept == 0 {
+            if core.pending() == 0 {
                 core.check()?;
                 if core.peer_closed() {
                     return Ok(Got::End);
                 }
-                tls.append(&mut core.take_incoming());
+                Some(core.take_incoming())
+            } else {
+                None
             }
-            kept
         };
-        if kept == 0 {
-            let had = tls.len();
-            let received = self.receive(tls);
-            if !matches!(received, Ok(Some(1..))) {
-                if had > 0 {
-                    self.core().feed(tls.clone());
-                }
-                return match received? {
-                    None => Ok(Got::Nothing),
-                    Some(_) => Err(Failure::UnexpectedEof),
-                };
-            }
+        let received = tls.as_mut().map_or(Ok(Some(1)), |tls| self.receive(tls));
+        let room = {
+            let mut core = self.core();
+            core.feed(tls.unwrap_or_default());
+            core.at_hand()
+        };
+        match received? {
+            None => return Ok(Got::Nothing),
+            Some(0) => return Err(Failure::UnexpectedEof),
+            Some(_) => {}
         }
-        let room = kept.max(tls.len());
-        let plain = match into {
-            Place::Spare(plain) => {
-                if plain.len() < room {
-                    plain.resize(room.next_power_of_two(), 0);
+        match into {
+            Place::Made(made) => {
+                *made = Buffer::with_room(room);
+                let got = self.process_within(py, room, made.room(room));
+                if let Ok(Got::Data(count)) = got {
+                    made.added(count);
                 }
-                &mut plain[..room]
+                got
             }
-            Place::Callers(plain) => plain,
-        };
-        let mut work = || guarded(|| self.process(tls, plain));
-        if room <= SMALL { work() } else { py.detach(work) }
+            Place::Callers(plain) => self.process_within(py, room, plain),
+        }
     }
 
-    fn process(&self, tls: &mut Vec<u8>, plain: &mut [u8]) -> Result<Got, Failure> {
+    fn process_within(&self, py: Python<'_>, work: usize, plain: &mut [u8]) -> Result<Got, Failure> {
+        let mut process = || guarded(|| self.process(plain));
+        if work <= SMALL { process() } else { py.detach(process) }
+    }
+
+    fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
         let mut core = self.core();
-        let processed = core.process_ahead(tls, plain);
+        let processed = core.process(plain);
         if matches!(processed, Ok(count) if count == plain.len()) {
             // The caller's buffer is full: the rest is kept as plaintext. What fails is said by the next read.
             let _ = core.settle();
         }
+        core.trim();
         let ended = core.peer_closed();
         let answers = !core.outgoing.is_empty();
         drop(core);
@@ -295,7 +233,7 @@ impl Link {
 
     /// Encrypts and sends; returns how much of `data` it has not looked at, None where all was sent.
     fn push(&self, data: &[u8]) -> Result<Option<usize>, Failure> {
-        if self.unsent().left() > 0 && !self.flush()? {
+        if !self.unsent().is_empty() && !self.flush()? {
             return Ok(Some(data.len()));
         }
         let mut done = 0;
@@ -304,14 +242,7 @@ impl Link {
                 return Ok(Some(data.len() - done));
             }
             let end = data.len().min(done + BATCH);
-            {
-                let mut core = self.core();
-                if end - done > KEPT && core.outgoing.capacity() == 0 {
-                    core.outgoing = borrow_spare(|spare| &mut spare.out);
-                    core.outgoing.clear();
-                }
-                core.encrypt(&data[done..end])?;
-            }
+            self.core().encrypt(&data[done..end])?;
             done = end;
             if !self.flush()? {
                 return Ok(Some(data.len() - done));
@@ -330,7 +261,7 @@ impl Link {
 
 /// Where the plaintext of a read goes.
 enum Place<'a> {
-    Spare(&'a mut Vec<u8>),
+    Made(&'a mut Buffer),
     Callers(&'a mut [u8]),
 }
 
@@ -365,15 +296,13 @@ impl Link {
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut plain = borrow_spare(|spare| &mut spare.plain);
-        let got = self.read_with(py, Place::Spare(&mut plain));
-        let answer = self.raised(got).map(|got| match got {
-            Got::Data(count) => Some(PyBytes::new(py, &plain[..count])),
+        let mut plain = Buffer::default();
+        let got = self.read_with(py, Place::Made(&mut plain));
+        Ok(match self.raised(got)? {
+            Got::Data(_) => Some(PyBytes::new(py, plain.bytes())),
             Got::End => Some(PyBytes::new(py, b"")),
             Got::Nothing => None,
-        });
-        give_back(|spare| &mut spare.plain, plain);
-        answer
+        })
     }
 
     /// The same into `buffer`: how many bytes, None where nothing has come, 0 at the peer's close_notify.
@@ -403,7 +332,7 @@ impl Link {
 
     /// Encrypted bytes that the kernel has not taken.
     fn unsent_size(&self) -> usize {
-        self.unsent().left()
+        self.unsent().len()
     }
 
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
@@ -421,16 +350,17 @@ impl Link {
         let sent = py.detach(|| {
             guarded(|| {
                 let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-                let mut plain = borrow_spare(|spare| &mut spare.plain);
-                plain.resize(count.min(BATCH), 0);
-                let taken = match pread(file, &mut plain[..], offset) {
+                let size = count.min(BATCH);
+                let mut plain = Buffer::with_room(size);
+                match pread(file, plain.room(size), offset) {
                     Ok(0) => Ok(None),
-                    Ok(read) => self.push(&plain[..read]).map(|left| Some(read - left.unwrap_or(0))),
+                    Ok(read) => {
+                        plain.added(read);
+                        self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
+                    }
                     Err(Errno::INTR) => Ok(Some(0)),
                     Err(errno) => Err(errno.into()),
-                };
-                give_back(|spare| &mut spare.plain, plain);
-                taken
+                }
             })
         });
         self.raised(sent)

@@ -143,7 +143,7 @@ impl<'a> Remainder<'a> {
             Revocation::Leaf => below.is_empty(),
             Revocation::Chain => true,
         };
-        refuse_unless(anchor.signs_lists || !its_list_counts, Fault::Kind("revocation_list_signer"))
+        refuse_unless(anchor.signs_lists || !its_list_counts, Fault::Kind("list_signer"))
     }
 }
 

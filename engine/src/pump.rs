@@ -1,51 +1,24 @@
 //! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
 //! direction needs, so that one thread may sit in recv while another sends.
 
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use crate::connection::{Connection, MAX_FRAGMENT};
+use crate::connection::Connection;
 use crate::decider::Asking;
 use crate::failure::Failure;
+use crate::pool::Buffer;
+use crate::records::{BATCH, Begun, MAX_FRAGMENT};
 use crate::transport::{Transport, Wait};
 use crate::turn::Turn;
 
-/// The bound on ciphertext that one read takes from the kernel, and on what one write hands to it.
-const BATCH: usize = 16 * MAX_FRAGMENT;
-/// More than an alert takes, in any version and suite: what a batch leaves in the kernel.
-const LEFT_IN_SIGHT: usize = 64;
-/// Header, content type and tag: what TLS 1.3 adds to a fragment.
-const RECORD_EXTRA: usize = 22;
-
-/// The right to receive.
-struct Inbound;
-
-/// How many bytes complete the header of a record, or the record whose header is there.
-fn rest_of_record(begun: &[u8]) -> usize {
-    let whole = match begun.first_chunk::<5>() {
-        Some(header) => 5 + usize::from(u16::from_be_bytes([header[3], header[4]])),
-        None => 5,
-    };
-    whole.saturating_sub(begun.len()).max(1)
-}
-
-/// How many bytes to read for a caller that wants `wanted` bytes of plaintext. What is taken from a socket
-/// is out of sight of `select`, be it data or the end. So it is one record, or, where there is much and
-/// much is wanted, several and never the last one whole.
-fn room(begun: &[u8], wanted: usize, transport: &dyn Transport) -> usize {
-    let rest = rest_of_record(begun);
-    let bound = (wanted.min(BATCH) + RECORD_EXTRA).saturating_sub(begun.len());
-    match transport.visible(wanted) {
-        None => bound.min(transport.at_hand()).max(rest),
-        Some(count) => bound.min(count.saturating_sub(LEFT_IN_SIGHT)).max(rest),
-    }
-}
+/// How often a read goes on that brought no data before it looks at deadlines and signals again: a peer may
+/// send records without any for as long as it likes.
+const FRUITLESS: usize = 32;
 
 /// The sending direction: what the transport has not taken yet.
 #[derive(Default)]
 struct Outbound {
-    unsent: Vec<u8>,
-    start: usize,
+    unsent: Buffer,
     /// Plaintext of the interrupted call that is encrypted already: its repetition must not send it again.
     in_flight: usize,
 }
@@ -55,11 +28,44 @@ fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
     core
 }
 
+/// Where a read puts its plaintext.
+pub enum Target<'a> {
+    Given(&'a mut [u8]),
+    /// Memory that is made when it is known how much there is: for so many bytes at most.
+    Made(usize, Buffer),
+}
+
+impl Target<'_> {
+    fn wanted(&self) -> usize {
+        match self {
+            Self::Given(memory) => memory.len(),
+            Self::Made(limit, _) => *limit,
+        }
+    }
+
+    fn room(&mut self, at_hand: usize) -> &mut [u8] {
+        match self {
+            Self::Given(memory) => memory,
+            Self::Made(limit, memory) => {
+                let size = at_hand.min(*limit);
+                *memory = Buffer::with_room(size);
+                memory.room(size)
+            }
+        }
+    }
+
+    fn added(&mut self, count: usize) {
+        if let Self::Made(_, memory) = self {
+            memory.added(count);
+        }
+    }
+}
+
 pub struct Pump {
     core: Mutex<Connection>,
     /// The core is locked as long as a callback decides about the peer.
     pub asking: Arc<Asking>,
-    inbound: Turn<Inbound>,
+    inbound: Turn<Begun>,
     outbound: Turn<Outbound>,
 }
 
@@ -75,7 +81,7 @@ impl Pump {
         Self {
             asking: connection.asking.clone(),
             core: Mutex::new(connection),
-            inbound: Turn::new(Inbound),
+            inbound: Turn::new(Begun::default()),
             outbound: Turn::new(Outbound::default()),
         }
     }
@@ -95,27 +101,27 @@ impl Pump {
     }
 
     pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
-        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
-        let outbound = outbound.get();
+        let (begun, outbound) = (inbound.get(), outbound.get());
         loop {
-            let advanced = self.core().process(&mut []);
-            if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait())
-                && self.asking.take_answered()
-                && deadline <= std::time::Instant::now()
-            {
-                return Err(Failure::Timeout);
+            let (advanced, going_on, more_to_answer, only_tickets) = {
+                let mut core = self.core();
+                let advanced = core.process(&mut []);
+                let going_on = advanced.is_ok() && !core.established();
+                (advanced, going_on, core.amid_flight(), core.only_tickets_wait())
+            };
+            if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
+                let late = deadline <= std::time::Instant::now();
+                if self.asking.take_answered() && late {
+                    return Err(Failure::Timeout);
+                }
             }
-            let going_on = advanced.is_ok() && !self.core().established();
             // The rest of the peer's flight may be here: it is answered in one piece.
-            if going_on && self.fill_handshake(transport, Wait::No)? {
+            if going_on && more_to_answer && self.fill_handshake(transport, begun, Wait::No)? {
                 continue;
             }
-            if !going_on
-                && advanced.is_ok()
-                && self.core().only_tickets_wait()
-                && transport.visible(0).is_some()
-            {
+            if !going_on && advanced.is_ok() && only_tickets && transport.in_sight() {
                 return Ok(());
             }
             if matches!(advanced, Err(Failure::Os(_))) {
@@ -130,42 +136,37 @@ impl Pump {
             if !going_on {
                 return Ok(());
             }
-            if !self.fill_handshake(transport, transport.wait())? {
+            if !self.fill_handshake(transport, begun, transport.wait())? {
                 return Err(Failure::WantRead);
             }
         }
     }
 
     /// Reads once for the handshake, which fails where that fails; false where nothing is there.
-    fn fill_handshake(&self, transport: &dyn Transport, wait: Wait) -> Result<bool, Failure> {
-        // What follows the last record of the handshake stays where `select` shows it.
-        let room = room(self.core().incoming(), BATCH, transport);
-        match self.fill(transport, room, wait) {
-            Ok(0) => Err(self.core().fail(Failure::UnexpectedEof)),
-            Ok(_) => Ok(true),
+    fn fill_handshake(
+        &self,
+        transport: &dyn Transport,
+        begun: &mut Begun,
+        wait: Wait,
+    ) -> Result<bool, Failure> {
+        // One record: what follows the last of the handshake stays where `select` shows it.
+        match transport.receive(begun, 0, wait) {
+            Ok(records) if records.is_empty() => Err(self.core().fail(Failure::UnexpectedEof)),
+            Ok(records) => {
+                self.core().feed(records);
+                Ok(true)
+            }
             Err(Failure::WantRead) => Ok(false),
             Err(failure @ Failure::Os(_)) => Err(self.core().fail(failure)),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Reads once. Whoever calls it holds the right to receive.
-    fn fill(&self, transport: &dyn Transport, room: usize, wait: Wait) -> Result<usize, Failure> {
-        let mut fresh = vec![0; room];
-        let count = transport.read(&mut fresh, wait)?;
-        fresh.truncate(count);
-        self.core().feed(fresh);
-        Ok(count)
-    }
-
     /// Hands everything that waits to the transport, in order.
     fn flush(&self, outbound: &mut Outbound, transport: &dyn Transport) -> Result<(), Failure> {
         loop {
-            while outbound.start < outbound.unsent.len() {
-                outbound.start += transport.write(&outbound.unsent[outbound.start..])?;
-            }
-            outbound.start = 0;
-            outbound.unsent = mem::take(&mut self.core().outgoing);
+            transport.send(&mut outbound.unsent)?;
+            outbound.unsent = self.core().take_outgoing();
             if outbound.unsent.is_empty() {
                 return Ok(());
             }
@@ -175,37 +176,52 @@ impl Pump {
     /// Sends what a read made necessary (an alert, the answer to a key update), unless a writer is at
     /// work, who will send it, or the transport takes nothing now: then the next write sends it.
     fn flush_if_free(&self, transport: &dyn Transport) {
-        if self.core().outgoing.is_empty() {
-            return;
-        }
         if let Some(mut outbound) = self.outbound.try_take() {
             let _ = self.flush(outbound.get(), transport);
         }
     }
 
-    /// At least one byte, at most `into.len()`. Does the handshake first where it was not done.
-    pub fn read(&self, transport: &dyn Transport, into: &mut [u8]) -> Result<Read, Failure> {
+    /// At least one byte, at most as many as `target` takes. Does the handshake first where it was not done.
+    pub fn read(&self, transport: &dyn Transport, target: &mut Target<'_>) -> Result<Read, Failure> {
         self.ensure_established(transport)?;
-        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
-        if into.is_empty() {
+        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        let begun = inbound.get();
+        let wanted = target.wanted();
+        if wanted == 0 {
             return Ok(Read::Data(0));
         }
-        loop {
-            let advanced = self.core().process(into);
-            self.flush_if_free(transport);
+        let mut fresh = Buffer::default();
+        for round in 1.. {
+            let (advanced, peer_closed, closed, answers) = {
+                let mut core = self.core();
+                core.feed(fresh);
+                let at_hand = core.at_hand();
+                let advanced = if at_hand > 0 { core.process(target.room(at_hand)) } else { Ok(0) };
+                (advanced, core.peer_closed(), core.close_sent(), !core.outgoing.is_empty())
+            };
+            if answers {
+                self.flush_if_free(transport);
+            }
             match advanced? {
                 0 => {}
-                count => return Ok(Read::Data(count)),
+                count => {
+                    target.added(count);
+                    return Ok(Read::Data(count));
+                }
             }
-            if self.core().peer_closed() {
+            if peer_closed {
                 // As with OpenSSL: once both have said close_notify, a read is a mistake.
-                return if self.core().close_sent() { Err(Failure::Closed) } else { Ok(Read::End) };
+                return if closed { Err(Failure::Closed) } else { Ok(Read::End) };
             }
-            let room = room(self.core().incoming(), into.len(), transport);
-            if self.fill(transport, room, transport.wait())? == 0 {
+            if round % FRUITLESS == 0 {
+                transport.pause()?;
+            }
+            fresh = transport.receive(begun, wanted, transport.wait())?;
+            if fresh.is_empty() {
                 return Err(Failure::UnexpectedEof);
             }
         }
+        unreachable!("the rounds have no end")
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
@@ -225,13 +241,28 @@ impl Pump {
     pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
         self.ensure_established(transport)?;
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
-        let outbound = outbound.get();
+        let done = self.write_in_turn(outbound.get(), transport, data, all)?;
+        drop(outbound);
+        // A reader that had something to say meanwhile has left it to us.
+        if !self.core().outgoing.is_empty() {
+            self.flush_if_free(transport);
+        }
+        Ok(done)
+    }
+
+    fn write_in_turn(
+        &self,
+        outbound: &mut Outbound,
+        transport: &dyn Transport,
+        data: &[u8],
+        all: bool,
+    ) -> Result<usize, Failure> {
         if data.len() < outbound.in_flight {
             return Err(Failure::BadWriteRetry);
         }
         let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
         let mut done = outbound.in_flight;
-        if outbound.start < outbound.unsent.len() {
+        if !outbound.unsent.is_empty() {
             self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
         }
         while done < data.len() {
@@ -239,7 +270,11 @@ impl Pump {
                 break;
             }
             let end = data.len().min(done + step);
-            self.core().encrypt(&data[done..end])?;
+            outbound.unsent = {
+                let mut core = self.core();
+                core.encrypt(&data[done..end])?;
+                core.take_outgoing()
+            };
             done = end;
             outbound.in_flight = done;
             self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
@@ -253,23 +288,27 @@ impl Pump {
         if !matches!(failure, Failure::Os(_)) {
             return failure;
         }
-        let Some(_receiving) = self.inbound.try_take() else { return failure };
+        let Some(mut inbound) = self.inbound.try_take() else { return failure };
         loop {
-            let processed = self.core().settle();
-            match processed {
+            let (settled, over) = {
+                let mut core = self.core();
+                (core.settle(), core.peer_closed() || core.pending() >= BATCH)
+            };
+            match settled {
                 Err(alert @ Failure::AlertReceived(_)) => return alert,
                 Err(_) => return failure,
+                Ok(()) if over => return failure,
                 Ok(()) => {}
             }
-            let over = self.core().peer_closed() || self.core().pending() >= BATCH;
-            if over || !matches!(self.fill(transport, BATCH + RECORD_EXTRA, transport.wait()), Ok(1..)) {
-                return failure;
+            match transport.receive(inbound.get(), 0, transport.wait()) {
+                Ok(records) if !records.is_empty() => self.core().feed(records),
+                _ => return failure,
             }
         }
     }
 
     /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.
-    pub fn close(&self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Vec<u8>, Failure> {
+    pub fn close(&self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Buffer, Failure> {
         {
             let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
             self.flush(outbound.get(), transport)?;
@@ -277,23 +316,32 @@ impl Pump {
             self.flush(outbound.get(), transport)?;
         }
         if !wait_for_peer {
-            return Ok(Vec::new());
+            return Ok(Buffer::default());
         }
-        let _receiving = self.inbound.take(transport.wait(), Failure::WantRead)?;
-        loop {
-            self.core().settle()?;
-            let mut core = self.core();
-            if core.pending() > 0 {
-                return Err(Failure::DataAfterClose);
+        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        let begun = inbound.get();
+        for round in 1.. {
+            {
+                let mut core = self.core();
+                core.settle()?;
+                if core.pending() > 0 {
+                    return Err(Failure::DataAfterClose);
+                }
+                if core.peer_closed() {
+                    let mut rest = core.take_incoming();
+                    rest.append_buffer(begun.take());
+                    return Ok(rest);
+                }
             }
-            if core.peer_closed() {
-                return Ok(core.take_incoming());
+            if round % FRUITLESS == 0 {
+                transport.pause()?;
             }
-            drop(core);
-            let rest = rest_of_record(self.core().incoming());
-            if self.fill(transport, rest, transport.wait())? == 0 {
+            let records = transport.receive(begun, 0, transport.wait())?;
+            if records.is_empty() {
                 return Err(Failure::UnexpectedEof);
             }
+            self.core().feed(records);
         }
+        unreachable!("the rounds have no end")
     }
 }

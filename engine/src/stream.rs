@@ -6,21 +6,37 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
+use rustix::io::{Errno, pread};
 use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable};
+use crate::buffer::{Readable, Writable, borrow_fd};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::decider::within_callback;
 use crate::failure::{Failure, guarded};
-use crate::pump::{Pump, Read};
+use crate::pool::Buffer;
+use crate::pump::{Pump, Read, Target};
+use crate::records::BATCH;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
-/// What one read allocates at most before it knows how much has come.
-const READ_CHUNK: usize = 256 * 1024;
+
+/// Fills `into` from `offset` on, as far as the file goes.
+fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
+    let file = borrow_fd(file).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+    let mut filled = 0;
+    while filled < into.len() {
+        match pread(file, &mut into[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => return Err(Failure::Interrupted),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(filled)
+}
 
 /// Over a file descriptor, given with every call, or over the two buffers given at the start.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -161,10 +177,11 @@ impl Stream {
         fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let mut plain = vec![0; size.min(READ_CHUNK)];
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut plain))? {
-            Read::Data(count) => Ok(PyBytes::new(py, &plain[..count])),
-            Read::End => Ok(PyBytes::new(py, b"")),
+        let mut target = Target::Made(size, Buffer::default());
+        let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        match (read, &target) {
+            (Read::Data(_), Target::Made(_, plain)) => Ok(PyBytes::new(py, plain.bytes())),
+            _ => Ok(PyBytes::new(py, b"")),
         }
     }
 
@@ -183,8 +200,8 @@ impl Stream {
             Ok(0) | Err(_) => whole.len(),
             Ok(size) => size.min(whole.len()),
         };
-        let plain = &mut whole[..limit];
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, plain))? {
+        let mut target = Target::Given(&mut whole[..limit]);
+        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -203,8 +220,33 @@ impl Stream {
         self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
     }
 
+    /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
+    /// `limit`. Returns how many; 0 at the end of the file.
+    fn write_file(
+        &self,
+        py: Python<'_>,
+        file: i32,
+        offset: u64,
+        limit: usize,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        self.run(py, fd, timeout, |pump, transport| {
+            let mut bytes = Buffer::with_room(limit.min(BATCH));
+            let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
+            bytes.added(count);
+            pump.write(transport, bytes.bytes(), true)
+        })
+    }
+
     fn pending(&self, py: Python<'_>) -> usize {
         self.look(py, |core| core.pending())
+    }
+
+    /// A bound on what can be read without more from the peer, bytes that are not decrypted yet included; 0
+    /// where there is nothing.
+    fn at_hand(&self, py: Python<'_>) -> usize {
+        self.look(py, |core| core.at_hand())
     }
 
     /// The socket is being closed: a handshake in a callback of which that happens is over.
@@ -212,7 +254,8 @@ impl Stream {
         self.pump.asking.abandon();
     }
 
-    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that.
+    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
+    /// they are put back where they came from.
     fn close<'py>(
         &self,
         py: Python<'py>,
@@ -221,7 +264,13 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
-        Ok(PyBytes::new(py, &rest))
+        match &self.bios {
+            None => Ok(PyBytes::new(py, rest.bytes())),
+            Some((incoming, _)) => {
+                incoming.get().lock().give_back(rest);
+                Ok(PyBytes::new(py, b""))
+            }
+        }
     }
 
     /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.

@@ -1,5 +1,6 @@
 //! Where records come from and go to: a socket, or two buffers in memory.
 
+use std::mem;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
@@ -9,8 +10,14 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::bio::MemoryBIO;
 use crate::buffer::borrow_fd;
-use crate::connection::MAX_FRAGMENT;
 use crate::failure::Failure;
+use crate::pool::Buffer;
+use crate::records::{BATCH, Begun, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
+
+/// More than an alert takes, in any version and suite: what a batch leaves in the kernel.
+const LEFT_IN_SIGHT: usize = 64;
+/// A record that is longer holds no alert, unless it is padded: something follows it in the same stream.
+const NO_ALERT: usize = 64;
 
 /// How long a call may take.
 #[derive(Clone, Copy)]
@@ -22,18 +29,17 @@ pub enum Wait {
 
 /// Where records come from and go to.
 pub trait Transport {
-    /// Ok(0) is the end.
-    fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure>;
-    fn write(&self, from: &[u8]) -> Result<usize, Failure>;
-    /// How many bytes there are to read, as far as it matters to who wants `wanted` of plaintext: where
-    /// somebody may look at the transport (`select`) to learn whether more has come. None where nobody does.
-    fn visible(&self, wanted: usize) -> Option<usize>;
-    /// A bound on what one read can bring.
-    fn at_hand(&self) -> usize {
-        usize::MAX
-    }
+    /// Whole records, at least one, for a caller that wants `wanted` bytes of plaintext; what has come of the
+    /// next one stays in `begun`. Nothing at all is the end.
+    fn receive(&self, begun: &mut Begun, wanted: usize, wait: Wait) -> Result<Buffer, Failure>;
+    /// Hands over `records`, and takes from them what was handed over, where not everything was.
+    fn send(&self, records: &mut Buffer) -> Result<(), Failure>;
+    /// Whether somebody may look at the transport (`select`) to learn whether something has come.
+    fn in_sight(&self) -> bool;
     /// Whether a write may carry more than one record: not where a caller may stop between two.
     fn batches(&self) -> bool;
+    /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
+    fn pause(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
 }
 
@@ -82,7 +88,7 @@ impl Socket {
     }
 }
 
-impl Transport for Socket {
+impl Socket {
     fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure> {
         let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
         let flags = match wait {
@@ -92,24 +98,73 @@ impl Transport for Socket {
         self.attempt(PollFlags::IN, &Failure::WantRead, wait, || Ok(recv(fd, &mut *into, flags)?.0))
     }
 
-    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
+    /// How much to read for a caller that wants `wanted` bytes of plaintext. What is taken from a socket is out
+    /// of sight of `select`, be it data or the end. So it is one record, or, where there is much and much is
+    /// wanted, several and never the last bytes. The header of the next record may come along: its rest is
+    /// there to be seen.
+    fn room(&self, begun: &Begun, wanted: usize) -> usize {
+        let (have, whole) = (begun.len(), begun.whole());
+        if have < HEADER {
+            return HEADER - have;
+        }
+        let several = if wanted <= MAX_FRAGMENT { 0 } else { self.several(have, whole, wanted) };
+        let header = if whole > NO_ALERT || begun.changes_cipher() { HEADER } else { 0 };
+        several.max(whole) + header - have
+    }
+
+    /// As many bytes as whole records of the size `whole` take, if there are more and the caller can take
+    /// away what is in them.
+    fn several(&self, have: usize, whole: usize, wanted: usize) -> usize {
+        let wanted = wanted.min(BATCH);
+        let limit = wanted + RECORD_EXTRA * wanted.div_ceil(MAX_FRAGMENT);
+        let count = borrow_fd(self.fd).and_then(|fd| ioctl_fionread(fd).ok()).unwrap_or(0);
+        let there = (have + usize::try_from(count).unwrap_or(usize::MAX)).saturating_sub(LEFT_IN_SIGHT);
+        limit.min(there) / whole * whole
+    }
+}
+
+impl Transport for Socket {
+    fn receive(&self, begun: &mut Begun, wanted: usize, wait: Wait) -> Result<Buffer, Failure> {
+        loop {
+            let room = self.room(begun, wanted);
+            let count = self.read(begun.room(room), wait)?;
+            if count == 0 {
+                return Ok(Buffer::default());
+            }
+            if let Some(records) = begun.added(count) {
+                return Ok(records);
+            }
+        }
+    }
+
+    fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
         let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
         let flags = match self.wait {
             Wait::Forever => SendFlags::NOSIGNAL,
             _ => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
         };
-        self.attempt(PollFlags::OUT, &Failure::WantWrite, self.wait, || send(fd, from, flags))
+        while !records.is_empty() {
+            let call = || send(fd, records.bytes(), flags);
+            let count = self.attempt(PollFlags::OUT, &Failure::WantWrite, self.wait, call)?;
+            records.discard(count);
+        }
+        Ok(())
     }
 
-    fn visible(&self, wanted: usize) -> Option<usize> {
-        if wanted <= MAX_FRAGMENT {
-            return Some(0);
-        }
-        Some(borrow_fd(self.fd).and_then(|fd| ioctl_fionread(fd).ok()).map_or(0, |count| count as usize))
+    fn in_sight(&self) -> bool {
+        true
     }
 
     fn batches(&self) -> bool {
         !matches!(self.wait, Wait::No)
+    }
+
+    fn pause(&self) -> Result<(), Failure> {
+        match self.wait {
+            Wait::No => Err(Failure::WantRead),
+            Wait::Until(deadline) if deadline <= Instant::now() => Err(Failure::Timeout),
+            _ => Err(Failure::Interrupted),
+        }
     }
 
     fn wait(&self) -> Wait {
@@ -123,32 +178,32 @@ pub struct Memory<'a> {
 }
 
 impl Transport for Memory<'_> {
-    fn read(&self, into: &mut [u8], _: Wait) -> Result<usize, Failure> {
+    /// Everything that is whole, without a copy.
+    fn receive(&self, _: &mut Begun, _: usize, _: Wait) -> Result<Buffer, Failure> {
         let mut bytes = self.incoming.lock();
-        if bytes.pending() == 0 && !bytes.ended() {
-            return Err(Failure::WantRead);
+        let records = bytes.take_records();
+        match records.is_empty() && !bytes.ended() {
+            true => Err(Failure::WantRead),
+            false => Ok(records),
         }
-        Ok(bytes.consume(into.len(), |taken| {
-            into[..taken.len()].copy_from_slice(taken);
-            taken.len()
-        }))
     }
 
-    fn write(&self, from: &[u8]) -> Result<usize, Failure> {
-        self.outgoing.lock().append(from);
-        Ok(from.len())
+    fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
+        self.outgoing.lock().append_buffer(mem::take(records));
+        Ok(())
     }
 
-    fn visible(&self, _: usize) -> Option<usize> {
-        None
-    }
-
-    fn at_hand(&self) -> usize {
-        self.incoming.lock().pending()
+    fn in_sight(&self) -> bool {
+        false
     }
 
     fn batches(&self) -> bool {
         true
+    }
+
+    /// Goes on: there is no more to process than the caller has put there.
+    fn pause(&self) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn wait(&self) -> Wait {

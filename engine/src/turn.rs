@@ -11,8 +11,13 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A thing that one thread at a time holds, possibly for long; waiting for it heeds deadlines and signals.
 pub struct Turn<T> {
-    free: Mutex<Option<T>>,
+    place: Mutex<Place<T>>,
     freed: Condvar,
+}
+
+struct Place<T> {
+    value: Option<T>,
+    waiting: usize,
 }
 
 pub struct Held<'a, T> {
@@ -22,15 +27,15 @@ pub struct Held<'a, T> {
 
 impl<T> Turn<T> {
     pub fn new(value: T) -> Self {
-        Self { free: Mutex::new(Some(value)), freed: Condvar::new() }
+        Self { place: Mutex::new(Place { value: Some(value), waiting: 0 }), freed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Place<T>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn try_take(&self) -> Option<Held<'_, T>> {
-        let value = self.lock().take()?;
+        let value = self.lock().value.take()?;
         Some(Held { turn: self, value: Some(value) })
     }
 
@@ -46,11 +51,14 @@ impl<T> Turn<T> {
                 left => left.min(PATIENCE),
             },
         };
-        let (mut free, _) = self
+        let mut place = self.lock();
+        place.waiting += 1;
+        let (mut place, _) = self
             .freed
-            .wait_timeout_while(self.lock(), patience, |free| free.is_none())
+            .wait_timeout_while(place, patience, |place| place.value.is_none())
             .unwrap_or_else(PoisonError::into_inner);
-        match free.take() {
+        place.waiting -= 1;
+        match place.value.take() {
             Some(value) => Ok(Held { turn: self, value: Some(value) }),
             None => Err(Failure::Interrupted),
         }
@@ -65,7 +73,11 @@ impl<T> Held<'_, T> {
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        *self.turn.lock() = self.value.take();
-        self.turn.freed.notify_one();
+        let mut place = self.turn.lock();
+        place.value = self.value.take();
+        // A condition variable makes a system call of it whether somebody waits or not.
+        if place.waiting > 0 {
+            self.turn.freed.notify_one();
+        }
     }
 }

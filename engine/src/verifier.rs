@@ -204,9 +204,13 @@ impl PeerVerifier {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
-        let mut helpers = intermediates.to_vec();
-        helpers.extend_from_slice(&self.trust.helpers);
         let trust = &self.trust;
+        // Views: the certificates themselves are not copied.
+        let helpers: Vec<CertificateDer<'_>> = intermediates
+            .iter()
+            .chain(&trust.helpers)
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
         let crls = self.scoped_lists(now);
         let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
         let by_webpki = revocation.is_some();
@@ -315,7 +319,7 @@ fn further_refusal(kind: &'static str) -> Refusal {
     let error = match kind {
         "purpose" | "key_usage" => CertificateError::InvalidPurpose,
         "leaf_as_ca" => CertificateError::UnknownIssuer,
-        "revocation_list_signer" => CertificateError::UnknownRevocationStatus,
+        "list_signer" => CertificateError::UnknownRevocationStatus,
         _ => CertificateError::BadEncoding,
     };
     Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))

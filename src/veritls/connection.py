@@ -57,17 +57,15 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         self._renew()
         return self
 
-    def _take_in(self) -> None:
-        if self._foreign is not None:
-            source = self._foreign[0]
-            if source.pending:
-                self._incoming.write(source.read())
-            if source.eof and not self._incoming.eof:
-                self._incoming.write_eof()
+    def _take_in(self, source: ssl.MemoryBIO) -> None:
+        if source.pending:
+            self._incoming.write(source.read())
+        if source.eof and not self._incoming.eof:
+            self._incoming.write_eof()
 
-    def _give_out(self) -> None:
-        if self._foreign is not None and self._outgoing.pending:
-            self._foreign[1].write(self._outgoing.read())
+    def _give_out(self, sink: ssl.MemoryBIO) -> None:
+        if self._outgoing.pending:
+            sink.write(self._outgoing.read())
 
     def _side(self) -> bool:
         return self._server_side
@@ -90,18 +88,23 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
 
     def do_handshake(self) -> None:
         """Goes on with the handshake. Raises ssl.SSLWantReadError until it is done."""
-        self._take_in()
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
         try:
             self._stream.do_handshake(-1, 0)
         finally:
-            self._give_out()
+            if foreign is not None:
+                self._give_out(foreign[1])
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes, or their number where they went into `buffer`. Empty or 0 at close_notify.
 
         Raises ssl.SSLWantReadError where nothing is there, ssl.SSLEOFError at an end without close_notify.
         """
-        self._take_in()
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
         try:
             if buffer is not None:
                 return self._stream.read_into(buffer, len, -1, 0)
@@ -109,32 +112,37 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
                 raise ValueError("size should not be negative")
             return self._stream.read(len, -1, 0)
         finally:
-            self._give_out()
+            if foreign is not None:
+                self._give_out(foreign[1])
 
     def write(self, data: ReadableBuffer) -> int:
         """Encrypts `data`; returns its length in bytes."""
-        self._take_in()
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
         try:
             return self._stream.write(data, True, -1, 0)
         finally:
-            self._give_out()
+            if foreign is not None:
+                self._give_out(foreign[1])
 
     def pending(self) -> int:
-        """Bytes of plaintext that can be read without more from the peer.
+        """Bytes that can be read without more from the peer, at most; 0 where there are none.
 
-        With MemoryBIOs of `ssl`, the bytes that were taken from there and wait to be decrypted count, too:
-        uvloop reads on only while it knows of some.
+        What is here and waits to be decrypted counts, too: uvloop reads on only while it knows of some.
         """
         taken = self._incoming.pending if self._foreign is not None else 0
-        return self._stream.pending() + taken
+        return self._stream.at_hand() + taken
 
     def unwrap(self) -> None:
         """Sends close_notify, and reads the peer's; raises ssl.SSLWantReadError until that is there."""
-        self._take_in()
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
         try:
-            rest = self._stream.close(True, -1, 0)
-            if rest:
-                source = self._foreign[0] if self._foreign else self._incoming
-                source.write(rest)
+            self._stream.close(True, -1, 0)
+            if foreign is not None and self._incoming.pending:
+                foreign[0].write(self._incoming.read())
         finally:
-            self._give_out()
+            if foreign is not None:
+                self._give_out(foreign[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import ssl
@@ -26,6 +27,27 @@ _MAX_HOSTNAME = 253
 _NOTHING = Conditions()
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
+
+
+@functools.lru_cache(maxsize=1024)
+def _on_the_wire(name: str) -> str:
+    if "\x00" in name:
+        raise TypeError("server_hostname: embedded null character")
+    if not name or name.startswith("."):
+        raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
+    try:
+        return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
+    except ValueError:
+        pass
+    try:
+        encoded = name.encode("idna").decode("ascii") if not name.isascii() else name
+    except UnicodeError as why:
+        raise ValueError(f"server_hostname {name!r} is not a host name: {why}") from None
+    if len(encoded.rstrip(".")) > _MAX_HOSTNAME:
+        raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
+    if not _engine.is_server_name(encoded):
+        raise ValueError(f"server_hostname {name!r} is not a host name")
+    return encoded
 
 
 def _moment(at: datetime | None) -> datetime:
@@ -146,23 +168,7 @@ class SSLContext(Stapling):
             name = name.decode("ascii")
         if not isinstance(name, str):
             raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
-        if "\x00" in name:
-            raise TypeError("server_hostname: embedded null character")
-        if not name or name.startswith("."):
-            raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
-        try:
-            return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
-        except ValueError:
-            pass
-        try:
-            encoded = name.encode("idna").decode("ascii") if not name.isascii() else name
-        except UnicodeError as why:
-            raise ValueError(f"server_hostname {name!r} is not a host name: {why}") from None
-        if len(encoded.rstrip(".")) > _MAX_HOSTNAME:
-            raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
-        if not _engine.is_server_name(encoded):
-            raise ValueError(f"server_hostname {name!r} is not a host name")
-        return encoded
+        return _on_the_wire(name)
 
     def wrap_socket(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
+import os
 import socket
 import ssl
+import stat
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
@@ -20,18 +22,25 @@ if TYPE_CHECKING:
     from veritls.context import SSLContext
 
 
-_ALSO_RAGGED = () if sys.version_info >= (3, 13) else (ConnectionResetError,)
-"""What else is an end without close_notify for the `ssl` of this interpreter."""
+_RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)
+"""What the `ssl` of this interpreter takes for an end without close_notify."""
+if sys.version_info < (3, 13):
+    _RAGGED = (ssl.SSLEOFError, ConnectionResetError)
 
 
-@contextlib.contextmanager
-def _named_timeout(operation: str) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        if error.errno is not None:
-            raise
-        raise TimeoutError(f"The {operation} operation timed out") from None
+def _named(error: TimeoutError, operation: str) -> TimeoutError:
+    """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
+    return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
+
+
+def _regular_file(file: Any) -> int | None:
+    """The descriptor of a regular file that reads as it is; None for a pipe, a decompressor and the like."""
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(raw) is not io.FileIO:
+        return None
+    file.flush()
+    descriptor = raw.fileno()
+    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
@@ -148,8 +157,10 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         timeout = self.gettimeout()
         if timeout == 0.0 and block:
             timeout = None
-        with _named_timeout("handshake"):
+        try:
             stream.do_handshake(self.fileno(), timeout)
+        except TimeoutError as error:
+            raise _named(error, "handshake") from None
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
@@ -157,34 +168,41 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if stream is None:
             raise ValueError("Read on closed or unwrapped SSL socket.")
         try:
-            with _named_timeout("read"):
-                if buffer is not None:
-                    return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
-                if len < 0:
-                    raise ValueError("negative buffersize in recv")
-                return stream.read(len, self.fileno(), self.gettimeout())
-        except (ssl.SSLEOFError, *_ALSO_RAGGED):
-            if not (self.suppress_ragged_eofs and stream.established):
-                raise
+            if buffer is not None:
+                return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
+            if len < 0:
+                raise ValueError("negative buffersize in recv")
+            return stream.read(len, self.fileno(), self.gettimeout())
+        except OSError as error:
+            self._explain_read(error, stream)
             return 0 if buffer is not None else b""
+
+    def _explain_read(self, error: OSError, stream: _engine.Stream) -> None:
+        """Raises what a failed read comes to, or returns where that is an end."""
+        if isinstance(error, TimeoutError):
+            raise _named(error, "read") from None
+        if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
+            raise error
 
     def write(self, data: ReadableBuffer) -> int:
         """Sends some of `data`; returns how many bytes."""
         stream = self._stream
         if stream is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
-        with _named_timeout("write"):
+        try:
             return stream.write(data, False, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
 
-    def _refuse_flags(self, flags: int, method: str) -> None:
-        if flags != 0:
-            raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
+    def _refuse_flags(self, method: str) -> None:
+        raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Up to `buflen` bytes; b"" at the end. `flags` must be 0 while TLS is on."""
         if self._stream is None:
             return self._plain_recv(buflen, flags)
-        self._refuse_flags(flags, "recv")
+        if flags:
+            self._refuse_flags("recv")
         data: bytes = self.read(buflen)
         return data
 
@@ -197,7 +215,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
                 view[: len(rest)] = rest
                 return len(rest)
             return socket.socket.recv_into(self, buffer, nbytes or 0, flags)
-        self._refuse_flags(flags, "recv_into")
+        if flags:
+            self._refuse_flags("recv_into")
         count: int = self.read(nbytes or 0, buffer)
         return count
 
@@ -212,23 +231,48 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
         if self._stream is None:
             return socket.socket.send(self, data, flags)
-        self._refuse_flags(flags, "send")
+        if flags:
+            self._refuse_flags("send")
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             return socket.socket.sendall(self, data, flags)
-        self._refuse_flags(flags, "sendall")
-        with _named_timeout("write"):
-            self._stream.write(data, True, self.fileno(), self.gettimeout())
+        if flags:
+            self._refuse_flags("sendall")
+        try:
+            stream.write(data, True, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file; returns how many bytes."""
-        if self._stream is None:
+        """Sends a file, open in binary mode, from `offset` on (0: from where it stands), to its end.
+
+        `count`: bytes at most. Returns how many were sent; the file's position is then after the last of
+        them, after an error too. A regular file does not pass through Python; anything else with a `read`
+        goes piece by piece. Raises ValueError for a text file and where the socket is non-blocking.
+        """
+        stream = self._stream
+        if stream is None:
             return socket.socket.sendfile(self, file, offset, count)
-        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
-        return sent
+        descriptor = _regular_file(file)
+        if descriptor is None or self.gettimeout() == 0:
+            sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
+            return sent
+        self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
+        begin: int = file.seek(offset) if offset else file.tell()
+        end = begin + count if count is not None else sys.maxsize
+        at = begin
+        try:
+            while step := stream.write_file(descriptor, at, end - at, self.fileno(), self.gettimeout()):
+                at += step
+        except TimeoutError as error:
+            raise _named(error, "write") from None
+        finally:
+            file.seek(at)
+        return at - begin
 
     def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
         """Raises ValueError while TLS is on: a stream has one peer."""
@@ -296,8 +340,10 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """
         if self._stream is None:
             raise ValueError(f"No SSL wrapper around {self}")
-        with _named_timeout("shutdown"):
+        try:
             self._plain_rest = self._stream.close(True, self.fileno(), self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "shutdown") from None
         self._stream = None
         return self
 

@@ -12,6 +12,7 @@ use super::{Connection, Side};
 use crate::decider::{Judged, Scope, Verdict};
 use crate::failure::Failure;
 use crate::last_words::fatal_alert;
+use crate::pool::Buffer;
 use crate::settings::Config;
 use crate::verifier::{Role, take_rejection};
 
@@ -35,7 +36,7 @@ impl Connection {
                 Ok(())
             }
             Err(refused) => {
-                (self.plain, self.plain_start) = (Vec::new(), 0);
+                self.plain = Buffer::default();
                 Err(self.refuse_late(refused))
             }
         }
@@ -88,7 +89,7 @@ impl Connection {
         };
         if let Some(blank) = blank {
             let spent = mem::replace(&mut self.side, blank);
-            self.outgoing.extend(fatal_alert(spent, alert).unwrap_or_default());
+            self.outgoing.append(&fatal_alert(spent, alert).unwrap_or_default());
         }
         self.fail(failure.without_cause());
         failure
@@ -96,7 +97,7 @@ impl Connection {
 
     /// The socket was closed within the callback: nothing may go out to its descriptor any more.
     pub(super) fn abandon(&mut self) -> Failure {
-        self.outgoing = Vec::new();
+        self.outgoing = Buffer::default();
         self.fail(Errno::BADF.into())
     }
 }

@@ -53,7 +53,6 @@ GENERAL = {
     "revocation_unknown": "no revocation list that says anything about it is loaded",
     "revocation_list_expired": "a revocation list of the chain has expired",
     "revocation_list_signature": "a revocation list of the chain was signed by somebody else",
-    "revocation_list_signer": "an authority of the chain may not sign revocation lists (key usage)",
     "list_signer": "an authority of the chain may not sign revocation lists (key usage)",
     "key_usage": "its key usage allows nothing that TLS needs of it",
     "name": "the certificate is for another name",
