@@ -70,16 +70,22 @@ async def by_hand(
     listening = await loop.create_server(lambda: recorder, "127.0.0.1", 0, ssl=own, **options)
     address = listening.sockets[0].getsockname()
 
+    made = threading.Event()
+
     def client() -> Any:
         with socket.create_connection(address, timeout=SECONDS) as raw:
             context = client_context(files.ca, ssl)
             context.keylog_filename = keylog
-            return script(Hand(raw, context))
+            hand = Hand(raw, context)
+            # What comes in one piece with the end of the handshake counts as a part of it.
+            assert made.wait(SECONDS)
+            return script(hand)
 
     async with listening:
         done = asyncio.wrap_future(in_thread(client))
         try:
             await recorder.told("made")
+            made.set()
             yield recorder, done
         finally:
             if recorder.transport is not None:

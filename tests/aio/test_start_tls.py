@@ -137,6 +137,31 @@ def test_streams_are_upgraded_on_both_sides(files: Files, loop_factory: LoopFact
     run(loop_factory, main())
 
 
+def test_a_stream_that_nobody_reads_slows_its_peer_down(files: Files, loop_factory: LoopFactory) -> None:
+    own, other = both_contexts(files)
+
+    async def main() -> None:
+        served: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await writer.start_tls(own)
+            served.set_result((reader, writer))
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+            _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            await writer.start_tls(other, server_hostname="localhost")
+            reader, accepted = await served
+            writer.write(MUCH * 4)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            assert len(reader._buffer) < 1 << 20 and writer.transport.get_write_buffer_size() > 0
+            assert await reader.readexactly(len(MUCH) * 4) == MUCH * 4
+            for each in (writer, accepted):
+                each.transport.abort()
+
+    run(loop_factory, main())
+
+
 @pytest.mark.parametrize("buffered", [False, True])
 def test_tls_within_tls_is_two_layers(files: Files, loop_factory: LoopFactory, buffered: bool) -> None:
     async def main() -> None:

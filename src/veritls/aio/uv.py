@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
@@ -94,7 +96,14 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
 
     def _stop_serving(self, sock: Any) -> None:
         self._remove_reader(sock.fileno())
+        inode = self._unix_server_sockets.pop(sock, None)
+        path = sock.getsockname() if inode is not None else None
         sock.close()
+        if path is not None:
+            # From 3.13 on a server removes its path, unless another server has taken it.
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
 
     def _make_ssl_transport(
         self, rawsock: Any, protocol: Any, sslcontext: Any, waiter: Any = None, **options: Any
