@@ -55,6 +55,7 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         request: true,
         require: true,
         validate: true,
+        peer: Role::Server,
         check_name: false,
         revocation: Revocation::None,
         accept_unknown: false,

@@ -280,6 +280,7 @@ impl Link {
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
+        self.stream.get().refuse_reentry()?;
         let mut readable = readable;
         loop {
             match py.detach(|| guarded(|| self.handshake_step(readable))) {
@@ -296,6 +297,7 @@ impl Link {
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.stream.get().refuse_reentry()?;
         let mut plain = Buffer::default();
         let got = self.read_with(py, Place::Made(&mut plain));
         Ok(match self.raised(got)? {
@@ -307,6 +309,7 @@ impl Link {
 
     /// The same into `buffer`: how many bytes, None where nothing has come, 0 at the peer's close_notify.
     fn read_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        self.stream.get().refuse_reentry()?;
         let mut writable = Writable::get(buffer)?;
         let got = self.read_with(py, Place::Callers(writable.bytes_mut()));
         Ok(match self.raised(got)? {
@@ -317,17 +320,14 @@ impl Link {
     }
 
     /// Whether a read has something to say without the socket: data, the end, or why there is none.
-    fn unread(&self) -> bool {
-        let core = self.core();
-        self.ahead.load(Ordering::Relaxed) != NOTHING
-            || core.pending() > 0
-            || core.peer_closed()
-            || core.check().is_err()
+    fn unread(&self, py: Python<'_>) -> bool {
+        let unread = |core: &Connection| core.pending() > 0 || core.peer_closed() || core.check().is_err();
+        self.ahead.load(Ordering::Relaxed) != NOTHING || self.stream.get().look(py, unread)
     }
 
     /// Whether the peer has said close_notify.
-    fn peer_closed(&self) -> bool {
-        self.core().peer_closed()
+    fn peer_closed(&self, py: Python<'_>) -> bool {
+        self.stream.get().look(py, Connection::peer_closed)
     }
 
     /// Encrypted bytes that the kernel has not taken.
@@ -338,6 +338,7 @@ impl Link {
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
     /// still the caller's; those before them are sent, or are by `flush`.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        self.stream.get().refuse_reentry()?;
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
         let work = || guarded(|| self.push(bytes));
@@ -347,6 +348,7 @@ impl Link {
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
     fn send_file(&self, py: Python<'_>, source: RawFd, offset: u64, count: usize) -> PyResult<Option<usize>> {
+        self.stream.get().refuse_reentry()?;
         let sent = py.detach(|| {
             guarded(|| {
                 let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
@@ -369,11 +371,13 @@ impl Link {
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
     fn py_flush(&self) -> PyResult<bool> {
+        self.stream.get().refuse_reentry()?;
         self.raised(guarded(|| self.flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     fn close_notify(&self) -> PyResult<bool> {
+        self.stream.get().refuse_reentry()?;
         self.raised(guarded(|| {
             self.core().close()?;
             self.flush()

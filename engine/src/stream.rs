@@ -64,9 +64,7 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        if self.pump.asking.under_way() && within_callback() {
-            return Err(Failure::Deciding.into());
-        }
+        self.refuse_reentry()?;
         loop {
             let outcome = py.detach(|| {
                 guarded(|| match &self.bios {
@@ -99,9 +97,14 @@ impl Stream {
         self.pump.core()
     }
 
+    /// A callback that decides about the peer of this connection would wait for itself here.
+    pub fn refuse_reentry(&self) -> Result<(), Failure> {
+        if self.pump.asking.under_way() && within_callback() { Err(Failure::Deciding) } else { Ok(()) }
+    }
+
     /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
     /// callback decides about the peer, there are no facts.
-    fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+    pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
         loop {
             if let Some(core) = self.pump.try_core() {
                 return fact(&core);

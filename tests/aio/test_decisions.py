@@ -1,0 +1,104 @@
+"""What a program demands of a peer beyond a good path, over the transport of veritls.aio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import veritls
+import veritls.aio
+from tests.conftest import Files
+from tests.pairs import SECONDS, client_context, raw_pair, server_context
+from veritls import _engine
+from veritls.aio.facts import TransportObject
+
+
+def talk(server: Any, client: Any) -> str:
+    async def main() -> str:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"hello")
+            writer.close()
+
+        listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server)
+        async with listening:
+            port = listening.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=client, server_hostname="localhost"
+            )
+            text = (await reader.read()).decode()
+            writer.close()
+            return text
+
+    return veritls.aio.run(asyncio.wait_for(main(), SECONDS))
+
+
+def test_a_callback_is_asked_and_refuses_with_its_reason(files: Files) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    asked = []
+    client.set_verify_callback(asked.append)
+    assert talk(server, client) == "hello"
+    assert [report.trusted for report in asked] == [True]
+
+    def refuse(report: veritls.VerificationReport) -> None:
+        raise LookupError("nobody we know")
+
+    client.set_verify_callback(refuse)
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        talk(server, client)
+    assert isinstance(refused.value.__cause__, LookupError)
+
+
+def test_a_server_that_is_not_allowed_is_refused(files: Files) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    client.allowed_peers = [veritls.DNSPattern("localhost")]
+    assert talk(server, client) == "hello"
+    client.allowed_peers = [veritls.DNSPattern("elsewhere")]
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        talk(server, client)
+    assert refused.value.verify_code == 50
+
+
+def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files: Files) -> None:
+    """No deadlock: within the handshake the connection has no facts, and nothing can be done with it."""
+    server, client = server_context(files.server), client_context(files.ca)
+    server_raw, client_raw = raw_pair()
+    outcomes: list[Any] = []
+
+    def come_back(report: veritls.VerificationReport) -> None:
+        work: list[Callable[[], Any]] = [link.unread, link.peer_closed, link.read, link.flush]
+        work += [link.close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
+        for each in work:
+            try:
+                outcomes.append(each())
+            except ValueError as error:
+                outcomes.append(type(error))
+
+    client.set_verify_callback(come_back)
+    facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
+    link = _engine.Link(facts._stream, client_raw.fileno(), False)
+    with server_raw, client_raw:
+        serving = server.wrap_socket(server_raw, server_side=True, do_handshake_on_connect=False)
+        serving.setblocking(False)
+        done = [False, False]
+        while not all(done):
+            done[0] = done[0] or link.handshake(readable(client_raw))
+            try:
+                serving.do_handshake()
+                done[1] = True
+            except ssl.SSLWantReadError:
+                pass
+        serving.close()
+    assert outcomes == [False, False, *[ValueError] * 5]
+
+
+def readable(sock: socket.socket) -> bool:
+    sock.setblocking(False)
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
