@@ -39,15 +39,7 @@ pub struct Link {
     fd: AtomicI32,
     /// What the kernel has not taken yet.
     unsent: Mutex<Buffer>,
-    /// The loop may tell of what has come no second time: every read goes on until nothing is left.
-    told_once: bool,
-    /// What the last `recv` of such a read came to, to be said by the next: NOTHING, MORE, ENDED or an errno.
-    ahead: AtomicI32,
 }
-
-const NOTHING: i32 = 0;
-const ENDED: i32 = -1;
-const MORE: i32 = -2;
 
 impl Link {
     fn core(&self) -> MutexGuard<'_, Connection> {
@@ -58,46 +50,21 @@ impl Link {
         self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One `recv`, of as much as makes `tls` so long.
-    fn receive_once(&self, tls: &mut Buffer, longest: usize) -> i32 {
-        let Some(fd) = borrow_fd(self.fd.load(Ordering::Relaxed)) else { return Errno::BADF.raw_os_error() };
-        let size = longest - tls.len();
-        loop {
-            match recv(fd, tls.room(size), RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => return ENDED,
-                Ok((_, count)) => {
-                    tls.added(count);
-                    return MORE;
-                }
-                Err(Errno::AGAIN) => return NOTHING,
-                Err(Errno::INTR) => {}
-                Err(errno) => return errno.raw_os_error(),
-            }
-        }
-    }
-
     /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
     fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
-        let had = tls.len();
+        let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
         // An incomplete message may have taken most of the room.
-        let longest = BATCH_ON_WIRE.max(had + RECORD_ON_WIRE);
-        let mut outcome = match self.ahead.swap(NOTHING, Ordering::Relaxed) {
-            NOTHING | MORE => self.receive_once(tls, longest),
-            known => known,
-        };
-        while self.told_once && outcome == MORE && tls.len() < longest {
-            outcome = self.receive_once(tls, longest);
-        }
-        if tls.len() > had {
-            if self.told_once {
-                self.ahead.store(outcome, Ordering::Relaxed);
+        let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
+        loop {
+            match recv(fd, tls.room(size), RecvFlags::DONTWAIT) {
+                Ok((_, count)) => {
+                    tls.added(count);
+                    return Ok(Some(count));
+                }
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
-            return Ok(Some(tls.len() - had));
-        }
-        match outcome {
-            NOTHING => Ok(None),
-            ENDED => Ok(Some(0)),
-            errno => Err(Failure::Os(errno)),
         }
     }
 
@@ -268,9 +235,8 @@ enum Place<'a> {
 #[pymethods]
 impl Link {
     #[new]
-    fn new(stream: Py<Stream>, fd: RawFd, told_once: bool) -> Self {
-        let (fd, ahead) = (AtomicI32::new(fd), AtomicI32::new(NOTHING));
-        Self { stream, fd, unsent: Mutex::default(), told_once, ahead }
+    fn new(stream: Py<Stream>, fd: RawFd) -> Self {
+        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
@@ -285,10 +251,6 @@ impl Link {
         loop {
             match py.detach(|| guarded(|| self.handshake_step(readable))) {
                 Err(Failure::ClientHello(name)) => self.stream.get().decide(py, name)?,
-                Ok(false) if self.ahead.load(Ordering::Relaxed) != NOTHING => {
-                    readable = true;
-                    continue;
-                }
                 outcome => return self.raised(outcome),
             }
             readable = false;
@@ -322,7 +284,7 @@ impl Link {
     /// Whether a read has something to say without the socket: data, the end, or why there is none.
     fn unread(&self, py: Python<'_>) -> bool {
         let unread = |core: &Connection| core.pending() > 0 || core.peer_closed() || core.check().is_err();
-        self.ahead.load(Ordering::Relaxed) != NOTHING || self.stream.get().look(py, unread)
+        self.stream.get().look(py, unread)
     }
 
     /// Whether the peer has said close_notify.

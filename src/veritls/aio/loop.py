@@ -40,9 +40,6 @@ def default_context(server_hostname: str | None) -> SSLContext:
 class EventLoop(asyncio.SelectorEventLoop):
     """A standard selector event loop; a veritls context, or ``ssl=True``, gets an `SSLTransport`."""
 
-    _tells_once = False
-    """It goes on to call a reader as long as there is something to read."""
-
     def _make_ssl_transport(
         self,
         rawsock: Any,

@@ -75,7 +75,7 @@ class SSLTransport(Outbound):
         )
         name = server_hostname if server_hostname and not server_side else None
         facts = TransportObject._of(context, server_side=server_side, server_hostname=name)
-        super().__init__(loop, _engine.Link(facts._stream, sock.fileno(), loop._tells_once), sock.fileno())
+        super().__init__(loop, _engine.Link(facts._stream, sock.fileno()), sock.fileno())
         self._facts = facts
         self._extra: dict[str, Any] = {
             "sslcontext": context,

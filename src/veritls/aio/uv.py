@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
+import weakref
 from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +59,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             raise ImportError("UvloopEventLoop needs uvloop: pip install uvloop") from MISSING
         super().__init__()
         self._unix_server_sockets: dict[Any, int] = {}
-
-    _tells_once = True
-    """After an error on the socket, libuv calls a reader once and never again, whatever is left to read."""
+        self._readers: dict[int, Any] = {}
 
     # What asyncio's code asks of a loop, by its names there.
 
@@ -69,13 +69,32 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return debug
 
     def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
+        """As asyncio's: `callback` is called for as long as there is something to read, an error included.
+
+        After an error on the socket uvloop calls it once and drops it, whatever is left to read. It is added
+        again then: a reset behind more data than one read takes would never be noticed otherwise.
+        """
+        self._forget(fd)
+        reader = functools.partial(callback, *args)
+
+        def dropped(which: Any) -> None:
+            if self._readers.get(fd) is which and not self.is_closed():
+                self._readers[fd] = self.call_soon(self._add_reader, fd, callback, *args)
+
+        self._readers[fd] = weakref.ref(reader, dropped)
         try:
-            self.add_reader(fd, callback, *args)
+            self.add_reader(fd, reader)
         except RuntimeError:  # uvloop still has the poll that ended with an error
             self.remove_reader(fd)
-            self.add_reader(fd, callback, *args)
+            self.add_reader(fd, reader)
+
+    def _forget(self, fd: int) -> None:
+        known = self._readers.pop(fd, None)
+        if known is not None and not isinstance(known, weakref.ref):
+            known.cancel()
 
     def _remove_reader(self, fd: int) -> None:
+        self._forget(fd)
         if not self.is_closed():
             self.remove_reader(fd)
 
