@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 import veritls
+from tests.conftest import Files
 from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
@@ -421,3 +422,37 @@ def test_any_contiguous_buffer_can_be_sent_and_received_into(files: Any) -> None
             client_end.sendall(memoryview(b"d.a.t.a")[::2])
         with pytest.raises(TypeError):
             client_end.sendall("data")
+
+
+def test_reading_after_shutdown_goes_on_to_the_end(files: Files) -> None:
+    """The usual loop of a client that has said all: shutdown(SHUT_WR), then recv until nothing comes."""
+    with tls_pair(server_context(files.server), client_context(files.ca)) as (server, client):
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert server.recv(100) == b"question"
+        assert server.recv(100) == b""
+        server.sendall(b"answer")
+        server.shutdown(socket.SHUT_WR)
+        assert client.recv(100) == b"answer"
+        assert client.recv(100) == b""
+        assert client.recv_into(bytearray(10)) == 0
+
+
+def test_a_refusal_reaches_a_peer_that_has_sent_more_meanwhile(files: Files) -> None:
+    """Closing with unread bytes resets the connection, and a reset overtakes the alert."""
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        server = server_context(files.stranger, ssl).wrap_bio(
+            incoming := ssl.MemoryBIO(), out := ssl.MemoryBIO(), True
+        )
+        refusing = in_thread(client_context(files.ca).wrap_socket, client_raw, server_hostname="localhost")
+        incoming.write(server_raw.recv(65536))
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        # What follows the flight in the same segment is left unread by a client that refuses the flight.
+        server_raw.sendall(out.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            refusing.result(SECONDS)
+        incoming.write(server_raw.recv(65536))
+        with pytest.raises(ssl.SSLError, match="unknown ca"):
+            server.do_handshake()

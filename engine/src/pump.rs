@@ -132,6 +132,10 @@ impl Pump {
                 Err(_) if advanced.is_err() => {}
                 flushed => flushed?,
             }
+            if advanced.is_err() && self.core().check().is_err() {
+                // A reset would overtake the alert.
+                transport.drain();
+            }
             advanced?;
             if !going_on {
                 return Ok(());

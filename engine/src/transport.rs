@@ -19,6 +19,9 @@ const LEFT_IN_SIGHT: usize = 64;
 /// A record that is longer holds no alert, unless it is padded: something follows it in the same stream.
 const NO_ALERT: usize = 64;
 
+/// How many reads `drain` makes at most.
+const DRAINS: usize = 4;
+
 /// How long a call may take.
 #[derive(Clone, Copy)]
 pub enum Wait {
@@ -40,6 +43,8 @@ pub trait Transport {
     fn batches(&self) -> bool;
     /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
     fn pause(&self) -> Result<(), Failure>;
+    /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
+    fn drain(&self) {}
     fn wait(&self) -> Wait;
 }
 
@@ -164,6 +169,15 @@ impl Transport for Socket {
             Wait::No => Err(Failure::WantRead),
             Wait::Until(deadline) if deadline <= Instant::now() => Err(Failure::Timeout),
             _ => Err(Failure::Interrupted),
+        }
+    }
+
+    fn drain(&self) {
+        let mut rest = Buffer::with_room(BATCH);
+        for _ in 0..DRAINS {
+            if !matches!(self.read(rest.room(BATCH), Wait::No), Ok(1..)) {
+                return;
+            }
         }
     }
 

@@ -181,6 +181,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Raises what a failed read comes to, or returns where that is an end."""
         if isinstance(error, TimeoutError):
             raise _named(error, "read") from None
+        if isinstance(error, ssl.SSLZeroReturnError):
+            return  # both have said close_notify: we by `shutdown`, which leaves reading to its end
         if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
             raise error
 
