@@ -438,7 +438,7 @@ def test_reading_after_shutdown_goes_on_to_the_end(files: Files) -> None:
         assert client.recv_into(bytearray(10)) == 0
 
 
-def test_a_refusal_reaches_a_peer_that_has_sent_more_meanwhile(files: Files) -> None:
+def test_a_refusal_is_an_alert_and_no_reset_whatever_the_peer_has_sent_meanwhile(files: Files) -> None:
     """Closing with unread bytes resets the connection, and a reset overtakes the alert."""
     server_raw, client_raw = raw_pair()
     with server_raw, client_raw:
@@ -454,5 +454,6 @@ def test_a_refusal_reaches_a_peer_that_has_sent_more_meanwhile(files: Files) -> 
         with pytest.raises(ssl.SSLCertVerificationError):
             refusing.result(SECONDS)
         incoming.write(server_raw.recv(65536))
+        assert server_raw.recv(1) == b""
         with pytest.raises(ssl.SSLError, match="unknown ca"):
             server.do_handshake()
