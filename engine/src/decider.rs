@@ -29,6 +29,10 @@ pub struct Judged {
     pub chain: Vec<CertificateDer<'static>>,
     pub path: Option<Path>,
     pub at: UnixTime,
+    /// The name that it had to be for, where it had to be for one.
+    pub name: Option<String>,
+    /// Whether a good OCSP response came along.
+    pub stapled: bool,
 }
 
 /// What other threads, and the callback itself, must know of a connection that is being decided about.
@@ -65,7 +69,7 @@ impl Asking {
 #[derive(Default)]
 pub struct Verdict {
     pub judged: Option<Judged>,
-    /// Called with (chain, path or None, seconds since 1970).
+    /// Called with (chain, path or None, seconds since 1970, whether an OCSP response came along).
     pub callback: Option<Py<PyAny>>,
     pub asking: Arc<Asking>,
 }
@@ -102,9 +106,12 @@ pub fn set_judged(
     intermediates: &[CertificateDer<'_>],
     path: Option<Path>,
     at: UnixTime,
+    name: Option<String>,
+    stapled: bool,
 ) {
-    let whole = std::iter::once(end_entity).chain(intermediates);
-    keep_judged(Judged { chain: whole.map(|der| der.clone().into_owned()).collect(), path, at });
+    let chain =
+        std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
+    keep_judged(Judged { chain, path, at, name, stapled });
 }
 
 pub fn keep_judged(judged: Judged) {
@@ -118,11 +125,6 @@ pub fn keep_judged(judged: Judged) {
 /// What was found good in the handshake that this thread works on.
 pub fn judged() -> Option<Judged> {
     STACK.with_borrow(|stack| stack.last()?.judged.clone())
-}
-
-pub fn judged_chain() -> Vec<Vec<u8>> {
-    let judged = judged();
-    judged.iter().flat_map(|found| &found.chain).map(|der| der.to_vec()).collect()
 }
 
 fn nobody(why: &str) -> Box<Rejection> {
@@ -183,6 +185,6 @@ fn call(
         let own = judged.chain.first().map(bytes);
         own.into_iter().chain(above.iter().map(bytes)).collect::<Vec<_>>()
     });
-    callback.bind(py).call1((chain, path, judged.at.as_secs())).map_err(raised)?;
+    callback.bind(py).call1((chain, path, judged.at.as_secs(), judged.stapled)).map_err(raised)?;
     if under_way.0.abandoned() { Err(nobody("the socket was closed meanwhile")) } else { Ok(()) }
 }

@@ -91,6 +91,11 @@ pub struct Asked {
     /// Whose revocation had to be known: "none", "leaf" or "chain".
     pub revocation: &'static str,
     pub strict: bool,
+    /// The peers and the keys that were allowed, in words; None where any was.
+    pub allowed: Option<Vec<String>>,
+    pub pinned: Option<Vec<String>>,
+    /// Whether an OCSP response came along, or had to.
+    pub ocsp: bool,
     pub trust: Option<TrustSet>,
 }
 
@@ -117,6 +122,9 @@ impl Rejection {
         evidence.set_item("name", &self.asked.name)?;
         evidence.set_item("revocation", self.asked.revocation)?;
         evidence.set_item("strict", self.asked.strict)?;
+        evidence.set_item("allowed", &self.asked.allowed)?;
+        evidence.set_item("pinned", &self.asked.pinned)?;
+        evidence.set_item("ocsp", self.asked.ocsp)?;
         evidence.set_item("cause", self.cause.as_ref().map(|cause| cause.value(py)))?;
         evidence.set_item("trust", self.asked.trust.clone())
     }

@@ -5,7 +5,7 @@ use der::asn1::ObjectIdentifier;
 use der::{Decode, Encode};
 use pyo3::prelude::*;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::{CertificateError, Error};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_ocsp::{
@@ -16,10 +16,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
-use crate::failure::{Failure, Rejection};
+use crate::failure::{Asked, Failure, Rejection};
 use crate::revocation::SKEW;
 use crate::signed::Signed;
-use crate::verifier::{PeerVerifier, Role, refuse};
+use crate::verifier::{PeerVerifier, Role, in_words, refuse};
 
 /// How long a response is good that does not say for how long, in seconds.
 const WITHOUT_END: u64 = 24 * 60 * 60;
@@ -216,6 +216,7 @@ impl PeerVerifier {
         chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
         above: &[CertificateDer<'static>],
         response: &[u8],
+        name: Option<&ServerName<'_>>,
         now: UnixTime,
     ) -> Result<(), Error> {
         let (end_entity, intermediates) = chain;
@@ -236,7 +237,7 @@ impl PeerVerifier {
                 std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
             rejection.time.get_or_insert(now.as_secs());
             rejection.path = above.iter().map(|der| der.to_vec()).collect();
-            rejection.asked = self.asked(role, None);
+            rejection.asked = Asked { ocsp: true, ..self.asked(role, name.map(in_words)) };
             let error = match rejection.kind {
                 "ocsp_revoked" => CertificateError::Revoked,
                 _ => CertificateError::InvalidOcspResponse,

@@ -227,6 +227,19 @@ pub struct Conditions {
 }
 
 impl Conditions {
+    /// The peers that are allowed, in words; None where any is.
+    pub fn allowed_texts(&self) -> Option<Vec<String>> {
+        let texts = self.allowed.iter().flatten().map(|matcher| matcher.text.clone());
+        (!self.allowed.is_empty()).then(|| texts.collect())
+    }
+
+    /// The keys that are pinned, as curl writes them; None where any counts.
+    pub fn pinned_texts(&self) -> Option<Vec<String>> {
+        let mut texts: Vec<_> = self.pinned.iter().flatten().map(pin_text).collect();
+        texts.sort();
+        (!self.pinned.is_empty()).then_some(texts)
+    }
+
     /// `path`: what stands above the certificate; None where nobody validated it, so that its names prove
     /// nothing, and of its keys only its own counts.
     pub fn check(

@@ -112,7 +112,7 @@ impl PeerVerifier {
             Some((end_entity, intermediates)) => {
                 let name = if self.check_name { name } else { None };
                 let path = self.judge(role, end_entity, intermediates, name, at)?;
-                Ok(Some(Judged { chain, path, at }))
+                Ok(Some(Judged { chain, path, at, name: name.map(in_words), stapled: false }))
             }
             None if self.require => Err(Error::NoCertificatesPresented),
             None => Ok(None),
@@ -132,7 +132,8 @@ impl PeerVerifier {
         take_rejection();
         let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|path| {
             let path = path.unwrap_or_default();
-            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, now).map(|()| path)
+            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, name, now)
+                .map(|()| path)
         });
         match judged {
             Ok(path) => Ok(path),
@@ -168,19 +169,22 @@ impl PeerVerifier {
             rejection.chain =
                 std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
             rejection.time.get_or_insert(now.as_secs());
-            rejection.asked = self.asked(role, name);
+            rejection.asked = self.asked(role, name.map(in_words));
             REJECTION.set(Some(rejection));
             Error::InvalidCertificate(error)
         })
     }
 
     /// What `judge` asks, for who reads its answer.
-    pub fn asked(&self, role: Role, name: Option<&ServerName<'_>>) -> Asked {
+    pub fn asked(&self, role: Role, name: Option<String>) -> Asked {
         Asked {
             purpose: if role == Role::Server { "server" } else { "client" },
-            name: name.map(|name| name.to_str().into_owned()),
+            name,
             revocation: self.revocation.word(),
             strict: self.strict,
+            allowed: self.conditions.allowed_texts(),
+            pinned: self.conditions.pinned_texts(),
+            ocsp: self.require_ocsp && role == Role::Server,
             trust: Some(TrustSet(self.trust.clone())),
         }
     }
@@ -255,12 +259,16 @@ impl PeerVerifier {
     /// Whether the program accepts the peer, too.
     pub fn ask(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         decider::ask(certificate).map_err(|mut rejection| {
-            rejection.chain = decider::judged_chain();
-            if let Some(judged) = decider::judged() {
+            let judged = decider::judged();
+            let (name, stapled) =
+                judged.as_ref().map_or((None, false), |judged| (judged.name.clone(), judged.stapled));
+            rejection.asked = self.asked(self.peer, name);
+            rejection.asked.ocsp |= stapled;
+            if let Some(judged) = judged {
+                rejection.chain = judged.chain.iter().map(|der| der.to_vec()).collect();
                 rejection.time.get_or_insert(judged.at.as_secs());
                 rejection.path = judged.path.unwrap_or_default().iter().map(|der| der.to_vec()).collect();
             }
-            rejection.asked = self.asked(self.peer, None);
             REJECTION.set(Some(*rejection));
             CertificateError::ApplicationVerificationFailure.into()
         })
@@ -293,6 +301,10 @@ impl PeerVerifier {
             false => Err(CertificateError::BadSignature.into()),
         }
     }
+}
+
+pub fn in_words(name: &ServerName<'_>) -> String {
+    name.to_str().into_owned()
 }
 
 fn judge_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Refusal> {
@@ -404,9 +416,10 @@ impl ServerCertVerifier for PeerVerifier {
         let name = self.check_name.then_some(server_name);
         let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
         if let Some(path) = &path {
-            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, now)?;
+            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, name, now)?;
         }
-        decider::set_judged(end_entity, intermediates, path, now);
+        let stapled = path.is_some() && !ocsp_response.is_empty();
+        decider::set_judged(end_entity, intermediates, path, now, name.map(in_words), stapled);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -454,7 +467,7 @@ impl ClientCertVerifier for PeerVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let path = self.judge(Role::Client, end_entity, intermediates, None, now)?;
-        decider::set_judged(end_entity, intermediates, path, now);
+        decider::set_judged(end_entity, intermediates, path, now, None, false);
         Ok(ClientCertVerified::assertion())
     }
 

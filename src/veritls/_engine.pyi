@@ -76,7 +76,7 @@ class Demands(TypedDict):
     decides: bool
     reverify: bool
 
-VerdictCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int], None]
+VerdictCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int, bool], None]
 
 @final
 class Settings:

@@ -235,7 +235,8 @@ class SSLContext(Stapling):
         moment = _moment(at)
         name = self._ascii_name(server_hostname) if server_hostname is not None else None
         frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
-        question = frozen.question(der_chain(chain), purpose, moment, name, name is not None)
+        stapled = bool(ocsp_response)
+        question = frozen.question(der_chain(chain), purpose, moment, name, name is not None, stapled)
         seconds = int(moment.timestamp())
         above = frozen.settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
         report = accepted(question, (question.chain[0], *above))

@@ -92,15 +92,16 @@ class Frozen(NamedTuple):
         at: datetime,
         server_hostname: str | None,
         check_hostname: bool,
+        stapled: bool,
     ) -> Question:
-        """What is asked about a chain by a context that was so."""
+        """What is asked about a chain by a context that was so; `stapled`: an OCSP response came along."""
         asked = self.conditions.question(chain, purpose, at, server_hostname, check_hostname)
         demands = self.demands
         return replace(
             asked,
             revocation=demands["revocation"],
             strict=demands["strict"],
-            ocsp=demands["require_ocsp"] and purpose == "server",
+            ocsp=stapled or (demands["require_ocsp"] and purpose == "server"),
         )
 
     def callback(self, purpose: Purpose, server_hostname: str | None) -> _engine.VerdictCallback | None:
@@ -109,9 +110,9 @@ class Frozen(NamedTuple):
         if not conditions.callbacks:
             return None
 
-        def ask(chain: list[bytes], path: list[bytes] | None, at: int) -> None:
+        def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
             moment = datetime.fromtimestamp(at, UTC)
-            question = self.question(chain, purpose, moment, server_hostname, checked)
+            question = self.question(chain, purpose, moment, server_hostname, checked, stapled)
             conditions.ask(unverified(question) if path is None else accepted(question, tuple(path)))
 
         return ask

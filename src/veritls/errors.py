@@ -147,6 +147,10 @@ def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question
     return replace(known, lists=listed(Case(case_of, known).path, trust))
 
 
+def _texts(given: list[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
 def _question(evidence: dict[str, Any]) -> Question:
     time = evidence.get("time")
     return Question(
@@ -156,6 +160,9 @@ def _question(evidence: dict[str, Any]) -> Question:
         server_hostname=evidence.get("name"),
         revocation=evidence.get("revocation", "none"),
         strict=evidence.get("strict", False),
+        allowed_peers=_texts(evidence.get("allowed")),
+        pinned_keys=_texts(evidence.get("pinned")),
+        ocsp=evidence.get("ocsp", False),
     )
 
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 import veritls
-from tests.pairs import SECONDS, in_thread, raw_pair, server_context
+from tests.conftest import Files
+from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
 from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.reports.maker import DAY, NOW, Party, dns
@@ -360,3 +361,23 @@ def by_asyncio(server: Any, client: Any) -> tuple[Any, Any]:
 
     asyncio.run(run())
     return tuple(failed)  # type: ignore[return-value]
+
+
+def test_what_was_demanded_is_never_called_undemanded(files: Files) -> None:
+    """Of a peer refused for something else, over a socket and without a connection."""
+    client = client_context(files.ca)
+    client.allowed_peers = [veritls.DNSPattern("localhost")]
+    client.pinned_keys = ["sha256/" + "A" * 43 + "="]
+    client.require_ocsp = True
+    server_raw, client_raw = raw_pair()
+    serving = in_thread(server_context(files.expired_server).wrap_socket, server_raw, server_side=True)
+    with server_raw, client_raw, pytest.raises(veritls.SSLCertVerificationError) as over_socket:
+        client.wrap_socket(client_raw, server_hostname="localhost")
+    assert serving.exception(SECONDS) is not None
+    chain = files.expired_server.read_bytes()
+    with pytest.raises(veritls.SSLCertVerificationError) as alone:
+        client.verify_chain(chain, server_hostname="localhost")
+    for error in (over_socket.value, alone.value):
+        checks = {check.name: check for check in error.report.checks}
+        for name in ("stapled OCSP", "allowed peers", "pinned keys"):
+            assert checks[name].evidence == "not reached"
