@@ -32,10 +32,6 @@ def block(words: str) -> str:
     return found
 
 
-def needs(switch: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not hasattr(veritls.SSLContext, switch), reason=f"{switch} is not here")
-
-
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the page names, as the current one."""
@@ -140,7 +136,6 @@ def test_a_chain_is_verified_without_a_connection(here: Path) -> None:
     assert out == "the server's certificate for localhost is trusted: CN=Example Root vouches for it 29\n"
 
 
-@needs("allowed_peers")
 @pytest.mark.parametrize("path", ["ns/a/sa/web", "ns/a/sa/other"])
 def test_the_server_that_checks_spiffe_ids_lets_in_whom_it_should(
     path: str, here: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,7 +162,6 @@ def test_the_server_that_checks_spiffe_ids_lets_in_whom_it_should(
                 assert isinstance(serving.exception(SECONDS), ssl.SSLCertVerificationError)
 
 
-@needs("pinned_keys")
 def test_a_server_without_a_pinned_key_is_refused(here: Path) -> None:
     names, _ = run(block("pinned_keys"))
     with listening() as (listener, address):
@@ -178,7 +172,6 @@ def test_a_server_without_a_pinned_key_is_refused(here: Path) -> None:
     assert [each.name for each in refused.value.report.checks if each.verdict == "failed"] == ["pinned keys"]
 
 
-@needs("set_verify_callback")
 def test_trust_on_first_use_refuses_another_certificate(here: Path) -> None:
     names, _ = run(block("same_as_before"))
     with listening() as (listener, address):
@@ -218,7 +211,6 @@ def _loaded(path: str) -> Any:
     return _Loaded(path)
 
 
-@needs("require_ocsp")
 def test_a_server_without_an_ocsp_response_is_refused(here: Path) -> None:
     names, _ = run(block("require_ocsp"))
     with listening() as (listener, address):
