@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import veritls
 from tests.conftest import Files
 from tests.pairs import SECONDS, client_context, server_context, who
 
@@ -53,14 +54,11 @@ def of(name: str, row: str | None = None) -> Any:
     return pytest.param(name, marks=pytest.mark.library(row or name.split(",")[0]))
 
 
-def refusal_behind(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """The certificate that veritls refused, if that made the library raise `error`.
-
-    What veritls says of a certificate has a reason after a semicolon; OpenSSL's words have none.
-    """
+def refusal_behind(error: BaseException) -> veritls.SSLCertVerificationError | None:
+    """The error with which veritls refused a certificate, if that made the library raise `error`."""
     reasons: list[Any] = [error]
     for reason in reasons:
-        if isinstance(reason, ssl.SSLCertVerificationError) and "; " in str(reason):
+        if isinstance(reason, veritls.SSLCertVerificationError):
             return reason
         further = [reason.__cause__, reason.__context__, getattr(reason, "reason", None), *reason.args]
         reasons += [each for each in further if isinstance(each, BaseException) and each not in reasons]

@@ -23,7 +23,7 @@ from tests.revocation.responses import (
     response,
     unsuccessful,
 )
-from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
+from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party, just_now
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)
@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
         "expired 1 hour ago",
     ),
     "out of date by less than clocks may differ": (
-        lambda: response(LEAF, since=NOW - DAY, until=NOW - 3 * MINUTE),
+        lambda: response(LEAF, since=NOW - DAY, until=just_now() - 3 * MINUTE),
         0,
         "",
     ),
@@ -102,7 +102,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
         "becomes valid only in",
     ),
     "of the future by less than clocks may differ": (
-        lambda: response(LEAF, since=NOW + 3 * MINUTE, until=NOW + DAY),
+        lambda: response(LEAF, since=just_now() + 3 * MINUTE, until=NOW + DAY),
         0,
         "",
     ),

@@ -21,6 +21,11 @@ ALONE = x509.KeyUsage(True, False, False, False, False, True, True, False, False
 SERVES = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
 
 
+def just_now() -> datetime.datetime:
+    """The time of the call: `NOW` is that of the first import."""
+    return datetime.datetime.now(datetime.UTC)
+
+
 def new_key(kind: str = "ECDSA") -> Any:
     """ "ECDSA", "RSA" or "ED25519"."""
     if kind == "RSA":
