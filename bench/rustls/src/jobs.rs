@@ -1,4 +1,4 @@
-//! The jobs of bench/work/, over blocking sockets and in memory.
+//! The jobs that the folder bench/work describes, over blocking sockets and in memory.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
