@@ -95,6 +95,12 @@ class Server:
         self.data = b""
         self.clients: list[Any] = []
         self.errors: list[str] = []
+        self.talking: list[threading.Thread] = []
+
+    def finish(self) -> None:
+        """Waits until it is done with the clients that came."""
+        for thread in self.talking:
+            thread.join(SECONDS)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -124,7 +130,8 @@ def serving(context: Any, dialogue: Dialogue = at_once, host: str = "127.0.0.1")
                 raw, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=talk, args=(raw,), daemon=True).start()
+            server.talking.append(threading.Thread(target=talk, args=(raw,), daemon=True))
+            server.talking[-1].start()
 
     accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()

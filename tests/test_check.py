@@ -102,6 +102,7 @@ def test_the_certificate_of_ours_is_shown_to_a_trusted_server_and_to_no_other(fo
         asking.verify_mode = ssl.CERT_OPTIONAL
         with serving(asking) as server:
             run(server, "--ca", ca, "--name", name, "--cert", own)
+            server.finish()
         assert sum(client is not None for client in server.clients) == shown
 
 

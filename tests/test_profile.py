@@ -113,6 +113,19 @@ def test_a_peer_s_key_has_to_be_for_tls_where(case: str) -> None:
     assert code(root, leaf, purpose="client") == client
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [b"\x04\x02\x07\x80", b"\x03\x00\x05\x00", b"\x03\x01\x07\x80", b"\x03\x05\x07\x80"],
+    ids=["not a bit string", "no bits, and more after them", "more after its bits", "its bits cut off"],
+)
+def test_a_peer_s_key_usage_that_cannot_be_read_refuses_the_peer(damaged: bytes) -> None:
+    root = Party("Root", ca=True)
+    leaf = Party("leaf", root, usage=(SERVES, True))
+    intact = b"\x03\x02\x07\x80"
+    assert code(root, edited(leaf, root, intact, intact)) == 0
+    assert code(root, edited(leaf, root, intact, damaged)) != 0
+
+
 def test_a_certificate_trusted_by_itself_is_held_to_usage_and_profile_too() -> None:
     alone = Party("alone", usage=(SIGNS, True))
     assert code(alone, alone) == 26

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::peers::Conditions;
 use crate::profile;
 use crate::revocation::List;
+use crate::signatures::algorithms;
 use crate::strict::strict;
 use crate::trust::Trust;
 use crate::verifier::{PeerVerifier, Revocation, Role};
@@ -64,7 +64,7 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         conditions: Conditions::default(),
         decides: false,
         reverify: false,
-        algorithms: aws_lc_rs::default_provider().signature_verification_algorithms,
+        algorithms: algorithms(),
     };
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));

@@ -21,6 +21,7 @@ mod records;
 mod revocation;
 mod session;
 mod settings;
+mod signatures;
 mod signed;
 mod stream;
 mod strict;

@@ -4,7 +4,6 @@ use aws_lc_rs::digest::{self, Algorithm, digest};
 use der::asn1::ObjectIdentifier;
 use der::{Decode, Encode};
 use pyo3::prelude::*;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::{CertificateError, Error};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -17,7 +16,9 @@ use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
 use crate::failure::{Asked, Failure, Rejection};
+use crate::profile::outline;
 use crate::revocation::SKEW;
+use crate::signatures::algorithms;
 use crate::signed::Signed;
 use crate::verifier::{PeerVerifier, Role, in_words, refuse};
 
@@ -192,7 +193,7 @@ pub fn check(
 
 /// Whether a certificate demands that its server staples a response (RFC 7633). What cannot be read does.
 fn must_staple(der: &[u8]) -> bool {
-    let Ok(certificate) = read(der) else { return true };
+    let Ok(certificate) = outline(der) else { return true };
     match certificate.get_extension_unique(&Oid::new(TLS_FEATURE.into())) {
         Ok(None) => false,
         Ok(Some(extension)) => {
@@ -294,7 +295,7 @@ pub fn check_ocsp_response(
     certificate: Vec<u8>,
     issuer: Option<Vec<u8>>,
 ) -> PyResult<Option<(u64, u64)>> {
-    let algorithms = default_provider().signature_verification_algorithms;
+    let algorithms = algorithms();
     let now = UnixTime::now();
     let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
     match checked {

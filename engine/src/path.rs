@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{Error, VerifiedPath};
 
-use crate::profile::{Examined, read};
+use crate::profile::{Examined, key_usage, read};
 use crate::strict::strict;
 use crate::trust::Trust;
 use crate::verifier::{Revocation, Role};
@@ -96,16 +96,14 @@ impl<'a> Remainder<'a> {
     /// A peer's key may do what TLS needs of it, an authority's may sign certificates, where they say so
     /// (RFC 5280, section 4.2.1.3).
     fn check_usages(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
-        let leaf = read(self.end_entity).map_err(|_| Fault::Kind("encoding"))?;
-        if let Some(usage) = leaf.key_usage().map_err(|_| Fault::Kind("encoding"))? {
-            let signs = usage.value.digital_signature() || usage.value.key_agreement();
-            let fits = signs || (self.role == Role::Server && usage.value.key_encipherment());
+        let usage_of = |der| key_usage(der).map_err(|_| Fault::Kind("encoding"));
+        if let Some(usage) = usage_of(self.end_entity)? {
+            let signs = usage.digital_signature() || usage.key_agreement();
+            let fits = signs || (self.role == Role::Server && usage.key_encipherment());
             refuse_unless(fits, Fault::Kind("key_usage"))?;
         }
         for der in intermediates {
-            let authority = read(der).map_err(|_| Fault::Kind("encoding"))?;
-            let usage = authority.key_usage().map_err(|_| Fault::Kind("encoding"))?;
-            let signs = usage.is_none_or(|usage| usage.value.key_cert_sign());
+            let signs = usage_of(der)?.is_none_or(|usage| usage.key_cert_sign());
             refuse_unless(signs, Fault::Webpki(Error::EndEntityUsedAsCa))?;
         }
         Ok(())

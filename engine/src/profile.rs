@@ -1,7 +1,9 @@
 //! What a certificate says of itself, where webpki does not ask.
 
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{ExtendedKeyUsage, ParsedExtension};
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
+use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage, ParsedExtension};
+use x509_parser::nom::Parser;
+use x509_parser::oid_registry::OID_X509_EXT_KEY_USAGE;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
@@ -41,6 +43,27 @@ pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err("bytes after the end of the certificate".to_owned()),
         Err(why) => Err(why.to_string()),
+    }
+}
+
+/// A certificate whose extensions are told apart but not looked into: most of the work of `read`, and every handshake
+/// asks for one or two of them only.
+pub fn outline(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) => Err("bytes after the end of the certificate".to_owned()),
+        Err(why) => Err(why.to_string()),
+    }
+}
+
+/// What a certificate's key is for, where it says so.
+pub fn key_usage(der: &[u8]) -> Result<Option<KeyUsage>, String> {
+    let certificate = outline(der)?;
+    let found = certificate.get_extension_unique(&OID_X509_EXT_KEY_USAGE).map_err(|why| why.to_string())?;
+    match found.map(|extension| KeyUsage::from_der(extension.value)) {
+        None => Ok(None),
+        Some(Ok(([], usage))) => Ok(Some(usage)),
+        Some(_) => Err("its key usage cannot be read".to_owned()),
     }
 }
 

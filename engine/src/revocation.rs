@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{
     Cert, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, OwnedCertRevocationList,
@@ -17,6 +16,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::failure::Failure;
+use crate::signatures::algorithms;
 use crate::signed::Signed;
 use crate::verifier::{PeerVerifier, Revocation};
 
@@ -246,7 +246,7 @@ impl RevocationList {
 
     /// Whether the subject of a certificate (DER) signed it, and may sign lists.
     fn signed_by(&self, py: Python<'_>, issuer: Vec<u8>) -> bool {
-        let algorithms = default_provider().signature_verification_algorithms;
+        let algorithms = algorithms();
         py.detach(|| self.0.signed_by(&issuer, algorithms.all).is_ok())
     }
 

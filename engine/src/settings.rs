@@ -21,6 +21,7 @@ use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
 use crate::identity::{Identity, OwnIdentities};
 use crate::peers::{Conditions, Matcher, Pin};
+use crate::signatures::algorithms;
 use crate::tickets::Tickets;
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation, Role};
@@ -215,7 +216,7 @@ impl Settings {
             conditions: conditions(&demands)?,
             decides: demands.decides,
             reverify: demands.reverify,
-            algorithms: provider.signature_verification_algorithms,
+            algorithms: algorithms(),
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
             None => Arc::new(NoKeyLog {}),

@@ -156,6 +156,7 @@ impl Stream {
         settings, server_name = None, bios = None, session = None, on_hello = None, callback = None
     ))]
     fn new(
+        py: Python<'_>,
         settings: &Settings,
         server_name: Option<&str>,
         bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
@@ -163,7 +164,9 @@ impl Stream {
         on_hello: Option<Py<PyAny>>,
         callback: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let connection = Connection::new(settings, server_name, session, on_hello.is_some(), callback)?;
+        let preview = on_hello.is_some();
+        let connection =
+            py.detach(|| guarded(|| Connection::new(settings, server_name, session, preview, callback)))?;
         Ok(Self { pump: Pump::new(connection), bios, on_hello })
     }
 
