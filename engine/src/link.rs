@@ -18,7 +18,7 @@ use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
 use crate::stream::Stream;
 
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
-const TURN: usize = 8 * BATCH;
+const TURN: usize = 4 * BATCH;
 /// Work on no more bytes than this is done before the GIL would have been released and taken again.
 const SMALL: usize = 4096;
 

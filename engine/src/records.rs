@@ -9,7 +9,7 @@ pub const HEADER: usize = 5;
 /// What a record takes at most (RFC 5246, section 6.2.3).
 pub const RECORD_ON_WIRE: usize = HEADER + MAX_FRAGMENT + 2048;
 /// The bound on plaintext that one read takes from the kernel, and on what one write hands to it.
-pub const BATCH: usize = 8 * MAX_FRAGMENT;
+pub const BATCH: usize = 16 * MAX_FRAGMENT;
 /// Room for the records of a batch, and for what the handshake or a key update has to say before them.
 pub const BATCH_ON_WIRE: usize = BATCH + (BATCH / MAX_FRAGMENT + 1) * RECORD_OVERHEAD + 2048;
 /// More than any suite adds to a fragment, header included.
