@@ -1,10 +1,11 @@
-//! The ways in for certificates and revocation lists, without Python: what engine/fuzz feeds.
+//! The ways in for certificates, revocation lists and OCSP responses, without Python: what engine/fuzz feeds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::ocsp;
 use crate::peers::Conditions;
 use crate::profile;
 use crate::revocation::List;
@@ -44,6 +45,13 @@ pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
 /// A revocation list, as a trust set takes it.
 pub fn revocation_list(data: &[u8]) {
     let _ = List::read(data.to_vec());
+}
+
+/// What was signed in a response that clears `certificate` at `seconds` since 1970; None where it does not. All DER.
+pub fn clears(response: &[u8], certificate: &[u8], issuer: &[u8], seconds: u64) -> Option<Vec<u8>> {
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    ocsp::check(response, certificate, Some(issuer), algorithms().all, now).ok()?;
+    ocsp::signed_part(response)
 }
 
 /// Whether a server that shows `chain`, its own certificate first, is trusted at `seconds` since 1970 by whom

@@ -191,6 +191,13 @@ pub fn check(
     verdict
 }
 
+/// What of a response its signer signed.
+#[cfg(feature = "fuzzing")]
+pub fn signed_part(response: &[u8]) -> Option<Vec<u8>> {
+    let bytes = OcspResponse::from_der(response).ok()?.response_bytes?;
+    Signed::read(bytes.response.as_bytes()).ok()?.content.to_der().ok()
+}
+
 /// Whether a certificate demands that its server staples a response (RFC 7633). What cannot be read does.
 fn must_staple(der: &[u8]) -> bool {
     let Ok(certificate) = outline(der) else { return true };
