@@ -18,7 +18,7 @@ use crate::pool::Buffer;
 use crate::pump::{Pump, Read, Target};
 use crate::records::BATCH;
 use crate::session::Session;
-use crate::settings::Settings;
+use crate::settings::{Config, Settings};
 use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
@@ -165,8 +165,9 @@ impl Stream {
         callback: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let preview = on_hello.is_some();
-        let connection =
-            py.detach(|| guarded(|| Connection::new(settings, server_name, session, preview, callback)))?;
+        let make = || guarded(|| Connection::new(settings, server_name, session, preview, callback));
+        // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
+        let connection = if matches!(settings.config, Config::Client(_)) { py.detach(make) } else { make() }?;
         Ok(Self { pump: Pump::new(connection), bios, on_hello })
     }
 

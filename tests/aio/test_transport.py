@@ -333,6 +333,24 @@ def test_another_protocol_gets_what_comes_after_it_was_set(files: Files, loop_fa
     run(loop_factory, main())
 
 
+def test_a_protocol_that_is_set_after_close_is_told_of_the_end_and_nothing_else(
+    files: Files, loop_factory: LoopFactory
+) -> None:
+    async def main() -> None:
+        second = Recorder()
+        async with connected(files, client=Recorder(keep_open=True)) as (server, client):
+            server.transport.close()
+            server.transport.set_protocol(second)
+            await client.told("eof")
+            client.transport.write(b"late")
+            client.transport.close()
+            await second.told("lost")
+            server.connection_lost(None)  # what `connected` waits for
+        assert (second.events, bytes(second.received)) == (["lost"], b"")
+
+    run(loop_factory, main())
+
+
 CALLBACKS = ["connection_made", "data_received", "eof_received", "get_buffer", "buffer_updated"]
 
 

@@ -97,6 +97,7 @@ class SSLTransport(Outbound):
         self._peer_done = False
         self._again: asyncio.Handle | None = None
         self._sock = sock
+        self._on_readable: Callable[[], None] = self._handshake_ready
         self.set_protocol(protocol)
         if server is not None:
             server._attach(*self._as_client)
@@ -127,7 +128,7 @@ class SSLTransport(Outbound):
     # The handshake.
 
     def _begin(self) -> None:
-        self._loop._add_reader(self._fd, self._handshake_ready)
+        self._watch_readable()
         if not self._facts.server_side:
             self._handshake(False)
 
@@ -158,8 +159,8 @@ class SSLTransport(Outbound):
     def _handshake_done(self) -> None:
         self._cancel_timer()
         self._phase = Phase.OPEN
+        self._on_readable = self._deliver
         self._drained()
-        self._watch_readable()
         if not self._made:
             self._made = True
             try:
@@ -190,17 +191,22 @@ class SSLTransport(Outbound):
         """From now on `protocol` is called; a BufferedProtocol gets its bytes into its own buffer."""
         self._protocol: Any = protocol
         buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._readable: Callable[[], None] = self._read_into_buffer if buffered else self._read
-        if self._reading:
-            self._watch_readable()
+        self._deliver: Callable[[], None] = self._read_into_buffer if buffered else self._read
+        if self._phase is Phase.OPEN:
+            self._on_readable = self._deliver
 
     def get_protocol(self) -> Any:
         """The protocol; None once the connection is lost."""
         return self._protocol
 
     def _watch_readable(self) -> None:
-        self._reading = True
-        self._loop._add_reader(self._fd, self._readable)
+        # Once, whatever comes to be called: to tell the loop again costs as much as the first time.
+        if not self._reading:
+            self._reading = True
+            self._loop._add_reader(self._fd, self._readable)
+
+    def _readable(self) -> None:
+        self._on_readable()
 
     def _unwatch_readable(self) -> None:
         if self._reading:
@@ -316,8 +322,7 @@ class SSLTransport(Outbound):
             return
         self._paused = False
         if self._phase is Phase.OPEN and not self._peer_done:
-            if not self._reading:
-                self._watch_readable()
+            self._watch_readable()
             self._read_on()
 
     # The end.
@@ -340,7 +345,7 @@ class SSLTransport(Outbound):
         self._direct = False
         self._phase = Phase.FLUSHING
         self._timer = self._loop.call_later(self._shutdown_timeout, self._shutdown_timed_out)
-        self._readable = self._read_to_discard
+        self._on_readable = self._read_to_discard
         if self._peer_done:
             self._unwatch_readable()
         else:
@@ -427,7 +432,7 @@ class SSLTransport(Outbound):
 
     def _close_socket(self) -> None:
         self._link.release()
-        self._readable = _nothing  # no cycle is left to the garbage collector
+        self._on_readable = self._deliver = _nothing  # no cycle is left to the garbage collector
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()

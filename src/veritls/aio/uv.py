@@ -144,6 +144,10 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             pass
         else:
             return
+        # On the same machine the kernel is done by now, and a poll costs more than to ask.
+        with contextlib.suppress(OSError):
+            sock.getpeername()
+            return
         connected = self.create_future()
         self.add_writer(sock.fileno(), _resolve, connected)
         try:
