@@ -15,6 +15,7 @@ from veritls.session import SSLSession
 
 if TYPE_CHECKING:
     from veritls.context import SSLContext
+    from veritls.deciding import Frozen
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel bindings that `get_channel_binding` gives (RFC 5929)."""
@@ -41,12 +42,19 @@ class Facts:
         raise NotImplementedError
 
     def _made(
-        self, name: str | None, bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None
+        self,
+        name: str | None,
+        bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None,
+        frozen: Frozen | None = None,
     ) -> _engine.Stream:
-        """The engine's connection, under the context's present settings."""
-        frozen = self._context._freeze(self._side())
-        callback = frozen.callback("client" if self._side() else "server", name)
-        offer, decision = self._offer(), self._hello_decision()
+        """The engine's connection; under the context's present settings, where `frozen` are not given."""
+        context, server_side, session = self._context, self._side(), self._session
+        frozen = frozen or context._freeze(server_side)
+        callback = None
+        if frozen.conditions.callbacks:
+            callback = frozen.callback("client" if server_side else "server", name)
+        offer = session._engine_session if session is not None else None
+        decision = self._hello_decision() if server_side else None
         return _engine.Stream(frozen.settings, name, bios, offer, decision, callback)
 
     def _agreed(self) -> _engine.Stream | None:
@@ -81,10 +89,10 @@ class Facts:
         self._context = context
 
     def _hello_decision(self) -> Callable[[str | None], object] | None:
-        """What the engine calls with the client's hello: the callback's result and other settings, if any."""
+        """What a server's engine calls with a hello: the callback's result and other settings, if any."""
         context = self._context
         callback = context.sni_callback
-        if callback is None or not self._side():
+        if callback is None:
             return None
         # The engine must not keep its own connection alive.
         reference = weakref.ref(self)
@@ -133,9 +141,6 @@ class Facts:
         if self._side():
             raise ValueError("Cannot set session for server-side SSLSocket.")
         return session
-
-    def _offer(self) -> _engine.Session | None:
-        return self._session._engine_session if self._session is not None else None
 
     @property
     def session_reused(self) -> bool | None:

@@ -28,6 +28,18 @@ if sys.version_info < (3, 13):
     _RAGGED = (ssl.SSLEOFError, ConnectionResetError)
 
 
+_RawSocket: Any = socket.SocketType
+_family, _type = _RawSocket.family.__get__, _RawSocket.type.__get__
+
+
+def _numbers(sock: socket.socket) -> tuple[int, int]:
+    """Family and type. The enumerations of `socket` are asked only where there are no plain numbers."""
+    try:
+        return _family(sock), _type(sock)
+    except TypeError:
+        return sock.family, sock.type
+
+
 def _named(error: TimeoutError, operation: str) -> TimeoutError:
     """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
     return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
@@ -73,14 +85,14 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if session is not None and server_side:
             raise ValueError("session can only be specified in client mode")
         name = context._encode_server_name(server_hostname, server_side=server_side)
-        context._freeze(server_side)  # what is wrong with them is said before anything is taken over
+        frozen = context._freeze(server_side)  # what is wrong is said before anything is taken over
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
         self._context = context
         self.server_side = server_side
-        self._session = self._check_session(session)
-        family, kind, proto = sock.family, sock.type, sock.proto
-        socket.socket.__init__(self, family=family, type=kind, proto=proto, fileno=sock.fileno())
+        self._session = None if session is None else self._check_session(session)
+        family, kind = _numbers(sock)
+        socket.socket.__init__(self, family, kind, sock.proto, sock.fileno())
         sock.detach()
         self._stream = None
         self._plain_rest = b""
@@ -92,7 +104,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             self.settimeout(timeout)
             self._connected = self._is_connected()
             if self._connected:
-                self._renew()
+                self._stream = self._made(name, None, frozen)
                 if do_handshake_on_connect:
                     if timeout == 0.0:
                         raise ValueError(
@@ -153,7 +165,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         certificate is refused, ssl.SSLError naming the alert where the peer refuses ours, TimeoutError,
         ssl.SSLWantReadError or SSLWantWriteError where the socket is non-blocking, OSError.
         """
-        stream = self._tls()
+        stream = self._stream or self._tls()
         timeout = self.gettimeout()
         if timeout == 0.0 and block:
             timeout = None
