@@ -458,3 +458,25 @@ def test_a_refusal_is_an_alert_and_no_reset_whatever_the_peer_has_sent_meanwhile
         assert server_raw.recv(1) == b""
         with pytest.raises(ssl.SSLError, match="unknown ca"):
             server.do_handshake()
+
+
+class LikeASocket:
+    """What another library takes for a socket: one within it."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_what_is_no_socket_but_has_all_of_one_is_wrapped_as_by_ssl(files: Files) -> None:
+    for module in (ssl, veritls):
+        ours, theirs = raw_pair()
+        server = in_thread(server_context(files.server).wrap_socket, theirs, server_side=True)
+        context = client_context(files.ca, module)
+        with context.wrap_socket(LikeASocket(ours), server_hostname="localhost") as client:
+            assert (client.family, client.type) == (socket.AF_INET, socket.SOCK_STREAM)
+            with server.result(SECONDS) as tls:
+                tls.sendall(b"x")
+                assert client.recv(1) == b"x"

@@ -46,8 +46,7 @@ pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     }
 }
 
-/// A certificate whose extensions are told apart but not looked into: most of the work of `read`, and every handshake
-/// asks for one or two of them only.
+/// The same without a look into the extensions, which is most of the work: a handshake asks for one or two of them.
 pub fn outline(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok(([], certificate)) => Ok(certificate),
