@@ -14,7 +14,7 @@ from typing import Any
 PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
 """What the standard library's other modules use of `ssl` besides its public names."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _undo: list[tuple[Any, str, Any]] | None = None
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import ssl
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +21,9 @@ from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
 from veritls import errors, sentences
 from veritls.checks import step_of
 from veritls.diagnosis import refined
+from veritls.lists import read
 from veritls.report import VerificationReport
+from veritls.trust import Batch
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
@@ -57,7 +60,8 @@ def ask(
         return real(detail, evidence)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context._trust.add(trusted, lists)
+    store = context._settings.trust.plus([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
+    context._settings = replace(context._settings, trust=store)
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(errors, "certificate_refused", spy)
