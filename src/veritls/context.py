@@ -84,7 +84,7 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         spoken = ProtocolSettings(method, interpreters_options)
         if protocol == ssl.PROTOCOL_TLSv1_2:
             spoken = replace(spoken, minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_2)
-        self._settings = Settings(
+        settings = Settings(
             protocol=spoken,
             peer=peer,
             trust=TrustStore(),
@@ -92,6 +92,7 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
             statistics=_engine.Statistics(),
             ticket_secret=secrets.token_bytes(32),
         )
+        self._cell = _engine.Cell(settings)
         return self
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:

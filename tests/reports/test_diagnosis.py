@@ -6,7 +6,6 @@ import copy
 import json
 import pickle
 import ssl
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -60,8 +59,7 @@ def ask(
         return real(detail, evidence)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    store = context._settings.trust.plus([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
-    context._settings = replace(context._settings, trust=store)
+    context._trust_also([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(errors, "certificate_refused", spy)
