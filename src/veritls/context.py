@@ -46,9 +46,10 @@ def _moment(at: datetime | None) -> datetime:
     return at
 
 
-def _has_member(kind: type, name: str) -> bool:
-    """Whether a class, or one that it is derived from, defines the attribute or declares its type."""
-    return hasattr(kind, name) or any(name in vars(each).get("__annotations__", ()) for each in kind.__mro__)
+def _members(kind: type) -> frozenset[str]:
+    """The public names that a class, or one that it is derived from, defines or declares the type of."""
+    declared = (name for each in kind.__mro__ for name in vars(each).get("__annotations__", ()))
+    return frozenset(name for name in (*dir(kind), *declared) if not name.startswith("_"))
 
 
 class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  # type: ignore[misc, override]
@@ -99,13 +100,11 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         pass
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name.startswith("_") or _has_member(type(self), name)):
-            known = [each for each in dir(type(self)) if not each.startswith("_")]
-            similar = difflib.get_close_matches(name, known, n=1)
+        if not (name.startswith("_") or name in _members(type(self))):
+            similar = difflib.get_close_matches(name, _members(type(self)), n=1)
             hint = f" Did you mean {similar[0]!r}?" if similar else ""
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}.{hint}", name=name, obj=self
-            )
+            words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
+            raise AttributeError(words, name=name, obj=self)
         super().__setattr__(name, value)
 
     def wrap_socket(
