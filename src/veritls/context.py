@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import secrets
 import socket
 import ssl
+import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self, get_args
@@ -46,10 +49,19 @@ def _moment(at: datetime | None) -> datetime:
     return at
 
 
+def _declared(kind: type) -> Iterable[str]:
+    """The names whose types a class itself declares."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
+    return vars(kind).get("__annotations__", ())
+
+
 def _members(kind: type) -> frozenset[str]:
     """The public names that a class, or one that it is derived from, defines or declares the type of."""
-    declared = (name for each in kind.__mro__ for name in vars(each).get("__annotations__", ()))
-    return frozenset(name for name in (*dir(kind), *declared) if not name.startswith("_"))
+    names = itertools.chain(dir(kind), *map(_declared, kind.__mro__))
+    return frozenset(name for name in names if not name.startswith("_"))
 
 
 class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  # type: ignore[misc, override]
@@ -100,11 +112,13 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         pass
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not (name.startswith("_") or name in _members(type(self))):
-            similar = difflib.get_close_matches(name, _members(type(self)), n=1)
-            hint = f" Did you mean {similar[0]!r}?" if similar else ""
-            words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
-            raise AttributeError(words, name=name, obj=self)
+        if not (name.startswith("_") or hasattr(type(self), name)):
+            members = _members(type(self))
+            if name not in members:
+                similar = difflib.get_close_matches(name, members, n=1)
+                hint = f" Did you mean {similar[0]!r}?" if similar else ""
+                words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
+                raise AttributeError(words, name=name, obj=self)
         super().__setattr__(name, value)
 
     def wrap_socket(
