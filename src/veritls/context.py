@@ -55,7 +55,8 @@ def _declared(kind: type) -> Iterable[str]:
         import annotationlib
 
         return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
-    return vars(kind).get("__annotations__", ())
+    declared: Iterable[str] = vars(kind).get("__annotations__", ())
+    return declared
 
 
 def _members(kind: type) -> frozenset[str]:
