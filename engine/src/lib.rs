@@ -5,6 +5,7 @@ mod buffer;
 mod connection;
 mod decider;
 mod failure;
+mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hello;
@@ -25,6 +26,7 @@ mod signatures;
 mod signed;
 mod stream;
 mod strict;
+mod ticket_keys;
 mod tickets;
 mod transport;
 mod trust;

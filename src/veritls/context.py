@@ -139,7 +139,16 @@ class SSLContext(Stapling):
             }
             conditions = extra + self._conditions()
             demands = self._demands(server_side, mode, conditions)
-            settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
+            others = first._callback_token if first is not None and first is not self else b""
+            settings = _engine.Settings(
+                recipe,
+                demands,
+                self._own(),
+                self._trusted(),
+                self._statistics,
+                self._ticket_secret,
+                others + self._callback_token,
+            )
             frozen = Frozen(settings, conditions, demands)
             self._frozen[server_side, mode, key[2]] = frozen, since
             return frozen

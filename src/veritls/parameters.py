@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import ssl
 import threading
 import warnings
@@ -41,6 +42,7 @@ class Parameters(ssl.SSLContext):
     _tickets: int
     _keylog: str | None
     _statistics: _engine.Statistics
+    _ticket_secret: bytes
 
     def _set_defaults(self) -> None:
         self._lock = threading.RLock()
@@ -55,6 +57,7 @@ class Parameters(ssl.SSLContext):
         self._tickets = 2
         self._keylog = None
         self._statistics = _engine.Statistics()
+        self._ticket_secret = secrets.token_bytes(32)  # before any fork: workers open each other's tickets
 
     def _changed(self) -> None:
         """To be called, with the lock held, after every change: the next connection freezes anew."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 import ssl
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from veritls import _engine, policy
@@ -26,6 +28,9 @@ _VERIFY_FLAGS = (
 )
 
 
+_DAY = 24 * 60 * 60
+
+
 class Verification(Parameters):
     """The base of SSLContext that knows about trust. A change holds for connections made after it."""
 
@@ -38,7 +43,9 @@ class Verification(Parameters):
     _allowed_peers: tuple[Matcher, ...] | None
     _pinned_keys: frozenset[bytes] | None
     _verify_callback: VerifyCallback | None
+    _callback_token: bytes
     _reverify: bool
+    _max_resumption_age: int
 
     def _set_defaults(self) -> None:
         super()._set_defaults()
@@ -51,7 +58,9 @@ class Verification(Parameters):
         self._allowed_peers = None
         self._pinned_keys = None
         self._verify_callback = None
+        self._callback_token = b""
         self._reverify = True
+        self._max_resumption_age = _DAY
 
     @property
     def verify_mode(self) -> ssl.VerifyMode:
@@ -180,14 +189,16 @@ class Verification(Parameters):
             raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
         with self._lock:
             self._verify_callback = callback
+            self._callback_token = secrets.token_bytes(16) if callback is not None else b""
             self._changed()
 
     @property
     def reverify_on_resumption(self) -> bool:
-        """Whether the peer is judged anew, as of now, when a session is taken up: True.
+        """Whether the peer's path is verified again, as of now, when a session is resumed: True.
 
-        False: what was found when the session began holds for it, even if the certificate has run out since.
-        A change of the context ends its sessions either way, and the verify callback is always asked.
+        False: the result of the last full handshake holds, even if a certificate has expired since; so an
+        expired peer gets in for `max_resumption_age` seconds at most. A change of the context ends its
+        sessions either way, and the verify callback is always asked.
         """
         return self._reverify
 
@@ -195,6 +206,32 @@ class Verification(Parameters):
     def reverify_on_resumption(self, value: object) -> None:
         with self._lock:
             self._reverify = bool(value)
+            self._changed()
+
+    @property
+    def max_resumption_age(self) -> int:
+        """For how many seconds after a full handshake its session is resumed: 86400 (24 hours).
+
+        A full handshake is where the peer proves that it holds its key. After this time there is one again,
+        however often the session was resumed and renewed in between; also where a session's time lies in the
+        future, as after the clock was set back. 0 turns resumption off. On a server it bounds its tickets, on
+        a client what `session=` offers. Other limits hold too: a server's ticket is good for 6 to 12 hours.
+
+        Set it to an int or a datetime.timedelta (its whole seconds). Raises TypeError for anything else,
+        ValueError for less than 0 and for more than 2**32 - 1 seconds.
+        """
+        return self._max_resumption_age
+
+    @max_resumption_age.setter
+    def max_resumption_age(self, value: int | timedelta) -> None:
+        if isinstance(value, timedelta):
+            value = value // timedelta(seconds=1)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"max_resumption_age must be an int or a timedelta, not {type(value).__name__}")
+        if not 0 <= value < 1 << 32:
+            raise ValueError(f"max_resumption_age must be 0 to 2**32 - 1 seconds, not {value}")
+        with self._lock:
+            self._max_resumption_age = value
             self._changed()
 
     def _conditions(self) -> Conditions:
@@ -268,6 +305,7 @@ class Verification(Parameters):
             "pinned": [list(several) for several in conditions.pinned],
             "decides": bool(conditions.callbacks),
             "reverify": self._reverify,
+            "max_resumption_age": self._max_resumption_age,
         }
 
     def _trusted(self) -> _engine.TrustSet:
