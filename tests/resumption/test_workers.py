@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import veritls
-from tests.pairs import SECONDS, raw_pair
+from tests.pairs import raw_pair
 from tests.resumption.attacks import World, attacker, our_client, serving
 
 V = ssl.TLSVersion

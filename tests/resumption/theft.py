@@ -1,4 +1,4 @@
-"""What a thief does with sessions of `ssl`, which the module itself does not allow: OpenSSL's memory by ctypes."""
+"""What a thief does with sessions of `ssl`, which the module does not offer: OpenSSL's memory by ctypes."""
 
 from __future__ import annotations
 
@@ -31,3 +31,15 @@ def rewrite(session: Any, change: Callable[[bytes], bytes]) -> None:
     changed = change(ctypes.string_at(place.value, length.value))
     assert len(changed) == length.value
     ctypes.memmove(place.value, changed, length.value)
+
+
+def ticket(session: Any) -> bytes:
+    """What a passive observer sees when `session` is offered."""
+    found: list[bytes] = []
+
+    def look(seen: bytes) -> bytes:
+        found.append(seen)
+        return seen
+
+    rewrite(session, look)
+    return found[0]
