@@ -105,3 +105,76 @@ impl TicketKeys {
         Some((key, Nonce::try_assume_unique_for_key(nonce).ok()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    fn counting<const N: usize>(from: u8) -> [u8; N] {
+        std::array::from_fn(|index| from + index as u8)
+    }
+
+    fn keys() -> TicketKeys {
+        TicketKeys::new(Secret::new(counting(0)), counting(32))
+    }
+
+    /// Made by tests/resumption/sealing.py, with Python's `cryptography`.
+    #[test]
+    fn tickets_are_sealed_as_by_another_implementation() {
+        let vectors: [(Epoch, [u8; SALT], &[u8], &str); 2] = [
+            (
+                81_818,
+                counting(64),
+                b"a session",
+                "0100013f9a404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f\
+                 c2a7f6e8993088394b22a158e5a4302624fbed1c9e16593aee",
+            ),
+            (
+                0,
+                [0; SALT],
+                b"",
+                "0100000000000000000000000000000000000000000000000000000000000000000000000009dd9995e940\
+                 e85424b55b3f77614f54",
+            ),
+        ];
+        for (epoch, salt, plain, ticket) in vectors {
+            let sealed = keys().seal_with(epoch, &salt, plain).expect("a ticket");
+            assert_eq!(HEXLOWER.encode(&sealed), ticket);
+            assert_eq!(sealed.len(), plain.len() + OVERHEAD);
+            assert_eq!(keys().open(&(epoch..=epoch), &sealed).as_deref(), Some(plain));
+        }
+    }
+
+    #[test]
+    fn a_ticket_that_is_cut_or_changed_anywhere_does_not_open() {
+        let ticket = keys().seal(7, b"a session").expect("a ticket");
+        for length in 0..ticket.len() {
+            assert_eq!(keys().open(&(0..=Epoch::MAX), &ticket[..length]), None, "{length}");
+        }
+        for place in 0..ticket.len() * 8 {
+            let mut changed = ticket.clone();
+            changed[place / 8] ^= 1 << (place % 8);
+            assert_eq!(keys().open(&(0..=Epoch::MAX), &changed), None, "{place}");
+        }
+        assert_eq!(keys().open(&(0..=Epoch::MAX), &[ticket, vec![0]].concat()), None);
+    }
+
+    #[test]
+    fn a_ticket_opens_with_its_secret_its_fingerprint_and_in_its_epochs_only() {
+        let ticket = keys().seal(7, b"a session").expect("a ticket");
+        let other_secret = TicketKeys::new(Secret::new(counting(1)), counting(32));
+        let other_policy = TicketKeys::new(Secret::new(counting(0)), counting(33));
+        assert_eq!(other_secret.open(&(7..=7), &ticket), None);
+        assert_eq!(other_policy.open(&(7..=7), &ticket), None);
+        assert_eq!(keys().open(&(8..=9), &ticket), None);
+        assert_eq!(keys().open(&(5..=6), &ticket), None);
+        assert!(keys().open(&(6..=7), &ticket).is_some());
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        assert_eq!(format!("{:?}", keys()), "TicketKeys { .. }");
+    }
+}

@@ -112,3 +112,101 @@ impl ProducesTickets for Tickets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decider::{Scope, Verdict};
+    use crate::peers::Conditions;
+    use crate::signatures::algorithms;
+    use crate::ticket_keys::Secret;
+    use crate::trust::Trust;
+    use crate::verifier::Revocation;
+
+    fn tickets(max_resumption_age: u32) -> Tickets {
+        let verifier = PeerVerifier {
+            trust: Arc::new(Trust::default()),
+            request: false,
+            require: false,
+            validate: false,
+            peer: Role::Client,
+            check_name: false,
+            revocation: Revocation::None,
+            accept_unknown: false,
+            require_ocsp: false,
+            strict: false,
+            conditions: Conditions::default(),
+            decides: false,
+            reverify: true,
+            max_resumption_age,
+            algorithms: algorithms(),
+        };
+        Tickets { keys: TicketKeys::new(Secret::default(), [0; 32]), verifier: Arc::new(verifier) }
+    }
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn four_tickets_of_one_handshake_are_opened_at_most_and_none_outside_of_one() {
+        let tickets = tickets(60);
+        let ticket = tickets.encrypt(b"a session").expect("a ticket");
+        assert_eq!(tickets.decrypt(&ticket), None);
+        for _ in 0..2 {
+            let scope = Scope::enter(Verdict::default());
+            for _ in 0..4 {
+                assert_eq!(tickets.decrypt(&ticket).as_deref(), Some(&b"a session"[..]));
+            }
+            assert_eq!(tickets.decrypt(&ticket), None);
+            let verdict = scope.leave();
+            // The next flight of the same handshake counts on.
+            let scope = Scope::enter(verdict);
+            assert_eq!(tickets.decrypt(&ticket), None);
+            scope.leave();
+        }
+    }
+
+    #[test]
+    fn a_ticket_made_of_another_carries_its_time_on() {
+        let tickets = tickets(60);
+        let since = at(UnixTime::now().as_secs() - 30);
+        let scope = Scope::enter(Verdict { since: Some(since), ..Verdict::default() });
+        let renewed = tickets.encrypt(b"a session").expect("a ticket");
+        scope.leave();
+        let scope = Scope::enter(Verdict::default());
+        assert!(tickets.decrypt(&renewed).is_some());
+        assert_eq!(scope.leave().since, Some(since));
+    }
+
+    #[test]
+    fn a_ticket_promises_no_more_than_the_ceiling_allows() {
+        assert_eq!(tickets(60).lifetime(), 60);
+        assert_eq!(tickets(u32::MAX).lifetime(), LIFETIME);
+    }
+
+    #[test]
+    fn this_epoch_and_the_one_before_are_opened() {
+        let start = u64::from(LIFETIME) * 10;
+        assert_eq!(epoch(at(start - 1)), 9);
+        assert_eq!(epochs(at(start)), 9..=10);
+        assert_eq!(epochs(at(0)), 0..=0);
+        assert_eq!(epochs(at(u64::MAX)), Epoch::MAX - 1..=Epoch::MAX);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_a_cut_or_lying_content_is_refused() {
+        let chain = vec![CertificateDer::from(vec![1, 2]), CertificateDer::from(vec![3])];
+        let content = Content { since: at(1_800_000_000), chain, session: &[0, 1, 2, 3] };
+        let plain = content.encode().expect("content");
+        assert_eq!(Content::decode(&plain), Some(content));
+        for length in 0..17 {
+            assert_eq!(Content::decode(&plain[..length]), None, "{length}");
+        }
+        let mut outside = plain.clone();
+        outside[10] = 3;
+        assert_eq!(Content::decode(&outside), None);
+        let absent = vec![CertificateDer::from(vec![4])];
+        assert_eq!(Content { since: at(0), chain: absent, session: &[0, 1] }.encode(), None);
+    }
+}

@@ -1,4 +1,4 @@
-"""`max_resumption_age`: how long after a full handshake a session is resumed, however often it was renewed."""
+"""`max_resumption_age`: how long after a full handshake a session is resumed, whatever renewed it."""
 
 from __future__ import annotations
 
