@@ -85,7 +85,7 @@ WRONG: dict[str, Callable[[Keys, bytes], bytes]] = {
     "another first byte of content": _flipped(HEADER),
     "another tag": _flipped(-1),
     "an epoch that is not its own": lambda keys, seen: (
-        seen[:1] + (epoch_now() - 1).to_bytes(4, "big") + seen[5:]
+        seen[:1] + (int.from_bytes(seen[1:5], "big") - 1).to_bytes(4, "big") + seen[5:]
     ),
     "an old epoch": lambda keys, seen: keys.moved(seen, epochs=-2),
     "the next epoch": lambda keys, seen: keys.moved(seen, epochs=2),
