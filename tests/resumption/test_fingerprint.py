@@ -49,6 +49,11 @@ def _intermediate(world: World, server: Any) -> None:
     server.load_verify_locations(cadata=world.client.pem.decode())
 
 
+def _partial_chain(world: World, server: Any) -> None:
+    _intermediate(world, server)
+    server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
 CHANGES: dict[str, Callable[[World, Any], None]] = {
     "minimum_version": _set("minimum_version", ssl.TLSVersion.TLSv1_3),
     "maximum_version": _set("maximum_version", ssl.TLSVersion.TLSv1_2),
@@ -66,11 +71,10 @@ CHANGES: dict[str, Callable[[World, Any], None]] = {
     "CERT_OPTIONAL": _set("verify_mode", ssl.CERT_OPTIONAL),
     "CRL_CHECK_LEAF": _more("verify_flags", ssl.VERIFY_CRL_CHECK_LEAF),
     "CRL_CHECK_CHAIN": _more("verify_flags", ssl.VERIFY_CRL_CHECK_CHAIN),
+    "unknown_revocation_status": _set("unknown_revocation_status", "accept"),
+    "require_ocsp": _set("require_ocsp", True),
     "X509_STRICT": _more("verify_flags", ssl.VERIFY_X509_STRICT),
-    "PARTIAL_CHAIN": lambda world, server: (
-        _intermediate(world, server),
-        _more("verify_flags", ssl.VERIFY_X509_PARTIAL_CHAIN)(world, server),
-    )[0],
+    "PARTIAL_CHAIN": _partial_chain,
     "allowed_peers": _set("allowed_peers", [veritls.DNSPattern("one.internal")]),
     "allows nobody": _set("allowed_peers", []),
     "pinned_keys": _set("pinned_keys", [bytes(32)]),
