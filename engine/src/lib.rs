@@ -6,6 +6,7 @@ mod cell;
 mod connection;
 mod decider;
 mod failure;
+mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hello;
@@ -26,6 +27,7 @@ mod signatures;
 mod signed;
 mod stream;
 mod strict;
+mod ticket_keys;
 mod tickets;
 mod transport;
 mod trust;
