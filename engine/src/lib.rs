@@ -3,6 +3,8 @@
 mod bio;
 mod buffer;
 mod connection;
+mod crl_scope;
+mod crl_signers;
 mod decider;
 mod failure;
 #[cfg(feature = "fuzzing")]

@@ -1,7 +1,6 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -23,12 +22,8 @@ pub struct Trust {
     pub used: Vec<AtomicBool>,
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
-    /// Newest first.
-    pub lists: Vec<Arc<List>>,
-    /// By their issuer, as webpki tells it (DER without its header); without those that are scoped.
-    pub lists_of: HashMap<Vec<u8>, Vec<Arc<List>>>,
-    /// The issuers, DER, of lists without the number that RFC 5280 demands.
-    pub unnumbered: HashSet<Vec<u8>>,
+    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
+    lines: HashMap<Vec<u8>, Vec<Vec<Arc<List>>>>,
     /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
     by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
 }
@@ -36,6 +31,16 @@ pub struct Trust {
 impl Trust {
     fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
         self.anchor_certificates.iter().chain(&self.helpers).nth(index)
+    }
+
+    /// The CRLs of an issuer (DER), line by line.
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<List>>] {
+        self.lines.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// The certificates of a subject (DER), anchors first, DER.
+    pub fn of_subject(&self, subject: &[u8]) -> impl Iterator<Item = &[u8]> {
+        self.indices(subject).iter().filter_map(|index| self.certificate(*index)).map(AsRef::as_ref)
     }
 
     fn indices(&self, subject: &[u8]) -> &[usize] {
@@ -84,7 +89,8 @@ pub struct TrustSet(pub Arc<Trust>);
 
 #[pymethods]
 impl TrustSet {
-    /// What `certificates` (DER) and the revocation lists `crls` make. Refuses what cannot be read.
+    /// What `certificates` (DER) and the revocation lists `crls` make; of lists that follow one another the first
+    /// that is signed as it should be counts. Refuses what cannot be read.
     #[new]
     fn new(
         certificates: Vec<Vec<u8>>,
@@ -92,12 +98,12 @@ impl TrustSet {
         partial_chain: bool,
     ) -> PyResult<Self> {
         let mut trust = Trust::of(certificates, partial_chain)?;
-        trust.lists = crls.iter().map(|list| list.0.clone()).collect();
-        trust.lists.sort_by_key(|list| Reverse(list.this_update()));
-        let unnumbered = trust.lists.iter().filter(|list| !list.numbered);
-        trust.unnumbered = unnumbered.map(|list| list.issuer.clone()).collect();
-        for list in trust.lists.iter().filter(|list| !list.scoped()) {
-            trust.lists_of.entry(list.parsed.issuer().to_vec()).or_default().push(list.clone());
+        for list in crls.iter().map(|list| &list.0) {
+            let lines = trust.lines.entry(list.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| list.follows(first))) {
+                Some(line) => line.push(list.clone()),
+                None => lines.push(vec![list.clone()]),
+            }
         }
         Ok(Self(Arc::new(trust)))
     }
@@ -118,16 +124,15 @@ impl TrustSet {
     }
 
     /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
-    /// seconds since 1970. Whether the list counts is not looked at. Raises for what cannot be read.
+    /// seconds since 1970; the latter by lists only that counted for a verified path. Raises for what cannot be
+    /// read.
     fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
-        let certificate = CertificateDer::from(der);
-        let unreadable = |why: webpki::Error| Failure::Unusable { what: "certificate", why: why.to_string() };
-        let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(unreadable)?;
-        let lists = self.0.lists.iter().filter(|list| list.parsed.issuer() == certificate.issuer());
-        let mut lists = lists.peekable();
-        let found = lists.peek().is_some();
-        let entry = lists.find_map(|list| list.parsed.find_serial(certificate.serial()).ok().flatten());
-        Ok((found, entry.map(|entry| entry.revocation_date.as_secs())))
+        let certificate =
+            profile::outline(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+        let lines = self.0.lines_of(certificate.issuer().as_raw());
+        let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(&certificate));
+        let since = counted.find_map(|list| list.revoked_since(certificate.raw_serial()));
+        Ok((!lines.is_empty(), since))
     }
 
     /// The anchors in which a path ended so far, DER.

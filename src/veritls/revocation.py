@@ -48,7 +48,7 @@ class Revocation(Verification):
         with self._lock:
             taken = self._trust.add_lists(in_source(source), older=allow_older)
             if isinstance(source, str | bytes | os.PathLike) and not is_content(source):
-                self._trust.lists.remember(source)
+                self._trust.lists = self._trust.lists.remembering(source)
             if taken:
                 self._changed()
             return taken

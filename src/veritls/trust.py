@@ -108,7 +108,7 @@ class TrustStore:
 
     def add_lists(self, found: Iterable[Found], *, foreign: bool = False, older: bool = False) -> int:
         """Adds revocation lists, as `RevocationLists.add`; returns how many were new."""
-        taken = self.lists.add(
+        self.lists, taken = self.lists.add(
             found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
         )
         if taken:
@@ -182,7 +182,7 @@ class TrustStore:
     def load_file(self, path: StrPath, *, on_request: bool = False) -> None:
         """Adds what a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
         if self.load_pem(read_file(path, "CA"), repr(os.fsdecode(path)), on_request=on_request):
-            self.lists.remember(path)
+            self.lists = self.lists.remembering(path)
 
     def load_folder(self, path: StrPath) -> None:
         """Adds the PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``, ``9d66eef0.r0``)."""
@@ -190,7 +190,7 @@ class TrustStore:
         for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
             where = os.path.join(folder, name)
             self.load_pem(read_file(where, "CA"), repr(where), on_request=True)
-        self.lists.remember(folder)
+        self.lists = self.lists.remembering(folder)
 
     def load_data(self, data: str | ReadableBuffer | TrustData) -> None:
         """Adds PEM text (str), DER (bytes-like), or `cryptography` certificates and revocation lists."""

@@ -102,9 +102,10 @@ class Party:
         since: datetime.datetime = NOW - HOUR,
         until: datetime.datetime = NOW + DAY,
         key: Any = None,
+        names_key: Any = None,
         extra: Iterable[tuple[x509.ExtensionType, bool]] = (),
     ) -> x509.CertificateRevocationList:
-        """A revocation list of this authority; `key`: signed by another one's."""
+        """A revocation list of this authority; `key`: signed by another one's, `names_key`: as if by that."""
         key = key or self.key
         builder = x509.CertificateRevocationListBuilder(self.name, since, until)
         for each in revoked:
@@ -112,8 +113,8 @@ class Party:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder(serial, NOW - HOUR).build()
             )
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-        builder = builder.add_extension(identifier, False)
+        named = (names_key or key).public_key()
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(named), False)
         if number is not None:
             builder = builder.add_extension(x509.CRLNumber(number), False)
         for extension, critical in extra:
