@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{Error, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
-use crate::profile::{Examined, examine, key_usage, outline};
+use crate::profile::{examine, key_usage, outline};
 use crate::revocation::List;
 use crate::signed::Signed;
 use crate::verifier::{PeerVerifier, Revocation};
@@ -30,7 +30,7 @@ pub struct RevocationCheck<'a> {
     sent: &'a [CertificateDer<'a>],
     now: UnixTime,
     /// Each of `sent` once, by its subject: paths are many, what was sent is the same.
-    sent_by_subject: OnceCell<HashMap<Vec<u8>, Vec<&'a [u8]>>>,
+    sent_by_subject: OnceCell<HashMap<Vec<u8>, Vec<Candidate<'a>>>>,
     computed: Cell<usize>,
 }
 
@@ -40,6 +40,14 @@ struct Counted<'a> {
     lists: Vec<(&'a List, &'a [u8])>,
     /// Why another one that covers the certificate does not count.
     wrong: Option<Error>,
+}
+
+/// A certificate that might sign CRLs: good now, as far as it says itself.
+#[derive(Clone)]
+struct Candidate<'a> {
+    der: &'a [u8],
+    /// DER.
+    issuer: Vec<u8>,
 }
 
 /// Other certificates of a CA's name that may sign its CRLs.
@@ -170,17 +178,18 @@ impl<'a> RevocationCheck<'a> {
             |der: &&[u8]| outline(der).is_ok_and(|certificate| certificate.subject().as_raw() == subject);
         // What is in the path already is verified.
         found.verified = above[1..].iter().copied().filter(is_namesake).collect();
-        let sent = self.sent_of(subject).iter().copied();
-        let mut open: Vec<&[u8]> = Vec::new();
-        for der in self.verifier.trust.of_subject(subject).chain(sent) {
-            if above.contains(&der) || open.contains(&der) {
+        let trusted =
+            self.verifier.trust.of_subject(subject).filter_map(|der| Candidate::read(der, self.now));
+        let mut open: Vec<Candidate<'p>> = Vec::new();
+        for candidate in trusted.chain(self.sent_of(subject).iter().cloned()) {
+            if above.contains(&candidate.der) || open.iter().any(|known| known.der == candidate.der) {
                 continue;
             }
             if open.len() == MAX_NAMESAKES {
                 found.exhausted = true;
                 break;
             }
-            open.push(der);
+            open.push(candidate);
         }
         let mut issuers = above.to_vec();
         let mut next = 0;
@@ -188,15 +197,15 @@ impl<'a> RevocationCheck<'a> {
             next += 1;
             let Some(key) = may_issue(issuer) else { continue };
             let mut rest = Vec::new();
-            for der in open {
-                match self.issued(der, issuer, &key) {
+            for candidate in open {
+                match self.issued(&candidate, issuer, &key) {
                     Some(true) => {
-                        issuers.push(der);
-                        if may_sign_lists(der) {
-                            found.verified.push(der);
+                        issuers.push(candidate.der);
+                        if may_sign_lists(candidate.der) {
+                            found.verified.push(candidate.der);
                         }
                     }
-                    Some(false) => rest.push(der),
+                    Some(false) => rest.push(candidate),
                     None => {
                         found.exhausted = true;
                         return found;
@@ -208,13 +217,13 @@ impl<'a> RevocationCheck<'a> {
         found
     }
 
-    fn sent_of(&self, subject: &[u8]) -> &[&'a [u8]] {
+    fn sent_of(&self, subject: &[u8]) -> &[Candidate<'a>] {
         let by_subject = self.sent_by_subject.get_or_init(|| {
-            let mut found: HashMap<Vec<u8>, Vec<&[u8]>> = HashMap::new();
+            let mut found: HashMap<Vec<u8>, Vec<Candidate<'_>>> = HashMap::new();
             let mut seen = HashSet::new();
             for der in self.sent.iter().map(AsRef::as_ref).filter(|der: &&[u8]| seen.insert(*der)) {
-                if let Ok(certificate) = outline(der) {
-                    found.entry(certificate.subject().as_raw().to_vec()).or_default().push(der);
+                if let (Ok(certificate), Some(candidate)) = (outline(der), Candidate::read(der, self.now)) {
+                    found.entry(certificate.subject().as_raw().to_vec()).or_default().push(candidate);
                 }
             }
             found
@@ -222,19 +231,20 @@ impl<'a> RevocationCheck<'a> {
         by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether `issuer` issued a certificate that is good now, as far as was asked. None: no more signatures are
+    /// Whether `issuer` issued a certificate that is not revoked, as far as was asked. None: no more signatures are
     /// computed.
-    fn issued(&self, der: &[u8], issuer: &[u8], key: &Key) -> Option<bool> {
-        let (Ok(certificate), Ok(examined)) = (outline(der), examine(der)) else { return Some(false) };
-        if certificate.issuer().as_raw() != key.subject || !is_good(&examined, self.now) {
+    fn issued(&self, candidate: &Candidate<'_>, issuer: &[u8], key: &Key) -> Option<bool> {
+        if candidate.issuer != key.subject {
             return Some(false);
         }
         if self.computed.get() == MAX_SIGNATURES {
             return None;
         }
         self.computed.set(self.computed.get() + 1);
+        let Ok(certificate) = outline(candidate.der) else { return Some(false) };
         let right = certificate.signature_algorithm == certificate.tbs_certificate.signature
-            && Signed::read(der).is_ok_and(|signed| signed.is_of(&key.public, self.verifier.algorithms.all));
+            && Signed::read(candidate.der)
+                .is_ok_and(|signed| signed.is_of(&key.public, self.verifier.algorithms.all));
         Some(right && self.is_unrevoked(&certificate, issuer))
     }
 
@@ -248,6 +258,17 @@ impl<'a> RevocationCheck<'a> {
             Some(Err(_)) => self.verifier.revocation != Revocation::Chain,
             None => self.verifier.revocation != Revocation::Chain || self.verifier.accept_unknown,
         }
+    }
+}
+
+impl<'a> Candidate<'a> {
+    /// None where it is damaged, out of date, or has a critical extension that means nothing to us.
+    fn read(der: &'a [u8], now: UnixTime) -> Option<Self> {
+        let examined = examine(der).ok()?;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let in_time = (examined.not_before..=examined.not_after).contains(&now);
+        let issuer = outline(der).ok()?.issuer().as_raw().to_vec();
+        (in_time && !examined.unknown_critical).then_some(Self { der, issuer })
     }
 }
 
@@ -274,9 +295,4 @@ fn may_sign_lists(der: &[u8]) -> bool {
         Ok(None) => examine(der).is_ok_and(|examined| examined.authority),
         Err(_) => false,
     }
-}
-
-fn is_good(certificate: &Examined, now: UnixTime) -> bool {
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    !certificate.unknown_critical && (certificate.not_before..=certificate.not_after).contains(&now)
 }
