@@ -8,6 +8,9 @@ use x509_parser::extensions::{
 use x509_parser::oid_registry::{OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CRL_DISTRIBUTION_POINTS, Oid};
 use x509_parser::prelude::FromDer;
 
+/// Names of distribution points of one certificate that are compared. One is usual.
+const MAX_NAMES: usize = 64;
+
 /// What an issuing distribution point says.
 #[derive(Debug)]
 pub struct Scope {
@@ -28,22 +31,34 @@ impl Scope {
     }
 
     /// Whether a certificate of the CRL's issuer is covered. One that names no distribution point is not, as with
-    /// OpenSSL: nobody says that this CRL would have it. What cannot be read is not covered.
-    pub fn covers(&self, certificate: &X509Certificate<'_>) -> bool {
+    /// OpenSSL: nobody says that this CRL would have it.
+    pub fn covers(&self, certificate: &Points) -> bool {
+        let excluded = if certificate.of_ca { self.only_user_certs } else { self.only_ca_certs };
+        !excluded && certificate.names.iter().any(|name| self.names.contains(name))
+    }
+}
+
+/// The distribution points that a certificate names.
+pub struct Points {
+    of_ca: bool,
+    names: Vec<Vec<u8>>,
+}
+
+impl Points {
+    /// Without those that are for some reasons only, or whose CRLs somebody else signs. None where it cannot be read.
+    pub fn of(certificate: &X509Certificate<'_>) -> Self {
         let constraints = extension::<BasicConstraints>(certificate, &OID_X509_EXT_BASIC_CONSTRAINTS);
-        let Ok(constraints) = constraints else { return false };
-        let is_ca = constraints.is_some_and(|constraints| constraints.ca);
-        if is_ca && self.only_user_certs || !is_ca && self.only_ca_certs {
-            return false;
-        }
         let points =
             extension::<CRLDistributionPoints<'_>>(certificate, &OID_X509_EXT_CRL_DISTRIBUTION_POINTS);
-        let Ok(Some(points)) = points else { return false };
-        points
-            .iter()
-            .filter(|point| point.crl_issuer.is_none() && point.reasons.is_none())
-            .flat_map(|point| full_names(point.distribution_point.as_ref()))
-            .any(|name| self.names.contains(&name))
+        let (Ok(constraints), Ok(Some(points))) = (constraints, points) else {
+            return Self { of_ca: false, names: Vec::new() };
+        };
+        let whole = points.iter().filter(|point| point.crl_issuer.is_none() && point.reasons.is_none());
+        let names = whole.flat_map(|point| full_names(point.distribution_point.as_ref()));
+        Self {
+            of_ca: constraints.is_some_and(|constraints| constraints.ca),
+            names: names.take(MAX_NAMES).collect(),
+        }
     }
 }
 

@@ -6,13 +6,14 @@
 //! looked at and how many signatures are computed is bounded. A signer has to be issued by a certificate of the
 //! path, or by another such signer: the path itself is verified, so nothing above is asked again.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, LazyCell, OnceCell};
 use std::collections::{HashMap, HashSet};
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{Error, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
+use crate::crl_scope::Points;
 use crate::profile::{examine, key_usage, outline};
 use crate::revocation::List;
 use crate::signed::Signed;
@@ -137,11 +138,12 @@ impl<'a> RevocationCheck<'a> {
         namesakes: bool,
     ) -> Result<Counted<'p>, Error> {
         let issuer = *above.first().ok_or(Error::UnknownRevocationStatus)?;
+        let points = LazyCell::new(|| Points::of(certificate));
         let others = OnceCell::new();
         let mut found = Counted::default();
         for line in self.verifier.trust.lines_of(certificate.issuer().as_raw()) {
             let before = found.lists.len();
-            for list in line.iter().filter(|list| list.begun(self.now) && list.covers(certificate)) {
+            for list in line.iter().filter(|list| list.begun(self.now) && list.covers(|| &points)) {
                 let signed_by = |signer: &[u8]| list.signed_by(signer, self.verifier.algorithms.all);
                 let signer = match signed_by(issuer) {
                     Ok(()) => Ok(issuer),

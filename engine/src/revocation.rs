@@ -14,7 +14,7 @@ use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::crl_scope::Scope;
+use crate::crl_scope::{Points, Scope};
 use crate::crl_signers::RevocationCheck;
 use crate::failure::Failure;
 use crate::profile::outline;
@@ -82,14 +82,14 @@ impl List {
     }
 
     /// Whether it is to have a certificate of its issuer, if that was revoked.
-    pub fn covers(&self, certificate: &X509Certificate<'_>) -> bool {
-        self.scope.as_ref().is_none_or(|scope| scope.covers(certificate))
+    pub fn covers<'a>(&self, points: impl FnOnce() -> &'a Points) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.covers(points()))
     }
 
     /// Whether both follow one another: of one key and one distribution point, as far as they say so.
     pub fn follows(&self, other: &Self) -> bool {
-        let scope = |list: &Self| list.parsed.issuing_distribution_point().map(<[u8]>::to_vec);
-        self.authority_key == other.authority_key && scope(self) == scope(other)
+        let scopes = [self, other].map(|list| list.parsed.issuing_distribution_point());
+        self.authority_key == other.authority_key && scopes[0] == scopes[1]
     }
 
     pub fn begun(&self, now: UnixTime) -> bool {

@@ -1,5 +1,6 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,7 @@ use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
+use crate::crl_scope::Points;
 use crate::failure::Failure;
 use crate::profile::{self, Examined, examine, split};
 use crate::revocation::{List, RevocationList};
@@ -129,8 +131,9 @@ impl TrustSet {
     fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
         let certificate =
             profile::outline(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+        let points = LazyCell::new(|| Points::of(&certificate));
         let lines = self.0.lines_of(certificate.issuer().as_raw());
-        let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(&certificate));
+        let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(|| &points));
         let since = counted.find_map(|list| list.revoked_since(certificate.raw_serial()));
         Ok((!lines.is_empty(), since))
     }

@@ -112,6 +112,18 @@ def test_scoped_list_signed_with_the_cas_other_key_counts() -> None:
     assert (code(context, LEAF), code(context, GOOD)) == (REVOKED, 0)
 
 
+def test_other_key_whose_certificate_no_list_covers_counts_as_far_as_was_asked() -> None:
+    unnamed = Party("Middle", ROOT, ca=True)
+    named = Party("Middle", ROOT, ca=True, extra=named_at(HERE))
+    for other, flags, number in (
+        (unnamed, CRL_LEAF, 0),
+        (unnamed, CRL_CHAIN, SIGNATURE),
+        (named, CRL_CHAIN, 0),
+    ):
+        lists = other.crl(), ROOT.crl(extra=scope(HERE))
+        assert code(asking(*lists, flags=flags, trusted=()), GOOD, MIDDLE, other) == number
+
+
 def test_revoked_on_the_scoped_list_or_on_the_whole_one_is_revoked() -> None:
     for whole, part in (([LEAF], []), ([], [LEAF])):
         context = asking(MIDDLE.crl(*whole), MIDDLE.crl(*part, extra=scope(HERE)))

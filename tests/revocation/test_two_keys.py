@@ -85,6 +85,7 @@ def _signers() -> dict[str, Party]:
         "a certificate of the future": Party("Middle", ROOT, ca=True, valid=(NOW + DAY, NOW + 2 * DAY)),
         "an unknown critical extension": Party("Middle", ROOT, ca=True, extra=[(critical, True)]),
         "a peer's certificate": Party("Middle", ROOT),
+        "a peer's certificate without a key usage": Party("Middle", ROOT, usage=False),
     }
 
 
