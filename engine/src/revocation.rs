@@ -1,7 +1,7 @@
 //! Revocation lists: read once, their signatures verified once under each issuer, serial numbers looked up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -41,10 +41,16 @@ pub struct List {
     scope: Option<Scope>,
     this_update: u64,
     next_update: u64,
-    /// By the issuer's certificate, DER: whether it signed this list, and may sign lists.
-    issuers: Mutex<HashMap<Vec<u8>, Result<(), Error>>>,
-    /// The first certificate, DER, that signed this list and stood in, or led to, a verified path.
-    signer: OnceLock<Vec<u8>>,
+    known: Mutex<Known>,
+}
+
+/// What was found out about a list.
+#[derive(Debug, Default)]
+struct Known {
+    /// By the issuer's certificate, DER: whether it signed the list, and may sign lists.
+    issuers: HashMap<Vec<u8>, Result<(), Error>>,
+    /// The first certificate, DER, that signed the list and that a verified path led to.
+    signer: Option<Vec<u8>>,
 }
 
 impl List {
@@ -75,8 +81,7 @@ impl List {
             this_update: seconds(list.last_update()),
             next_update: list.next_update().map_or(0, seconds),
             parsed: parsed.into(),
-            issuers: Mutex::default(),
-            signer: OnceLock::new(),
+            known: Mutex::default(),
             der,
         })
     }
@@ -123,13 +128,24 @@ impl List {
         entry.map(|entry| entry.revocation_date.as_secs())
     }
 
+    // Nobody waits here: who finds it taken finds out anew, and a process that was forked just then never could wait.
+    fn known(&self) -> Option<MutexGuard<'_, Known>> {
+        match self.known.try_lock() {
+            Ok(known) => Some(known),
+            Err(TryLockError::Poisoned(known)) => Some(known.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Keeps that a verified path led to `signer` (DER), which signed this list.
     pub fn confirm(&self, signer: &[u8]) {
-        self.signer.get_or_init(|| signer.to_vec());
+        if let Some(mut known) = self.known() {
+            known.signer.get_or_insert_with(|| signer.to_vec());
+        }
     }
 
     pub fn confirmed(&self) -> bool {
-        self.signer.get().is_some()
+        self.known().is_some_and(|known| known.signer.is_some())
     }
 
     /// Whether `issuer` (its certificate, DER) signed this list, and may sign lists.
@@ -138,15 +154,16 @@ impl List {
         issuer: &[u8],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        if let Some(known) = self.issuers.lock().unwrap_or_else(PoisonError::into_inner).get(issuer) {
-            return known.clone();
+        if let Some(judged) = self.known().and_then(|known| known.issuers.get(issuer).cloned()) {
+            return judged;
         }
         let judged = self.judge_issuer(issuer, algorithms);
-        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
-        if issuers.len() == MAX_ISSUERS {
-            issuers.clear();
+        if let Some(mut known) = self.known() {
+            if known.issuers.len() == MAX_ISSUERS {
+                known.issuers.clear();
+            }
+            known.issuers.insert(issuer.to_vec(), judged.clone());
         }
-        issuers.insert(issuer.to_vec(), judged.clone());
         judged
     }
 
@@ -232,7 +249,8 @@ impl RevocationList {
     /// The certificate, DER, that signed it, once a verified path led to one.
     #[getter]
     fn signer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.signer.get().map(|der| PyBytes::new(py, der))
+        let signer = self.0.known()?.signer.clone()?;
+        Some(PyBytes::new(py, &signer))
     }
 
     /// The CRL number, as bytes of a big-endian number.

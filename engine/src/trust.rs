@@ -2,8 +2,8 @@
 
 use std::cell::LazyCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -26,8 +26,8 @@ pub struct Trust {
     pub by_itself: HashMap<Vec<u8>, Examined>,
     /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
     lines: HashMap<Vec<u8>, Vec<Vec<Arc<List>>>>,
-    /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
-    by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
+    /// Indices into the anchors, then the helpers, by subject (DER).
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Trust {
@@ -46,16 +46,7 @@ impl Trust {
     }
 
     fn indices(&self, subject: &[u8]) -> &[usize] {
-        let by_subject = self.by_subject.get_or_init(|| {
-            let mut indices: HashMap<_, Vec<_>> = HashMap::new();
-            for (index, der) in self.anchor_certificates.iter().chain(&self.helpers).enumerate() {
-                if let Ok((subject, _)) = profile::names(der) {
-                    indices.entry(subject).or_default().push(index);
-                }
-            }
-            indices
-        });
-        by_subject.get(subject).map_or(&[], Vec::as_slice)
+        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
     /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
@@ -76,6 +67,11 @@ impl Trust {
             trust.anchors.push(anchor);
             trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
+        }
+        // Not when it is first asked for: a process forked meanwhile would wait for ever.
+        for (index, der) in trust.anchor_certificates.iter().chain(&trust.helpers).enumerate() {
+            let read = profile::outline(der).map_err(|why| unusable("certificate", why))?;
+            trust.by_subject.entry(read.subject().as_raw().to_vec()).or_default().push(index);
         }
         Ok(trust)
     }

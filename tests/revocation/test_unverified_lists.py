@@ -138,6 +138,17 @@ def test_list_that_a_path_verified_is_replaced_by_its_successor_alone() -> None:
     assert code(context, LEAF, MIDDLE) == 0
 
 
+def test_forged_list_that_came_before_its_issuer_takes_no_place_afterwards() -> None:
+    context = asking(MIDDLE.crl(number=1), forged())
+    context.load_verify_locations(cadata=MIDDLE.certificate)
+    assert (code(context, LEAF), code(context, GOOD)) == (0, 0)
+    assert context.load_crls(MIDDLE.crl(LEAF, number=2)) == 1
+    assert (code(context, LEAF), code(context, GOOD)) == (REVOKED, 0)
+    with pytest.raises(ssl.SSLError, match="its issuer did not sign"):
+        context.load_crls(forged(number=100))
+    assert (code(context, LEAF), code(context, GOOD)) == (REVOKED, 0)
+
+
 def test_issuer_that_only_a_stranger_vouches_for_verifies_nothing() -> None:
     evil = Party("Root", ca=True)
     other = Party("Middle", evil, ca=True, key=FORGER)
