@@ -54,6 +54,15 @@ def test_own_list_revokes_whatever_the_other_keys_newer_one_says() -> None:
     assert (code(context, LEAF), code(context, GOOD)) == (REVOKED, 0)
 
 
+@pytest.mark.parametrize("place", ["sent", "trusted"])
+def test_lists_of_two_keys_that_name_the_same_key_stand_side_by_side(place: str) -> None:
+    lists = OLD.crl(LEAF, number=7), NEW.crl(number=9, names_key=OLD.key)
+    for order in (1, -1):
+        context = asking(*lists[::order], trusted=[OLD, NEW] if place == "trusted" else [])
+        assert context.cert_store_stats()["crl"] == 2
+        assert (code(context, LEAF, OLD, NEW), code(context, GOOD, OLD, NEW)) == (REVOKED, 0)
+
+
 def test_newest_list_has_to_be_in_time_whichever_key_signed_it() -> None:
     ended = NEW.crl(since=NOW - HOUR / 2, until=NOW - HOUR / 4, number=2)
     assert code(asking(OLD.crl(), ended, trusted=[OLD, NEW]), GOOD) == EXPIRED
@@ -127,6 +136,13 @@ def test_two_changes_of_keys_lead_to_the_signer() -> None:
     for above in ([OLD, NEW_WITH_OLD, third], [OLD, third, NEW_WITH_OLD]):
         assert (code(context, LEAF, *above), code(context, GOOD, *above)) == (REVOKED, 0)
     assert code(context, GOOD, OLD, third) == SIGNATURE
+
+
+def test_key_that_may_sign_lists_only_names_no_further_signer() -> None:
+    further = Party("Middle", LISTS_ONLY, ca=True)
+    context = asking(further.crl())
+    assert code(context, GOOD, OLD, LISTS_ONLY, further) == SIGNATURE
+    assert code(asking(LISTS_ONLY.crl()), GOOD, OLD, LISTS_ONLY, further) == 0
 
 
 def test_root_with_two_keys() -> None:

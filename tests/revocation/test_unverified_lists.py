@@ -182,9 +182,8 @@ def test_forged_list_without_a_number_is_no_departure_from_the_profile() -> None
 
 
 def test_sentence_about_a_revoked_certificate_comes_from_the_list_that_counts() -> None:
-    context = asking(MIDDLE.crl(LEAF), ROOT.crl(), forged(GOOD), flags=CRL_CHAIN)
-    context.load_verify_locations(cadata=ROOT.crl(MIDDLE, key=FORGER, number=5))
-    with pytest.raises(ssl.SSLCertVerificationError, match=r"localhost.* was revoked"):
+    context = asking(MIDDLE.crl(), ROOT.crl(MIDDLE), forged(LEAF), flags=CRL_CHAIN)
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"Middle.* was revoked"):
         context.verify_chain([LEAF.der, MIDDLE.der])
 
 
