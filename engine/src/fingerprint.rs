@@ -68,17 +68,17 @@ pub fn fingerprint(
         ("reverify", flag(*reverify)),
         ("max_resumption_age", max_resumption_age.to_be_bytes().to_vec()),
         ("identities", list(identities.iter().map(|own| identity(own)))),
-        ("trust", trust.digest().to_vec()),
+        ("trust", trust_fingerprint(trust).to_vec()),
         ("policy_token", policy_token.to_vec()),
     ];
     hash(&list(fields.map(|(name, value)| list([name.as_bytes(), &value]))))
 }
 
 /// Of the certificates and CRLs of a trust set; their order means nothing.
-pub fn trust_fingerprint(trust: &Trust) -> Fingerprint {
+fn trust_fingerprint(trust: &Trust) -> Fingerprint {
     let anchors = set(trust.anchor_certificates.iter().map(|der| hash(der)));
     let intermediates = set(trust.helpers.iter().map(|der| hash(der)));
-    let crls = set(trust.lists.iter().map(|crl| hash(&crl.der)));
+    let crls = set(trust.lists().map(|crl| hash(&crl.der)));
     hash(&list([anchors, intermediates, crls]))
 }
 

@@ -4,6 +4,8 @@ mod bio;
 mod buffer;
 mod cell;
 mod connection;
+mod crl_scope;
+mod crl_signers;
 mod decider;
 mod failure;
 mod fingerprint;

@@ -15,6 +15,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
+use crate::crl_signers::RevocationCheck;
 use crate::failure::{Asked, Failure, Rejection};
 use crate::profile::outline;
 use crate::revocation::SKEW;
@@ -234,7 +235,10 @@ impl PeerVerifier {
         let issuer = above.first().or_else(|| self.issuer_of(end_entity, intermediates));
         let judged = match (response, issuer) {
             ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
-            (_, Some(issuer)) => self.judge_response(end_entity, issuer, response, now),
+            (_, Some(issuer)) => {
+                let above = if above.is_empty() { std::slice::from_ref(issuer) } else { above };
+                self.judge_response(chain, above, response, now)
+            }
             (_, None) if self.needs_staple(role, end_entity) => {
                 Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
             }
@@ -274,16 +278,17 @@ impl PeerVerifier {
 
     fn judge_response(
         &self,
-        end_entity: &[u8],
-        issuer: &[u8],
+        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        above: &[CertificateDer<'_>],
         response: &[u8],
         now: UnixTime,
     ) -> Result<(), Box<Rejection>> {
-        let good = check(response, end_entity, Some(issuer), self.algorithms.all, now)?;
+        let issuer = above.first().map(AsRef::as_ref);
+        let good = check(response, end_entity, issuer, self.algorithms.all, now)?;
         // A delegate whom a list at hand calls revoked vouches for nobody.
-        let delegate = good.delegate.map(CertificateDer::from);
-        let Some(Ok(delegate)) = delegate.as_ref().map(EndEntityCert::try_from) else { return Ok(()) };
-        match self.known_status(&delegate, issuer, now) {
+        let Some(delegate) = good.delegate else { return Ok(()) };
+        let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
+        match RevocationCheck::new(self, intermediates, now).known(&delegate, &above) {
             Some(Err(webpki::Error::CertRevoked)) => {
                 Err(refused("ocsp_signature", "its signer's certificate was revoked"))
             }

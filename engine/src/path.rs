@@ -10,7 +10,7 @@ use webpki::{Error, VerifiedPath};
 use crate::profile::{Examined, key_usage, read};
 use crate::strict::strict;
 use crate::trust::Trust;
-use crate::verifier::{Revocation, Role};
+use crate::verifier::Role;
 
 /// The refusal that says no more than that it is one: webpki has no kind of error for what is found here.
 const REFUSED: Error = Error::CertDistrusted;
@@ -20,7 +20,6 @@ pub struct Remainder<'a> {
     trust: &'a Trust,
     end_entity: &'a CertificateDer<'a>,
     role: Role,
-    revocation: Revocation,
     strict: bool,
     now: UnixTime,
     found: Cell<Option<&'static str>>,
@@ -37,11 +36,10 @@ impl<'a> Remainder<'a> {
         trust: &'a Trust,
         end_entity: &'a CertificateDer<'a>,
         role: Role,
-        revocation: Revocation,
         strict: bool,
         now: UnixTime,
     ) -> Self {
-        Self { trust, end_entity, role, revocation, strict, now, found: Cell::new(None) }
+        Self { trust, end_entity, role, strict, now, found: Cell::new(None) }
     }
 
     /// For webpki, which asks it about each path that holds by its own rules.
@@ -59,7 +57,12 @@ impl<'a> Remainder<'a> {
         }
         let whole: Vec<_> =
             std::iter::once(self.end_entity).chain(&intermediates).chain([certificate]).collect();
-        self.noted(strict(&whole).map_err(Fault::Kind).and_then(|()| self.check_lists(&intermediates)))
+        self.noted(strict(&whole).map_err(Fault::Kind))
+    }
+
+    /// Whether the CRLs that counted for it bear a number, as the profile demands (RFC 5280, section 5.2.3).
+    pub fn check_numbers(&self, numbered: bool) -> Result<(), Error> {
+        self.noted(refuse_unless(numbered || !self.strict, Fault::Kind("strict_list_number")))
     }
 
     /// For a certificate that is trusted by itself.
@@ -109,21 +112,6 @@ impl<'a> Remainder<'a> {
         Ok(())
     }
 
-    /// The lists that were looked into bear a number.
-    fn check_lists(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
-        let below_anchor = std::iter::once(self.end_entity).chain(intermediates);
-        let asked_for = match self.revocation {
-            Revocation::None => 0,
-            Revocation::Leaf => 1,
-            Revocation::Chain => usize::MAX,
-        };
-        let by_unnumbered = |der: &CertificateDer<'_>| {
-            read(der).is_ok_and(|each| self.trust.unnumbered.contains(each.issuer().as_raw()))
-        };
-        let wrong = below_anchor.take(asked_for).any(by_unnumbered);
-        refuse_unless(!wrong, Fault::Kind("strict_list_number"))
-    }
-
     /// The anchor's certificate is held to what any other authority's is; to webpki an anchor is a name and a
     /// key.
     fn check_anchor(&self, anchor: &Examined, below: &[CertificateDer<'_>]) -> Result<(), Fault> {
@@ -136,12 +124,7 @@ impl<'a> Remainder<'a> {
             let fits = u32::try_from(counted).is_ok_and(|counted| counted <= most);
             refuse_unless(fits, Fault::Webpki(Error::PathLenConstraintViolated))?;
         }
-        let its_list_counts = match self.revocation {
-            Revocation::None => false,
-            Revocation::Leaf => below.is_empty(),
-            Revocation::Chain => true,
-        };
-        refuse_unless(anchor.signs_lists || !its_list_counts, Fault::Kind("list_signer"))
+        Ok(())
     }
 }
 

@@ -21,8 +21,6 @@ pub struct Examined {
     pub authority: bool,
     /// How many intermediates that are not self-issued may follow, where it says so.
     pub path_length: Option<u32>,
-    /// Whether its key may sign revocation lists.
-    pub signs_lists: bool,
     /// Whether a critical extension of it means nothing to us.
     pub unknown_critical: bool,
 }
@@ -104,10 +102,6 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         path_length: match certificate.basic_constraints() {
             Ok(Some(constraints)) => constraints.value.path_len_constraint,
             _ => None,
-        },
-        signs_lists: match certificate.key_usage() {
-            Ok(usage) => usage.is_none_or(|usage| usage.value.crl_sign()),
-            Err(_) => false,
         },
         unknown_critical: certificate.extensions().iter().any(|extension| {
             extension.critical

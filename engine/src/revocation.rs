@@ -1,21 +1,23 @@
 //! Revocation lists: read once, their signatures verified once under each issuer, serial numbers looked up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use webpki::{
-    Cert, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, OwnedCertRevocationList,
-    RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
-};
+use webpki::{CertRevocationList, Error, OwnedCertRevocationList};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use crate::crl_scope::{Points, Scope};
+use crate::crl_signers::RevocationCheck;
 use crate::failure::Failure;
+use crate::profile::outline;
 use crate::signatures::algorithms;
 use crate::signed::Signed;
 use crate::verifier::{PeerVerifier, Revocation};
@@ -27,7 +29,7 @@ const MAX_ISSUERS: usize = 16;
 
 #[derive(Debug)]
 pub struct List {
-    pub parsed: CertRevocationList<'static>,
+    parsed: CertRevocationList<'static>,
     pub der: Vec<u8>,
     /// DER.
     pub issuer: Vec<u8>,
@@ -35,10 +37,20 @@ pub struct List {
     /// Has a number that is not critical, as RFC 5280 demands (section 5.2.3).
     pub numbered: bool,
     authority_key: Option<Vec<u8>>,
+    /// None: it covers all that its issuer issued.
+    scope: Option<Scope>,
     this_update: u64,
     next_update: u64,
-    /// By the issuer's certificate, DER: whether it signed this list, and may sign lists.
-    issuers: Mutex<HashMap<Vec<u8>, Result<(), Error>>>,
+    known: Mutex<Known>,
+}
+
+/// What was found out about a list.
+#[derive(Debug, Default)]
+struct Known {
+    /// By the issuer's certificate, DER: whether it signed the list, and may sign lists.
+    issuers: HashMap<Vec<u8>, Result<(), Error>>,
+    /// The first certificate, DER, that signed the list and that a verified path led to.
+    signer: Option<Vec<u8>>,
 }
 
 impl List {
@@ -50,6 +62,14 @@ impl List {
             ParsedExtension::AuthorityKeyIdentifier(key) => Some(key.key_identifier.as_ref()?.0.to_vec()),
             _ => None,
         });
+        let scope =
+            match list.extensions().iter().find(|each| each.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT) {
+                None => None,
+                Some(extension) => match extension.parsed_extension() {
+                    ParsedExtension::IssuingDistributionPoint(point) => Some(Scope::of(point)),
+                    _ => return Err("its issuing distribution point cannot be read".to_owned()),
+                },
+            };
         Ok(Self {
             issuer: list.issuer().as_raw().to_vec(),
             number: list.crl_number().map(|number| number.to_bytes_be()),
@@ -57,17 +77,24 @@ impl List {
                 !each.critical && matches!(each.parsed_extension(), ParsedExtension::CRLNumber(_))
             }),
             authority_key,
+            scope,
             this_update: seconds(list.last_update()),
             next_update: list.next_update().map_or(0, seconds),
             parsed: parsed.into(),
-            issuers: Mutex::default(),
+            known: Mutex::default(),
             der,
         })
     }
 
-    /// Covers a part of what its issuer issued only.
-    pub fn scoped(&self) -> bool {
-        self.parsed.issuing_distribution_point().is_some()
+    /// Whether it is to have a certificate of its issuer, if that was revoked.
+    pub fn covers<'a>(&self, points: impl FnOnce() -> &'a Points) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.covers(points()))
+    }
+
+    /// Whether both follow one another: of one key and one distribution point, as far as they say so.
+    pub fn follows(&self, other: &Self) -> bool {
+        let scopes = [self, other].map(|list| list.parsed.issuing_distribution_point());
+        self.authority_key == other.authority_key && scopes[0] == scopes[1]
     }
 
     pub fn begun(&self, now: UnixTime) -> bool {
@@ -78,21 +105,65 @@ impl List {
         self.this_update
     }
 
+    /// A list out of date is a refusal: who asks for revocation wants to know.
+    pub fn in_time(&self, now: UnixTime) -> Result<(), Error> {
+        if now.as_secs() < self.next_update {
+            return Ok(());
+        }
+        let next_update = UnixTime::since_unix_epoch(Duration::from_secs(self.next_update));
+        Err(Error::CrlExpired { time: now, next_update })
+    }
+
+    /// `CertRevoked` where it names the certificate with that serial number.
+    pub fn names(&self, serial: &[u8]) -> Result<(), Error> {
+        match self.parsed.find_serial(serial)? {
+            None => Ok(()),
+            Some(_) => Err(Error::CertRevoked),
+        }
+    }
+
+    /// When the certificate with that serial number was revoked, in seconds since 1970.
+    pub fn revoked_since(&self, serial: &[u8]) -> Option<u64> {
+        let entry = self.parsed.find_serial(serial).ok().flatten();
+        entry.map(|entry| entry.revocation_date.as_secs())
+    }
+
+    // Nobody waits here: who finds it taken finds out anew, and a process that was forked just then never could wait.
+    fn known(&self) -> Option<MutexGuard<'_, Known>> {
+        match self.known.try_lock() {
+            Ok(known) => Some(known),
+            Err(TryLockError::Poisoned(known)) => Some(known.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Keeps that a verified path led to `signer` (DER), which signed this list.
+    pub fn confirm(&self, signer: &[u8]) {
+        if let Some(mut known) = self.known() {
+            known.signer.get_or_insert_with(|| signer.to_vec());
+        }
+    }
+
+    pub fn confirmed(&self) -> bool {
+        self.known().is_some_and(|known| known.signer.is_some())
+    }
+
     /// Whether `issuer` (its certificate, DER) signed this list, and may sign lists.
-    fn signed_by(
+    pub fn signed_by(
         &self,
         issuer: &[u8],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        if let Some(known) = self.issuers.lock().unwrap_or_else(PoisonError::into_inner).get(issuer) {
-            return known.clone();
+        if let Some(judged) = self.known().and_then(|known| known.issuers.get(issuer).cloned()) {
+            return judged;
         }
         let judged = self.judge_issuer(issuer, algorithms);
-        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
-        if issuers.len() == MAX_ISSUERS {
-            issuers.clear();
+        if let Some(mut known) = self.known() {
+            if known.issuers.len() == MAX_ISSUERS {
+                known.issuers.clear();
+            }
+            known.issuers.insert(issuer.to_vec(), judged.clone());
         }
-        issuers.insert(issuer.to_vec(), judged.clone());
         judged
     }
 
@@ -114,118 +185,23 @@ impl List {
     }
 }
 
-/// Whether `certificate` is revoked, by those of `lists` (all its issuer's, none of them scoped) that `issuer`
-/// (its certificate, DER) signed; the newest of them decides. None: no list is there.
-fn status(
-    certificate: &Cert<'_>,
-    issuer: &[u8],
-    lists: &[Arc<List>],
-    algorithms: &[&dyn SignatureVerificationAlgorithm],
-    now: UnixTime,
-) -> Option<Result<(), Error>> {
-    let mut newest: Option<&List> = None;
-    let mut wrong = None;
-    for list in lists.iter().filter(|list| list.begun(now)) {
-        match list.signed_by(issuer, algorithms) {
-            Ok(()) if newest.is_none_or(|known| known.this_update < list.this_update) => newest = Some(list),
-            Ok(()) => {}
-            Err(error) => wrong = Some(error),
-        }
-    }
-    let Some(list) = newest else { return wrong.map(Err) };
-    if now.as_secs() >= list.next_update {
-        let next_update = UnixTime::since_unix_epoch(std::time::Duration::from_secs(list.next_update));
-        return Some(Err(Error::CrlExpired { time: now, next_update }));
-    }
-    Some(match list.parsed.find_serial(certificate.serial()) {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(Error::CertRevoked),
-        Err(error) => Err(error),
-    })
-}
-
 impl PeerVerifier {
-    /// The lists, where webpki is to look at them: it knows how far one that covers a part of its issuer's
-    /// certificates goes.
-    pub fn scoped_lists(&self, now: UnixTime) -> Vec<&CertRevocationList<'_>> {
-        let lists = &self.trust.lists;
-        if self.revocation == Revocation::None || !lists.iter().any(|list| list.scoped()) {
-            return Vec::new();
-        }
-        lists.iter().filter(|list| list.begun(now)).map(|list| &list.parsed).collect()
-    }
-
-    /// A list out of date is a refusal: who asks for revocation wants to know.
-    pub fn revocation_options<'a>(
-        &self,
-        crls: &'a [&'a CertRevocationList<'a>],
-    ) -> Result<Option<RevocationOptions<'a>>, Error> {
-        let Ok(builder) = RevocationOptionsBuilder::new(crls) else { return Ok(None) };
-        let depth = match self.revocation {
-            Revocation::None => return Ok(None),
-            Revocation::Leaf => RevocationCheckDepth::EndEntity,
-            Revocation::Chain => RevocationCheckDepth::Chain,
-        };
-        let policy = if self.accept_unknown { UnknownStatusPolicy::Allow } else { UnknownStatusPolicy::Deny };
-        let options = builder
-            .with_depth(depth)
-            .with_status_policy(policy)
-            .with_expiration_policy(ExpirationPolicy::Enforce)
-            .build();
-        Ok(Some(options))
-    }
-
-    /// Looks the certificates of a path up in the lists of their issuers.
-    pub fn judge_revocation(&self, path: &VerifiedPath<'_>, now: UnixTime) -> Result<(), Error> {
-        let depth = match self.revocation {
-            Revocation::None => return Ok(()),
-            Revocation::Leaf => 1,
-            Revocation::Chain => usize::MAX,
-        };
-        let trust = &self.trust;
-        let end_entity: &Cert<'_> = path.end_entity();
-        let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, path.anchor()));
-        let Some(anchor) = anchor.map(|index| trust.anchor_certificates[index].clone()) else {
-            return Err(Error::UnknownRevocationStatus);
-        };
-        let certificates = std::iter::once(end_entity).chain(path.intermediate_certificates());
-        let issuers = path.intermediate_certificates().map(|each| each.der()).chain([anchor]);
-        certificates
-            .zip(issuers)
-            .take(depth)
-            .try_for_each(|(each, issuer)| self.unrevoked(each, &issuer, now))
-    }
-
     /// Looks a certificate up that is trusted by itself: only one that issued itself has an issuer to ask.
-    pub fn judge_own_revocation(&self, itself: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-        if self.revocation == Revocation::None {
-            return Ok(());
-        }
-        match EndEntityCert::try_from(itself) {
-            Ok(certificate) if certificate.issuer() == certificate.subject() => {
-                self.unrevoked(&certificate, itself, now)
-            }
-            _ if self.accept_unknown => Ok(()),
-            _ => Err(Error::UnknownRevocationStatus),
-        }
-    }
-
-    /// Whether a certificate is revoked, where a list of its issuer is there.
-    pub fn known_status(
+    pub fn judge_own_revocation(
         &self,
-        certificate: &Cert<'_>,
-        issuer: &[u8],
+        itself: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Option<Result<(), Error>> {
-        let lists = self.trust.lists_of.get(certificate.issuer()).map_or(&[][..], Vec::as_slice);
-        status(certificate, issuer, lists, self.algorithms.all, now)
-    }
-
-    fn unrevoked(&self, certificate: &Cert<'_>, issuer: &[u8], now: UnixTime) -> Result<(), Error> {
-        match self.known_status(certificate, issuer, now) {
-            Some(known) => known,
-            None if self.accept_unknown => Ok(()),
-            None => Err(Error::UnknownRevocationStatus),
+    ) -> Result<bool, Error> {
+        if self.revocation == Revocation::None {
+            return Ok(true);
+        }
+        match outline(itself) {
+            Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
+                RevocationCheck::new(self, sent, now).judge(&[itself, itself])
+            }
+            _ if self.accept_unknown => Ok(true),
+            _ => Err(Error::UnknownRevocationStatus),
         }
     }
 }
@@ -268,6 +244,13 @@ impl RevocationList {
         let bytes = |part: &[u8]| PyBytes::new(py, part);
         let scope = self.0.parsed.issuing_distribution_point();
         (self.0.authority_key.as_deref().map(bytes), scope.map(bytes))
+    }
+
+    /// The certificate, DER, that signed it, once a verified path led to one.
+    #[getter]
+    fn signer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let signer = self.0.known()?.signer.clone()?;
+        Some(PyBytes::new(py, &signer))
     }
 
     /// The CRL number, as bytes of a big-endian number.

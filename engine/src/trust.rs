@@ -1,17 +1,17 @@
 //! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::cell::LazyCell;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
+use crate::crl_scope::Points;
 use crate::failure::Failure;
-use crate::fingerprint::{Fingerprint, trust_fingerprint};
 use crate::profile::{self, Examined, examine, split};
 use crate::revocation::{List, RevocationList};
 
@@ -24,16 +24,10 @@ pub struct Trust {
     pub used: Vec<AtomicBool>,
     pub helpers: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
-    /// Newest first.
-    pub lists: Vec<Arc<List>>,
-    /// By their issuer, as webpki tells it (DER without its header); without those that are scoped.
-    pub lists_of: HashMap<Vec<u8>, Vec<Arc<List>>>,
-    /// The issuers, DER, of lists without the number that RFC 5280 demands.
-    pub unnumbered: HashSet<Vec<u8>>,
-    /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
-    by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
-    /// Of all this, made for the first server.
-    digest: OnceLock<Fingerprint>,
+    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
+    lines: HashMap<Vec<u8>, Vec<Vec<Arc<List>>>>,
+    /// Indices into the anchors, then the helpers, by subject (DER).
+    by_subject: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Trust {
@@ -41,21 +35,23 @@ impl Trust {
         self.anchor_certificates.iter().chain(&self.helpers).nth(index)
     }
 
-    pub fn digest(&self) -> &Fingerprint {
-        self.digest.get_or_init(|| trust_fingerprint(self))
+    /// The CRLs of an issuer (DER), line by line.
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<List>>] {
+        self.lines.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// All CRLs.
+    pub fn lists(&self) -> impl Iterator<Item = &Arc<List>> {
+        self.lines.values().flatten().flatten()
+    }
+
+    /// The certificates of a subject (DER), anchors first, DER.
+    pub fn of_subject(&self, subject: &[u8]) -> impl Iterator<Item = &[u8]> {
+        self.indices(subject).iter().filter_map(|index| self.certificate(*index)).map(AsRef::as_ref)
     }
 
     fn indices(&self, subject: &[u8]) -> &[usize] {
-        let by_subject = self.by_subject.get_or_init(|| {
-            let mut indices: HashMap<_, Vec<_>> = HashMap::new();
-            for (index, der) in self.anchor_certificates.iter().chain(&self.helpers).enumerate() {
-                if let Ok((subject, _)) = profile::names(der) {
-                    indices.entry(subject).or_default().push(index);
-                }
-            }
-            indices
-        });
-        by_subject.get(subject).map_or(&[], Vec::as_slice)
+        self.by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
     /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
@@ -77,6 +73,11 @@ impl Trust {
             trust.anchor_certificates.push(certificate);
             trust.used.push(AtomicBool::new(false));
         }
+        // Not when it is first asked for: a process forked meanwhile would wait for ever.
+        for (index, der) in trust.anchor_certificates.iter().chain(&trust.helpers).enumerate() {
+            let read = profile::outline(der).map_err(|why| unusable("certificate", why))?;
+            trust.by_subject.entry(read.subject().as_raw().to_vec()).or_default().push(index);
+        }
         Ok(trust)
     }
 }
@@ -91,7 +92,8 @@ pub struct TrustSet(pub Arc<Trust>);
 
 #[pymethods]
 impl TrustSet {
-    /// What `certificates` (DER) and the revocation lists `crls` make. Refuses what cannot be read.
+    /// What `certificates` (DER) and the revocation lists `crls` make; of lists that follow one another the first
+    /// that is signed as it should be counts. Refuses what cannot be read.
     #[new]
     fn new(
         certificates: Vec<Vec<u8>>,
@@ -99,12 +101,12 @@ impl TrustSet {
         partial_chain: bool,
     ) -> PyResult<Self> {
         let mut trust = Trust::of(certificates, partial_chain)?;
-        trust.lists = crls.iter().map(|list| list.0.clone()).collect();
-        trust.lists.sort_by_key(|list| Reverse(list.this_update()));
-        let unnumbered = trust.lists.iter().filter(|list| !list.numbered);
-        trust.unnumbered = unnumbered.map(|list| list.issuer.clone()).collect();
-        for list in trust.lists.iter().filter(|list| !list.scoped()) {
-            trust.lists_of.entry(list.parsed.issuer().to_vec()).or_default().push(list.clone());
+        for list in crls.iter().map(|list| &list.0) {
+            let lines = trust.lines.entry(list.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| list.follows(first))) {
+                Some(line) => line.push(list.clone()),
+                None => lines.push(vec![list.clone()]),
+            }
         }
         Ok(Self(Arc::new(trust)))
     }
@@ -125,16 +127,16 @@ impl TrustSet {
     }
 
     /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
-    /// seconds since 1970. Whether the list counts is not looked at. Raises for what cannot be read.
+    /// seconds since 1970; the latter by lists only that counted for a verified path. Raises for what cannot be
+    /// read.
     fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
-        let certificate = CertificateDer::from(der);
-        let unreadable = |why: webpki::Error| Failure::Unusable { what: "certificate", why: why.to_string() };
-        let certificate = webpki::EndEntityCert::try_from(&certificate).map_err(unreadable)?;
-        let lists = self.0.lists.iter().filter(|list| list.parsed.issuer() == certificate.issuer());
-        let mut lists = lists.peekable();
-        let found = lists.peek().is_some();
-        let entry = lists.find_map(|list| list.parsed.find_serial(certificate.serial()).ok().flatten());
-        Ok((found, entry.map(|entry| entry.revocation_date.as_secs())))
+        let certificate =
+            profile::outline(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+        let points = LazyCell::new(|| Points::of(&certificate));
+        let lines = self.0.lines_of(certificate.issuer().as_raw());
+        let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(|| &points));
+        let since = counted.find_map(|list| list.revoked_since(certificate.raw_serial()));
+        Ok((!lines.is_empty(), since))
     }
 
     /// The anchors in which a path ended so far, DER.

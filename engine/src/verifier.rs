@@ -21,6 +21,7 @@ use webpki::{
     EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
 };
 
+use crate::crl_signers::RevocationCheck;
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
@@ -204,11 +205,13 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Path, Refusal> {
-        let rest = Remainder::new(&self.trust, end_entity, role, self.revocation, self.strict, now);
+        let rest = Remainder::new(&self.trust, end_entity, role, self.strict, now);
         let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             rest.check_alone(itself).map_err(refused)?;
-            self.judge_own_revocation(end_entity, now).map_err(|error| refusal(error, now))?;
+            self.judge_own_revocation(end_entity, intermediates, now)
+                .and_then(|numbered| rest.check_numbers(numbered))
+                .map_err(refused)?;
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
@@ -223,11 +226,11 @@ impl PeerVerifier {
             .chain(&trust.helpers)
             .map(|der| CertificateDer::from(der.as_ref()))
             .collect();
-        let crls = self.scoped_lists(now);
-        let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
-        let by_webpki = revocation.is_some();
-        let unrevoked =
-            |path: &VerifiedPath<'_>| if by_webpki { Ok(()) } else { self.judge_revocation(path, now) };
+        let revocation = RevocationCheck::new(self, intermediates, now);
+        let unrevoked = |path: &VerifiedPath<'_>| {
+            let numbered = revocation.judge_path(path)?;
+            rest.check_numbers(numbered)
+        };
         let verified = certificate
             .verify_for_usage(
                 self.algorithms.all,
@@ -235,7 +238,7 @@ impl PeerVerifier {
                 &helpers,
                 now,
                 usage,
-                revocation,
+                None,
                 Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
             )
             .map_err(refused)?;
@@ -339,7 +342,6 @@ fn further_refusal(kind: &'static str) -> Refusal {
     let error = match kind {
         "purpose" | "key_usage" => CertificateError::InvalidPurpose,
         "leaf_as_ca" => CertificateError::UnknownIssuer,
-        "list_signer" => CertificateError::UnknownRevocationStatus,
         _ => CertificateError::BadEncoding,
     };
     Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))

@@ -34,6 +34,7 @@ class RevocationList:
     line: tuple[bytes | None, bytes | None]
     number: bytes | None
     period: tuple[int, int]
+    signer: bytes | None
     def __new__(cls, der: bytes) -> RevocationList: ...
     def signed_by(self, issuer: bytes) -> bool: ...
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from cryptography import x509
@@ -20,6 +21,9 @@ ListSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509
 
 HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r\d+")
 """The name of a revocation list in a folder in OpenSSL's layout (``openssl rehash``)."""
+
+MAX_UNVERIFIED = 8
+"""Lists of one line that are kept and that no known certificate signed."""
 
 
 @dataclass(frozen=True)
@@ -87,35 +91,79 @@ def _newer(one: _engine.RevocationList, other: _engine.RevocationList) -> bool:
     return one.period[0] > other.period[0]
 
 
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    parsed: _engine.RevocationList
+    where: str
+    arrival: int
+
+    def signers(self, known: Iterable[bytes]) -> set[bytes]:
+        """Those of the certificates (DER) that signed it."""
+        return {each for each in known if self.parsed.signed_by(each)}
+
+
+_Line: TypeAlias = tuple[_Kept, ...]
+
+
+def _bounded(line: _Line, known: Collection[bytes]) -> _Line:
+    """The line without one of the lists that none of the `known` signed, where there are too many of them.
+
+    Not without the one that came first: however many forged ones follow it, it stays. The newest ones have to
+    stay, too, or a CA whose certificate no peer showed yet could not replace its lists.
+    """
+    unverified = [each for each in line if not each.signers(known)]
+    if len(unverified) <= MAX_UNVERIFIED:
+        return line
+    ranked = sorted(unverified, key=lambda each: each.arrival)
+    expired = [each for each in ranked if each.parsed.period[1] <= time.time()]
+    dropped = expired[0] if expired else ranked[1]
+    return tuple(each for each in line if each is not dropped)
+
+
+def _with(line: _Line, new: _Kept, known: Collection[bytes], *, older: bool) -> _Line:
+    """The line with a list added, or as it was; what is tried first comes first."""
+    if line and line[0].parsed.der == new.parsed.der:
+        return line
+    signers = new.signers(known)
+    rivals = [each for each in line if each.signers(signers)]
+    if not older and rivals and not _newer(new.parsed, rivals[0].parsed):
+        return line
+    rest = [each for each in line if each not in rivals and each.parsed.der != new.parsed.der]
+    behind = (place for place, each in enumerate(rest) if older or _newer(new.parsed, each.parsed))
+    rest.insert(next(behind, len(rest)), new)
+    taken = _bounded(tuple(rest), known)
+    changed = [each.parsed.der for each in taken] != [each.parsed.der for each in line]
+    return taken if changed and new in taken else line
+
+
+@dataclass(frozen=True, eq=False)
 class RevocationLists:
-    """The lists that one context knows: of each line the newest.
+    """The lists that one context knows, as a value: what adds to it returns another one.
 
     A line are the lists of one issuer with the same authority key identifier and issuing distribution point.
+    A list that a known certificate of its issuer signed takes the place of older ones of the same signer. The
+    others stay, at most `MAX_UNVERIFIED` of a line: when a path supplies the issuer's certificate, the first
+    one counts that it signed.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[object, tuple[_engine.RevocationList, str]] = {}
-        self._places: dict[str, None] = {}
-
-    def copy(self) -> RevocationLists:
-        """The same, to be changed."""
-        made = RevocationLists()
-        made._kept, made._places = self._kept, dict(self._places)
-        return made
+    _lines: Mapping[object, _Line] = field(default_factory=dict)
+    _places: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return sum(map(len, self._lines.values()))
 
     def __iter__(self) -> Iterator[tuple[_engine.RevocationList, str]]:
-        return iter(self._kept.values())
+        """Each with where it is from, line by line, what is tried first before what is tried next."""
+        return ((each.parsed, each.where) for line in self._lines.values() for each in line)
 
     def engines(self) -> list[_engine.RevocationList]:
         """As the engine takes them."""
-        return [each for each, _ in self._kept.values()]
+        return [each for each, _ in self]
 
-    def remember(self, path: StrPath) -> None:
-        """A file or folder that `again` reads."""
-        self._places[os.path.abspath(os.fsdecode(path))] = None
+    def remembering(self, path: StrPath) -> RevocationLists:
+        """The same, with a file or folder that `again` reads."""
+        place = os.path.abspath(os.fsdecode(path))
+        return self if place in self._places else replace(self, _places=(*self._places, place))
 
     def again(self) -> Iterator[Found]:
         """What the files and folders hold now that lists came from. Raises as `in_path`."""
@@ -129,30 +177,23 @@ class RevocationLists:
         *,
         foreign: bool = False,
         older: bool = False,
-    ) -> int:
-        """Takes those that are new, or newer than what is here (`older`: others too); returns how many.
+    ) -> tuple[RevocationLists, int]:
+        """The same with those that are new, or newer than what is here (`older`: others too), and how many.
 
         `signers`: the known certificates (DER) of an issuer's name (DER). A list that none of them signed is
-        refused; with `foreign` it is kept, but takes nobody's place. Raises ssl.SSLError, and takes none.
+        refused; with `foreign` it is kept unverified. Raises ssl.SSLError.
         """
-        kept = dict(self._kept)
-        taken = 0
+        lines = dict(self._lines)
+        taken, arrival = 0, max((each.arrival for line in lines.values() for each in line), default=0)
         for each in found:
-            parsed = each.parsed
-            line = (parsed.issuer, parsed.line)
-            known = list(signers(parsed.issuer))
-            if known and not any(map(parsed.signed_by, known)):
-                if not foreign:
-                    words = (
-                        f"CRL signature failure: its issuer did not sign the revocation list ({each.where})"
-                    )
-                    raise ssl_error("CRL_SIGNATURE_FAILURE", words, library="X509")
-                if line in kept:
-                    continue
-            here = kept.get(line)
-            if here is not None and (here[0].der == parsed.der or not (older or _newer(parsed, here[0]))):
-                continue
-            kept[line] = parsed, each.where
-            taken += 1
-        self._kept = kept
-        return taken
+            arrival += 1
+            name = each.parsed.issuer, each.parsed.line
+            line, new = lines.get(name, ()), _Kept(each.parsed, each.where, arrival)
+            trusted = set(signers(each.parsed.issuer))
+            known = trusted | {kept.parsed.signer for kept in line if kept.parsed.signer is not None}
+            if trusted and not foreign and not new.signers(known):
+                words = f"CRL signature failure: its issuer did not sign the revocation list ({each.where})"
+                raise ssl_error("CRL_SIGNATURE_FAILURE", words, library="X509")
+            lines[name] = _with(line, new, known, older=older)
+            taken += lines[name] is not line
+        return replace(self, _lines=lines), taken

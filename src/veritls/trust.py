@@ -136,15 +136,14 @@ class TrustStore:
         self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
     ) -> tuple[TrustStore, int]:
         """With the CRLs, as `RevocationLists.add` takes them, and how many of them were new."""
-        lists = self.lists.copy()
-        taken = lists.add(found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older)
+        lists, taken = self.lists.add(
+            found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
+        )
         return self._with_lists(lists) if taken else self, taken
 
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""
-        lists = self.lists.copy()
-        lists.remember(place)
-        return self._with_lists(lists)
+        return self._with_lists(self.lists.remembering(place))
 
     def _with_lists(self, lists: RevocationLists) -> TrustStore:
         return TrustStore(self._certificates, lists, self._hidden())

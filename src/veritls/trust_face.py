@@ -64,7 +64,11 @@ class TrustFace(Face):
         `source`: the path of a file (PEM, or one list in DER) or of a folder in OpenSSL's hashed layout
         (``9d66eef0.r0``); PEM or DER bytes; `cryptography` lists, one or several. What is a path is as for
         `load_cert_chain`. A list takes the place of an earlier one of the same issuer, key and distribution
-        point: the CRL number decides, or else thisUpdate; `allow_older` takes it whatever they say.
+        point: the CRL number decides, or else thisUpdate; `allow_older` takes it whatever they say. One that
+        no known certificate signed, as its issuer's comes from the peer, takes no place: it is kept beside
+        the others, eight at most, and the peer's chain tells which of them count. A list with a distribution
+        point is about certificates that name the point.
+
         They count where `verify_flags` hold VERIFY_CRL_CHECK_LEAF or _CHAIN, for connections made after this.
 
         Raises OSError for what cannot be read; ssl.SSLError for what is no list, for delta and indirect ones

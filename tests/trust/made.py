@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -40,7 +40,10 @@ def digest(key: Any) -> Any:
 
 
 class Party:
-    """A certificate with its key: an authority's where `ca`, else one for the DNS `names`."""
+    """A certificate with its key: an authority's where `ca`, else one for the DNS `names`.
+
+    `usage` False: without a key usage.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Party:
         kind: str = "ECDSA",
         key: Any = None,
         extra: Iterable[tuple[x509.ExtensionType, bool]] = (),
-        usage: x509.KeyUsage | None = None,
+        usage: x509.KeyUsage | Literal[False] | None = None,
         valid: tuple[datetime.datetime, datetime.datetime] = (NOW - DAY, NOW + DAY),
     ) -> None:
         self.key = key or new_key(kind)
@@ -69,8 +72,9 @@ class Party:
         known: list[tuple[x509.ExtensionType, bool]] = [
             (x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), False),
             (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), False),
-            (usage or (SIGNS if ca else SERVES), True),
         ]
+        if usage is not False:
+            known.append((usage or (SIGNS if ca else SERVES), True))
         if ca:
             known.append((x509.BasicConstraints(ca=True, path_length=None), True))
         elif names:
@@ -102,9 +106,10 @@ class Party:
         since: datetime.datetime = NOW - HOUR,
         until: datetime.datetime = NOW + DAY,
         key: Any = None,
+        names_key: Any = None,
         extra: Iterable[tuple[x509.ExtensionType, bool]] = (),
     ) -> x509.CertificateRevocationList:
-        """A revocation list of this authority; `key`: signed by another one's."""
+        """A revocation list of this authority; `key`: signed by another one's, `names_key`: as if by that."""
         key = key or self.key
         builder = x509.CertificateRevocationListBuilder(self.name, since, until)
         for each in revoked:
@@ -112,8 +117,8 @@ class Party:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder(serial, NOW - HOUR).build()
             )
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-        builder = builder.add_extension(identifier, False)
+        named = (names_key or key).public_key()
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(named), False)
         if number is not None:
             builder = builder.add_extension(x509.CRLNumber(number), False)
         for extension, critical in extra:

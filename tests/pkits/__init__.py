@@ -1,0 +1,1 @@
+"""The certification path validation suite of NIST (PKITS), asked of `verify_chain`."""
