@@ -1,7 +1,9 @@
 //! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
 
 mod bio;
+mod budget;
 mod buffer;
+mod candidates;
 mod connection;
 mod decider;
 mod failure;
@@ -19,10 +21,12 @@ mod profile;
 mod pump;
 mod records;
 mod revocation;
+mod search;
 mod session;
 mod settings;
 mod signatures;
 mod signed;
+mod specific;
 mod stream;
 mod strict;
 mod tickets;
@@ -44,6 +48,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<settings::Statistics>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
+    module.add_function(wrap_pyfunction!(budget::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;

@@ -21,6 +21,8 @@ pub struct Examined {
     pub authority: bool,
     /// How many intermediates that are not self-issued may follow, where it says so.
     pub path_length: Option<u32>,
+    /// How many subtrees its name constraints have.
+    pub constraints: usize,
     /// Whether its key may sign revocation lists.
     pub signs_lists: bool,
     /// Whether a critical extension of it means nothing to us.
@@ -104,6 +106,13 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         path_length: match certificate.basic_constraints() {
             Ok(Some(constraints)) => constraints.value.path_len_constraint,
             _ => None,
+        },
+        constraints: match certificate.name_constraints() {
+            Ok(Some(found)) => {
+                let subtrees = [&found.value.permitted_subtrees, &found.value.excluded_subtrees];
+                subtrees.into_iter().flatten().map(Vec::len).sum()
+            }
+            _ => 0,
         },
         signs_lists: match certificate.key_usage() {
             Ok(usage) => usage.is_none_or(|usage| usage.value.crl_sign()),

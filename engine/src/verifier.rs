@@ -12,19 +12,24 @@ use rustls::crypto::{
     WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
 use webpki::{
-    EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
+    EndEntityCert, KeyUsage, RawPublicKeyEntity, RevocationOptions, VerifiedPath, anchor_from_trusted_cert,
+    spki_for_anchor,
 };
 
+use crate::budget::{self, Budget};
+use crate::candidates::Candidates;
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
 use crate::peers::Conditions;
+use crate::search::Search;
+use crate::signatures::Meter;
 use crate::trust::{Trust, TrustSet};
 
 thread_local! {
@@ -204,36 +209,55 @@ impl PeerVerifier {
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        let read = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        let budget = Budget::new(budget::PATH);
+        let meter = Meter::new(&budget);
+        let metered = meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            metered.iter().map(|each| each as _).collect();
+        let crls = self.scoped_lists(now);
+        let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
+        let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+            self.judge_candidate(&certificate, above, anchor, (role, now), revocation, &algorithms, &rest)
+        };
+        Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
+            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &judge).run())
+            .map_err(|_| too_complex())?
+            .map_err(refused)
+    }
+
+    /// webpki's word on one path: `above` the peer's certificate, up to one anchor.
+    #[expect(clippy::too_many_arguments, reason = "webpki's own, and what it leaves open")]
+    fn judge_candidate(
+        &self,
+        certificate: &EndEntityCert<'_>,
+        above: &[CertificateDer<'_>],
+        anchor: Option<usize>,
+        (role, now): (Role, UnixTime),
+        revocation: Option<RevocationOptions<'_>>,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+        rest: &Remainder<'_>,
+    ) -> Result<Path, webpki::Error> {
         let usage = match role {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
         let trust = &self.trust;
-        // Views: the certificates themselves are not copied.
-        let helpers: Vec<CertificateDer<'_>> = intermediates
-            .iter()
-            .chain(&trust.helpers)
-            .map(|der| CertificateDer::from(der.as_ref()))
-            .collect();
-        let crls = self.scoped_lists(now);
-        let revocation = self.revocation_options(&crls).map_err(|error| refusal(error, now))?;
         let by_webpki = revocation.is_some();
         let unrevoked =
             |path: &VerifiedPath<'_>| if by_webpki { Ok(()) } else { self.judge_revocation(path, now) };
-        let verified = certificate
-            .verify_for_usage(
-                self.algorithms.all,
-                &trust.anchors,
-                &helpers,
-                now,
-                usage,
-                revocation,
-                Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
-            )
-            .map_err(refused)?;
+        let anchors = anchor.and_then(|index| trust.anchors.get(index)).map_or(&[][..], std::slice::from_ref);
+        let verified = certificate.verify_for_usage(
+            algorithms,
+            anchors,
+            above,
+            now,
+            usage,
+            revocation,
+            Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
+        )?;
         let mut path: Path =
             verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
-        let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
         if let Some(index) = anchor {
             trust.used[index].store(true, Ordering::Relaxed);
             path.push(trust.anchor_certificates[index].clone());
@@ -324,6 +348,12 @@ type Refusal = Box<(Rejection, CertificateError)>;
 
 fn refusal(error: webpki::Error, now: UnixTime) -> Refusal {
     Box::new(told_apart(error, now))
+}
+
+/// The search for a path ended before it came to an answer.
+fn too_complex() -> Refusal {
+    let detail = "the search for a path would take too much work";
+    Box::new(other("too_complex", detail.to_owned(), webpki::Error::MaximumPathBuildCallsExceeded))
 }
 
 /// What webpki does not ask and `Remainder` does.
