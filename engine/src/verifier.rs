@@ -426,6 +426,9 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
         Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
             (Rejection::new("encoding", detail), CertificateError::BadEncoding)
         }
+        Web::MaximumSignatureChecksExceeded
+        | Web::MaximumPathBuildCallsExceeded
+        | Web::MaximumNameConstraintComparisonsExceeded => other("too_complex", detail, error),
         _ => other("other", detail, error),
     }
 }
