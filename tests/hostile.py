@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 MESSAGE = 63 * 1024
 """Bytes of certificates that fit into one message, with its framing."""
 _ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_ECDSA_SHA512 = bytes.fromhex("300a06082a8648ce3d040304")
+_ML_DSA_65 = bytes.fromhex("300b0609608648016503040312")
 _RSA_SHA256 = bytes.fromhex("300d06092a864886f70d01010b0500")
 _ED25519 = bytes.fromhex("300506032b6570")
-_BASIC, _NAMES, _CONSTRAINTS, _USAGE = b"\x55\x1d\x13", b"\x55\x1d\x11", b"\x55\x1d\x1e", b"\x55\x1d\x0f"
+_BASIC, _NAMES, _CONSTRAINTS = b"\x55\x1d\x13", b"\x55\x1d\x11", b"\x55\x1d\x1e"
 
 
 def tlv(tag: int, *parts: bytes) -> bytes:
@@ -60,11 +62,12 @@ def constraints(permitted: Sequence[str]) -> bytes:
 
 @dataclass(frozen=True)
 class Key:
-    """A key with what signs with it. `sign`: nobody's signature where it is None."""
+    """A key with what signs with it."""
 
     public: bytes
     algorithm: bytes
-    sign: Callable[[bytes], bytes] | None = field(default=None)
+    sign: Callable[[bytes], bytes]
+    private: Any = None
 
 
 def fake_key(seed: object, *, signature: int = 64) -> Key:
@@ -74,36 +77,36 @@ def fake_key(seed: object, *, signature: int = 64) -> Key:
 
 
 def real_key(private: Any = None) -> Key:
-    """A P-256 or an RSA key that signs."""
+    """A key that signs: of an elliptic curve, by default P-256, RSA, or ML-DSA-65."""
     key = private or ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if isinstance(key, rsa.RSAPrivateKey):
-        return Key(public, _RSA_SHA256, lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
-    return Key(public, _ECDSA_SHA256, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return Key(public, _RSA_SHA256, lambda data: key.sign(data, padding.PKCS1v15(), hashes.SHA256()), key)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        large = key.curve.key_size > 256
+        algorithm, hashed = (_ECDSA_SHA512, hashes.SHA512()) if large else (_ECDSA_SHA256, hashes.SHA256())
+        return Key(public, algorithm, lambda data: key.sign(data, ec.ECDSA(hashed)), key)
+    return Key(public, _ML_DSA_65, key.sign, key)
 
 
 _serials = iter(range(1, 2**31))
 
 
-def certificate(
-    subject: str, issuer: str, key: Key, signer: Key, *extensions: bytes, algorithm: bytes | None = None
-) -> bytes:
+def certificate(subject: str, issuer: str, key: Key, signer: Key, *extensions: bytes) -> bytes:
     """A certificate of version 3, good until 2049, DER."""
-    algorithm = algorithm or signer.algorithm
     serial = next(_serials).to_bytes(4, "big").lstrip(b"\0")
     content = tlv(
         0x30,
         tlv(0xA0, b"\x02\x01\x02"),
         tlv(2, serial if serial[0] < 0x80 else b"\0" + serial),
-        algorithm,
+        signer.algorithm,
         name(issuer),
         tlv(0x30, tlv(0x17, b"200101000000Z"), tlv(0x17, b"490101000000Z")),
         name(subject),
         key.public,
         tlv(0xA3, tlv(0x30, *extensions)) if extensions else b"",
     )
-    signature = signer.sign(content) if signer.sign is not None else b""
-    return tlv(0x30, content, algorithm, tlv(3, b"\0", signature))
+    return tlv(0x30, content, signer.algorithm, tlv(3, b"\0", signer.sign(content)))
 
 
 def filled(start: Sequence[bytes], more: Callable[[int], bytes], size: int = MESSAGE) -> list[bytes]:
@@ -118,14 +121,34 @@ def filled(start: Sequence[bytes], more: Callable[[int], bytes], size: int = MES
     return chain
 
 
-def ring(subject: str = "a", cas: int = 5) -> list[bytes]:
-    """The attack of issue 11: CAs of one name that issue each other, and what leads nowhere, of that name, too."""
-    own, nobody = fake_key("leaf"), fake_key("nobody", signature=8)
-    leaf = certificate(subject, subject, own, nobody, alternative_names(["localhost"]))
-    between = [
-        certificate(subject, subject, fake_key(upper), fake_key(lower, signature=8), authority())
-        for upper in range(cas)
-        for lower in range(cas)
-    ]
-    # webpki overlooks a certificate with the name and the key of one below it after it read it, and for nothing.
-    return filled([leaf, *between], lambda _: certificate(subject, subject, own, nobody))
+def ocsp_response(leaf: bytes, issuer: bytes, private: Any) -> bytes:
+    """A response full of answers about `leaf`, which eight certificates claim to have signed, DER."""
+    import hashlib
+
+    from cryptography import x509
+
+    read, above = x509.load_der_x509_certificate(leaf), x509.load_der_x509_certificate(issuer)
+    key = above.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    serial = read.serial_number.to_bytes(20, "big").lstrip(b"\0")
+
+    def answer(hashed: str, oid: bytes) -> bytes:
+        of_name = hashlib.new(hashed, read.issuer.public_bytes()).digest()
+        algorithm = tlv(0x30, tlv(6, oid))
+        about = tlv(
+            0x30, algorithm, tlv(4, of_name), tlv(4, hashlib.new(hashed, key).digest()), tlv(2, serial)
+        )
+        return tlv(0x30, about, tlv(0x80), tlv(0x18, b"20260101000000Z"))
+
+    several = [answer("sha1", b"\x2b\x0e\x03\x02\x1a"), answer("sha256", b"\x60\x86\x48\x01\x65\x03\x04\x02\x01")]
+    signer = real_key(private)
+    own = certificate("signer", "between", signer, Key(b"", signer.algorithm, lambda _: bytes(1024)))
+    content = tlv(
+        0x30,
+        tlv(0xA1, name("signer")),
+        tlv(0x18, b"20260101000000Z"),
+        tlv(0x30, *(several[at % 2] for at in range(400))),
+    )
+    basic = tlv(
+        0x30, content, signer.algorithm, tlv(3, b"\0", bytes(1024)), tlv(0xA0, tlv(0x30, *[own] * 8))
+    )
+    return tlv(0x30, tlv(0x0A, b"\0"), tlv(0xA0, tlv(0x30, b"\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01", tlv(4, basic))))
