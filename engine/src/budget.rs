@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::prelude::*;
 use rustls::pki_types::{AlgorithmIdentifier, alg_id};
 
+use crate::profile;
+
 /// The search for a path. A chain of eight with P-521 keys throughout costs 5,000.
 pub const PATH: u64 = 6_000;
 /// One OCSP response. Signed by a delegate under RSA with 8,192 bits, it costs 2,500.
@@ -95,12 +97,12 @@ pub fn signature(algorithm: AlgorithmIdentifier, key: &[u8], message: &[u8]) -> 
 
 /// Reading a certificate with its extensions.
 pub fn reading(der: &[u8]) -> u64 {
-    5 + units(der.len(), 100)
+    5 + units(profile::elements(der), 8)
 }
 
-/// Each of a path's name constraints with each name below it.
+/// Comparing each of a path's name constraints with each name below it.
 pub fn comparisons(count: usize) -> u64 {
-    units(count, 16)
+    units(count, 4)
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub struct Outline {
     pub key: Vec<u8>,
     pub key_identifier: Option<Vec<u8>>,
     pub issuer_key_identifier: Option<Vec<u8>>,
+    /// What reading it costs.
+    pub price: u64,
     /// It may stand in a path now.
     pub promising: bool,
     pub path_length: Option<usize>,
@@ -50,9 +52,11 @@ impl<'a> Candidate<'a> {
         now: UnixTime,
         budget: &Budget,
     ) -> Result<Self, Exhausted> {
-        budget.spend(budget::reading(der))?;
+        let price = budget::reading(der);
+        budget.spend(price)?;
         let parsed = profile::read(der);
         let mut outline = parsed.map_or_else(|_| Outline::unread(), |parsed| Outline::of(&parsed, role, now));
+        outline.price = price;
         outline.key = certificate.subject_public_key_info().to_vec();
         Ok(Self { der, signed: Signed::read(der).ok(), outline, certificate })
     }

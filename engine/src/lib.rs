@@ -55,6 +55,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::alternative_names, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::elements, module)?)?;
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;

@@ -215,7 +215,7 @@ impl<'a> Search<'a> {
 
     /// What judging a path costs, but for its signatures.
     fn price(&self, path: &[usize], anchor: Option<usize>) -> u64 {
-        let reading: u64 = path.iter().map(|index| budget::reading(self.certificate(*index).der)).sum();
+        let reading: u64 = path.iter().map(|index| self.certificate(*index).outline.price).sum();
         // webpki reads all of them at each step up; where names repeat, it tries orders, a hundred at most.
         let subjects: HashSet<_> =
             path.iter().map(|index| self.certificate(*index).certificate.subject()).collect();

@@ -179,6 +179,19 @@ pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>,
     Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
 }
 
+/// How many elements of DER a certificate holds: what reading it costs.
+#[pyfunction]
+pub fn elements(der: &[u8]) -> usize {
+    profile::elements(der)
+}
+
+/// The first `most` names of a certificate, as text, and how many it holds. Raises for what cannot be read.
+#[pyfunction]
+pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usize)> {
+    let names = profile::alternative_names(der, most);
+    Ok(names.map_err(|why| Failure::Unusable { what: "certificate", why })?)
+}
+
 /// Whether a certificate may sign others. Raises for what cannot be read.
 #[pyfunction]
 pub fn is_authority(der: &[u8]) -> PyResult<bool> {
