@@ -1,4 +1,4 @@
-"""python -m tests.bounds: what each costly chain takes of a processor, as a multiple of an ordinary verification."""
+"""python -m tests.bounds: what costly chains take of a processor, in ordinary verifications."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 class Measured:
-    """Seconds of a processor: the verdict with its error, and everything that can be shown of it; and units."""
+    """Seconds of a processor for the verdict with its error, and for all that can be shown; and units."""
 
     def __init__(self, make: Callable[[], Shape], runs: int) -> None:
         verdicts, shown, units = [], [], []

@@ -1,4 +1,4 @@
-"""Certificate messages that a stranger makes to be costly: DER written by hand, most of it signed by nobody."""
+"""Certificates that a stranger makes to be costly: DER written by hand, most of it signed by nobody."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -121,34 +122,21 @@ def filled(start: Sequence[bytes], more: Callable[[int], bytes], size: int = MES
     return chain
 
 
-def ocsp_response(leaf: bytes, issuer: bytes, private: Any) -> bytes:
-    """A response full of answers about `leaf`, which eight certificates claim to have signed, DER."""
-    import hashlib
-
-    from cryptography import x509
-
+def ocsp_response(leaf: bytes, issuer: bytes, signers: Sequence[bytes], algorithm: bytes) -> bytes:
+    """A response (DER) full of answers about `leaf`, which `signers` could have signed and did not."""
     read, above = x509.load_der_x509_certificate(leaf), x509.load_der_x509_certificate(issuer)
     key = above.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     serial = read.serial_number.to_bytes(20, "big").lstrip(b"\0")
 
     def answer(hashed: str, oid: bytes) -> bytes:
-        of_name = hashlib.new(hashed, read.issuer.public_bytes()).digest()
-        algorithm = tlv(0x30, tlv(6, oid))
-        about = tlv(
-            0x30, algorithm, tlv(4, of_name), tlv(4, hashlib.new(hashed, key).digest()), tlv(2, serial)
-        )
+        hashes_ = [tlv(4, hashlib.new(hashed, each).digest()) for each in (read.issuer.public_bytes(), key)]
+        about = tlv(0x30, tlv(0x30, tlv(6, oid)), *hashes_, tlv(2, serial))
         return tlv(0x30, about, tlv(0x80), tlv(0x18, b"20260101000000Z"))
 
-    several = [answer("sha1", b"\x2b\x0e\x03\x02\x1a"), answer("sha256", b"\x60\x86\x48\x01\x65\x03\x04\x02\x01")]
-    signer = real_key(private)
-    own = certificate("signer", "between", signer, Key(b"", signer.algorithm, lambda _: bytes(1024)))
-    content = tlv(
-        0x30,
-        tlv(0xA1, name("signer")),
-        tlv(0x18, b"20260101000000Z"),
-        tlv(0x30, *(several[at % 2] for at in range(400))),
-    )
-    basic = tlv(
-        0x30, content, signer.algorithm, tlv(3, b"\0", bytes(1024)), tlv(0xA0, tlv(0x30, *[own] * 8))
-    )
-    return tlv(0x30, tlv(0x0A, b"\0"), tlv(0xA0, tlv(0x30, b"\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01", tlv(4, basic))))
+    two = [answer("sha1", b"\x2b\x0e\x03\x02\x1a"), answer("sha256", b"\x60\x86\x48\x01\x65\x03\x04\x02\x01")]
+    time = tlv(0x18, b"20260101000000Z")
+    content = tlv(0x30, tlv(0xA1, name("peer")), time, tlv(0x30, *(two[at % 2] for at in range(400))))
+    certificates = tlv(0xA0, tlv(0x30, *signers))
+    basic = tlv(0x30, content, algorithm, tlv(3, b"\0", bytes(1024)), certificates)
+    kind = b"\x06\x09\x2b\x06\x01\x05\x05\x07\x30\x01\x01"
+    return tlv(0x30, tlv(0x0A, b"\0"), tlv(0xA0, tlv(0x30, kind, tlv(4, basic))))

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
 from tests import hostile
-from tests.hostile import Key, alternative_names, authority, certificate, constraints, fake_key, filled, real_key
+from tests.hostile import (
+    Key,
+    alternative_names,
+    authority,
+    certificate,
+    constraints,
+    fake_key,
+    filled,
+    real_key,
+)
 
 LOCAL = alternative_names(["localhost"])
 
@@ -27,6 +39,14 @@ class Shape:
     name: str | None = None
     ocsp: bytes | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def identity(self, folder: Path) -> Path:
+        """The chain and its key in one PEM file."""
+        assert self.key is not None
+        private = self.key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path = folder / "identity.pem"
+        path.write_text(private.decode() + "".join(map(ssl.DER_cert_to_PEM_cert, self.chain)))
+        return path
 
     def context(self, protocol: int = veritls.PROTOCOL_TLS_CLIENT) -> veritls.SSLContext:
         """Who has to verify it."""
@@ -62,14 +82,14 @@ def ordinary() -> Shape:
 
 
 def ring(trusted: str) -> Shape:
-    """The attack of issue 11: CAs of one name that issue each other, and what leads nowhere, of that name, too."""
+    """CAs of one name that issue each other, and certificates of that name that lead nowhere."""
     own, nobody = real_key(), fake_key("nobody", signature=8)
     leaf = certificate("a", "a", own, nobody, LOCAL)
     between = [
         certificate("a", "a", fake_key(upper), fake_key(lower, signature=8), authority())
         for upper, lower in itertools.product(range(5), repeat=2)
     ]
-    # webpki overlooks a certificate with the name and the key of one below it after it read it, and for nothing.
+    # webpki reads a certificate with the name and the key of one below it, and counts it as nothing.
     chain = filled([leaf, *between], lambda _: certificate("a", "a", own, nobody))
     return Shape([CA(trusted).der], chain, own)
 
@@ -141,11 +161,20 @@ def namesakes() -> Shape:
     return Shape([root.der], [leaf, *chain], key)
 
 
+def straight(private: Callable[[], Any]) -> Shape:
+    """The longest path that there can be, all in order."""
+    above = [CA("root", private=private())]
+    for at in range(6):
+        above.append(CA(str(at), above[-1], private=private()))
+    leaf, key = above[-1].issue(key=real_key(private()))
+    return Shape([above[0].der], [leaf, *(each.der for each in reversed(above[1:]))], key)
+
+
 def many_names(count: int = 3_500, **settings: Any) -> Shape:
-    """A good chain for thousands of names, none of them the one that is wanted."""
+    """A good chain for thousands of names, none of them one that is wanted."""
     root = CA("root")
     leaf, key = root.issue(alternative_names([f"n{at}.example" for at in range(count)]))
-    return Shape([root.der], [leaf], key, "localhost", settings=settings)
+    return Shape([root.der], [leaf], key, None if settings else "localhost", settings=settings)
 
 
 def constrained(bases: int, names: int) -> Shape:
@@ -159,7 +188,10 @@ def constrained(bases: int, names: int) -> Shape:
 def many_extensions() -> Shape:
     """A good chain with as many extensions as fit, under VERIFY_X509_STRICT."""
     root = CA("root")
-    one = (hostile.extension(b"\x2b\x06" + bytes([0x81 | at >> 7, at & 0x7F]), b"\x05\x00") for at in range(4_000))
+    one = (
+        hostile.extension(b"\x2b\x06" + bytes([0x81 | at >> 7, at & 0x7F]), b"\x05\x00")
+        for at in range(4_000)
+    )
     leaf, key = root.issue(LOCAL, *one)
     strict = {"verify_flags": veritls.VERIFY_X509_STRICT}
     return Shape([root.der], [leaf], key, settings=strict)
@@ -177,11 +209,15 @@ def large() -> Shape:
 
 
 def many_answers() -> Shape:
-    """A good chain with an OCSP response of hundreds of answers about it, under eight signers with RSA-8192."""
-    shape = ordinary()
-    leaf, between = shape.chain
-    shape.ocsp = hostile.ocsp_response(leaf, between, _rsa(8192))
-    return shape
+    """A good chain with an OCSP response of hundreds of answers, and eight signers with RSA-8192."""
+    root = CA("root")
+    between = CA("between", root)
+    leaf, key = between.issue()
+    signer = real_key(_rsa(8192))
+    usage = hostile.extension(b"\x55\x1d\x25", hostile.tlv(0x30, bytes.fromhex("06082b06010505070309")))
+    signers = [between.issue(usage, key=signer)[0] for _ in range(8)]
+    response = hostile.ocsp_response(leaf, between.der, signers, signer.algorithm)
+    return Shape([root.der], [leaf, between.der], key, ocsp=response)
 
 
 @cache
@@ -210,6 +246,7 @@ SHAPES: dict[str, Callable[[], Shape]] = {
     "60 constraints, 1,500 names": lambda: constrained(60, 1_500),
     "4,000 extensions": many_extensions,
     "58 kB under P-521": large,
+    "path of eight, P-521 throughout": lambda: straight(lambda: ec.generate_private_key(ec.SECP521R1())),
     "OCSP: many answers and signers": many_answers,
 }
 """Every shape by its name."""

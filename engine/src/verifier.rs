@@ -305,13 +305,18 @@ impl PeerVerifier {
         dss: &DigitallySignedStruct,
         tls13: bool,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if EndEntityCert::try_from(certificate).err() != Some(webpki::Error::UnsupportedCertVersion) {
+        let key_only = matches!(
+            EndEntityCert::try_from(certificate).err(),
+            Some(webpki::Error::UnsupportedCertVersion | webpki::Error::UnsupportedCriticalExtension)
+        );
+        if !key_only {
             return match tls13 {
                 true => verify_tls13_signature(message, certificate, dss, &self.algorithms),
                 false => verify_tls12_signature(message, certificate, dss, &self.algorithms),
             };
         }
-        // X.509 v1, which webpki reads as a trust anchor only: its key must prove itself all the same.
+        // X.509 v1, or an extension that refuses it wherever it is validated: webpki reads both as a trust anchor
+        // only, and the key must prove itself all the same.
         let anchor = anchor_from_trusted_cert(certificate).map_err(|_| CertificateError::BadEncoding)?;
         let key = spki_for_anchor(&anchor);
         if tls13 {

@@ -27,13 +27,12 @@ def default_file() -> Path:
 
 @dataclass(frozen=True)
 class Case:
-    """One case. `chain`: DER, the peer's own first. `warns`: refusing what the case accepts is good enough."""
+    """One case. `chain`: DER, the peer's own first."""
 
     id: str
     chain: tuple[bytes, ...]
     hostname: str
     succeeds: bool
-    warns: bool
 
 
 class Corpus:
@@ -44,7 +43,6 @@ class Corpus:
         self._context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
         root = base64.b64decode(self._raw["trustRoot"])
         self._context.load_verify_locations(cadata=root)
-        self._at = x509.load_der_x509_certificate(root).not_valid_before_utc
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -56,7 +54,6 @@ class Corpus:
                 chain=tuple(certificates[index] for index in raw["certificates"]),
                 hostname=raw["hostname"],
                 succeeds=raw["expected"] == "ACCEPT",
-                warns=raw["failureIsWarning"],
             )
             for suite in self._raw["suites"].values()
             for raw in suite
