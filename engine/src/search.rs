@@ -312,3 +312,79 @@ impl<'a> Search<'a> {
         self.hand(path, anchor, budget).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::time::Duration;
+
+    use rustls::pki_types::UnixTime;
+    use webpki::EndEntityCert;
+
+    use super::*;
+    use crate::signatures::Meter;
+    use crate::verifier::Role;
+
+    const ANCHOR: &[u8] = include_bytes!("../fuzz/seeds/certificate/anchor");
+    const BELOW: &[u8] = include_bytes!("../fuzz/seeds/chain/below");
+    const RING: &[u8] = include_bytes!("../fuzz/seeds/chain/ring");
+    const SECONDS: u64 = 1_800_000_000;
+
+    fn split(mut data: &[u8]) -> Vec<CertificateDer<'_>> {
+        let mut pieces = Vec::new();
+        while let [0x30, form, high, low, ..] = data {
+            let length = match form {
+                0x82 => 4 + usize::from(*high) * 256 + usize::from(*low),
+                _ => 3 + usize::from(*high),
+            };
+            let (piece, rest) = data.split_at(length);
+            pieces.push(CertificateDer::from(piece));
+            data = rest;
+        }
+        pieces
+    }
+
+    /// What the search comes to with so many units, and the paths that it handed over.
+    fn searched(chain: &[u8], units: u64) -> (Result<Outcome, Exhausted>, Vec<(usize, Option<usize>)>) {
+        let chain = split(chain);
+        let trust = Trust::of(vec![ANCHOR.to_vec()], false).expect("an anchor");
+        let budget = Budget::new(units);
+        let meter = Meter::new(&budget);
+        let metered = meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            metered.iter().map(|each| each as _).collect();
+        let handed = RefCell::new(Vec::new());
+        let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+            handed.borrow_mut().push((above.len(), anchor));
+            Err(if anchor.is_some() { Error::CertRevoked } else { Error::UnknownIssuer })
+        };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(SECONDS));
+        let own = EndEntityCert::try_from(&chain[0]).expect("a certificate");
+        let outcome = Candidates::of(&chain[0], own, &chain[1..], &trust, (Role::Server, now), &budget)
+            .map(|candidates| Search::new(candidates, &trust, &algorithms, &budget, &judge).run());
+        (outcome, handed.into_inner())
+    }
+
+    #[test]
+    fn a_path_whose_signatures_are_right_is_handed_over_with_its_one_anchor() {
+        let (outcome, handed) = searched(BELOW, budget::PATH);
+        assert!(matches!(outcome, Ok(Ok(Err(Error::CertRevoked)))), "{:?}", outcome.map(|_| ()));
+        assert_eq!(handed, [(0, None), (1, Some(0))]);
+    }
+
+    #[test]
+    fn a_budget_that_runs_out_is_no_answer() {
+        for units in [0, 10, 100, 150] {
+            let (outcome, handed) = searched(BELOW, units);
+            assert!(matches!(outcome, Err(Exhausted) | Ok(Err(Exhausted))), "{units}");
+            assert!(handed.iter().all(|(_, anchor)| anchor.is_none()), "{units}");
+        }
+    }
+
+    #[test]
+    fn a_ring_of_namesakes_is_given_up_without_a_path() {
+        let (outcome, handed) = searched(RING, budget::PATH);
+        assert!(matches!(outcome, Ok(Err(Exhausted))));
+        assert_eq!(handed, [(0, None)]);
+    }
+}

@@ -23,7 +23,7 @@ use webpki::{
 };
 
 use crate::budget::{self, Budget};
-use crate::candidates::Candidates;
+use crate::candidates::{Candidates, straight};
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
@@ -209,7 +209,6 @@ impl PeerVerifier {
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
-        let read = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
         let budget = Budget::new(budget::PATH);
         let meter = Meter::new(&budget);
         let metered = meter.algorithms();
@@ -220,6 +219,12 @@ impl PeerVerifier {
         let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
             self.judge_candidate(&certificate, above, anchor, (role, now), revocation, &algorithms, &rest)
         };
+        if let Some((above, anchor)) = straight(end_entity, intermediates, &self.trust, &budget)
+            && let Ok(path) = judge(above, Some(anchor))
+        {
+            return Ok(path);
+        }
+        let read = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
         Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
             .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &judge).run())
             .map_err(|_| too_complex())?
