@@ -24,7 +24,6 @@ OTHER_REASONS = {
     "3,500 names": "name",
     "3,500 names, 100 allowed peers": "not_allowed",
     "3,500 names, pinned keys": "not_pinned",
-    "4,000 extensions": "strict_extension_invalid",
     "OCSP: many answers and signers": "ocsp_signature",
 }
 """Shapes that are refused for what they are, not for what they cost."""
