@@ -9,7 +9,7 @@
 use std::cell::{Cell, LazyCell, OnceCell};
 use std::collections::{HashMap, HashSet};
 
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{Error, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
@@ -27,12 +27,16 @@ const MAX_SIGNATURES: usize = 24;
 /// The revocation check of one path.
 pub struct RevocationCheck<'a> {
     verifier: &'a PeerVerifier,
+    /// For signatures on what the peer sent, paid for by its budget.
+    algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     /// The certificates that the peer sent above its own.
     sent: &'a [CertificateDer<'a>],
     now: UnixTime,
     /// Each of `sent` once, by its subject: paths are many, what was sent is the same.
     sent_by_subject: OnceCell<HashMap<Vec<u8>, Vec<Candidate<'a>>>>,
     computed: Cell<usize>,
+    /// A bound was reached, and a CRL has no signer yet. webpki does not hand every error on.
+    exhausted: Cell<bool>,
 }
 
 /// The CRLs that count for one certificate, each with its signer's certificate, DER.
@@ -60,8 +64,26 @@ struct Namesakes<'a> {
 }
 
 impl<'a> RevocationCheck<'a> {
-    pub fn new(verifier: &'a PeerVerifier, sent: &'a [CertificateDer<'a>], now: UnixTime) -> Self {
-        Self { verifier, sent, now, sent_by_subject: OnceCell::new(), computed: Cell::new(0) }
+    pub fn new(
+        verifier: &'a PeerVerifier,
+        algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+        sent: &'a [CertificateDer<'a>],
+        now: UnixTime,
+    ) -> Self {
+        Self {
+            verifier,
+            algorithms,
+            sent,
+            now,
+            sent_by_subject: OnceCell::new(),
+            computed: Cell::new(0),
+            exhausted: Cell::new(false),
+        }
+    }
+
+    /// Whether the check of a path ended at a bound.
+    pub fn exhausted(&self) -> bool {
+        self.exhausted.get()
     }
 
     /// Looks the certificates of a verified path up, DER, from the peer's own to the anchor's. Whether all CRLs that
@@ -153,6 +175,7 @@ impl<'a> RevocationCheck<'a> {
                         let signer = others.verified.iter().find(|signer| signed_by(signer).is_ok());
                         // Perhaps one that was not looked at signed it, and it names this certificate.
                         if signer.is_none() && others.exhausted {
+                            self.exhausted.set(true);
                             return Err(Error::MaximumSignatureChecksExceeded);
                         }
                         signer.copied().ok_or(error)
@@ -245,8 +268,7 @@ impl<'a> RevocationCheck<'a> {
         self.computed.set(self.computed.get() + 1);
         let Ok(certificate) = outline(candidate.der) else { return Some(false) };
         let right = certificate.signature_algorithm == certificate.tbs_certificate.signature
-            && Signed::read(candidate.der)
-                .is_ok_and(|signed| signed.is_of(&key.public, self.verifier.algorithms.all));
+            && Signed::read(candidate.der).is_ok_and(|signed| signed.is_of(&key.public, self.algorithms));
         Some(right && self.is_unrevoked(&certificate, issuer))
     }
 

@@ -30,8 +30,12 @@ pub fn certificate(data: &[u8]) {
 /// reader of certificates: what it would refuse has to reach the verifier.
 pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
-    while let [0x30, 0x82, high, low, ..] = data {
-        let end = 4 + usize::from(*high) * 256 + usize::from(*low);
+    loop {
+        let end = match data {
+            [0x30, 0x82, high, low, ..] => 4 + usize::from(*high) * 256 + usize::from(*low),
+            [0x30, 0x81, low, ..] => 3 + usize::from(*low),
+            _ => break,
+        };
         let Some(piece) = data.get(..end) else { break };
         pieces.push(piece);
         data = &data[end..];

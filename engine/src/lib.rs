@@ -1,7 +1,9 @@
 //! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
 
 mod bio;
+mod budget;
 mod buffer;
+mod candidates;
 mod cell;
 mod connection;
 mod crl_scope;
@@ -23,10 +25,12 @@ mod profile;
 mod pump;
 mod records;
 mod revocation;
+mod search;
 mod session;
 mod settings;
 mod signatures;
 mod signed;
+mod specific;
 mod stream;
 mod strict;
 mod ticket_keys;
@@ -50,12 +54,15 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<settings::Statistics>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
+    module.add_function(wrap_pyfunction!(budget::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::alternative_names, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::elements, module)?)?;
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;

@@ -1,7 +1,9 @@
 //! OCSP responses (RFC 6960) that a server staples: what one says of a certificate, and whether that counts.
 
-use aws_lc_rs::digest::{self, Algorithm, digest};
-use der::asn1::ObjectIdentifier;
+use std::cell::OnceCell;
+
+use aws_lc_rs::digest::{self, Algorithm, Digest, digest};
+use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode};
 use pyo3::prelude::*;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
@@ -15,11 +17,12 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
+use crate::budget::{self, Budget};
 use crate::crl_signers::RevocationCheck;
 use crate::failure::{Asked, Failure, Rejection};
 use crate::profile::outline;
 use crate::revocation::SKEW;
-use crate::signatures::algorithms;
+use crate::signatures::{Meter, algorithms};
 use crate::signed::Signed;
 use crate::verifier::{PeerVerifier, Role, in_words, refuse};
 
@@ -27,6 +30,7 @@ use crate::verifier::{PeerVerifier, Role, in_words, refuse};
 const WITHOUT_END: u64 = 24 * 60 * 60;
 /// Certificates in a response that are looked at for its signer's. One is usual.
 const MAX_CERTIFICATES: usize = 8;
+const TOO_COMPLEX: &str = "verifying it would take too much work";
 const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 /// id-kp-OCSPSigning, 1.3.6.1.5.5.7.3.9, DER without its header.
 const SIGNS_RESPONSES: &[u8] = &[43, 6, 1, 5, 5, 7, 3, 9];
@@ -53,15 +57,13 @@ fn bounded(kind: &'static str, detail: &str, now: UnixTime, bound: u64) -> Box<R
     Box::new(Rejection::new(kind, detail).at(now, bound))
 }
 
-fn hash_algorithm(of: &CertId) -> Option<&'static Algorithm> {
-    match of.hash_algorithm.oid.to_string().as_str() {
-        "1.3.14.3.2.26" => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-        "2.16.840.1.101.3.4.2.1" => Some(&digest::SHA256),
-        "2.16.840.1.101.3.4.2.2" => Some(&digest::SHA384),
-        "2.16.840.1.101.3.4.2.3" => Some(&digest::SHA512),
-        _ => None,
-    }
-}
+/// The hashes with which a response may name a certificate (RFC 6960, section 4.1.1).
+const HASHES: [(ObjectIdentifier, &Algorithm); 4] = [
+    (ObjectIdentifier::new_unwrap("1.3.14.3.2.26"), &digest::SHA1_FOR_LEGACY_USE_ONLY),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"), &digest::SHA256),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"), &digest::SHA384),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), &digest::SHA512),
+];
 
 fn read(der: &[u8]) -> Result<X509Certificate<'_>, Box<Rejection>> {
     let (_, certificate) =
@@ -73,15 +75,39 @@ fn seconds(time: OcspGeneralizedTime) -> u64 {
     time.0.to_unix_duration().as_secs()
 }
 
-/// Whether an answer is about the certificate. Without its issuer only the issuer's name can be compared.
-fn is_about(id: &CertId, certificate: &X509Certificate<'_>, issuer: Option<&X509Certificate<'_>>) -> bool {
-    let Some(algorithm) = hash_algorithm(id) else { return false };
-    let is_hash = |hash: &[u8], of: &[u8]| digest(algorithm, of).as_ref() == hash;
-    id.serial_number.as_bytes() == certificate.raw_serial()
-        && is_hash(id.issuer_name_hash.as_bytes(), certificate.issuer().as_raw())
-        && issuer.is_none_or(|issuer| {
-            is_hash(id.issuer_key_hash.as_bytes(), &issuer.public_key().subject_public_key.data)
-        })
+/// What an answer must name to be about a certificate, each hash made once: a response holds hundreds of answers.
+struct Subject<'a> {
+    serial: &'a [u8],
+    issuer_name: &'a [u8],
+    /// Without its issuer only the issuer's name can be compared.
+    issuer_key: Option<&'a [u8]>,
+    hashes: [OnceCell<(Digest, Option<Digest>)>; HASHES.len()],
+}
+
+impl<'a> Subject<'a> {
+    fn of(certificate: &'a X509Certificate<'a>, issuer: Option<&'a X509Certificate<'a>>) -> Self {
+        Self {
+            serial: certificate.raw_serial(),
+            issuer_name: certificate.issuer().as_raw(),
+            issuer_key: issuer.map(|issuer| issuer.public_key().subject_public_key.data.as_ref()),
+            hashes: Default::default(),
+        }
+    }
+
+    fn is_meant(&self, by: &CertId) -> bool {
+        if by.serial_number.as_bytes() != self.serial {
+            return false;
+        }
+        let Some(place) = HASHES.iter().position(|(oid, _)| *oid == by.hash_algorithm.oid) else {
+            return false;
+        };
+        let algorithm = HASHES[place].1;
+        let (name, key) = self.hashes[place].get_or_init(|| {
+            (digest(algorithm, self.issuer_name), self.issuer_key.map(|key| digest(algorithm, key)))
+        });
+        name.as_ref() == by.issuer_name_hash.as_bytes()
+            && key.as_ref().is_none_or(|key| key.as_ref() == by.issuer_key_hash.as_bytes())
+    }
 }
 
 /// Whether a response names the holder of this certificate as its signer.
@@ -161,7 +187,8 @@ pub fn check(
     let data = signed.content.decode_as::<ResponseData>().map_err(unreadable)?;
     let certificate = read(certificate)?;
     let issuer_read = issuer.map(read).transpose()?;
-    let about = |single: &&SingleResponse| is_about(&single.cert_id, &certificate, issuer_read.as_ref());
+    let subject = Subject::of(&certificate, issuer_read.as_ref());
+    let about = |single: &&SingleResponse| subject.is_meant(&single.cert_id);
     let answers: Vec<_> = data.responses.iter().filter(about).collect();
     if answers.is_empty() {
         return Err(refused("ocsp_foreign", "it is about another certificate"));
@@ -232,12 +259,21 @@ impl PeerVerifier {
         if !self.validate || response.is_empty() && !self.needs_staple(role, end_entity) {
             return Ok(());
         }
-        let issuer = above.first().or_else(|| self.issuer_of(end_entity, intermediates));
+        let budget = Budget::new(budget::RESPONSE);
+        let meter = Meter::new(&budget);
+        let metered = meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            metered.iter().map(|each| each as _).collect();
+        let issuer = match response {
+            [] => None,
+            _ => above.first().or_else(|| self.issuer_of(end_entity, intermediates, &algorithms, &budget)),
+        };
         let judged = match (response, issuer) {
+            _ if budget.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
             ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
             (_, Some(issuer)) => {
                 let above = if above.is_empty() { std::slice::from_ref(issuer) } else { above };
-                self.judge_response(chain, above, response, now)
+                self.judge_response(chain, above, response, &algorithms, now)
             }
             (_, None) if self.needs_staple(role, end_entity) => {
                 Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
@@ -245,6 +281,9 @@ impl PeerVerifier {
             (_, None) => Ok(()),
         };
         judged.map_err(|mut rejection| {
+            if budget.exhausted() {
+                rejection = refused("ocsp_invalid", TOO_COMPLEX);
+            }
             rejection.chain =
                 std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
             rejection.time.get_or_insert(now.as_secs());
@@ -264,15 +303,21 @@ impl PeerVerifier {
         &'a self,
         end_entity: &'a CertificateDer<'a>,
         intermediates: &'a [CertificateDer<'a>],
+        algorithms: Algorithms<'_>,
+        budget: &Budget,
     ) -> Option<&'a CertificateDer<'a>> {
-        let (signed, leaf) = (Signed::read(end_entity).ok()?, read(end_entity).ok()?);
+        let (signed, leaf) = (Signed::read(end_entity).ok()?, EndEntityCert::try_from(end_entity).ok()?);
         let trust = &self.trust;
-        let known = intermediates.iter().chain(&trust.helpers).chain(&trust.anchor_certificates);
-        std::iter::once(end_entity).chain(known).find(|der| {
-            read(der).is_ok_and(|issuer| {
-                issuer.subject().as_raw() == leaf.issuer().as_raw()
-                    && signed.is_of(issuer.public_key().raw, self.algorithms.all)
-            })
+        let helpers = trust.helpers_of(leaf.issuer()).iter().map(|index| &trust.helpers[*index]);
+        let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
+        let mut known = std::iter::once(end_entity).chain(intermediates).chain(helpers).chain(anchors);
+        known.find(|der| {
+            budget.spend(budget::reading(der)).is_ok()
+                && read(der).is_ok_and(|issuer| {
+                    AnyRef::from_der(issuer.subject().as_raw())
+                        .is_ok_and(|name| name.value() == leaf.issuer())
+                        && signed.is_of(issuer.public_key().raw, algorithms)
+                })
         })
     }
 
@@ -281,14 +326,15 @@ impl PeerVerifier {
         (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         above: &[CertificateDer<'_>],
         response: &[u8],
+        algorithms: Algorithms<'_>,
         now: UnixTime,
     ) -> Result<(), Box<Rejection>> {
         let issuer = above.first().map(AsRef::as_ref);
-        let good = check(response, end_entity, issuer, self.algorithms.all, now)?;
+        let good = check(response, end_entity, issuer, algorithms, now)?;
         // A delegate whom a list at hand calls revoked vouches for nobody.
         let Some(delegate) = good.delegate else { return Ok(()) };
         let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
-        match RevocationCheck::new(self, intermediates, now).known(&delegate, &above) {
+        match RevocationCheck::new(self, algorithms, intermediates, now).known(&delegate, &above) {
             Some(Err(webpki::Error::CertRevoked)) => {
                 Err(refused("ocsp_signature", "its signer's certificate was revoked"))
             }

@@ -14,13 +14,15 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use crate::failure::Rejection;
-use crate::profile::read;
+use crate::profile::{outline, read};
 
 /// SPIFFE-ID, sections 2.1 and 2.3: how long a trust domain and an ID may be.
 const MAX_TRUST_DOMAIN: usize = 255;
 const MAX_SPIFFE_ID: usize = 2048;
 /// How many of a certificate's names an error shows.
 const SHOWN: usize = 10;
+/// How many of a certificate's names an error holds.
+const MAX_PRESENTED: usize = 100;
 
 pub type Pin = [u8; 32];
 
@@ -31,7 +33,7 @@ pub struct Matcher {
     pattern: Pattern,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Eq, Hash, PartialEq)]
 enum Pattern {
     /// Lower case; a leftmost `*` stands for one label.
     Dns(String),
@@ -61,24 +63,60 @@ impl Matcher {
         }
     }
 
-    fn matches(&self, certificate: &X509Certificate<'_>, names: &[GeneralName<'_>]) -> bool {
-        if let Pattern::Spiffe(trust_domain, path) = &self.pattern {
-            return spiffe_id(certificate, names)
-                .is_some_and(|(found, segments)| found == trust_domain && path_matches(path, &segments));
+    fn matches(&self, presented: &Presented<'_>) -> bool {
+        match &self.pattern {
+            Pattern::Dns(pattern) => match pattern.strip_prefix("*.") {
+                Some(parent) => presented.parents.contains(parent),
+                None => presented.names.contains(pattern),
+            },
+            Pattern::Network(address, length) => {
+                presented.addresses.iter().any(|found| in_network(*found, *address, *length))
+            }
+            Pattern::Uri(wanted) => presented.uris.contains(wanted.as_str()),
+            Pattern::Spiffe(trust_domain, path) => presented
+                .spiffe
+                .as_ref()
+                .is_some_and(|(found, segments)| found == trust_domain && path_matches(path, segments)),
+            Pattern::Email(..) => presented.emails.contains(&self.pattern),
         }
-        names.iter().any(|name| match (&self.pattern, name) {
-            (Pattern::Dns(pattern), GeneralName::DNSName(name)) => {
-                dns_name(name).is_some_and(|name| dns_matches(pattern, &name))
+    }
+}
+
+/// A certificate's names in the form in which they are compared, made once: it may hold thousands.
+#[derive(Default)]
+struct Presented<'a> {
+    names: HashSet<String>,
+    /// The DNS names without their first label. A wildcard in the certificate stands for every name that it covers,
+    /// so that it is allowed only where all of those are (RFC 9525, section 6.3).
+    parents: HashSet<String>,
+    addresses: Vec<IpAddr>,
+    uris: HashSet<&'a str>,
+    emails: HashSet<Pattern>,
+    spiffe: Option<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'a> Presented<'a> {
+    fn of(certificate: &X509Certificate<'_>, names: &[GeneralName<'a>]) -> Self {
+        let mut presented = Self { spiffe: spiffe_id(certificate, names), ..Self::default() };
+        names.iter().for_each(|name| presented.add(name));
+        presented
+    }
+
+    fn add(&mut self, name: &GeneralName<'a>) {
+        match name {
+            GeneralName::DNSName(name) => {
+                if let Some(name) = dns_name(name) {
+                    self.parents.extend(name.split_once('.').map(|(_, parent)| parent.to_owned()));
+                    self.names.insert(name);
+                }
             }
-            (Pattern::Network(address, length), GeneralName::IPAddress(bytes)) => {
-                ip_address(bytes).is_some_and(|found| in_network(found, *address, *length))
+            GeneralName::IPAddress(bytes) => self.addresses.extend(ip_address(bytes)),
+            GeneralName::URI(name) => {
+                self.uris.insert(name);
             }
-            (Pattern::Uri(wanted), GeneralName::URI(name)) => wanted == name,
-            (Pattern::Email(..), GeneralName::RFC822Name(name)) => {
-                email(name).as_ref() == Some(&self.pattern)
-            }
-            _ => false,
-        })
+            GeneralName::RFC822Name(name) => self.emails.extend(email(name)),
+            _ => {}
+        }
     }
 }
 
@@ -100,15 +138,6 @@ fn dns_name(text: &str) -> Option<String> {
     };
     let is_address = text.parse::<IpAddr>().is_ok();
     (text.len() <= 253 && !is_address && name.split('.').all(label)).then(|| text.to_ascii_lowercase())
-}
-
-/// RFC 9525, section 6.3. A wildcard in the certificate stands for every name that it covers, so that it is
-/// allowed only where all of those are.
-fn dns_matches(pattern: &str, name: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest == parent),
-        None => pattern == name,
-    }
 }
 
 fn network(text: &str) -> Option<Pattern> {
@@ -211,8 +240,9 @@ fn shown(name: &GeneralName<'_>) -> String {
     format!("{kind} {}", value.escape_debug())
 }
 
-fn listed(texts: &[String]) -> String {
-    match texts.len() {
+/// The first of `texts`, which begin a list of `count`.
+fn listed(texts: &[String], count: usize) -> String {
+    match count {
         0 => "none".to_owned(),
         count if count > SHOWN => format!("{} and {} more", texts[..SHOWN].join(", "), count - SHOWN),
         _ => texts.join(", "),
@@ -259,9 +289,9 @@ impl Conditions {
             if !keys.iter().flatten().any(|key| pinned.contains(key)) {
                 let mut texts: Vec<String> = pinned.iter().map(pin_text).collect();
                 texts.sort();
-                let expected = listed(&texts);
+                let expected = listed(&texts, texts.len());
                 let presented: Vec<String> = keys.iter().flatten().map(pin_text).collect();
-                let detail = format!("its keys: {}; pinned: {expected}", listed(&presented));
+                let detail = format!("its keys: {}; pinned: {expected}", listed(&presented, presented.len()));
                 let mut rejection = Rejection::new("not_pinned", detail);
                 (rejection.expected, rejection.presented) = (Some(expected), presented);
                 return Err(refused(rejection));
@@ -283,13 +313,14 @@ fn check_allowed(
     let certificate = read(end_entity).ok();
     let names = certificate.as_ref().and_then(|found| found.subject_alternative_name().ok().flatten());
     let names = names.as_ref().map_or(&[][..], |found| &found.value.general_names);
-    let matches = |matcher: &Matcher| certificate.as_ref().is_some_and(|found| matcher.matches(found, names));
-    if validated && allowed.iter().any(matches) {
+    let presented = certificate.as_ref().map(|found| Presented::of(found, names)).unwrap_or_default();
+    if validated && certificate.is_some() && allowed.iter().any(|matcher| matcher.matches(&presented)) {
         return Ok(());
     }
-    let presented: Vec<String> = names.iter().map(shown).collect();
-    let expected = listed(&allowed.iter().map(|matcher| matcher.text.clone()).collect::<Vec<_>>());
-    let detail = format!("its names: {}; allowed: {expected}", listed(&presented));
+    let presented: Vec<String> = names.iter().take(MAX_PRESENTED).map(shown).collect();
+    let texts: Vec<String> = allowed.iter().map(|matcher| matcher.text.clone()).collect();
+    let expected = listed(&texts, texts.len());
+    let detail = format!("its names: {}; allowed: {expected}", listed(&presented, names.len()));
     let mut rejection = Rejection::new("not_allowed", detail);
     rejection.expected = Some(expected);
     rejection.presented = presented;
@@ -297,7 +328,7 @@ fn check_allowed(
 }
 
 fn key_of(certificate: &CertificateDer<'_>) -> Option<Pin> {
-    let certificate = read(certificate).ok()?;
+    let certificate = outline(certificate).ok()?;
     digest(&SHA256, certificate.public_key().raw).as_ref().try_into().ok()
 }
 
@@ -352,7 +383,9 @@ mod tests {
     #[test]
     fn a_wildcard_is_one_leftmost_label_and_names_are_compared_without_case() {
         let matches = |pattern: &str, name: &str| {
-            dns_name(name).is_some_and(|name| dns_matches(&dns_name(pattern).expect("a pattern"), &name))
+            let mut presented = Presented::default();
+            presented.add(&GeneralName::DNSName(name));
+            Matcher::new("DNS", pattern).expect("a pattern").matches(&presented)
         };
         assert!(matches("*.Example.org", "DB.example.ORG"));
         assert!(matches("*.example.org", "*.example.org"));

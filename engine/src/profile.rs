@@ -1,7 +1,9 @@
 //! What a certificate says of itself, where webpki does not ask.
 
+use std::net::IpAddr;
+
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
-use x509_parser::extensions::{ExtendedKeyUsage, KeyUsage, ParsedExtension};
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::nom::Parser;
 use x509_parser::oid_registry::OID_X509_EXT_KEY_USAGE;
 use x509_parser::prelude::FromDer;
@@ -21,6 +23,8 @@ pub struct Examined {
     pub authority: bool,
     /// How many intermediates that are not self-issued may follow, where it says so.
     pub path_length: Option<u32>,
+    /// How many subtrees its name constraints have.
+    pub constraints: usize,
     /// Whether a critical extension of it means nothing to us.
     pub unknown_critical: bool,
 }
@@ -64,9 +68,48 @@ pub fn key_usage(der: &[u8]) -> Result<Option<KeyUsage>, String> {
     }
 }
 
+/// How many elements of DER a certificate holds, within octet strings as well: reading it with everything in it costs
+/// as much. What is no DER counts as something.
+pub fn elements(mut der: &[u8]) -> usize {
+    let mut count = 0;
+    while let [tag, length, rest @ ..] = der {
+        count += 1;
+        // Constructed ones and octet strings are entered, others passed over.
+        let entered = tag & 0x20 != 0 || *tag == 0x04;
+        let octets = usize::from(if length & 0x80 == 0 { 0 } else { length & 0x7F });
+        let (Some(long), Some(content)) = (rest.get(..octets.min(8)), rest.get(octets..)) else { break };
+        let long = long.iter().fold(0, |sum: usize, byte| sum << 8 | usize::from(*byte));
+        let length = if length & 0x80 == 0 { usize::from(*length) } else { long };
+        der = if entered { content } else { content.get(length..).unwrap_or_default() };
+    }
+    count
+}
+
+/// The first names of a certificate, as text, and how many it holds.
+pub fn alternative_names(der: &[u8], most: usize) -> Result<(Vec<String>, usize), String> {
+    let certificate = read(der)?;
+    let found = certificate.subject_alternative_name().map_err(|why| why.to_string())?;
+    let names = found.map_or(&[][..], |found| &found.value.general_names);
+    Ok((names.iter().take(most).map(text).collect(), names.len()))
+}
+
+fn text(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
+            (*name).to_owned()
+        }
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(bytes), _) => IpAddr::from(bytes).to_string(),
+            (_, Ok(bytes)) => IpAddr::from(bytes).to_string(),
+            _ => "?".to_owned(),
+        },
+        _ => "another kind of name".to_owned(),
+    }
+}
+
 /// Subject and issuer, DER.
 pub fn names(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let certificate = read(der)?;
+    let certificate = outline(der)?;
     Ok((certificate.subject().as_raw().to_vec(), certificate.issuer().as_raw().to_vec()))
 }
 
@@ -102,6 +145,13 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         path_length: match certificate.basic_constraints() {
             Ok(Some(constraints)) => constraints.value.path_len_constraint,
             _ => None,
+        },
+        constraints: match certificate.name_constraints() {
+            Ok(Some(found)) => {
+                let subtrees = [&found.value.permitted_subtrees, &found.value.excluded_subtrees];
+                subtrees.into_iter().flatten().map(Vec::len).sum()
+            }
+            _ => 0,
         },
         unknown_critical: certificate.extensions().iter().any(|extension| {
             extension.critical

@@ -191,6 +191,7 @@ impl PeerVerifier {
         &self,
         itself: &CertificateDer<'_>,
         sent: &[CertificateDer<'_>],
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
         now: UnixTime,
     ) -> Result<bool, Error> {
         if self.revocation == Revocation::None {
@@ -198,7 +199,7 @@ impl PeerVerifier {
         }
         match outline(itself) {
             Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
-                RevocationCheck::new(self, sent, now).judge(&[itself, itself])
+                RevocationCheck::new(self, algorithms, sent, now).judge(&[itself, itself])
             }
             _ if self.accept_unknown => Ok(true),
             _ => Err(Error::UnknownRevocationStatus),

@@ -4,12 +4,15 @@
 //! go out of date. Everything that can (time, revocation, names, whom to trust) is judged anew each time, and a
 //! peer's proof that it holds its key, which no two handshakes share, is not remembered.
 
-use std::sync::{LazyLock, Mutex};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+
+use crate::budget::{self, Budget};
 
 /// How many are remembered, in 33 bytes each.
 const PLACES: usize = 4096;
@@ -62,6 +65,21 @@ impl Remembering {
         }
         Digest::as_ref(&digest.finish()).try_into().ok()
     }
+
+    fn verify_known(
+        &self,
+        fingerprint: Fingerprint,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        if self.memory.knows(&fingerprint) {
+            return Ok(());
+        }
+        self.algorithm.verify_signature(public_key, message, signature)?;
+        self.memory.keep(fingerprint);
+        Ok(())
+    }
 }
 
 impl SignatureVerificationAlgorithm for Remembering {
@@ -71,15 +89,10 @@ impl SignatureVerificationAlgorithm for Remembering {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let fingerprint = self.fingerprint([public_key, message, signature]);
-        if fingerprint.is_some_and(|fingerprint| self.memory.knows(&fingerprint)) {
-            return Ok(());
+        match self.fingerprint([public_key, message, signature]) {
+            Some(fingerprint) => self.verify_known(fingerprint, public_key, message, signature),
+            None => self.algorithm.verify_signature(public_key, message, signature),
         }
-        self.algorithm.verify_signature(public_key, message, signature)?;
-        if let Some(fingerprint) = fingerprint {
-            self.memory.keep(fingerprint);
-        }
-        Ok(())
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -95,12 +108,71 @@ impl SignatureVerificationAlgorithm for Remembering {
     }
 }
 
+/// The algorithms of one verification: each check is paid for, and is made once.
+#[derive(Debug)]
+pub struct Meter<'a> {
+    budget: &'a Budget,
+    checked: Mutex<HashMap<Fingerprint, bool>>,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(budget: &'a Budget) -> Self {
+        Self { budget, checked: Mutex::default() }
+    }
+
+    pub fn algorithms(&self) -> Vec<Metered<'_>> {
+        REMEMBERING.iter().map(|algorithm| Metered { algorithm, meter: self }).collect()
+    }
+}
+
+/// An algorithm that takes what it costs from a budget. Once that is exhausted, no signature is right.
+#[derive(Debug)]
+pub struct Metered<'a> {
+    algorithm: &'static Remembering,
+    meter: &'a Meter<'a>,
+}
+
+impl SignatureVerificationAlgorithm for Metered<'_> {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let fingerprint =
+            self.algorithm.fingerprint([public_key, message, signature]).ok_or(InvalidSignature)?;
+        // Wrong ones, too: but they are forgotten with the search, where the cache holds right ones only.
+        let mut checked = self.meter.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(right) = checked.get(&fingerprint) {
+            return if *right { Ok(()) } else { Err(InvalidSignature) };
+        }
+        let price = budget::signature(self.public_key_alg_id(), public_key, message);
+        self.meter.budget.spend(price).map_err(|_| InvalidSignature)?;
+        let outcome = self.algorithm.verify_known(fingerprint, public_key, message, signature);
+        checked.insert(fingerprint, outcome.is_ok());
+        outcome
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.algorithm.signature_alg_id()
+    }
+
+    fn fips(&self) -> bool {
+        self.algorithm.fips()
+    }
+}
+
+static REMEMBERING: LazyLock<Vec<Remembering>> = LazyLock::new(|| {
+    let all = default_provider().signature_verification_algorithms.all;
+    all.iter().map(|algorithm| Remembering { algorithm: *algorithm, memory: &MEMORY }).collect()
+});
+
 /// The provider's algorithms: those for what stays the same (`all`) remember, those for handshakes do not.
 pub fn algorithms() -> WebPkiSupportedAlgorithms {
-    static REMEMBERING: LazyLock<Vec<Remembering>> = LazyLock::new(|| {
-        let all = default_provider().signature_verification_algorithms.all;
-        all.iter().map(|algorithm| Remembering { algorithm: *algorithm, memory: &MEMORY }).collect()
-    });
     static ALL: LazyLock<Vec<&'static dyn SignatureVerificationAlgorithm>> =
         LazyLock::new(|| REMEMBERING.iter().map(|each| each as _).collect());
     WebPkiSupportedAlgorithms { all: &ALL, ..default_provider().signature_verification_algorithms }

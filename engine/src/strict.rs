@@ -1,6 +1,8 @@
 //! VERIFY_X509_STRICT: holds a path to the profile of RFC 5280, where webpki does not. First the checks of
 //! OpenSSL under that flag, then what else the profile demands with a MUST.
 
+use std::collections::HashSet;
+
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{AuthorityKeyIdentifier, GeneralName, NameConstraints, ParsedExtension};
@@ -87,8 +89,11 @@ impl<'a> Examination<'a> {
     /// Each at most once (RFC 5280, section 4.2), each readable.
     fn extensions(&self) -> Checked {
         let extensions = self.certificate.extensions();
-        let twice = |index: usize| extensions[..index].iter().any(|each| each.oid == extensions[index].oid);
-        refuse_if((1..extensions.len()).any(twice), "strict_extension_invalid")?;
+        let mut seen = HashSet::with_capacity(extensions.len());
+        refuse_if(
+            !extensions.iter().all(|each| seen.insert(each.oid.as_bytes())),
+            "strict_extension_invalid",
+        )?;
         let unreadable = |parsed: &ParsedExtension<'_>| matches!(parsed, ParsedExtension::ParseError { .. });
         refuse_if(
             extensions.iter().any(|each| unreadable(each.parsed_extension())),

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use der::Decode;
+use der::asn1::AnyRef;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -26,11 +28,30 @@ pub struct Trust {
     pub by_itself: HashMap<Vec<u8>, Examined>,
     /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
     lines: HashMap<Vec<u8>, Vec<Vec<Arc<List>>>>,
+    /// Indices into the anchors and the helpers, by subject as webpki tells it (DER without its header).
+    anchors_of: HashMap<Vec<u8>, Vec<usize>>,
+    helpers_of: HashMap<Vec<u8>, Vec<usize>>,
     /// Indices into the anchors, then the helpers, by subject (DER).
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 impl Trust {
+    /// The anchors of that subject, DER without its header.
+    pub fn anchors_of(&self, subject: &[u8]) -> &[usize] {
+        self.anchors_of.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// The helpers of that subject, DER without its header.
+    pub fn helpers_of(&self, subject: &[u8]) -> &[usize] {
+        self.helpers_of.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many subtrees the name constraints of an anchor have.
+    pub fn constraints_of(&self, anchor: usize) -> usize {
+        let certificate = self.anchor_certificates.get(anchor);
+        certificate.and_then(|der| self.by_itself.get(der.as_ref())).map_or(0, |found| found.constraints)
+    }
+
     fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
         self.anchor_certificates.iter().chain(&self.helpers).nth(index)
     }
@@ -62,12 +83,17 @@ impl Trust {
             let examined = examine(&der).map_err(|why| unusable("certificate", why))?;
             let certificate = CertificateDer::from(der);
             if !(examined.self_issued || partial_chain) {
+                let subject = profile::names(&certificate).map_err(|why| unusable("certificate", why))?.0;
+                let subject = AnyRef::from_der(&subject).map(|name| name.value().to_vec());
+                let subject = subject.map_err(|why| unusable("certificate", why.to_string()))?;
+                trust.helpers_of.entry(subject).or_default().push(trust.helpers.len());
                 trust.helpers.push(certificate);
                 continue;
             }
             let anchor = anchor_from_trusted_cert(&certificate)
                 .map_err(|why| unusable("trust anchor", why.to_string()))?
                 .to_owned();
+            trust.anchors_of.entry(anchor.subject.to_vec()).or_default().push(trust.anchors.len());
             trust.by_itself.insert(certificate.to_vec(), examined);
             trust.anchors.push(anchor);
             trust.anchor_certificates.push(certificate);
@@ -160,6 +186,19 @@ pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>,
     let (subject, issuer) =
         profile::names(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
     Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
+}
+
+/// How many elements of DER a certificate holds: what reading it costs.
+#[pyfunction]
+pub fn elements(der: &[u8]) -> usize {
+    profile::elements(der)
+}
+
+/// The first `most` names of a certificate, as text, and how many it holds. Raises for what cannot be read.
+#[pyfunction]
+pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usize)> {
+    let names = profile::alternative_names(der, most);
+    Ok(names.map_err(|why| Failure::Unusable { what: "certificate", why })?)
 }
 
 /// Whether a certificate may sign others. Raises for what cannot be read.

@@ -12,7 +12,7 @@ use rustls::crypto::{
     WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
 };
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
@@ -21,12 +21,16 @@ use webpki::{
     EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
 };
 
+use crate::budget::{self, Budget};
+use crate::candidates::{Candidates, straight};
 use crate::crl_signers::RevocationCheck;
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
 use crate::peers::Conditions;
+use crate::search::Search;
 use crate::session::may_resume;
+use crate::signatures::Meter;
 use crate::trust::{Trust, TrustSet};
 
 thread_local! {
@@ -207,44 +211,66 @@ impl PeerVerifier {
     ) -> Result<Path, Refusal> {
         let rest = Remainder::new(&self.trust, end_entity, role, self.strict, now);
         let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
+        let budget = Budget::new(budget::PATH);
+        let meter = Meter::new(&budget);
+        let metered = meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            metered.iter().map(|each| each as _).collect();
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             rest.check_alone(itself).map_err(refused)?;
-            self.judge_own_revocation(end_entity, intermediates, now)
+            self.judge_own_revocation(end_entity, intermediates, &algorithms, now)
                 .and_then(|numbered| rest.check_numbers(numbered))
                 .map_err(refused)?;
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        let revocation = RevocationCheck::new(self, &algorithms, intermediates, now);
+        let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+            self.judge_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &rest)
+        };
+        if let Some((above, anchor)) = straight(end_entity, intermediates, &self.trust, &budget)
+            && let Ok(path) = judge(above, Some(anchor))
+        {
+            return Ok(path);
+        }
+        let read = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
+            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &judge).run())
+            .map_err(|_| too_complex())?
+            .map_err(refused)
+    }
+
+    /// webpki's word on one path: `above` the peer's certificate, up to one anchor.
+    #[expect(clippy::too_many_arguments, reason = "webpki's own, and what it leaves open")]
+    fn judge_candidate(
+        &self,
+        certificate: &EndEntityCert<'_>,
+        above: &[CertificateDer<'_>],
+        anchor: Option<usize>,
+        (role, now): (Role, UnixTime),
+        revocation: &RevocationCheck<'_>,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+        rest: &Remainder<'_>,
+    ) -> Result<Path, webpki::Error> {
         let usage = match role {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
         let trust = &self.trust;
-        // Views: the certificates themselves are not copied.
-        let helpers: Vec<CertificateDer<'_>> = intermediates
-            .iter()
-            .chain(&trust.helpers)
-            .map(|der| CertificateDer::from(der.as_ref()))
-            .collect();
-        let revocation = RevocationCheck::new(self, intermediates, now);
         let unrevoked = |path: &VerifiedPath<'_>| {
             let numbered = revocation.judge_path(path)?;
             rest.check_numbers(numbered)
         };
+        let anchors = anchor.and_then(|index| trust.anchors.get(index)).map_or(&[][..], std::slice::from_ref);
+        let further = |path: &VerifiedPath<'_>| rest.check(path).and_then(|()| unrevoked(path));
         let verified = certificate
-            .verify_for_usage(
-                self.algorithms.all,
-                &trust.anchors,
-                &helpers,
-                now,
-                usage,
-                None,
-                Some(&|path| rest.check(path).and_then(|()| unrevoked(path))),
-            )
-            .map_err(refused)?;
+            .verify_for_usage(algorithms, anchors, above, now, usage, None, Some(&further))
+            .map_err(|error| match revocation.exhausted() {
+                true => webpki::Error::MaximumSignatureChecksExceeded,
+                false => error,
+            })?;
         let mut path: Path =
             verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
-        let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, verified.anchor()));
         if let Some(index) = anchor {
             trust.used[index].store(true, Ordering::Relaxed);
             path.push(trust.anchor_certificates[index].clone());
@@ -292,13 +318,18 @@ impl PeerVerifier {
         dss: &DigitallySignedStruct,
         tls13: bool,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if EndEntityCert::try_from(certificate).err() != Some(webpki::Error::UnsupportedCertVersion) {
+        let key_only = matches!(
+            EndEntityCert::try_from(certificate).err(),
+            Some(webpki::Error::UnsupportedCertVersion | webpki::Error::UnsupportedCriticalExtension)
+        );
+        if !key_only {
             return match tls13 {
                 true => verify_tls13_signature(message, certificate, dss, &self.algorithms),
                 false => verify_tls12_signature(message, certificate, dss, &self.algorithms),
             };
         }
-        // X.509 v1, which webpki reads as a trust anchor only: its key must prove itself all the same.
+        // X.509 v1, or an extension that refuses it wherever it is validated: webpki reads both as a trust anchor
+        // only, and the key must prove itself all the same.
         let anchor = anchor_from_trusted_cert(certificate).map_err(|_| CertificateError::BadEncoding)?;
         let key = spki_for_anchor(&anchor);
         if tls13 {
@@ -335,6 +366,12 @@ type Refusal = Box<(Rejection, CertificateError)>;
 
 fn refusal(error: webpki::Error, now: UnixTime) -> Refusal {
     Box::new(told_apart(error, now))
+}
+
+/// The search for a path ended before it came to an answer.
+fn too_complex() -> Refusal {
+    let detail = "the search for a path would take too much work";
+    Box::new(other("too_complex", detail.to_owned(), webpki::Error::MaximumPathBuildCallsExceeded))
 }
 
 /// What webpki does not ask and `Remainder` does.
@@ -406,6 +443,9 @@ fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateErr
         Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
             (Rejection::new("encoding", detail), CertificateError::BadEncoding)
         }
+        Web::MaximumSignatureChecksExceeded
+        | Web::MaximumPathBuildCallsExceeded
+        | Web::MaximumNameConstraintComparisonsExceeded => other("too_complex", detail, error),
         _ => other("other", detail, error),
     }
 }

@@ -13,11 +13,14 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Protocol
 
+from veritls import _engine
 from veritls.question import Purpose, Question, Refusal
-from veritls.reading import Reading, attempt, raw_names
+from veritls.reading import MOST_ELEMENTS, Reading, attempt, is_large, raw_names
 
 _MOST = 10
 """Certificates that are looked at, of those sent, and in a path: a peer may send thousands."""
+_MOST_ELEMENTS = 2 * MOST_ELEMENTS
+"""Elements of DER of all of them together, up to which they are read as a whole."""
 _NAMESAKES = 4
 """Certificates of the trust set that are looked at where several have one name."""
 _NOW = timedelta(minutes=10)
@@ -72,7 +75,12 @@ class Case:
         """The first certificates that the peer sent."""
         anchors = {reading.der for reading in self.trusted if reading.anchor}
         chain = self.question.chain[:_MOST] or (b"",)
-        return [Reading(der, "peer", anchor=der in anchors) for der in chain]
+        found, elements = [], 0
+        for der in chain:
+            elements += _engine.elements(der)
+            large = is_large(der) or elements > _MOST_ELEMENTS
+            found.append(Reading(der, "peer", anchor=der in anchors, large=large))
+        return found
 
     @cached_property
     def leaf(self) -> Reading:
@@ -175,9 +183,6 @@ _BY_DETAIL = {
     "MalformedDnsIdentifier": "encoding",
     "MalformedNameConstraint": "encoding",
     "InvalidNetworkMaskConstraint": "encoding",
-    "MaximumSignatureChecksExceeded": "too_complex",
-    "MaximumPathBuildCallsExceeded": "too_complex",
-    "MaximumNameConstraintComparisonsExceeded": "too_complex",
 }
 """The engine's words -> a kind, where its kind is "other"."""
 

@@ -32,7 +32,9 @@ _EVIDENCE: dict[str, Callable[[Case], str]] = {
     "chain": _chain,
     "signature": lambda case: listing(list(dict.fromkeys(each.signature_name for each in case.path[:-1])), 9),
     "revocation": lambda case: f"of the {case.question.revocation}",
-    "host name": lambda case: f"the certificate is for {listing(case.leaf.names)}",
+    "host name": lambda case: (
+        f"the certificate is for {listing(case.leaf.names, more=case.leaf.names_left_out)}"
+    ),
 }
 
 

@@ -18,13 +18,20 @@ from veritls.shown import listing, plain
 
 Source = Literal["peer", "trust set"]
 
-_LARGEST = 16 * 1024
-"""Bytes of a certificate up to which its extensions are read for a sentence: refusing has to stay cheap."""
+LARGEST = 16 * 1024
+MOST_ELEMENTS = 1000
+"""Bytes and elements of DER up to which a certificate is read as a whole: refusing has to stay cheap."""
 
-_LONGEST_NAME = 4096
-"""Bytes of a subject or issuer up to which it is read for a sentence."""
+MOST_NAMES = 100
+"""Names of a certificate that are shown."""
+
+_LONGEST_NAME = 512
+"""Bytes of a subject or issuer up to which it is shown where the certificate is large."""
 _NO_SUBJECT = "(no subject)"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+_LARGEST_RSA = 8192
+"""Bits of an RSA key up to which the engine verifies with it."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -61,11 +68,19 @@ def general_name(name: x509.GeneralName) -> str:
             return plain(str(name.value))
 
 
-class Reading:
-    """One certificate (DER). `anchor`: whether a path may end in it."""
+def is_large(der: bytes) -> bool:
+    """Whether a certificate is too large to be read as a whole."""
+    return len(der) > LARGEST or _engine.elements(der) > MOST_ELEMENTS
 
-    def __init__(self, der: bytes, source: Source, *, anchor: bool = False) -> None:
+
+class Reading:
+    """One certificate (DER). `anchor`: whether a path may end in it. `large`: not to be read as a whole."""
+
+    def __init__(
+        self, der: bytes, source: Source, *, anchor: bool = False, large: bool | None = None
+    ) -> None:
         self.der = der
+        self.large = is_large(der) if large is None else large
         self.source = source
         self.anchor = anchor
         self.problem = ""
@@ -93,12 +108,22 @@ class Reading:
     @cached_property
     def subject(self) -> str:
         """In the form of RFC 4514."""
-        return self._of(lambda certificate: plain(certificate.subject.rfc4514_string(), 1000), "")
+        return self._whole(0, lambda certificate: certificate.subject)
 
     @cached_property
     def issuer(self) -> str:
         """In the form of RFC 4514."""
-        return self._of(lambda certificate: plain(certificate.issuer.rfc4514_string(), 1000), "")
+        return self._whole(1, lambda certificate: certificate.issuer)
+
+    def _whole(self, which: int, name: Callable[[x509.Certificate], x509.Name]) -> str:
+        return self._unread(which) or self._of(
+            lambda certificate: plain(name(certificate).rfc4514_string(), 1000), ""
+        )
+
+    def _unread(self, which: int) -> str:
+        """What stands for a subject (0) or an issuer (1) that is too long to be read; else empty."""
+        length = len(self.raw_names[which]) if self.large else 0
+        return f"a name of {length:,} bytes" if length > _LONGEST_NAME else ""
 
     @cached_property
     def serial(self) -> str:
@@ -131,17 +156,30 @@ class Reading:
 
     @cached_property
     def alternative(self) -> list[x509.GeneralName]:
-        """What subjectAltName holds, however large it is."""
+        """What subjectAltName holds; nothing where the certificate is large."""
 
         def read(certificate: x509.Certificate) -> list[x509.GeneralName]:
             return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
 
-        return self._of(read, [])
+        return [] if self.large else self._of(read, [])
 
     @cached_property
+    def _names(self) -> tuple[tuple[str, ...], int]:
+        if self.large:
+            first, count = attempt(lambda: _engine.alternative_names(self.der, MOST_NAMES), ([], 0))
+            return tuple(map(plain, first)), count
+        shown = self.alternative[:MOST_NAMES]
+        return tuple(attempt(partial(general_name, name), "?") for name in shown), len(self.alternative)
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """What subjectAltName holds, as text."""
-        return tuple(attempt(partial(general_name, name), "?") for name in self.alternative)
+        """What subjectAltName holds, as text, up to MOST_NAMES."""
+        return self._names[0]
+
+    @property
+    def names_left_out(self) -> int:
+        """How many more it holds."""
+        return self._names[1] - len(self._names[0])
 
     @property
     def is_authority(self) -> bool:
@@ -217,8 +255,12 @@ class Reading:
 
     def signed_by(self, issuer: Reading) -> bool | None:
         """Whether the key of `issuer` made its signature; None where that cannot be found out."""
-        if self.certificate is None or issuer.certificate is None:
+        key = issuer.key
+        if self.certificate is None or not issuer.key_is_usual:
             return None
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size > _LARGEST_RSA:
+            return None
+        assert issuer.certificate is not None
         try:
             self.certificate.verify_directly_issued_by(issuer.certificate)
         except InvalidSignature:
@@ -226,11 +268,6 @@ class Reading:
         except Exception:
             return None
         return True
-
-    @property
-    def large(self) -> bool:
-        """Too large to be read for a sentence."""
-        return len(self.der) > _LARGEST
 
     @cached_property
     def label(self) -> str:
@@ -243,21 +280,17 @@ class Reading:
         return self._brief(1, lambda certificate: certificate.issuer) or "an issuer without a name"
 
     def _brief(self, which: int, name: Callable[[x509.Certificate], x509.Name]) -> str:
-        length = len(self.raw_names[which])
-        if length > _LONGEST_NAME:
-            return f"a name of {length:,} bytes"
-        return self._of(lambda certificate: brief(name(certificate)), "")
+        return self._unread(which) or self._of(lambda certificate: brief(name(certificate)), "")
 
     @cached_property
     def holder(self) -> str:
         """Whom a peer's certificate is for, as briefly as it can be told: "a.example and b.example"."""
-        names = () if self.large else self.names
-        return listing(names) or self.label
+        return listing(self.names, more=self.names_left_out) or self.label
 
     @property
     def nameless(self) -> bool:
         """Whether there is nothing to call it by."""
-        return self.label == _NO_SUBJECT and (self.large or not self.names)
+        return self.label == _NO_SUBJECT and not self.names
 
 
 def _oid_name(oid: x509.ObjectIdentifier) -> str:

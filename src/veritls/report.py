@@ -17,7 +17,7 @@ from veritls.checks import STEPS, Step, Verdict, step_of
 from veritls.diagnosis import Case, Finding
 from veritls.evidence import of_accepted
 from veritls.question import Purpose as Purpose, Question as Question, Refusal as Refusal
-from veritls.reading import Reading, Source, attempt
+from veritls.reading import LARGEST, Reading, Source, attempt
 from veritls.sentences import explained
 from veritls.shown import listing
 from veritls.tree import drawn
@@ -46,7 +46,8 @@ class Certificate:
     """One certificate, as far as it can be read; what stands in it is escaped where a terminal would obey it.
 
     `subject` and `issuer` are in the form of RFC 4514, `serial` and `sha256` in hexadecimal digits, `names`
-    what subjectAltName holds. `problem` says why it cannot be read; the rest is then empty.
+    what subjectAltName holds, up to 100; `names_left_out` counts the others. `problem` says why it cannot be
+    read; the rest is then empty.
     """
 
     role: Role
@@ -60,13 +61,14 @@ class Certificate:
     sha256: str
     der: bytes
     problem: str = ""
+    names_left_out: int = 0
 
     def days_left(self, at: datetime) -> int | None:
         """Whole days from `at` to its end, negative where that is past; None where it cannot be read."""
         return None if self.not_after is None else int((self.not_after - at) / _DAY)
 
     def as_dict(self, at: datetime) -> dict[str, Any]:
-        """The same for JSON; `at` is when its days are counted from."""
+        """The same for JSON; `at` is when its days are counted from. `pem` is None above 16 KiB."""
         return {
             "role": self.role,
             "source": self.source,
@@ -74,12 +76,13 @@ class Certificate:
             "issuer": self.issuer,
             "serial": self.serial,
             "names": list(self.names),
+            "names_left_out": self.names_left_out,
             "not_before": self.not_before.isoformat() if self.not_before is not None else None,
             "not_after": self.not_after.isoformat() if self.not_after is not None else None,
             "days_left": self.days_left(at),
             "sha256": self.sha256,
             "problem": self.problem,
-            "pem": ssl.DER_cert_to_PEM_cert(self.der),
+            "pem": ssl.DER_cert_to_PEM_cert(self.der) if len(self.der) <= LARGEST else None,
         }
 
 
@@ -96,6 +99,7 @@ def _described(reading: Reading, role: Role) -> Certificate:
         sha256=reading.fingerprint,
         der=reading.der,
         problem=reading.problem,
+        names_left_out=reading.names_left_out,
     )
 
 
@@ -163,6 +167,11 @@ class VerificationReport:
         on_path = {reading.der for reading in case.path}
         return (*path, *(_described(each, "unused") for each in case.sent if each.der not in on_path))
 
+    @property
+    def certificates_left_out(self) -> int:
+        """How many the peer sent that `certificates` does not hold: of those, it holds the first ten."""
+        return len(set(self.question.chain) - {each.der for each in self.certificates})
+
     @cached_property
     def checks(self) -> tuple[Check, ...]:
         """Every check of `veritls.checks.STEPS`, in that order; one failed where the peer was refused."""
@@ -221,6 +230,7 @@ class VerificationReport:
                 "chain_length": len(question.chain),
             },
             "certificates": [each.as_dict(question.at) for each in self.certificates],
+            "certificates_left_out": self.certificates_left_out,
             "checks": [
                 {"name": each.name, "verdict": each.verdict, "evidence": each.evidence}
                 for each in self.checks

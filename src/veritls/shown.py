@@ -50,10 +50,10 @@ def span(length: timedelta) -> str:
     return counted(max(0, int(length.total_seconds())), "second")
 
 
-def listing(items: Sequence[str], longest: int = 3) -> str:
-    """ "a", "a and b", "a, b and c", "a, b and 7 more"."""
-    if len(items) > longest:
-        shown = [*items[: longest - 1], f"{len(items) - longest + 1:,} more"]
+def listing(items: Sequence[str], longest: int = 3, *, more: int = 0) -> str:
+    """ "a", "a and b", "a, b and c", "a, b and 7 more". `more`: how many there are besides `items`."""
+    if len(items) + more > longest:
+        shown = [*items[: longest - 1], f"{len(items) + more - longest + 1:,} more"]
     else:
         shown = list(items)
     return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else ""

@@ -26,7 +26,8 @@ def _certificate(shown: dict[str, Any], at: str) -> Node:
     if shown["problem"]:
         return Node(f"{shown['role']}, {source}: cannot be read", (Node(shown["problem"]),))
     end = shown["not_after"]
-    names, more = shown["names"][:_MOST_NAMES], len(shown["names"]) - _MOST_NAMES
+    names = shown["names"][:_MOST_NAMES]
+    more = len(shown["names"]) - len(names) + shown["names_left_out"]
     lines = [
         f"for {', '.join(names)}{f' and {more:,} more' if more > 0 else ''}" if names else "",
         f"issued by {shown['issuer']}",
@@ -58,9 +59,12 @@ def tree(report: dict[str, Any]) -> Node:
         Node(": ".join(filter(None, (each["name"], each["evidence"]))), (), each["verdict"])
         for each in report["checks"]
     ]
+    certificates = [_certificate(each, question["at"]) for each in report["certificates"]]
+    if report["certificates_left_out"]:
+        certificates.append(Node(f"and {report['certificates_left_out']:,} more that were sent"))
     below = [
         Node(asked),
-        Node("certificates", tuple(_certificate(each, question["at"]) for each in report["certificates"])),
+        Node("certificates", tuple(certificates)),
         Node("checks", tuple(checks)),
     ]
     if report["remedies"]:

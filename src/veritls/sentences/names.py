@@ -8,12 +8,11 @@ from functools import partial
 from cryptography import x509
 
 from veritls.diagnosis import Case, Finding
-from veritls.reading import Reading, attempt, is_address
+from veritls.reading import MOST_NAMES, Reading, attempt, is_address
 from veritls.shown import listing, plain
 
 _QUOTED = re.compile(r'"(.*)"')
 """The engine gives names as `DnsName("a.example")`."""
-_SHOWN = 3
 
 
 def _common_names(leaf: Reading) -> list[str]:
@@ -24,11 +23,16 @@ def _common_names(leaf: Reading) -> list[str]:
 
 
 def _names(case: Case) -> tuple[str, ...]:
-    """The names that the certificate is for; as the engine gives them where it is large."""
-    if not case.leaf.large:
+    """The first names that the certificate is for; as the engine gives them where it cannot be read here."""
+    if case.leaf.names:
         return case.leaf.names
-    first, rest = case.refusal.presented[:_SHOWN], case.refusal.presented[_SHOWN:]
-    return (*(plain(match[1] if (match := _QUOTED.search(each)) else each) for each in first), *rest)
+    first = case.refusal.presented[:MOST_NAMES]
+    return tuple(plain(match[1] if (match := _QUOTED.search(each)) else each) for each in first)
+
+
+def _listing(case: Case, names: tuple[str, ...]) -> str:
+    """The first of them, and how many there are besides."""
+    return listing(names, more=case.leaf.names_left_out)
 
 
 def _dns_names(leaf: Reading) -> list[str]:
@@ -59,7 +63,7 @@ def name(case: Case) -> Finding | None:
         held = f"only the common name {common[-1]}, which does not count" if common else "no name at all"
         words = f"{begin}, the certificate holds {held} (there is no subjectAltName)"
         return Finding(words, leaf.der, (issue,))
-    words = f"{begin}, the certificate is for {listing(names)}"
+    words = f"{begin}, the certificate is for {_listing(case, names)}"
     if address and asked in _dns_names(leaf):
         words = f"{begin}, the certificate holds it as a DNS name, not as an IP address"
         return Finding(words, leaf.der, (issue,))

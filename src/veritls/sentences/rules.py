@@ -15,6 +15,8 @@ _PROCESSED = {"2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "
 """The extensions that the engine processes, so that they may be critical."""
 _MOST_INTERMEDIATES = 6
 _LARGEST = 0xFFFF
+_MOST_COMPARISONS = 500
+"""Names with constraints, to find the one that departs: refusing has to stay cheap."""
 _PURPOSES = {
     "server": (ExtendedKeyUsageOID.SERVER_AUTH, "servers"),
     "client": (ExtendedKeyUsageOID.CLIENT_AUTH, "clients"),
@@ -33,6 +35,8 @@ _LIMITS = {
     "MaximumPathBuildCallsExceeded": "there are too many ways up from it",
     "MaximumNameConstraintComparisonsExceeded": "its authorities limit too many names to compare them all",
 }
+
+_WORK = "to find a way from it to the trust set would take more work than any chain in order does"
 
 
 def purpose(case: Case) -> Finding | None:
@@ -126,7 +130,8 @@ def _departures(upper: Reading, lower: Reading) -> Iterator[str]:
     limits = upper.extension(x509.NameConstraints)
     if limits is None:
         return
-    for name in lower.alternative:
+    limited = len(limits.permitted_subtrees or ()) + len(limits.excluded_subtrees or ())
+    for name in lower.alternative[: _MOST_COMPARISONS // max(limited, 1)]:
         for base in limits.excluded_subtrees or ():
             if _under(name, base):
                 yield f"is not allowed to speak for {general_name(base)}, which covers {general_name(name)}"
@@ -194,6 +199,7 @@ def encoding(case: Case) -> Finding | None:
 
 def too_complex(case: Case) -> Finding | None:
     """What there is too much of."""
-    words = f"{case.who(case.leaf)} was refused: {_LIMITS[case.refusal.detail]}"
+    why = _LIMITS.get(case.refusal.detail, _WORK)
+    words = f"{case.who(case.leaf)} was refused: {why}"
     remedy = f"Have the {case.peer} send its own certificate and those above it only."
     return Finding(words, case.leaf.der, (remedy,))

@@ -1,0 +1,73 @@
+"""python -m tests.bounds: what costly chains take of a processor, in ordinary verifications."""
+
+from __future__ import annotations
+
+import argparse
+import ssl
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import veritls
+from tests.shapes import SHAPES, Shape, ordinary
+from veritls import _engine
+
+ORDINARY_RUNS, RUNS = 40, 5
+
+
+def judged(shape: Shape, context: veritls.SSLContext) -> ssl.SSLCertVerificationError | None:
+    """The refusal of a shape; None where it is trusted."""
+    try:
+        context.verify_chain(shape.chain, server_hostname=shape.name, ocsp_response=shape.ocsp)
+    except veritls.SSLCertVerificationError as refused:
+        return refused
+    return None
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    before = time.thread_time()
+    outcome = work()
+    return time.thread_time() - before, outcome
+
+
+class Measured:
+    """Seconds of a processor for the verdict with its error, and for all that can be shown; and units."""
+
+    def __init__(self, make: Callable[[], Shape], runs: int) -> None:
+        verdicts, shown, units = [], [], []
+        for _ in range(runs):
+            shape = make()
+            context = shape.context()
+            judged(ordinary(), context)  # the context is frozen
+            _engine.work_spent()
+            seconds, refused = _timed(lambda shape=shape, context=context: judged(shape, context))
+            units.append(_engine.work_spent())
+            verdicts.append(seconds)
+            self.kind = "trusted" if refused is None else str(refused.report.kind)
+            if refused is not None:
+                report = refused.report
+                shown.append(_timed(lambda report=report: (str(report), report.as_json()))[0])
+        self.verdict = statistics.median(verdicts)
+        self.shown = statistics.median(shown) if shown else 0.0
+        self.units = max(units)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bounds", description=__doc__)
+    parser.add_argument("--only", default="", help="shapes whose names hold this")
+    only = parser.parse_args().only
+    unit = Measured(ordinary, ORDINARY_RUNS)
+    print(f"an ordinary verification: {unit.verdict * 1e6:.0f} us, {unit.units} units\n")
+    print("| what the peer sends | outcome | units | verdict and error | with the whole report |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, make in SHAPES.items():
+        if only in name:
+            found = Measured(make, RUNS)
+            verdict, whole = found.verdict / unit.verdict, (found.verdict + found.shown) / unit.verdict
+            print(f"| {name} | {found.kind} | {found.units:,} | {verdict:.1f} | {whole:.1f} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
