@@ -20,7 +20,7 @@ Source = Literal["peer", "trust set"]
 
 LARGEST = 16 * 1024
 MOST_ELEMENTS = 1000
-"""Bytes and elements of DER of a certificate up to which it is read as a whole: refusing has to stay cheap."""
+"""Bytes and elements of DER up to which a certificate is read as a whole: refusing has to stay cheap."""
 
 MOST_NAMES = 100
 """Names of a certificate that are shown."""
@@ -121,7 +121,7 @@ class Reading:
         )
 
     def _unread(self, which: int) -> str:
-        """What stands for a subject (0) or an issuer (1) that is too long to be read; empty where it is not."""
+        """What stands for a subject (0) or an issuer (1) that is too long to be read; else empty."""
         length = len(self.raw_names[which]) if self.large else 0
         return f"a name of {length:,} bytes" if length > _LONGEST_NAME else ""
 
@@ -166,7 +166,8 @@ class Reading:
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], int]:
         if self.large:
-            first, count = attempt(lambda: _engine.alternative_names(self.der, MOST_NAMES), ([], 0))
+            nothing: tuple[list[str], int] = ([], 0)
+            first, count = attempt(lambda: _engine.alternative_names(self.der, MOST_NAMES), nothing)
             return tuple(map(plain, first)), count
         shown = self.alternative[:MOST_NAMES]
         return tuple(attempt(partial(general_name, name), "?") for name in shown), len(self.alternative)
