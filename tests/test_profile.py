@@ -129,9 +129,14 @@ def test_a_peer_s_key_usage_that_cannot_be_read_refuses_the_peer(damaged: bytes)
 def test_a_certificate_trusted_by_itself_is_held_to_usage_and_profile_too() -> None:
     alone = Party("alone", usage=(SIGNS, True))
     assert code(alone, alone) == 26
-    nameless = Party("alone", subject_key="critical")
-    assert code(nameless, nameless) == 0
-    assert code(nameless, nameless, flags=STRICT) == 91
+    signing = Party("alone", usage=(x509.KeyUsage(True, *[False] * 4, True, *[False] * 3), True))
+    assert code(signing, signing) == 0
+    assert code(signing, signing, flags=STRICT) == 82
+
+
+def test_a_certificate_trusted_by_itself_is_refused_as_any_other_where_the_engine_cannot_read_it() -> None:
+    odd = Party("alone", subject_key="critical")
+    assert code(odd, odd) == code(odd, odd, flags=STRICT) == 34
 
 
 @pytest.mark.parametrize(("flag", "expected"), [(CRL_LEAF, 0), (CRL_CHAIN, 35)])

@@ -35,6 +35,8 @@ pub struct Outline {
     pub key: Vec<u8>,
     pub key_identifier: Option<Vec<u8>>,
     pub issuer_key_identifier: Option<Vec<u8>>,
+    /// Some of it cannot be read here.
+    unread: bool,
     /// What reading it costs.
     pub price: u64,
     /// It may stand in a path now.
@@ -57,6 +59,10 @@ impl<'a> Candidate<'a> {
         let parsed = profile::read(der);
         let mut outline = parsed.map_or_else(|_| Outline::unread(), |parsed| Outline::of(&parsed, role, now));
         outline.price = price;
+        if outline.unread {
+            // What webpki will find in it is not known: no more than it has elements.
+            (outline.names, outline.constraints) = (profile::elements(der), profile::elements(der));
+        }
         outline.key = certificate.subject_public_key_info().to_vec();
         Ok(Self { der, signed: Signed::read(der).ok(), outline, certificate })
     }
@@ -75,11 +81,11 @@ impl<'a> Candidate<'a> {
 impl Outline {
     /// Of what cannot be read here: webpki and `path.rs` say what is wrong with it.
     fn unread() -> Self {
-        Self { promising: true, ..Self::default() }
+        Self { promising: true, unread: true, ..Self::default() }
     }
 
     fn of(certificate: &X509Certificate<'_>, role: Role, now: UnixTime) -> Self {
-        let mut outline = Self::unread();
+        let mut outline = Self { promising: true, ..Self::default() };
         let mut is_authority = false;
         for extension in certificate.extensions() {
             match extension.parsed_extension() {
@@ -105,7 +111,7 @@ impl Outline {
                     outline.constraints = subtrees.into_iter().flatten().map(Vec::len).sum();
                 }
                 // webpki may be able to read it.
-                ParsedExtension::ParseError { .. } => is_authority = true,
+                ParsedExtension::ParseError { .. } => (is_authority, outline.unread) = (true, true),
                 _ => {}
             }
         }

@@ -130,8 +130,8 @@ def _departures(upper: Reading, lower: Reading) -> Iterator[str]:
     limits = upper.extension(x509.NameConstraints)
     if limits is None:
         return
-    limited = len(limits.permitted_subtrees or ()) + len(limits.excluded_subtrees or ())
-    for name in lower.alternative[: _MOST_COMPARISONS // max(limited, 1)]:
+    count = len(limits.permitted_subtrees or ()) + len(limits.excluded_subtrees or ())
+    for name in lower.alternative[: _MOST_COMPARISONS // max(count, 1)]:
         for base in limits.excluded_subtrees or ():
             if _under(name, base):
                 yield f"is not allowed to speak for {general_name(base)}, which covers {general_name(name)}"
