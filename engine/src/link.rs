@@ -244,6 +244,15 @@ impl Link {
         self.fd.store(-1, Ordering::Relaxed);
     }
 
+    /// Bytes from the peer that were read from the socket before it was ours.
+    fn feed(&self, early: &[u8]) -> PyResult<()> {
+        self.stream.get().refuse_reentry()?;
+        let mut tls = Buffer::with_room(early.len());
+        tls.append(early);
+        self.core().feed(tls);
+        Ok(())
+    }
+
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
         self.stream.get().refuse_reentry()?;

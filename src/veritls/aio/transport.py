@@ -127,9 +127,12 @@ class SSLTransport(Outbound):
 
     # The handshake.
 
-    def _begin(self) -> None:
+    def _begin(self, early: bytes = b"") -> None:
+        """`early`: the first bytes of a client's, which came before this transport had its socket."""
         self._watch_readable()
-        if not self._facts.server_side:
+        if early:
+            self._link.feed(early)
+        if early or not self._facts.server_side:
             self._handshake(False)
 
     def _handshake_ready(self) -> None:
