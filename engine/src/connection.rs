@@ -184,7 +184,8 @@ impl Connection {
         self.fail(Failure::HelloRefused);
     }
 
-    /// Whether all that there is to send are a TLS 1.3 server's tickets: they may go with its first data.
+    /// Whether all that the end of the handshake leaves to send are a TLS 1.3 server's tickets: the client
+    /// needs none of them for this connection.
     pub fn only_tickets_wait(&self) -> bool {
         matches!(self.side, Side::Server(_))
             && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)

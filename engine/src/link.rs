@@ -120,7 +120,7 @@ impl Link {
         if matches!(advanced, Err(Failure::ClientHello(_))) {
             return advanced.map(|_| false);
         }
-        // A server's tickets go with its first data.
+        // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
         let (established, tickets) = {
             let core = self.core();
             let established = core.established();

@@ -1,0 +1,102 @@
+"""A TLS 1.3 server's tickets go at the end of its handshake, alone or with what `connection_made` writes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.aio.ends import LoopFactory, Recorder, run
+from tests.conftest import Files
+from tests.pairs import SECONDS, in_thread, server_context
+from tests.test_first_request import Client
+
+
+async def working(work: Callable[..., Any], *args: Any) -> Any:
+    return await asyncio.wrap_future(in_thread(work, *args))
+
+
+async def accept(loop: Any, server: Any, accepted: socket.socket, context: Any, made_by: str) -> Any:
+    """The transport of a TLS server over `accepted`, its handshake done."""
+    if made_by == "connect_accepted_socket":
+        return (await loop.connect_accepted_socket(lambda: server, accepted, ssl=context))[0]
+    plain, _ = await loop.connect_accepted_socket(asyncio.Protocol, accepted)
+    return await loop.start_tls(plain, server, context, server_side=True)
+
+
+@pytest.mark.parametrize("made_by", ["connect_accepted_socket", "start_tls"])
+def test_a_servers_tickets_go_before_it_writes_anything(
+    files: Files, loop_factory: LoopFactory, made_by: str
+) -> None:
+    async def main() -> None:
+        loop, server = asyncio.get_running_loop(), Recorder()
+        accepted, raw = socket.socketpair()
+        raw.settimeout(SECONDS)
+        client = Client(files, raw)
+        accepting = asyncio.ensure_future(
+            accept(loop, server, accepted, server_context(files.server), made_by)
+        )
+        await working(client.handshake)
+        transport = await accepting
+        assert not client.has_ticket()
+        assert await working(client.data) == b""
+        assert client.has_ticket()
+        transport.abort()
+        await server.told("lost")
+        raw.close()
+
+    run(loop_factory, main())
+
+
+def test_tickets_go_with_what_connection_made_writes(files: Files, loop_factory: LoopFactory) -> None:
+    class Greeting(Recorder):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            transport.write(b"hello")
+
+    async def main() -> None:
+        loop, server = asyncio.get_running_loop(), Greeting()
+        accepted, raw = socket.socketpair()
+        raw.settimeout(SECONDS)
+        client = Client(files, raw)
+        made_by = "connect_accepted_socket"
+        accepting = asyncio.ensure_future(
+            accept(loop, server, accepted, server_context(files.server), made_by)
+        )
+        await working(client.handshake)
+        assert await working(client.data) == b"hello"
+        assert client.has_ticket()
+        (await accepting).abort()
+        await server.told("lost")
+        raw.close()
+
+    run(loop_factory, main())
+
+
+def test_a_server_reads_what_a_client_sent_that_is_gone_before_it_gets_its_tickets(
+    files: Files, loop_factory: LoopFactory
+) -> None:
+    async def main() -> None:
+        loop, server = asyncio.get_running_loop(), Recorder()
+        accepted, raw = socket.socketpair()
+        raw.settimeout(SECONDS)
+        client = Client(files, raw)
+        accepting = asyncio.ensure_future(
+            accept(loop, server, accepted, server_context(files.server), "connect_accepted_socket")
+        )
+        assert not client.step()
+        client.send()
+        await working(client.receive)
+        assert client.step()
+        client.tls.write(b"request")
+        client.send()
+        raw.close()
+        transport = await accepting
+        assert await server.has(7) == b"request"
+        transport.abort()
+        await server.told("lost")
+
+    run(loop_factory, main())
