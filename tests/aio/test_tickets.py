@@ -19,12 +19,21 @@ async def working(work: Callable[..., Any], *args: Any) -> Any:
     return await asyncio.wrap_future(in_thread(work, *args))
 
 
-async def accept(loop: Any, server: Any, accepted: socket.socket, context: Any, made_by: str) -> Any:
-    """The transport of a TLS server over `accepted`, its handshake done."""
+async def accepting(
+    server: Any, accepted: socket.socket, files: Files, made_by: str = "connect_accepted_socket"
+) -> asyncio.Task[Any]:
+    """What ends with the transport of a TLS server over `accepted`, its handshake done."""
+    loop, context = asyncio.get_running_loop(), server_context(files.server)
     if made_by == "connect_accepted_socket":
-        return (await loop.connect_accepted_socket(lambda: server, accepted, ssl=context))[0]
+
+        async def accept() -> Any:
+            return (await loop.connect_accepted_socket(lambda: server, accepted, ssl=context))[0]
+
+        return asyncio.create_task(accept())
     plain, _ = await loop.connect_accepted_socket(asyncio.Protocol, accepted)
-    return await loop.start_tls(plain, server, context, server_side=True)
+    upgrading = asyncio.create_task(loop.start_tls(plain, server, context, server_side=True))
+    await asyncio.sleep(0)  # from here on the plain transport reads nothing
+    return upgrading
 
 
 @pytest.mark.parametrize("made_by", ["connect_accepted_socket", "start_tls"])
@@ -32,15 +41,13 @@ def test_a_servers_tickets_go_before_it_writes_anything(
     files: Files, loop_factory: LoopFactory, made_by: str
 ) -> None:
     async def main() -> None:
-        loop, server = asyncio.get_running_loop(), Recorder()
+        server = Recorder()
         accepted, raw = socket.socketpair()
         raw.settimeout(SECONDS)
         client = Client(files, raw)
-        accepting = asyncio.ensure_future(
-            accept(loop, server, accepted, server_context(files.server), made_by)
-        )
+        making = await accepting(server, accepted, files, made_by)
         await working(client.handshake)
-        transport = await accepting
+        transport = await making
         assert not client.has_ticket()
         assert await working(client.data) == b""
         assert client.has_ticket()
@@ -58,18 +65,15 @@ def test_tickets_go_with_what_connection_made_writes(files: Files, loop_factory:
             transport.write(b"hello")
 
     async def main() -> None:
-        loop, server = asyncio.get_running_loop(), Greeting()
+        server = Greeting()
         accepted, raw = socket.socketpair()
         raw.settimeout(SECONDS)
         client = Client(files, raw)
-        made_by = "connect_accepted_socket"
-        accepting = asyncio.ensure_future(
-            accept(loop, server, accepted, server_context(files.server), made_by)
-        )
+        making = await accepting(server, accepted, files)
         await working(client.handshake)
         assert await working(client.data) == b"hello"
         assert client.has_ticket()
-        (await accepting).abort()
+        (await making).abort()
         await server.told("lost")
         raw.close()
 
@@ -80,13 +84,11 @@ def test_a_server_reads_what_a_client_sent_that_is_gone_before_it_gets_its_ticke
     files: Files, loop_factory: LoopFactory
 ) -> None:
     async def main() -> None:
-        loop, server = asyncio.get_running_loop(), Recorder()
+        server = Recorder()
         accepted, raw = socket.socketpair()
         raw.settimeout(SECONDS)
         client = Client(files, raw)
-        accepting = asyncio.ensure_future(
-            accept(loop, server, accepted, server_context(files.server), "connect_accepted_socket")
-        )
+        making = await accepting(server, accepted, files)
         assert not client.step()
         client.send()
         await working(client.receive)
@@ -94,7 +96,7 @@ def test_a_server_reads_what_a_client_sent_that_is_gone_before_it_gets_its_ticke
         client.tls.write(b"request")
         client.send()
         raw.close()
-        transport = await accepting
+        transport = await making
         assert await server.has(7) == b"request"
         transport.abort()
         await server.told("lost")
