@@ -170,7 +170,13 @@ def _slowest(record: Record) -> str:
     """The 99th percentile, where the table of figures has the median."""
     labels = _labels(record)
     rows = [
-        [label, *(f"{each:.1f}" if (each := case["entrants"].get(label, {}).get("p99")) else "" for case in record["cases"])]
+        [
+            label,
+            *(
+                f"{each:.1f}" if (each := case["entrants"].get(label, {}).get("p99")) else ""
+                for case in record["cases"]
+            ),
+        ]
         for label in labels
     ]
     return table([f"p99, {record['unit']}", *(case["label"] for case in record["cases"])], rows)

@@ -1,6 +1,15 @@
 """What is measured, one module a subject; `ALL` is the table of contents."""
 
-from bench.measurements import checks, event_loops, first_request, growth, handshakes, memory, records, threads
+from bench.measurements import (
+    checks,
+    event_loops,
+    first_request,
+    growth,
+    handshakes,
+    memory,
+    records,
+    threads,
+)
 from bench.measurements.plan import Measurement
 
 ALL: tuple[Measurement, ...] = (

@@ -1,4 +1,4 @@
-"""How long the first response of a connection takes: every server with every client, with and without Nagle."""
+"""How long the first response of a connection takes: every server with every client, by TCP_NODELAY."""
 
 from __future__ import annotations
 

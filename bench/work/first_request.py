@@ -25,7 +25,10 @@ def _fast(plain: socket.socket, job: Job, side: str) -> None:
 
 
 def serve(contestant: Contestant | LoopContestant, job: Job, say: Say) -> Job:
-    """`nodelay`: the sides that set TCP_NODELAY; an event loop always does. `greets`: the server speaks first."""
+    """`nodelay`: the sides that set TCP_NODELAY; an event loop always does.
+
+    `greets`: the server speaks first.
+    """
     recipe, count = Recipe.of(job["recipe"]), job["warm"] + job["count"]
     context = contestant.server_context(recipe) if isinstance(contestant, Contestant) else None
     if isinstance(contestant, LoopContestant):
@@ -93,7 +96,7 @@ def make(contestant: Contestant, job: Job, say: Say) -> Job:
     context = contestant.client_context(recipe)
     session, times = None, []
     clock = Clock()
-    for number in range(job["warm"] + job["count"]):
+    for _ in range(job["warm"] + job["count"]):
         began = time.perf_counter()
         plain = socket.create_connection(("127.0.0.1", job["port"]), timeout=_LIMIT)
         _fast(plain, job, "client")

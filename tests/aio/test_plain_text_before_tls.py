@@ -87,7 +87,7 @@ def test_a_client_refuses_what_the_server_sent_before_the_handshake(
             assert await reader.readline() == b"220 go\n"
             assert reader._buffer == INJECTED
             under = writer.transport
-            with pytest.raises(ssl.SSLError, match="INJECTED.*before the TLS handshake") as refused:
+            with pytest.raises(ssl.SSLError, match=r"INJECTED.*before the TLS handshake") as refused:
                 await upgrade((reader, writer), other, server_hostname="localhost")
             assert refused.value.reason == "DATA_BEFORE_HANDSHAKE"
             assert under.is_closing()
@@ -107,7 +107,7 @@ def test_a_server_refuses_plain_text_that_came_with_starttls(
         assert reader._buffer == INJECTED
         writer.write(b"go\n")
         under = writer.transport
-        with pytest.raises(ssl.SSLError, match="does not speak TLS.*INJEC"):
+        with pytest.raises(ssl.SSLError, match=r"does not speak TLS.*INJEC"):
             await upgrade((reader, writer), own)
         assert under.is_closing()
         assert not reader._buffer
@@ -169,7 +169,7 @@ def test_plain_text_that_waits_in_the_kernel_is_refused(
             after = Recorder()
             name = None if server_side else "localhost"
             context = own if server_side else other
-            with pytest.raises(ssl.SSLError, match="does not speak TLS.*INJEC"):
+            with pytest.raises(ssl.SSLError, match=r"does not speak TLS.*INJEC"):
                 await loop.start_tls(
                     near.transport, after, context, server_side=server_side, server_hostname=name
                 )
@@ -194,7 +194,7 @@ def test_what_arrives_while_earlier_bytes_are_sent_is_refused(
             await asyncio.sleep(0)
             under.resume_reading()  # a program that does not know that its transport is taken over
             server.transport.write(INJECTED)
-            with pytest.raises(ssl.SSLError, match="INJECTED.*before the TLS handshake"):
+            with pytest.raises(ssl.SSLError, match=r"INJECTED.*before the TLS handshake"):
                 await upgrading
             assert client.received == after.received == b""
 
@@ -218,7 +218,7 @@ def test_what_came_through_the_outer_layer_is_not_the_inner_ones(
             assert await reader.readline() == b"go\n"
             assert reader._buffer == INJECTED
             context, name = (own, None) if server_side else (other, "localhost")
-            with pytest.raises(ssl.SSLError, match="INJECTED.*before the TLS handshake"):
+            with pytest.raises(ssl.SSLError, match=r"INJECTED.*before the TLS handshake"):
                 await loop.start_tls(
                     near.transport, near, context, server_side=server_side, server_hostname=name
                 )

@@ -1,10 +1,10 @@
 """start_tls: the socket of a plain transport goes on under ours; nothing is lost or comes out of order.
 
-What the peer sent before the handshake was protected by nothing, whoever put it there, and is never handed out
-as if it came through TLS. A server's handshake begins with it: a client may send its hello right behind the
-line that asks for TLS, and anything else fails the handshake. A client speaks first in TLS, so what its server
-sent before that is refused. Both can be seen in an asyncio.StreamReader and in the kernel; what a protocol
-keeps in a buffer of its own cannot.
+What the peer sent before the handshake was protected by nothing, whoever put it there, and is never handed
+out as if it came through TLS. A server's handshake begins with it: a client may send its hello right behind
+the line that asks for TLS, and anything else fails the handshake. A client speaks first in TLS, so what its
+server sent before that is refused. Both are seen in an asyncio.StreamReader and in the kernel; what a
+protocol keeps in a buffer of its own is not.
 """
 
 from __future__ import annotations
@@ -135,6 +135,7 @@ async def take_over(
             ssl_shutdown_timeout=ssl_shutdown_timeout,
             lower=None if duplicate else transport,
             made=True,
+            context=getattr(transport, "_context", None),
         )
     except BaseException:
         if duplicate:
