@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::pool::Buffer;
 use crate::records::{MAX_FRAGMENT, RECORD_OVERHEAD};
+use crate::schemes::Schemes;
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
 use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
@@ -54,6 +55,8 @@ pub struct Connection {
     /// Until the handshake is over: what was decided of the peer so far.
     pub verdict: Verdict,
     pub asking: Arc<Asking>,
+    /// Once the handshake is over.
+    pub schemes: Schemes,
     /// What a connection can be made of that is given up for its last alert.
     spare: Option<Config>,
     name: Option<ServerName<'static>>,
@@ -140,7 +143,13 @@ impl Connection {
             side: side_of(settings, name.clone(), store)?,
             preview: preview.then(Preview::default),
             // What was judged holds for a session that is taken up; a handshake in full brings its own.
-            verdict: Verdict { judged: judged.flatten(), callback, asking: asking.clone() },
+            verdict: Verdict {
+                judged: judged.flatten(),
+                callback,
+                asking: asking.clone(),
+                schemes: Schemes::default(),
+            },
+            schemes: Schemes::default(),
             asking,
             spare: verifier.decides.then(|| settings.config.clone()),
             verifier,

@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::failure::Rejection;
+use crate::schemes::Schemes;
 use crate::verifier::Path;
 
 /// How many callbacks may wait for each other's handshakes on one thread.
@@ -72,6 +73,7 @@ pub struct Verdict {
     /// Called with (chain, path or None, seconds since 1970, whether an OCSP response came along).
     pub callback: Option<Py<PyAny>>,
     pub asking: Arc<Asking>,
+    pub schemes: Schemes,
 }
 
 /// A verdict lies on the stack as long as this lives.
@@ -118,6 +120,15 @@ pub fn keep_judged(judged: Judged) {
     STACK.with_borrow_mut(|stack| {
         if let Some(top) = stack.last_mut() {
             top.judged = Some(judged);
+        }
+    });
+}
+
+/// Notes a signature of the handshake that this thread works on.
+pub fn note_schemes(note: impl FnOnce(&mut Schemes)) {
+    STACK.with_borrow_mut(|stack| {
+        if let Some(top) = stack.last_mut() {
+            note(&mut top.schemes);
         }
     });
 }

@@ -24,6 +24,7 @@ impl Connection {
         }
         self.rejudged = true;
         let mut verdict = mem::take(&mut self.verdict);
+        self.schemes = verdict.schemes;
         self.counters.established(&self.side, self.resumed());
         let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
         // A ticket that was opened and not taken up is no evidence.
