@@ -17,8 +17,8 @@ SERVERS = (
     "veritls.aio.UvloopEventLoop",
 )
 CLIENTS = ("ssl", "veritls")
-NEITHER = "client without TCP_NODELAY"
-_NODELAY: dict[str, list[str]] = {NEITHER: [], "client with TCP_NODELAY": ["client"]}
+WITHOUT_NODELAY = "client without TCP_NODELAY"
+_NODELAY: dict[str, list[str]] = {WITHOUT_NODELAY: [], "client with TCP_NODELAY": ["client"]}
 _COUNT, _COUNT_QUICK = 25, 2
 
 
