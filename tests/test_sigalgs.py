@@ -75,6 +75,12 @@ def test_nobody_signs_in_a_resumption(made: dict[str, Path], version: ssl.TLSVer
                 assert (end.server_sigalg() is None) == (end.client_sigalg() is None) == resumed
 
 
+def test_nothing_is_left_to_the_kernel(files: Files) -> None:
+    context = client_context(files.ca)
+    tls = context.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="localhost")
+    assert tls._sslobj.uses_ktls_for_send() is tls._sslobj.uses_ktls_for_recv() is False
+
+
 def test_before_the_handshake_there_is_none(files: Files) -> None:
     context = client_context(files.ca)
     tls = context.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="localhost")
