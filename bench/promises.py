@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from bench.contestants import RUSTLS
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
+from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
 from bench.measurements.threads import ONE, TWO
+from bench.recipe import TLS13
 from bench.results import Ratio, Record, find, processor_ratio, ratio, values
 
 Results = dict[str, Record]
@@ -84,6 +86,15 @@ def _memory(results: Results) -> Found:
             yield Measured(case["label"], measured)
 
 
+def _first_requests(results: Results) -> Found:
+    for case in find(results, "first-request", version=TLS13, nodelay=WITHOUT_NODELAY):
+        for ours, theirs in ((OUR_LOOP, SELECTOR_SSL), (OUR_UVLOOP, UVLOOP_SSL), (OURS, "ssl")):
+            for client in CLIENTS:
+                measured = ratio(case, pairing(ours, client), pairing(theirs, client))
+                if measured is not None:
+                    yield Measured(f"{case['label']}: {pairing(ours, client)}", measured)
+
+
 def _on_loops() -> Iterator[Promise]:
     bounds = {"bulk": (1.5, 1.5), "round trips": (1.2, 1.3), "connections": (2.0, 2.0)}
     for what, name in _LOOP_MEASUREMENTS.items():
@@ -107,6 +118,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise(f"bulk, blocking sockets, {DOWN}", 1.15, _ratios("bulk", OURS, direction=DOWN)),
     Promise("64-byte round trips, blocking sockets", 1.1, _ratios("roundtrips", OURS)),
     *_on_loops(),
+    Promise("first response, client without TCP_NODELAY, TLS 1.3", 1.1, _first_requests, at_most=True),
     Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
     Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),
     Promise("bulk, share of plain rustls's throughput", 0.9, _ratios("bulk", OURS, RUSTLS)),

@@ -166,7 +166,23 @@ def _memory_by_side(record: Record) -> str:
     return table(["", "", "server's end, KiB", "client's end, KiB"], rows)
 
 
-_MORE = {"handshakes": _processor_time, "memory": _memory_by_side}
+def _slowest(record: Record) -> str:
+    """The 99th percentile, where the table of figures has the median."""
+    labels = _labels(record)
+    rows = [
+        [
+            label,
+            *(
+                f"{each:.1f}" if (each := case["entrants"].get(label, {}).get("p99")) else ""
+                for case in record["cases"]
+            ),
+        ]
+        for label in labels
+    ]
+    return table([f"p99, {record['unit']}", *(case["label"] for case in record["cases"])], rows)
+
+
+_MORE = {"handshakes": _processor_time, "memory": _memory_by_side, "first-request": _slowest}
 
 
 def _section(name: str, record: Record) -> Iterator[str]:

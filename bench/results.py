@@ -44,7 +44,7 @@ def _entrant(turns: Sequence[Record]) -> Record:
     record: Record = {"values": [turn["value"] for turn in turns]}
     if all("cpu_server" in turn for turn in turns):
         record["cpu"] = [turn["cpu_client"] + turn["cpu_server"] for turn in turns]
-    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib"):
+    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib", "p99"):
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
     suites = {turn["suite"] for turn in turns if turn.get("suite")}

@@ -1,6 +1,15 @@
 """What is measured, one module a subject; `ALL` is the table of contents."""
 
-from bench.measurements import checks, event_loops, growth, handshakes, memory, records, threads
+from bench.measurements import (
+    checks,
+    event_loops,
+    first_request,
+    growth,
+    handshakes,
+    memory,
+    records,
+    threads,
+)
 from bench.measurements.plan import Measurement
 
 ALL: tuple[Measurement, ...] = (
@@ -11,6 +20,7 @@ ALL: tuple[Measurement, ...] = (
     event_loops.CONNECTIONS,
     event_loops.BULK,
     event_loops.ROUND_TRIPS,
+    first_request.FIRST_REQUEST,
     memory.MEMORY,
     threads.THREADS,
     growth.CHAIN,

@@ -20,7 +20,7 @@ BUFFER = 262_144
 """Bytes that a reader of bulk offers room for."""
 
 _GUARD = struct.pack("ll", 60, 0)
-_RESET = struct.pack("ii", 1, 0)
+RESET = struct.pack("ii", 1, 0)
 _SAW_CERTIFICATE, _RESUMED, _CANNOT_TELL = 1, 2, 4
 _BASE = 64
 _GO = b"g"
@@ -99,12 +99,12 @@ class _Client:
         plain = socket.create_connection(("127.0.0.1", self._port), timeout=30)
         _prepare(plain, self.recipe)
         # A reset at the end leaves no port waiting: a run needs more of them than there are.
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         host = self.recipe.host(self._made)
         self._made += 1
         try:
             connection = self._contestant.connect(self._context, plain, host, session)
-            return connection, _read(connection, 1)[0] - _BASE
+            return connection, read(connection, 1)[0] - _BASE
         except BaseException:
             plain.close()
             raise
@@ -132,7 +132,7 @@ def _contradicts(said: bool | None, expected: bool) -> bool:
     return said is not None and said != expected
 
 
-def _read(connection: Any, count: int) -> bytearray:
+def read(connection: Any, count: int) -> bytearray:
     data = bytearray(count)
     _fill(connection, data, count)
     return data

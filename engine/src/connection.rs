@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::pool::Buffer;
 use crate::records::{MAX_FRAGMENT, RECORD_OVERHEAD};
+use crate::schemes::Schemes;
 use crate::session::{Session, Store, Wallet};
 use crate::settings::{Config, Counters, Settings};
 use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
@@ -54,6 +55,8 @@ pub struct Connection {
     /// Until the handshake is over: what was decided of the peer so far.
     pub verdict: Verdict,
     pub asking: Arc<Asking>,
+    /// Once the handshake is over.
+    pub schemes: Schemes,
     /// What a connection can be made of that is given up for its last alert.
     spare: Option<Config>,
     name: Option<ServerName<'static>>,
@@ -147,7 +150,9 @@ impl Connection {
                 asking: asking.clone(),
                 since,
                 tickets: 0,
+                schemes: Schemes::default(),
             },
+            schemes: Schemes::default(),
             asking,
             spare: verifier.decides.then(|| settings.config.clone()),
             verifier,
@@ -191,7 +196,8 @@ impl Connection {
         self.fail(Failure::HelloRefused);
     }
 
-    /// Whether all that there is to send are a TLS 1.3 server's tickets: they may go with its first data.
+    /// Whether all that the end of the handshake leaves to send are a TLS 1.3 server's tickets: the client
+    /// needs none of them for this connection.
     pub fn only_tickets_wait(&self) -> bool {
         matches!(self.side, Side::Server(_))
             && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)

@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::failure::Rejection;
+use crate::schemes::Schemes;
 use crate::verifier::Path;
 
 /// How many callbacks may wait for each other's handshakes on one thread.
@@ -74,6 +75,7 @@ pub struct Verdict {
     /// Called with (chain, path or None, seconds since 1970, whether an OCSP response came along).
     pub callback: Option<Py<PyAny>>,
     pub asking: Arc<Asking>,
+    pub schemes: Schemes,
     /// While a session may be resumed: when its peers proved their keys.
     pub since: Option<UnixTime>,
     /// How many tickets the client showed.
@@ -157,6 +159,15 @@ pub fn may_open() -> bool {
         }
         _ => false,
     })
+}
+
+/// Notes a signature of the handshake that this thread works on.
+pub fn note_schemes(note: impl FnOnce(&mut Schemes)) {
+    STACK.with_borrow_mut(|stack| {
+        if let Some(top) = stack.last_mut() {
+            note(&mut top.schemes);
+        }
+    });
 }
 
 /// What was found good in the handshake that this thread works on.

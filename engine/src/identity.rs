@@ -9,11 +9,12 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::profile::{names, public_key};
+use crate::schemes::Noting;
 
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Identity(pub Arc<Own>);
@@ -105,6 +106,7 @@ impl Identity {
         let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
         let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
         let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
+        let key: Arc<dyn SigningKey> = Arc::new(Noting(key));
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let own = chain.first().ok_or_else(|| unusable("certificate", &"there is none"))?;
         let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;

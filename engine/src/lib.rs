@@ -25,6 +25,7 @@ mod profile;
 mod pump;
 mod records;
 mod revocation;
+mod schemes;
 mod search;
 mod session;
 mod settings;
@@ -58,6 +59,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;
+    module.add_function(wrap_pyfunction!(schemes::signature_schemes, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;
     module.add_function(wrap_pyfunction!(settings::key_exchange_groups, module)?)?;
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;

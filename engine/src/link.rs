@@ -120,7 +120,7 @@ impl Link {
         if matches!(advanced, Err(Failure::ClientHello(_))) {
             return advanced.map(|_| false);
         }
-        // A server's tickets go with its first data.
+        // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
         let (established, tickets) = {
             let core = self.core();
             let established = core.established();
@@ -242,6 +242,15 @@ impl Link {
     /// The socket is about to be closed: nothing touches its number from here on.
     fn release(&self) {
         self.fd.store(-1, Ordering::Relaxed);
+    }
+
+    /// Bytes from the peer that were read from the socket before it was ours.
+    fn feed(&self, early: &[u8]) -> PyResult<()> {
+        self.stream.get().refuse_reentry()?;
+        let mut tls = Buffer::with_room(early.len());
+        tls.append(early);
+        self.core().feed(tls);
+        Ok(())
     }
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.

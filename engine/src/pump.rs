@@ -1,6 +1,7 @@
 //! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
 //! direction needs, so that one thread may sit in recv while another sends.
 
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::connection::Connection;
@@ -21,6 +22,9 @@ struct Outbound {
     unsent: Buffer,
     /// Plaintext of the interrupted call that is encrypted already: its repetition must not send it again.
     in_flight: usize,
+    /// The handshake is all that was sent: until the peer acknowledges the end of it, which takes 40 ms where
+    /// nothing carries the acknowledgement, Nagle's algorithm would hold what is written first.
+    after_handshake: bool,
 }
 
 fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
@@ -105,11 +109,11 @@ impl Pump {
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
         let (begun, outbound) = (inbound.get(), outbound.get());
         loop {
-            let (advanced, going_on, more_to_answer, only_tickets) = {
+            let (advanced, going_on, more_to_answer) = {
                 let mut core = self.core();
                 let advanced = core.process(&mut []);
                 let going_on = advanced.is_ok() && !core.established();
-                (advanced, going_on, core.amid_flight(), core.only_tickets_wait())
+                (advanced, going_on, core.amid_flight())
             };
             if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
                 let late = deadline <= std::time::Instant::now();
@@ -121,15 +125,14 @@ impl Pump {
             if going_on && more_to_answer && self.fill_handshake(transport, begun, Wait::No)? {
                 continue;
             }
-            if !going_on && advanced.is_ok() && only_tickets && transport.in_sight() {
-                return Ok(());
-            }
             if matches!(advanced, Err(Failure::Os(_))) {
                 return advanced.map(|_| ());
             }
             match self.flush(outbound, transport) {
                 // The alert could not be sent; why the handshake failed matters more.
                 Err(_) if advanced.is_err() => {}
+                // A client that is gone takes no tickets. What it has sent before can still be read.
+                Err(Failure::Os(_)) if !going_on && self.core().only_tickets_wait() => {}
                 flushed => flushed?,
             }
             if advanced.is_err() && self.core().check().is_err() {
@@ -138,6 +141,7 @@ impl Pump {
             }
             advanced?;
             if !going_on {
+                outbound.after_handshake = true;
                 return Ok(());
             }
             if !self.fill_handshake(transport, begun, transport.wait())? {
@@ -245,7 +249,12 @@ impl Pump {
     pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
         self.ensure_established(transport)?;
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
-        let done = self.write_in_turn(outbound.get(), transport, data, all)?;
+        let hurried = mem::take(&mut outbound.get().after_handshake) && transport.hurry(true);
+        let written = self.write_in_turn(outbound.get(), transport, data, all);
+        if hurried {
+            transport.hurry(false);
+        }
+        let done = written?;
         drop(outbound);
         // A reader that had something to say meanwhile has left it to us.
         if !self.core().outgoing.is_empty() {

@@ -313,6 +313,12 @@ impl Stream {
         self.look(py, |core| core.facts().negotiated_key_exchange_group().map(|group| group.name().into()))
     }
 
+    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None of who signed nothing.
+    #[getter]
+    fn signature_schemes(&self, py: Python<'_>) -> (Option<u16>, Option<u16>) {
+        self.look(py, |core| (core.schemes.own, core.schemes.peer))
+    }
+
     /// The cipher suites that the client offered to this server, as their IANA numbers.
     #[getter]
     fn offered_suites(&self, py: Python<'_>) -> Vec<u16> {

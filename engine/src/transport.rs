@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
 use crate::bio::MemoryBIO;
 use crate::buffer::borrow_fd;
@@ -37,8 +37,10 @@ pub trait Transport {
     fn receive(&self, begun: &mut Begun, wanted: usize, wait: Wait) -> Result<Buffer, Failure>;
     /// Hands over `records`, and takes from them what was handed over, where not everything was.
     fn send(&self, records: &mut Buffer) -> Result<(), Failure>;
-    /// Whether somebody may look at the transport (`select`) to learn whether something has come.
-    fn in_sight(&self) -> bool;
+    /// Turns Nagle's algorithm off, where `on`, or on again; false where it was so, or there is none.
+    fn hurry(&self, _on: bool) -> bool {
+        false
+    }
     /// Whether a write may carry more than one record: not where a caller may stop between two.
     fn batches(&self) -> bool;
     /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
@@ -156,8 +158,10 @@ impl Transport for Socket {
         Ok(())
     }
 
-    fn in_sight(&self) -> bool {
-        true
+    fn hurry(&self, on: bool) -> bool {
+        let Some(fd) = borrow_fd(self.fd) else { return false };
+        // A socket of another family has no such option.
+        sockopt::tcp_nodelay(fd).is_ok_and(|now| now != on) && sockopt::set_tcp_nodelay(fd, on).is_ok()
     }
 
     fn batches(&self) -> bool {
@@ -205,10 +209,6 @@ impl Transport for Memory<'_> {
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
         self.outgoing.lock().append_buffer(mem::take(records));
         Ok(())
-    }
-
-    fn in_sight(&self) -> bool {
-        false
     }
 
     fn batches(&self) -> bool {

@@ -287,6 +287,7 @@ impl PeerVerifier {
         tls13: bool,
     ) -> Result<HandshakeSignatureValid, Error> {
         let valid = self.signature_alone(message, certificate, dss, tls13)?;
+        decider::note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
         if self.decides {
             self.ask(certificate)?;
         }

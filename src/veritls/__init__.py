@@ -24,6 +24,7 @@ from veritls.peers import (
     Network as Network,
 )
 from veritls.session import SSLSession as SSLSession
+from veritls.sigalgs import get_sigalgs as get_sigalgs
 from veritls.socket import SSLSocket as SSLSocket
 from veritls.standard import *  # noqa: F403
 from veritls.substitution import extract as extract, inject as inject

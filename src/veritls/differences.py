@@ -12,6 +12,7 @@ NOT_OFFERED: dict[str, str] = {
     "renegotiation and compression": "compression() is None",
     "NPN": "HAS_NPN is False; selected_npn_protocol() is None; set_npn_protocols: NotImplementedError",
     "tls-unique and tls-exporter channel bindings": "not in CHANNEL_BINDING_TYPES; ValueError",
+    "a choice of signature algorithms": "set_client_sigalgs, set_server_sigalgs: NotImplementedError",
     "VERIFY_ALLOW_PROXY_CERTS": "verify_flags: ValueError",
     "security levels above 2": "set_ciphers('@SECLEVEL=3'): SSLError",
     "keys whose certificate names RSASSA-PSS (signatures with RSASSA-PSS are offered)": "SSLError",

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from veritls import _engine, groups
+from veritls import _engine, groups, sigalgs
 from veritls.certificate import decoded, end_point_hash
 from veritls.ciphers import VERSIONS, describe
 from veritls.face import Face
@@ -209,6 +209,25 @@ class Facts:
         stream = self._agreed()
         number = stream.group if stream is not None else None
         return groups.name_of(number) if number is not None else None
+
+    def _sigalg(self, own: bool) -> str | None:
+        stream = self._agreed()
+        number = stream.signature_schemes[0 if own else 1] if stream is not None else None
+        return sigalgs.name_of(number) if number is not None else None
+
+    def client_sigalg(self) -> str | None:
+        """The signature algorithm with which the client proved its key, for example "ed25519".
+
+        None before the handshake, where it showed no certificate, and in a resumption.
+        """
+        return self._sigalg(not self._side())
+
+    def server_sigalg(self) -> str | None:
+        """The signature algorithm with which the server proved its key, for example "rsa_pss_rsae_sha256".
+
+        None before the handshake and in a resumption.
+        """
+        return self._sigalg(self._side())
 
     def selected_alpn_protocol(self) -> str | None:
         """The protocol agreed on by ALPN (RFC 7301), or None."""

@@ -45,6 +45,14 @@ class Inner:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.owner, name)
 
+    def uses_ktls_for_send(self) -> bool:
+        """False: records are made here, not in the kernel (`ssl` of Python 3.15)."""
+        return False
+
+    def uses_ktls_for_recv(self) -> bool:
+        """False, as `uses_ktls_for_send`."""
+        return False
+
     def get_unverified_chain(self) -> list[bytes] | None:
         """The certificates that the peer sent, None where it sent none."""
         return self.owner.get_unverified_chain() or None

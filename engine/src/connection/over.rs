@@ -25,6 +25,7 @@ impl Connection {
         }
         self.rejudged = true;
         let verdict = self.take_verdict();
+        self.schemes = verdict.schemes;
         self.counters.established(&self.side, self.resumed());
         self.since = self.proved(&verdict);
         let judged = if self.resumed() { self.take_up(verdict) } else { Ok(verdict.judged) };

@@ -1,4 +1,11 @@
-"""start_tls: the socket of a plain transport goes on under ours; nothing is lost or comes out of order."""
+"""start_tls: the socket of a plain transport goes on under ours; nothing is lost or comes out of order.
+
+What the peer sent before the handshake was protected by nothing, whoever put it there, and is never handed
+out as if it came through TLS. A server's handshake begins with it: a client may send its hello right behind
+the line that asks for TLS, and anything else fails the handshake. A client speaks first in TLS, so what its
+server sent before that is refused. Both are seen in an asyncio.StreamReader and in the kernel; what a
+protocol keeps in a buffer of its own is not.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +13,45 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 from asyncio import transports
 from typing import Any
 
 from veritls.aio.transport import SSLTransport
 from veritls.context import SSLContext
+from veritls.errors import ssl_error
+
+_SHOWN = 16
+"""How many of the bytes that came too early an error quotes."""
+
+
+def _too_early(data: bytes) -> ssl.SSLError:
+    quoted = f"{data[:_SHOWN]!r}{' and more' if len(data) > _SHOWN else ''}"
+    words = f"data before handshake: the peer sent {quoted} before the TLS handshake, which nothing protected"
+    return ssl_error("DATA_BEFORE_HANDSHAKE", words)
+
+
+def _take_unread(*protocols: Any) -> bytes:
+    """What the StreamReaders of `protocols` hold and nobody has read: they hold nothing afterwards."""
+    taken = bytearray()
+    for protocol in protocols:
+        if isinstance(protocol, asyncio.StreamReaderProtocol):
+            reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
+            if reader is not None:
+                taken += reader._buffer
+                reader._buffer.clear()
+    return bytes(taken)
+
+
+def refuse_unread(transport: Any, protocol: Any, context: Any) -> None:
+    """Before asyncio's own start_tls, which cannot be handed bytes: raises ssl.SSLError and closes the
+    connection where a StreamReader holds some that are not of the new layer."""
+    if not isinstance(context, SSLContext) or not hasattr(transport, "get_protocol"):
+        return
+    unread = _take_unread(transport.get_protocol(), protocol)
+    if unread:
+        transport.abort()
+        raise _too_early(unread)
 
 
 class _Handover(asyncio.Protocol):
@@ -21,6 +62,15 @@ class _Handover(asyncio.Protocol):
         self.paused = False
         self.upper: SSLTransport | None = None
 
+    def data_received(self, data: bytes) -> None:
+        # Whoever made the plain transport read again took what was the handshake's.
+        self.failed(_too_early(data))
+
+    def failed(self, error: BaseException) -> None:
+        if not self._empty.done():
+            self._empty.set_exception(error)
+            self._empty.exception()  # nobody need wait for it
+
     def pause_writing(self) -> None:
         self.paused = True
 
@@ -29,9 +79,7 @@ class _Handover(asyncio.Protocol):
             self._empty.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if not self._empty.done():
-            self._empty.set_exception(exc or ConnectionResetError("the connection was closed"))
-            self._empty.exception()  # nobody need wait for it
+        self.failed(exc or ConnectionResetError("the connection was closed"))
         if self.upper is not None:
             self.upper._force_close(exc)
 
@@ -87,6 +135,7 @@ async def take_over(
             ssl_shutdown_timeout=ssl_shutdown_timeout,
             lower=None if duplicate else transport,
             made=True,
+            context=getattr(transport, "_context", None),
         )
     except BaseException:
         if duplicate:
@@ -96,12 +145,15 @@ async def take_over(
         raise
     handover.upper = upper
     try:
+        unread = _take_unread(*dict.fromkeys((before, protocol)))
+        if unread and not server_side:
+            raise _too_early(unread)
         await handover.sent(transport, before)
         _redirect(transport, before, upper)
         if duplicate:
             handover.upper = None
             transport.abort()
-        upper._begin()
+        upper._begin(unread)
         await waiter
     except BaseException:
         transport.abort()

@@ -7,7 +7,7 @@ from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[att
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from veritls.aio.handover import take_over
+from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.transport import SSLTransport
 from veritls.connection import SSLObject
 from veritls.context import SSLContext
@@ -65,12 +65,18 @@ class EventLoop(asyncio.SelectorEventLoop):
     async def start_tls(
         self, transport: Any, protocol: Any, sslcontext: Any, *, server_side: bool = False, **options: Any
     ) -> Any:
-        """TLS on an open connection, as asyncio documents it. TLS within TLS is asyncio's own, over ours."""
+        """TLS on an open connection, as asyncio documents it. TLS within TLS is asyncio's own, over ours.
+
+        Bytes that came before the handshake are not handed out after it: a server takes what its StreamReader
+        holds for the client's hello, a client refuses. Raises ssl.SSLError, and closes the connection, where
+        they are not TLS. The buffer of any other protocol is not seen: let it be empty before this is called.
+        """
         plain = isinstance(transport, _SelectorSocketTransport)
         if plain and drives(sslcontext):
             return await take_over(
                 self, transport, protocol, sslcontext, server_side=server_side, duplicate=False, **options
             )
+        refuse_unread(transport, protocol, sslcontext)
         return await super().start_tls(transport, protocol, sslcontext, server_side=server_side, **options)
 
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:

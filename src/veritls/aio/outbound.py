@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import io
 import os
 import stat
 from asyncio import constants, transports
 from asyncio.log import logger
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +51,12 @@ class Outbound(transports._FlowControlMixin):
         def _maybe_pause_protocol(self) -> None: ...
         def _maybe_resume_protocol(self) -> None: ...
 
-    def __init__(self, loop: Any, link: _engine.Link, fd: int) -> None:
+    def __init__(self, loop: Any, link: _engine.Link, fd: int, context: contextvars.Context | None) -> None:
         super().__init__(None, loop)
         self._set_write_buffer_limits(high=_HIGH_WATER)
         self._link = link
         self._fd = fd
+        self._context = context
         self._phase = Phase.HANDSHAKE
         self._direct = False
         """Nothing stands between a `write` and the kernel."""
@@ -65,6 +69,10 @@ class Outbound(transports._FlowControlMixin):
         self._dropped = 0
         self._file_waiter: asyncio.Future[None] | None = None
         self._sending_file = False
+
+    def _in_context(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """`callback` for a loop's `_add_reader` and `_add_writer`, which before 3.15 take no context."""
+        return callback if self._context is None else functools.partial(self._context.run, callback)
 
     def _fatal_error(self, error: BaseException, message: str) -> None:
         raise NotImplementedError
@@ -130,7 +138,7 @@ class Outbound(transports._FlowControlMixin):
     def _watch_writable(self) -> None:
         if not self._writing:
             self._writing = True
-            self._loop._add_writer(self._fd, self._write_ready)
+            self._loop._add_writer(self._fd, self._in_context(self._write_ready))
 
     def _unwatch_writable(self) -> None:
         if self._writing:

@@ -11,7 +11,7 @@ import weakref
 from asyncio import base_events, selector_events
 from typing import TYPE_CHECKING, Any
 
-from veritls.aio.handover import take_over
+from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.loop import default_context, drives
 from veritls.aio.transport import SSLTransport
 
@@ -199,13 +199,18 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return await super().connect_accepted_socket(protocol_factory, sock, ssl=ssl, **options)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
-        """As `asyncio.loop.start_tls`; TLS within TLS is asyncio's own second layer over our transport."""
+        """As `asyncio.loop.start_tls`; TLS within TLS is asyncio's own second layer over our transport.
+
+        Bytes that came before the handshake are treated as by `EventLoop.start_tls`.
+        """
         if isinstance(transport, SSLTransport):
+            refuse_unread(transport, protocol, sslcontext)
             return await _Base.start_tls(self, transport, protocol, sslcontext, **options)
         plain = getattr(transport, "get_extra_info", None) and transport.get_extra_info("sslcontext") is None
         if plain and drives(sslcontext):
             # libuv lets a file descriptor be watched by one party only.
             return await take_over(self, transport, protocol, sslcontext, duplicate=True, **options)
+        refuse_unread(transport, protocol, sslcontext)
         return await super().start_tls(transport, protocol, sslcontext, **options)
 
     async def sendfile(
