@@ -3,7 +3,8 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::sleep;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -15,7 +16,7 @@ use crate::connection::Connection;
 use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
-use crate::stream::Stream;
+use crate::stream::{MOMENT, Stream};
 
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
 const TURN: usize = 4 * BATCH;
@@ -39,6 +40,8 @@ pub struct Link {
     fd: AtomicI32,
     /// What the kernel has not taken yet.
     unsent: Mutex<Buffer>,
+    /// Held by the call that works. Another thread's waits for it without the GIL: see `decider.rs`.
+    working: Mutex<()>,
 }
 
 impl Link {
@@ -117,9 +120,6 @@ impl Link {
             }
         }
         let advanced = self.core().process(&mut []);
-        if matches!(advanced, Err(Failure::ClientHello(_))) {
-            return advanced.map(|_| false);
-        }
         // A server's tickets go with its first data.
         let (established, tickets) = {
             let core = self.core();
@@ -218,9 +218,22 @@ impl Link {
         Ok(None)
     }
 
-    fn raised<T>(&self, outcome: Result<T, Failure>) -> PyResult<T> {
+    /// Does `work` while no other call does, and makes an exception of what it fails with. Nothing of Python's
+    /// is touched in between.
+    fn drive<T>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T, Failure>) -> PyResult<T> {
+        let asking = self.stream.get().asking();
+        let outcome = loop {
+            asking.refuse_reentry()?;
+            match self.working.try_lock() {
+                Ok(_working) => break work(),
+                Err(TryLockError::Poisoned(_)) => {
+                    break Err(Failure::Internal("an earlier call failed".into()));
+                }
+                Err(TryLockError::WouldBlock) => py.detach(|| sleep(MOMENT)),
+            }
+        };
         outcome.map_err(|failure| match failure {
-            Failure::Internal(_) => self.core().fail(failure).into(),
+            Failure::Internal(_) => py.detach(|| self.core().fail(failure)).into(),
             failure => failure.into(),
         })
     }
@@ -236,7 +249,7 @@ enum Place<'a> {
 impl Link {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default() }
+        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default(), working: Mutex::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
@@ -246,23 +259,14 @@ impl Link {
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        let mut readable = readable;
-        loop {
-            match py.detach(|| guarded(|| self.handshake_step(readable))) {
-                Err(Failure::ClientHello(name)) => self.stream.get().decide(py, name)?,
-                outcome => return self.raised(outcome),
-            }
-            readable = false;
-        }
+        self.drive(py, || py.detach(|| guarded(|| self.handshake_step(readable))))
     }
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.stream.get().refuse_reentry()?;
         let mut plain = Buffer::default();
-        let got = self.read_with(py, Place::Made(&mut plain));
-        Ok(match self.raised(got)? {
+        let got = self.drive(py, || self.read_with(py, Place::Made(&mut plain)))?;
+        Ok(match got {
             Got::Data(_) => Some(PyBytes::new(py, plain.bytes())),
             Got::End => Some(PyBytes::new(py, b"")),
             Got::Nothing => None,
@@ -271,10 +275,9 @@ impl Link {
 
     /// The same into `buffer`: how many bytes, None where nothing has come, 0 at the peer's close_notify.
     fn read_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
         let mut writable = Writable::get(buffer)?;
-        let got = self.read_with(py, Place::Callers(writable.bytes_mut()));
-        Ok(match self.raised(got)? {
+        let got = self.drive(py, || self.read_with(py, Place::Callers(writable.bytes_mut())))?;
+        Ok(match got {
             Got::Data(count) => Some(count),
             Got::End => Some(0),
             Got::Nothing => None,
@@ -300,49 +303,45 @@ impl Link {
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
     /// still the caller's; those before them are sent, or are by `flush`.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
         let work = || guarded(|| self.push(bytes));
-        self.raised(if bytes.len() <= SMALL { work() } else { py.detach(work) })
+        self.drive(py, || if bytes.len() <= SMALL { work() } else { py.detach(work) })
     }
 
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
     fn send_file(&self, py: Python<'_>, source: RawFd, offset: u64, count: usize) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
-        let sent = py.detach(|| {
-            guarded(|| {
-                let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-                let size = count.min(BATCH);
-                let mut plain = Buffer::with_room(size);
-                match pread(file, plain.room(size), offset) {
-                    Ok(0) => Ok(None),
-                    Ok(read) => {
-                        plain.added(read);
-                        self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
-                    }
-                    Err(Errno::INTR) => Ok(Some(0)),
-                    Err(errno) => Err(errno.into()),
+        let send = || {
+            let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+            let size = count.min(BATCH);
+            let mut plain = Buffer::with_room(size);
+            match pread(file, plain.room(size), offset) {
+                Ok(0) => Ok(None),
+                Ok(read) => {
+                    plain.added(read);
+                    self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
                 }
-            })
-        });
-        self.raised(sent)
+                Err(Errno::INTR) => Ok(Some(0)),
+                Err(errno) => Err(errno.into()),
+            }
+        };
+        self.drive(py, || py.detach(|| guarded(send)))
     }
 
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
-    fn py_flush(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        self.raised(guarded(|| self.flush()))
+    fn py_flush(&self, py: Python<'_>) -> PyResult<bool> {
+        self.drive(py, || guarded(|| self.flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
-    fn close_notify(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        self.raised(guarded(|| {
-            self.core().close()?;
-            self.flush()
-        }))
+    fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
+        self.drive(py, || {
+            guarded(|| {
+                self.core().close()?;
+                self.flush()
+            })
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
 //! direction needs, so that one thread may sit in recv while another sends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::connection::Connection;
@@ -65,6 +66,8 @@ pub struct Pump {
     core: Mutex<Connection>,
     /// The core is locked as long as a callback decides about the peer.
     pub asking: Arc<Asking>,
+    /// The handshake was seen to be over: no callback is asked any more.
+    settled: AtomicBool,
     inbound: Turn<Begun>,
     outbound: Turn<Outbound>,
 }
@@ -81,6 +84,7 @@ impl Pump {
         Self {
             asking: connection.asking.clone(),
             core: Mutex::new(connection),
+            settled: AtomicBool::new(false),
             inbound: Turn::new(Begun::default()),
             outbound: Turn::new(Outbound::default()),
         }
@@ -229,15 +233,18 @@ impl Pump {
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
-        if self.asking.under_way() {
-            return self.handshake(transport);
+        if self.settled.load(Ordering::Acquire) {
+            return self.core().check();
         }
-        let established = {
-            let core = self.core();
+        // Until then the core may be locked for as long as a callback takes; the turns heed the caller's patience.
+        if let Some(core) = self.try_core() {
             core.check()?;
-            core.established()
-        };
-        if established { Ok(()) } else { self.handshake(transport) }
+            if core.established() {
+                self.settled.store(true, Ordering::Release);
+                return Ok(());
+            }
+        }
+        self.handshake(transport)
     }
 
     /// Sends all of `data` where the transport waits; else one record. Returns the bytes taken. After an

@@ -99,6 +99,7 @@ class Settings:
 
 @final
 class Stream:
+    untouched: bool
     established: bool
     peer_chain: list[bytes] | None
     verified_chain: list[bytes] | None

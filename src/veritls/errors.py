@@ -241,7 +241,7 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
             words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
             return ssl_error("BAD_LENGTH", words)
         case "deciding":
-            return ValueError("handshake not done yet: the verify callback decides about this connection")
+            return ValueError(f"handshake not done yet: {detail} decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "os":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -27,7 +28,8 @@ class Facts:
     _context: SSLContext
     _stream: _engine.Stream | None
     _session: SSLSession | None
-    _deciding: SSLContext | None = None
+    _deciding: tuple[SSLContext, int] | None = None
+    """While sni_callback runs: the context that it was called with, and the thread."""
     _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
 
     def _side(self) -> bool:
@@ -81,8 +83,9 @@ class Facts:
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, Parameters):
             raise TypeError("The value must be a SSLContext")
-        if self._deciding is not None:
-            frozen = context._freeze(True, first=self._deciding)
+        deciding = self._deciding
+        if deciding is not None and deciding[1] == threading.get_ident():
+            frozen = context._freeze(True, first=deciding[0])
             self._switched = frozen.settings, frozen.callback("client", None)
         elif self._agreed() is None:
             raise ValueError("the context of a connection is changed within sni_callback or not at all")
@@ -101,11 +104,16 @@ class Facts:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._deciding = context
+            connection._deciding = context, threading.get_ident()
+            accepted = False
             try:
-                return callback(connection, name, context), connection._switched
+                answer = callback(connection, name, context)
+                accepted = answer is None
+                return answer, connection._switched
             finally:
-                connection._deciding = None
+                connection._deciding = connection._switched = None
+                if not accepted:
+                    connection._context = context
 
         return decide
 
@@ -127,9 +135,14 @@ class Facts:
         self._check_session(session)
         if self._agreed() is not None:
             raise ValueError("Cannot set session after handshake.")
-        self._session = session
+        if self._side():
+            return
         if self._stream is not None:
+            if not self._stream.untouched:
+                raise ValueError("Cannot set session after the handshake has begun.")
+            self._session = session
             self._renew()
+        self._session = session
 
     def _check_session(self, session: object) -> SSLSession | None:
         if session is None:
