@@ -32,7 +32,7 @@ pub enum Failure {
     HelloRefused(Option<Arc<PyErr>>),
     /// Application data came where only the peer's close_notify may.
     DataAfterClose,
-    /// A write that would have blocked was repeated with fewer bytes than it had.
+    /// A write was left unfinished, and this one is not its repetition.
     BadWriteRetry,
     /// The program decides about this very connection: it cannot be used yet.
     Deciding(Callback),

@@ -188,7 +188,8 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
+        let mut sending = self.pump.sending(readable.bytes(), all);
+        self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
     }
 
     /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
@@ -202,12 +203,15 @@ impl Stream {
         fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
-        self.run(py, fd, timeout, |pump, transport| {
-            let mut bytes = Buffer::with_room(limit.min(BATCH));
+        let mut bytes = Buffer::default();
+        self.run(py, fd, timeout, |_, _| {
+            bytes = Buffer::with_room(limit.min(BATCH));
             let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
             bytes.added(count);
-            pump.write(transport, bytes.bytes(), true)
-        })
+            Ok(())
+        })?;
+        let mut sending = self.pump.sending(bytes.bytes(), true);
+        self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
     }
 
     fn pending(&self, py: Python<'_>) -> usize {

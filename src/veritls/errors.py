@@ -238,8 +238,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
-            return ssl_error("BAD_LENGTH", words)
+            words = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            return ssl_error("BAD_WRITE_RETRY", words)
         case "deciding":
             return ValueError(f"handshake not done yet: {detail} decides about this connection")
         case "write_after_eof":
