@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::buffer::Readable;
-use crate::failure::Failure;
+use crate::buffer::{Readable, bytes_object};
+use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::records::whole_records;
 
@@ -22,22 +22,22 @@ impl Bytes {
         self.ended
     }
 
-    pub fn append_buffer(&mut self, bytes: Buffer) {
+    pub fn append_buffer(&mut self, bytes: &mut Buffer) {
         self.data.append_buffer(bytes);
     }
 
     /// The whole records at the front, after the end whatever is there. What has come of the next one stays.
     pub fn take_records(&mut self) -> Buffer {
-        let mut records = mem::take(&mut self.data);
-        if !self.ended {
-            self.data = records.split_off(whole_records(records.bytes()));
+        if self.ended {
+            return mem::take(&mut self.data);
         }
-        records
+        let rest = self.data.split_off(whole_records(self.data.bytes()));
+        mem::replace(&mut self.data, rest)
     }
 
     /// Puts `bytes` in front of what is there.
     pub fn give_back(&mut self, mut bytes: Buffer) {
-        bytes.append_buffer(mem::take(&mut self.data));
+        bytes.append_buffer(&mut self.data);
         self.data = bytes;
     }
 }
@@ -93,13 +93,13 @@ impl MemoryBIO {
             Ok(())
         })?;
         // A connection that works without the GIL may have taken some in between.
-        if count == limit { Ok(taken) } else { Ok(PyBytes::new(py, &taken.as_bytes()[..count])) }
+        if count == limit { Ok(taken) } else { bytes_object(py, &taken.as_bytes()[..count]) }
     }
 
     /// Appends a bytes-like object; returns its length in bytes.
     fn write(&self, buf: &Bound<'_, PyAny>) -> PyResult<usize> {
         let readable = Readable::get(buf)?;
-        Ok(self.append(readable.bytes())?)
+        Ok(guarded(|| self.append(readable.bytes()))?)
     }
 
     /// Marks the end: what was written can still be read, then `eof` is True.

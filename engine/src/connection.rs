@@ -306,8 +306,8 @@ impl Connection {
     }
 
     /// Adds bytes from the peer.
-    pub fn feed(&mut self, bytes: Buffer) {
-        self.incoming.append_buffer(bytes);
+    pub fn feed(&mut self, mut bytes: Buffer) {
+        self.incoming.append_buffer(&mut bytes);
     }
 
     /// A bound on the plaintext that can be read without more from the peer; 0 where there is none.

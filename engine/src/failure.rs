@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustls::pki_types::UnixTime;
 
 use crate::decider::Callback;
+use crate::pool::NoMemory;
 use crate::trust::TrustSet;
 
 /// The reasons for which an operation can fail, each with the evidence that the engine has.
@@ -56,6 +57,8 @@ pub enum Failure {
     Unusable { what: &'static str, why: String },
     /// The private key does not belong to the certificate.
     KeyMismatch,
+    /// There is not enough memory.
+    NoMemory,
     /// A defect of the engine itself; the connection is dead.
     Internal(String),
 }
@@ -171,6 +174,7 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Unusable { .. } => "unusable",
             Self::KeyMismatch => "key_mismatch",
+            Self::NoMemory => "no_memory",
             Self::Internal(_) => "internal",
         }
     }
@@ -249,8 +253,10 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 /// Runs `work`; a panic in it is an error like any other, never an abort and never a BaseException.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|payload| Err(Failure::Internal(panic_text(payload.as_ref()))))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match payload.is::<NoMemory>() {
+        true => Err(Failure::NoMemory),
+        false => Err(Failure::Internal(panic_text(payload.as_ref()))),
+    })
 }
 
 #[cfg(test)]

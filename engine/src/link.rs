@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use rustix::io::{Errno, pread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::buffer::{Readable, Writable, borrow_fd};
+use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
 use crate::connection::Connection;
 use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
@@ -172,7 +172,7 @@ impl Link {
     }
 
     fn process_within(&self, py: Python<'_>, work: usize, plain: &mut [u8]) -> Result<Got, Failure> {
-        let mut process = || guarded(|| self.process(plain));
+        let mut process = || self.process(plain);
         if work <= SMALL { process() } else { py.detach(process) }
     }
 
@@ -225,7 +225,7 @@ impl Link {
         let outcome = loop {
             asking.refuse_reentry()?;
             match self.working.try_lock() {
-                Ok(_working) => break work(),
+                Ok(_working) => break guarded(work),
                 Err(TryLockError::Poisoned(_)) => {
                     break Err(Failure::Internal("an earlier call failed".into()));
                 }
@@ -234,6 +234,8 @@ impl Link {
         };
         outcome.map_err(|failure| match failure {
             Failure::Internal(_) => py.detach(|| self.core().fail(failure)).into(),
+            // What was amid a step is lost. In the kernel's word, which is an OSError.
+            Failure::NoMemory => py.detach(|| self.core().fail(Errno::NOMEM.into())).into(),
             failure => failure.into(),
         })
     }
@@ -259,7 +261,7 @@ impl Link {
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
-        self.drive(py, || py.detach(|| guarded(|| self.handshake_step(readable))))
+        self.drive(py, || py.detach(|| self.handshake_step(readable)))
     }
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
@@ -267,8 +269,8 @@ impl Link {
         let mut plain = Buffer::default();
         let got = self.drive(py, || self.read_with(py, Place::Made(&mut plain)))?;
         Ok(match got {
-            Got::Data(_) => Some(PyBytes::new(py, plain.bytes())),
-            Got::End => Some(PyBytes::new(py, b"")),
+            Got::Data(_) => Some(bytes_object(py, plain.bytes())?),
+            Got::End => Some(bytes_object(py, b"")?),
             Got::Nothing => None,
         })
     }
@@ -305,7 +307,7 @@ impl Link {
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
-        let work = || guarded(|| self.push(bytes));
+        let work = || self.push(bytes);
         self.drive(py, || if bytes.len() <= SMALL { work() } else { py.detach(work) })
     }
 
@@ -326,22 +328,20 @@ impl Link {
                 Err(errno) => Err(errno.into()),
             }
         };
-        self.drive(py, || py.detach(|| guarded(send)))
+        self.drive(py, || py.detach(send))
     }
 
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
     fn py_flush(&self, py: Python<'_>) -> PyResult<bool> {
-        self.drive(py, || guarded(|| self.flush()))
+        self.drive(py, || self.flush())
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
         self.drive(py, || {
-            guarded(|| {
-                self.core().close()?;
-                self.flush()
-            })
+            self.core().close()?;
+            self.flush()
         })
     }
 }

@@ -130,7 +130,7 @@ fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
 /// Where a read puts its plaintext.
 pub enum Target<'a> {
     Given(&'a mut [u8]),
-    /// Memory that is made when it is known how much there is: for so many bytes at most.
+    /// Memory that is made when it is known how much there is: for so many bytes at most, and a batch.
     Made(usize, Buffer),
 }
 
@@ -146,7 +146,7 @@ impl Target<'_> {
         match self {
             Self::Given(memory) => memory,
             Self::Made(limit, memory) => {
-                let size = at_hand.min(*limit);
+                let size = at_hand.min(*limit).min(BATCH);
                 *memory = Buffer::with_room(size);
                 memory.room(size)
             }
@@ -378,7 +378,7 @@ impl Pump {
         done: &mut usize,
     ) -> Result<usize, Failure> {
         let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
-        let since = Instant::now();
+        let (since, before) = (Instant::now(), *done);
         if !outbound.unsent.is_empty() {
             self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
         }
@@ -386,7 +386,7 @@ impl Pump {
             if *done > 0 && !all && !transport.batches() {
                 break;
             }
-            if since.elapsed() > PATIENCE {
+            if *done > before && since.elapsed() > PATIENCE {
                 return Err(Failure::Interrupted);
             }
             let end = data.len().min(*done + step);
@@ -448,7 +448,7 @@ impl Pump {
                 }
                 if core.peer_closed() {
                     let mut rest = core.take_incoming();
-                    rest.append_buffer(begun.take());
+                    rest.append_buffer(&mut begun.take());
                     return Ok(rest);
                 }
             }

@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::{Errno, pread};
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable, borrow_fd};
+use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
 use crate::connection::Connection;
 use crate::decider::Asking;
 use crate::failure::{Failure, guarded};
@@ -151,8 +151,8 @@ impl Stream {
         let mut target = Target::Made(size, Buffer::default());
         let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
         match (read, &target) {
-            (Read::Data(_), Target::Made(_, plain)) => Ok(PyBytes::new(py, plain.bytes())),
-            _ => Ok(PyBytes::new(py, b"")),
+            (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
+            _ => bytes_object(py, b""),
         }
     }
 
@@ -240,10 +240,13 @@ impl Stream {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
         match &self.bios {
-            None => Ok(PyBytes::new(py, rest.bytes())),
+            None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
-                incoming.get().lock().give_back(rest);
-                Ok(PyBytes::new(py, b""))
+                guarded(|| {
+                    incoming.get().lock().give_back(rest);
+                    Ok(())
+                })?;
+                bytes_object(py, b"")
             }
         }
     }

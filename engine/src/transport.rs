@@ -1,6 +1,5 @@
 //! Where records come from and go to: a socket, or two buffers in memory.
 
-use std::mem;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -222,7 +221,7 @@ impl Transport for Memory<'_> {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        self.outgoing.lock().append_buffer(mem::take(records));
+        self.outgoing.lock().append_buffer(records);
         Ok(())
     }
 

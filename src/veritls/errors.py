@@ -244,6 +244,8 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
             return ValueError(f"handshake not done yet: {detail} decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
+        case "no_memory":
+            return MemoryError()
         case "os":
             return OSError(evidence["errno"], os.strerror(evidence["errno"]))
         case "alert_received":
