@@ -48,7 +48,7 @@ def heard() -> None:
 
 @contextmanager
 def one_signal(ends: tuple[Any, Any], ready: Callable[[], bool]) -> Iterator[None]:
-    """One signal to this thread as soon as `ready`. A call that does not hear it fails: its peer goes away."""
+    """One signal to this thread once `ready`. A call that does not hear it fails: its peer goes away."""
     main, over = threading.get_ident(), threading.Event()
 
     def work() -> None:

@@ -273,6 +273,11 @@ impl Connection {
         self.failed.is_none() && !self.facts().is_handshaking()
     }
 
+    /// The handshake is over, and no callback is held any more.
+    pub fn judged(&self) -> bool {
+        self.rejudged
+    }
+
     /// A certificate of the peer's was validated, or there is no connection.
     pub fn validated(&self) -> bool {
         self.verifier.validate

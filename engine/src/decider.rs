@@ -15,7 +15,8 @@
 //! GIL before it works and looks at facts only with `try_core`; `Link` lets one thread work at a time, and
 //! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, staples,
 //! the signature cache, the key log) nothing touches Python: no object is made, none is dropped, nothing
-//! attaches. What is for Python is made after the lock is gone. So a lock that is waited for with the GIL is
+//! attaches. What is for Python is made after the lock is gone; a connection lets go of its callbacks within a step
+//! of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock that is waited for with the GIL is
 //! always held by somebody who does not need it.
 //!
 //! rustls asks the verifier within the call that processes the peer's flight. What a connection's handshake

@@ -148,10 +148,10 @@ impl Link {
             }
         };
         let received = tls.as_mut().map_or(Ok(Some(1)), |tls| self.receive(tls));
-        let room = {
+        let (room, small) = {
             let mut core = self.core();
             core.feed(tls.unwrap_or_default());
-            core.at_hand()
+            (core.at_hand(), core.at_hand() <= SMALL && core.judged())
         };
         match received? {
             None => return Ok(Got::Nothing),
@@ -161,19 +161,19 @@ impl Link {
         match into {
             Place::Made(made) => {
                 *made = Buffer::with_room(room);
-                let got = self.process_within(py, room, made.room(room));
+                let got = self.process_within(py, small, made.room(room));
                 if let Ok(Got::Data(count)) = got {
                     made.added(count);
                 }
                 got
             }
-            Place::Callers(plain) => self.process_within(py, room, plain),
+            Place::Callers(plain) => self.process_within(py, small, plain),
         }
     }
 
-    fn process_within(&self, py: Python<'_>, work: usize, plain: &mut [u8]) -> Result<Got, Failure> {
+    fn process_within(&self, py: Python<'_>, small: bool, plain: &mut [u8]) -> Result<Got, Failure> {
         let mut process = || self.process(plain);
-        if work <= SMALL { process() } else { py.detach(process) }
+        if small { process() } else { py.detach(process) }
     }
 
     fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
@@ -334,14 +334,16 @@ impl Link {
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
     fn py_flush(&self, py: Python<'_>) -> PyResult<bool> {
-        self.drive(py, || self.flush())
+        self.drive(py, || py.detach(|| self.flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
         self.drive(py, || {
-            self.core().close()?;
-            self.flush()
+            py.detach(|| {
+                self.core().close()?;
+                self.flush()
+            })
         })
     }
 }

@@ -250,7 +250,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
+        """Sends all of `data`. After an error, repeat it with the same data or give the connection up.
+
+        What was taken before a timeout or a signal goes out in any case. So another message than that one
+        raises ssl.SSLError (BAD_WRITE_RETRY), from another thread too.
+        """
         stream = self._stream
         if stream is None:
             return socket.socket.sendall(self, data, flags)

@@ -1,4 +1,4 @@
-"""A session that is resumed where `sni_callback` switches contexts: what the second context demands is asked."""
+"""Resumption where `sni_callback` switches contexts: what the second context demands is asked."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ class Met:
 
 
 def client_side(met: Met, client: Any, raw: Any, session: Any) -> None:
-    with contextlib.suppress(OSError), raw:
-        with client.wrap_socket(raw, server_hostname="localhost", session=session) as end:
-            if end.recv(1):
-                met.session = end.session
+    with (
+        contextlib.suppress(OSError),
+        raw,
+        client.wrap_socket(raw, server_hostname="localhost", session=session) as end,
+    ):
+        if end.recv(1):
+            met.session = end.session
 
 
 def over_sockets(server: Any, client: Any, session: Any) -> Met:
