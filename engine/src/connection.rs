@@ -13,7 +13,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
-use crate::decider::{self, Asking, Callback, Scope, Switched, Verdict};
+use crate::decider::{self, Asking, Callback, HANDSHAKE_FAILURE, Scope, Switched, Verdict};
 use crate::failure::{Failure, Rejection};
 use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::pool::Buffer;
@@ -27,7 +27,6 @@ use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
 const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
-const HANDSHAKE_FAILURE: u8 = 40;
 
 // One connection is one allocation, and both variants are of a similar size in use.
 #[allow(clippy::large_enum_variant)]
@@ -171,7 +170,11 @@ impl Connection {
 
     /// Looks at the client's hello as far as it has come: whether it is decided on, and the handshake goes on.
     fn greet(&mut self) -> Result<bool, Failure> {
-        let Greeting::Looking(preview, _) = &mut self.greeting else { return Ok(true) };
+        let preview = match &mut self.greeting {
+            Greeting::Looking(preview, _) => preview,
+            Greeting::Deciding => return Err(Failure::Deciding(Callback::Hello)),
+            Greeting::Decided => return Ok(true),
+        };
         let started_with = self.incoming.bytes().first_chunk().copied();
         match preview.look(self.incoming.bytes()) {
             Seen::More => Ok(false),

@@ -15,9 +15,9 @@
 //! GIL before it works and looks at facts only with `try_core`; `Link` lets one thread work at a time, and
 //! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, staples,
 //! the signature cache, the key log) nothing touches Python: no object is made, none is dropped, nothing
-//! attaches. What is for Python is made after the lock is gone; a connection lets go of its callbacks within a step
-//! of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock that is waited for with the GIL is
-//! always held by somebody who does not need it.
+//! attaches. What is for Python is made after the lock is gone. A connection lets go of its callbacks within a
+//! step of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock
+//! that is waited for with the GIL is always held by somebody who does not need it.
 //!
 //! rustls asks the verifier within the call that processes the peer's flight. What a connection's handshake
 //! carries lies on a stack of the thread meanwhile: a callback may itself make other connections.
@@ -36,7 +36,7 @@ use crate::settings::Settings;
 use crate::verifier::Path;
 
 /// The alerts for a hello whose callback raised, and for one whose answer is none (RFC 8446, section 6.2).
-const HANDSHAKE_FAILURE: u8 = 40;
+pub const HANDSHAKE_FAILURE: u8 = 40;
 const INTERNAL_ERROR: u8 = 80;
 
 /// How many callbacks may wait for each other's handshakes on one thread.

@@ -76,7 +76,7 @@ impl Sending<'_> {
                 *self.pump.interrupted() = Some(current().id());
                 return sent;
             }
-            Err(why) => self.leave(why.clone()),
+            Err(why) => self.leave(why.without_cause()),
         }
         self.turn = None;
         // A reader that had something to say meanwhile has left it to us.
@@ -213,6 +213,9 @@ impl Pump {
                 let mut core = self.core();
                 let advanced = core.process(&mut []);
                 let going_on = advanced.is_ok() && !core.established();
+                if advanced.is_ok() && !going_on {
+                    self.settled.store(true, Ordering::Release);
+                }
                 (advanced, going_on, core.amid_flight(), core.only_tickets_wait())
             };
             if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
