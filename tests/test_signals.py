@@ -112,6 +112,42 @@ def test_a_sendfile_that_waits_hears_the_first_signal_and_can_be_repeated(
         assert receiving.result(6 * SECONDS) == content
 
 
+def test_a_sendfile_interrupted_at_any_moment_sends_each_byte_once(
+    ends: tuple[Any, Any], tmp_path: Path
+) -> None:
+    sender, receiver = ends
+    content = os.urandom(SIZE)
+    (tmp_path / "file").write_bytes(content)
+    got, armed, times, main = bytearray(), [False], [0], threading.get_ident()
+
+    def interrupt() -> None:
+        if armed[0]:
+            armed[0] = False
+            times[0] += 1
+            raise Heard
+
+    def read() -> None:
+        while piece := receiver.recv(65_536):
+            got.extend(piece)
+            if len(got) < SIZE:
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+    with handler(interrupt), (tmp_path / "file").open("rb") as file:
+        reading = in_thread(read)
+        while file.tell() < SIZE:
+            try:
+                armed[0] = True
+                sender.sendfile(file)
+            except Heard:
+                pass
+            finally:
+                armed[0] = False
+        sender.shutdown(socket.SHUT_WR)
+        reading.result(6 * SECONDS)
+    assert got == content
+    assert times[0] > 0
+
+
 def test_a_sendall_to_a_peer_that_reads_all_the_time_hears_a_signal_before_its_end(
     ends: tuple[Any, Any],
 ) -> None:

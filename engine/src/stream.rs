@@ -112,6 +112,35 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Sends a batch of a file at most: how many bytes, 0 at its end.
+    fn write_piece(
+        &self,
+        py: Python<'_>,
+        file: i32,
+        offset: u64,
+        limit: u64,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let size = usize::try_from(limit).unwrap_or(usize::MAX).min(BATCH);
+        let mut bytes = Buffer::default();
+        if size > 0 {
+            self.run(py, fd, timeout, |_, _| {
+                bytes = Buffer::with_room(size);
+                let count = read_file(file, bytes.room(size), offset)?;
+                bytes.added(count);
+                Ok(())
+            })?;
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut sending = self.pump.sending(bytes.bytes(), true);
+        self.run(py, fd, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
+    }
+}
+
 #[pymethods]
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor. `on_hello`:
@@ -192,26 +221,30 @@ impl Stream {
         self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
     }
 
-    /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
-    /// `limit`. Returns how many; 0 at the end of the file.
+    /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `descriptor`: what
+    /// to read it by. Whatever happens, the file stands after the last byte that was sent: no signal handler of
+    /// Python's comes between the two.
+    #[allow(clippy::too_many_arguments)]
     fn write_file(
         &self,
         py: Python<'_>,
-        file: i32,
+        file: &Bound<'_, PyAny>,
+        descriptor: i32,
         offset: u64,
-        limit: usize,
+        limit: u64,
         fd: i32,
         timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        let mut bytes = Buffer::default();
-        self.run(py, fd, timeout, |_, _| {
-            bytes = Buffer::with_room(limit.min(BATCH));
-            let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
-            bytes.added(count);
-            Ok(())
-        })?;
-        let mut sending = self.pump.sending(bytes.bytes(), true);
-        self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
+    ) -> PyResult<u64> {
+        let mut sent = 0;
+        let outcome = loop {
+            match self.write_piece(py, descriptor, offset + sent, limit - sent, fd, timeout) {
+                Ok(0) => break Ok(sent),
+                Ok(count) => sent += count,
+                Err(error) => break Err(error),
+            }
+        };
+        let stands = file.call_method1("seek", (offset + sent,));
+        outcome.and_then(|sent| stands.map(|_| sent))
     }
 
     fn pending(&self, py: Python<'_>) -> usize {
