@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::buffer::Readable;
-use crate::failure::Failure;
+use crate::buffer::{Readable, bytes_object};
+use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::records::whole_records;
 
@@ -22,27 +22,28 @@ impl Bytes {
         self.ended
     }
 
-    pub fn append_buffer(&mut self, bytes: Buffer) {
+    pub fn append_buffer(&mut self, bytes: &mut Buffer) {
         self.data.append_buffer(bytes);
     }
 
     /// The whole records at the front, after the end whatever is there. What has come of the next one stays.
     pub fn take_records(&mut self) -> Buffer {
-        let mut records = mem::take(&mut self.data);
-        if !self.ended {
-            self.data = records.split_off(whole_records(records.bytes()));
+        if self.ended {
+            return mem::take(&mut self.data);
         }
-        records
+        let rest = self.data.split_off(whole_records(self.data.bytes()));
+        mem::replace(&mut self.data, rest)
     }
 
     /// Puts `bytes` in front of what is there.
     pub fn give_back(&mut self, mut bytes: Buffer) {
-        bytes.append_buffer(mem::take(&mut self.data));
+        bytes.append_buffer(&mut self.data);
         self.data = bytes;
     }
 }
 
-/// A buffer in memory between a program and a connection. Safe to share between threads.
+/// A buffer in memory between a program and a connection. Safe to share between threads: they wait for its lock
+/// with the GIL, so nothing of Python's is touched under it (see `decider.rs`).
 #[pyclass(frozen, module = "veritls")]
 #[derive(Default)]
 pub struct MemoryBIO(Mutex<Bytes>);
@@ -50,6 +51,15 @@ pub struct MemoryBIO(Mutex<Bytes>);
 impl MemoryBIO {
     pub fn lock(&self) -> MutexGuard<'_, Bytes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<usize, Failure> {
+        let mut own = self.lock();
+        if own.ended {
+            return Err(Failure::WriteAfterEof);
+        }
+        own.data.append(bytes);
+        Ok(bytes.len())
     }
 }
 
@@ -75,24 +85,21 @@ impl MemoryBIO {
 
     /// Up to `size` bytes; all of them where `size` is negative.
     #[pyo3(signature = (size = -1, /))]
-    fn read<'py>(&self, py: Python<'py>, size: isize) -> Bound<'py, PyBytes> {
-        let limit = usize::try_from(size).unwrap_or(usize::MAX);
-        let mut bytes = self.lock();
-        let count = limit.min(bytes.data.len());
-        let taken = PyBytes::new(py, &bytes.data.bytes()[..count]);
-        bytes.data.discard(count);
-        taken
+    fn read<'py>(&self, py: Python<'py>, size: isize) -> PyResult<Bound<'py, PyBytes>> {
+        let limit = usize::try_from(size).unwrap_or(usize::MAX).min(self.pending());
+        let mut count = 0;
+        let taken = PyBytes::new_with(py, limit, |room| {
+            count = self.lock().data.move_into(room);
+            Ok(())
+        })?;
+        // A connection that works without the GIL may have taken some in between.
+        if count == limit { Ok(taken) } else { bytes_object(py, &taken.as_bytes()[..count]) }
     }
 
     /// Appends a bytes-like object; returns its length in bytes.
     fn write(&self, buf: &Bound<'_, PyAny>) -> PyResult<usize> {
         let readable = Readable::get(buf)?;
-        let mut bytes = self.lock();
-        if bytes.ended {
-            return Err(Failure::WriteAfterEof.into());
-        }
-        bytes.data.append(readable.bytes());
-        Ok(readable.bytes().len())
+        Ok(guarded(|| self.append(readable.bytes()))?)
     }
 
     /// Marks the end: what was written can still be read, then `eof` is True.

@@ -4,9 +4,10 @@
 use std::os::fd::{BorrowedFd, RawFd};
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyMemoryView;
+use pyo3::types::{PyBytes, PyMemoryView};
 
 /// A contiguous bytes-like object, held open so that its memory can neither move nor be freed.
 pub struct Readable(PyUntypedBuffer);
@@ -63,6 +64,17 @@ impl Writable {
         // SAFETY: as above; the exporter said that the memory is writable, and `&mut self` keeps this the
         // only slice that Rust makes of it.
         unsafe { std::slice::from_raw_parts_mut(self.0.buf_ptr().cast(), self.0.len_bytes()) }
+    }
+}
+
+/// A bytes object with a copy of `bytes`; a MemoryError where there is no room for it, and no panic.
+pub fn bytes_object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let size = bytes.len().try_into().map_err(|_| PyMemoryError::new_err(()))?;
+    // SAFETY: `bytes` are `size` readable bytes, of which CPython makes a copy: a new reference to a bytes object,
+    // or null with an exception set.
+    unsafe {
+        let made = ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size);
+        Ok(Bound::from_owned_ptr_or_err(py, made)?.cast_into_unchecked())
     }
 }
 

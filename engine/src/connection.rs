@@ -13,8 +13,8 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
-use crate::decider::{Asking, Scope, Verdict};
-use crate::failure::Failure;
+use crate::decider::{self, Asking, Callback, HANDSHAKE_FAILURE, Scope, Switched, Verdict};
+use crate::failure::{Failure, Rejection};
 use crate::hello::{Hello, Preview, Seen, take_hello};
 use crate::pool::Buffer;
 use crate::records::{MAX_FRAGMENT, RECORD_OVERHEAD};
@@ -28,7 +28,6 @@ use crate::verifier::{Path, PeerVerifier, Role, take_rejection};
 const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
-pub const HANDSHAKE_FAILURE: u8 = 40;
 
 // One connection is one allocation, and both variants are of a similar size in use.
 #[allow(clippy::large_enum_variant)]
@@ -47,11 +46,18 @@ macro_rules! either {
     };
 }
 
+/// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
+enum Greeting {
+    /// It is not complete; who decides on it then.
+    Looking(Box<Preview>, Py<PyAny>),
+    Deciding,
+    Decided,
+}
+
 pub struct Connection {
     side: Side,
     verifier: Arc<PeerVerifier>,
-    /// Until somebody has decided on the client's hello.
-    preview: Option<Preview>,
+    greeting: Greeting,
     /// Until the handshake is over: what was decided of the peer so far.
     pub verdict: Verdict,
     pub asking: Arc<Asking>,
@@ -111,13 +117,13 @@ fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store)
 
 impl Connection {
     /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
-    /// now, nor for another name. `preview`: stop at the client's hello, for `accept_hello` or
-    /// `refuse_hello`. `callback`: see `decider::Verdict`.
+    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `decider::decide`.
+    /// `callback`: see `decider::Verdict`.
     pub fn new(
         settings: &Settings,
         server_name: Option<&str>,
         session: Option<&Session>,
-        preview: bool,
+        on_hello: Option<Py<PyAny>>,
         callback: Option<Py<PyAny>>,
     ) -> Result<Self, Failure> {
         let name = match server_name {
@@ -142,7 +148,7 @@ impl Connection {
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
             side: side_of(settings, name.clone(), store)?,
-            preview: preview.then(Preview::default),
+            greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
             // What was judged holds for a session that is taken up; a handshake in full brings its own.
             verdict: Verdict {
                 judged: judged.flatten(),
@@ -174,26 +180,73 @@ impl Connection {
         })
     }
 
-    /// Goes on from the client's hello, with other settings where some are given.
-    pub fn accept_hello(&mut self, other: Option<(&Settings, Option<Py<PyAny>>)>) -> Result<(), Failure> {
-        if self.preview.take().is_none() {
-            return Ok(());
+    /// Looks at the client's hello as far as it has come: whether it is decided on, and the handshake goes on.
+    fn greet(&mut self) -> Result<bool, Failure> {
+        let preview = match &mut self.greeting {
+            Greeting::Looking(preview, _) => preview,
+            Greeting::Deciding => return Err(Failure::Deciding(Callback::Hello)),
+            Greeting::Decided => return Ok(true),
+        };
+        let started_with = self.incoming.bytes().first_chunk().copied();
+        match preview.look(self.incoming.bytes()) {
+            Seen::More => Ok(false),
+            Seen::Hello(name) => self.decide(name).map(|()| true),
+            Seen::Unreadable(error, alert) => {
+                self.outgoing.append(&alert);
+                let failure = failure_of(error, None, true, started_with);
+                Err(self.fail(failure))
+            }
         }
-        if let Some((settings, callback)) = other {
+    }
+
+    /// Asks what to go on with. Whatever comes in between, the hello is not accepted.
+    fn decide(&mut self, name: Option<String>) -> Result<(), Failure> {
+        let looked = mem::replace(&mut self.greeting, Greeting::Deciding);
+        let Greeting::Looking(_, callback) = looked else { return Err(Failure::Deciding(Callback::Hello)) };
+        let decided = decider::decide(&callback, name, self.asking.clone());
+        if self.asking.abandoned() {
+            return Err(self.abandon());
+        }
+        match decided {
+            Ok(switched) => self.accept_hello(switched),
+            Err(refusal) => {
+                self.outgoing.append(&[21, 3, 3, 0, 2, 2, refusal.alert]);
+                let failure = Failure::HelloRefused(refusal.cause);
+                self.fail(failure.without_cause());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Goes on from a hello that was decided on.
+    fn accept_hello(&mut self, switched: Switched) -> Result<(), Failure> {
+        if !matches!(self.greeting, Greeting::Deciding) {
+            return Err(self.fail(Failure::Internal("no hello waits to be accepted".to_owned())));
+        }
+        if let Some((settings, callback)) = switched {
+            let settings = settings.get();
             let store = Store { offered: None, fresh: Arc::default() };
-            self.side = side_of(settings, None, store)?;
+            self.side = side_of(settings, None, store).map_err(|failure| self.fail(failure))?;
             self.verifier = settings.verifier.clone();
             self.spare = self.verifier.decides.then(|| settings.config.clone());
             self.verdict.callback = callback;
         }
+        self.greeting = Greeting::Decided;
         Ok(())
     }
 
-    /// Ends the handshake at the client's hello with a fatal alert (RFC 8446, section 6.2).
-    pub fn refuse_hello(&mut self, alert: u8) {
-        self.preview = None;
-        self.outgoing.append(&[21, 3, 3, 0, 2, 2, alert]);
-        self.fail(Failure::HelloRefused);
+    /// What this holds of the program's.
+    pub fn callbacks(&self) -> [Option<&Py<PyAny>>; 2] {
+        let on_hello = match &self.greeting {
+            Greeting::Looking(_, callback) => Some(callback),
+            _ => None,
+        };
+        [on_hello, self.verdict.callback.as_ref()]
+    }
+
+    /// Whether nothing of the handshake was done yet.
+    pub fn untouched(&self) -> bool {
+        self.untouched && self.failed.is_none() && self.incoming.is_empty()
     }
 
     /// Whether all that the end of the handshake leaves to send are a TLS 1.3 server's tickets: the client
@@ -236,6 +289,11 @@ impl Connection {
         self.failed.is_none() && !self.facts().is_handshaking()
     }
 
+    /// The handshake is over, and no callback is held any more.
+    pub fn judged(&self) -> bool {
+        self.rejudged
+    }
+
     /// A certificate of the peer's was validated, or there is no connection.
     pub fn validated(&self) -> bool {
         self.verifier.validate
@@ -269,8 +327,8 @@ impl Connection {
     }
 
     /// Adds bytes from the peer.
-    pub fn feed(&mut self, bytes: Buffer) {
-        self.incoming.append_buffer(bytes);
+    pub fn feed(&mut self, mut bytes: Buffer) {
+        self.incoming.append_buffer(&mut bytes);
     }
 
     /// A bound on the plaintext that can be read without more from the peer; 0 where there is none.
@@ -291,12 +349,8 @@ impl Connection {
             return Ok(kept);
         }
         self.check()?;
-        if let Some(preview) = &mut self.preview {
-            match preview.look(self.incoming.bytes()) {
-                Seen::More => return Ok(0),
-                Seen::Hello(name) => return Err(Failure::ClientHello(name)),
-                Seen::Unreadable => self.preview = None,
-            }
+        if !self.greet()? {
+            return Ok(0);
         }
         let handshaking = !self.rejudged;
         if mem::take(&mut self.untouched) {
@@ -369,24 +423,10 @@ impl Connection {
         if self.asking.abandoned() {
             return self.abandon();
         }
-        let failure = match error {
-            Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
-            Error::NoCertificatesPresented => {
-                self.use_handshake_failure_before_tls13(before);
-                Failure::NoPeerCertificate
-            }
-            Error::InvalidCertificate(_) if rejection.is_some() => {
-                Failure::Certificate(Box::new(rejection.unwrap_or_default()))
-            }
-            Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
-                Failure::NotTls(started_with.unwrap_or_default().to_vec())
-            }
-            Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
-            Error::General(text) if text.contains("no server certificate chain resolved") => {
-                Failure::Incompatible("NoServerCertificate".to_owned())
-            }
-            other => Failure::Protocol(other.to_string()),
-        };
+        if matches!(error, Error::NoCertificatesPresented) {
+            self.use_handshake_failure_before_tls13(before);
+        }
+        let failure = failure_of(error, rejection, early, started_with);
         self.fail(failure.without_cause());
         failure
     }
@@ -473,6 +513,30 @@ impl Connection {
             }
             Err(error) => Err(self.fail(Failure::Protocol(error.to_string()))),
         }
+    }
+}
+
+/// What an error of rustls's is to who uses the connection. `early`: no version is agreed on yet.
+fn failure_of(
+    error: Error,
+    rejection: Option<Rejection>,
+    early: bool,
+    started_with: Option<[u8; 5]>,
+) -> Failure {
+    match error {
+        Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
+        Error::NoCertificatesPresented => Failure::NoPeerCertificate,
+        Error::InvalidCertificate(_) if rejection.is_some() => {
+            Failure::Certificate(Box::new(rejection.unwrap_or_default()))
+        }
+        Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
+            Failure::NotTls(started_with.unwrap_or_default().to_vec())
+        }
+        Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
+        Error::General(text) if text.contains("no server certificate chain resolved") => {
+            Failure::Incompatible("NoServerCertificate".to_owned())
+        }
+        other => Failure::Protocol(other.to_string()),
     }
 }
 

@@ -10,6 +10,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustls::pki_types::UnixTime;
 
+use crate::decider::Callback;
+use crate::pool::NoMemory;
 use crate::trust::TrustSet;
 
 /// The reasons for which an operation can fail, each with the evidence that the engine has.
@@ -27,16 +29,14 @@ pub enum Failure {
     UnexpectedEof,
     /// The connection was closed by both sides.
     Closed,
-    /// The client's hello is there, and somebody wants to decide on it: the server name in it.
-    ClientHello(Option<String>),
-    /// Whoever decided on the client's hello refused it.
-    HelloRefused,
+    /// Whoever decided on the client's hello refused it; what it raised, where that is no refusal.
+    HelloRefused(Option<Arc<PyErr>>),
     /// Application data came where only the peer's close_notify may.
     DataAfterClose,
-    /// A write that would have blocked was repeated with fewer bytes than it had.
+    /// A write was left unfinished, and this one is not its repetition.
     BadWriteRetry,
-    /// The program decides about the peer of this very connection: it cannot be used yet.
-    Deciding,
+    /// The program decides about this very connection: it cannot be used yet.
+    Deciding(Callback),
     /// `write` on a MemoryBIO after `write_eof`.
     WriteAfterEof,
     /// The system call failed with this errno.
@@ -57,6 +57,8 @@ pub enum Failure {
     Unusable { what: &'static str, why: String },
     /// The private key does not belong to the certificate.
     KeyMismatch,
+    /// There is not enough memory.
+    NoMemory,
     /// A defect of the engine itself; the connection is dead.
     Internal(String),
 }
@@ -142,8 +144,10 @@ impl Failure {
     /// The same for later calls: it keeps nothing of the program's alive.
     pub fn without_cause(&self) -> Self {
         let mut failure = self.clone();
-        if let Self::Certificate(rejection) = &mut failure {
-            rejection.cause = None;
+        match &mut failure {
+            Self::Certificate(rejection) => rejection.cause = None,
+            Self::HelloRefused(cause) => *cause = None,
+            _ => {}
         }
         failure
     }
@@ -156,11 +160,10 @@ impl Failure {
             Self::Interrupted => "interrupted",
             Self::UnexpectedEof => "unexpected_eof",
             Self::Closed => "closed",
-            Self::ClientHello(_) => "client_hello",
-            Self::HelloRefused => "hello_refused",
+            Self::HelloRefused(_) => "hello_refused",
             Self::DataAfterClose => "data_after_close",
             Self::BadWriteRetry => "bad_write_retry",
-            Self::Deciding => "deciding",
+            Self::Deciding(_) => "deciding",
             Self::WriteAfterEof => "write_after_eof",
             Self::Os(_) => "os",
             Self::AlertReceived(_) => "alert_received",
@@ -171,6 +174,7 @@ impl Failure {
             Self::Protocol(_) => "protocol",
             Self::Unusable { .. } => "unusable",
             Self::KeyMismatch => "key_mismatch",
+            Self::NoMemory => "no_memory",
             Self::Internal(_) => "internal",
         }
     }
@@ -186,6 +190,10 @@ impl Failure {
                 evidence.set_item("alert", description)?;
                 String::new()
             }
+            Self::Deciding(callback) => match callback {
+                Callback::Verify => "the verify callback".to_owned(),
+                Callback::Hello => "sni_callback".to_owned(),
+            },
             Self::NotTls(start) => {
                 evidence.set_item("start", start.as_slice())?;
                 String::new()
@@ -209,10 +217,12 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         Python::attach(|py| {
             // KeyboardInterrupt and its like are nobody's refusal to handle.
-            if let Failure::Certificate(rejection) = &failure
-                && let Some(cause) = &rejection.cause
-                && !cause.is_instance_of::<PyException>(py)
-            {
+            let cause = match &failure {
+                Failure::Certificate(rejection) => rejection.cause.as_ref(),
+                Failure::HelloRefused(cause) => cause.as_ref(),
+                _ => None,
+            };
+            if let Some(cause) = cause.filter(|cause| !cause.is_instance_of::<PyException>(py)) {
                 return cause.clone_ref(py);
             }
             let made = failure.evidence(py).and_then(|(detail, evidence)| match TRANSLATOR.get(py) {
@@ -243,8 +253,10 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 /// Runs `work`; a panic in it is an error like any other, never an abort and never a BaseException.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|payload| Err(Failure::Internal(panic_text(payload.as_ref()))))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match payload.is::<NoMemory>() {
+        true => Err(Failure::NoMemory),
+        false => Err(Failure::Internal(panic_text(payload.as_ref()))),
+    })
 }
 
 #[cfg(test)]

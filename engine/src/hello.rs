@@ -5,13 +5,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::CipherSuite;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::server::{Acceptor, ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, Error, InvalidMessage};
 use webpki::EndEntityCert;
 
 use crate::identity::Own;
+
+const DECODE_ERROR_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];
 
 thread_local! {
     static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
@@ -92,8 +94,9 @@ impl OwnCertificates {
     }
 }
 
-/// Reads a copy of the first bytes until the hello is complete. It decides nothing: the connection
-/// proper gets the same bytes, and reports what is wrong with them.
+/// Reads a copy of the first bytes until the hello is complete. The connection proper gets the same bytes,
+/// but only if they can be read here: it takes some that cannot (an alert before the hello, a hello in so many
+/// records that it outgrows the acceptor's buffer), and would go on with a hello that nobody decided on.
 #[derive(Default)]
 pub struct Preview {
     acceptor: Acceptor,
@@ -104,7 +107,8 @@ pub enum Seen {
     More,
     /// The server name that the client asked for.
     Hello(Option<String>),
-    Unreadable,
+    /// What is wrong, and the alert for it.
+    Unreadable(Error, Vec<u8>),
 }
 
 impl Preview {
@@ -114,7 +118,8 @@ impl Preview {
             let mut rest = incoming.get(self.seen..).unwrap_or_default();
             let before = rest.len();
             if before > 0 && self.acceptor.read_tls(&mut rest).is_err() {
-                return Seen::Unreadable;
+                let why = Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge);
+                return Seen::Unreadable(why, DECODE_ERROR_ALERT.to_vec());
             }
             self.seen += before - rest.len();
             match self.acceptor.accept() {
@@ -123,7 +128,12 @@ impl Preview {
                 }
                 Ok(None) if before == rest.len() => return Seen::More,
                 Ok(None) => {}
-                Err(_) => return Seen::Unreadable,
+                Err((why, mut alert)) => {
+                    let mut bytes = Vec::new();
+                    // A Vec takes all there is.
+                    let _ = alert.write_all(&mut bytes);
+                    return Seen::Unreadable(why, bytes);
+                }
             }
         }
     }

@@ -3,19 +3,20 @@
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::sleep;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::io::{Errno, pread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::buffer::{Readable, Writable, borrow_fd};
+use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
 use crate::connection::Connection;
 use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
-use crate::stream::Stream;
+use crate::stream::{MOMENT, Stream};
 
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
 const TURN: usize = 4 * BATCH;
@@ -39,6 +40,8 @@ pub struct Link {
     fd: AtomicI32,
     /// What the kernel has not taken yet.
     unsent: Mutex<Buffer>,
+    /// Held by the call that works. Another thread's waits for it without the GIL: see `decider.rs`.
+    working: Mutex<()>,
 }
 
 impl Link {
@@ -117,9 +120,6 @@ impl Link {
             }
         }
         let advanced = self.core().process(&mut []);
-        if matches!(advanced, Err(Failure::ClientHello(_))) {
-            return advanced.map(|_| false);
-        }
         // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
         let (established, tickets) = {
             let core = self.core();
@@ -148,10 +148,10 @@ impl Link {
             }
         };
         let received = tls.as_mut().map_or(Ok(Some(1)), |tls| self.receive(tls));
-        let room = {
+        let (room, small) = {
             let mut core = self.core();
             core.feed(tls.unwrap_or_default());
-            core.at_hand()
+            (core.at_hand(), core.at_hand() <= SMALL && core.judged())
         };
         match received? {
             None => return Ok(Got::Nothing),
@@ -161,19 +161,19 @@ impl Link {
         match into {
             Place::Made(made) => {
                 *made = Buffer::with_room(room);
-                let got = self.process_within(py, room, made.room(room));
+                let got = self.process_within(py, small, made.room(room));
                 if let Ok(Got::Data(count)) = got {
                     made.added(count);
                 }
                 got
             }
-            Place::Callers(plain) => self.process_within(py, room, plain),
+            Place::Callers(plain) => self.process_within(py, small, plain),
         }
     }
 
-    fn process_within(&self, py: Python<'_>, work: usize, plain: &mut [u8]) -> Result<Got, Failure> {
-        let mut process = || guarded(|| self.process(plain));
-        if work <= SMALL { process() } else { py.detach(process) }
+    fn process_within(&self, py: Python<'_>, small: bool, plain: &mut [u8]) -> Result<Got, Failure> {
+        let mut process = || self.process(plain);
+        if small { process() } else { py.detach(process) }
     }
 
     fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
@@ -218,9 +218,24 @@ impl Link {
         Ok(None)
     }
 
-    fn raised<T>(&self, outcome: Result<T, Failure>) -> PyResult<T> {
+    /// Does `work` while no other call does, and makes an exception of what it fails with. Nothing of Python's
+    /// is touched in between.
+    fn drive<T>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T, Failure>) -> PyResult<T> {
+        let asking = self.stream.get().asking();
+        let outcome = loop {
+            asking.refuse_reentry()?;
+            match self.working.try_lock() {
+                Ok(_working) => break guarded(work),
+                Err(TryLockError::Poisoned(_)) => {
+                    break Err(Failure::Internal("an earlier call failed".into()));
+                }
+                Err(TryLockError::WouldBlock) => py.detach(|| sleep(MOMENT)),
+            }
+        };
         outcome.map_err(|failure| match failure {
-            Failure::Internal(_) => self.core().fail(failure).into(),
+            Failure::Internal(_) => py.detach(|| self.core().fail(failure)).into(),
+            // What was amid a step is lost. In the kernel's word, which is an OSError.
+            Failure::NoMemory => py.detach(|| self.core().fail(Errno::NOMEM.into())).into(),
             failure => failure.into(),
         })
     }
@@ -236,7 +251,7 @@ enum Place<'a> {
 impl Link {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default() }
+        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default(), working: Mutex::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
@@ -245,45 +260,36 @@ impl Link {
     }
 
     /// Bytes from the peer that were read from the socket before it was ours.
-    fn feed(&self, early: &[u8]) -> PyResult<()> {
-        self.stream.get().refuse_reentry()?;
-        let mut tls = Buffer::with_room(early.len());
-        tls.append(early);
-        self.core().feed(tls);
-        Ok(())
+    fn feed(&self, py: Python<'_>, early: &[u8]) -> PyResult<()> {
+        self.drive(py, || {
+            let mut tls = Buffer::with_room(early.len());
+            tls.append(early);
+            self.core().feed(tls);
+            Ok(())
+        })
     }
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        let mut readable = readable;
-        loop {
-            match py.detach(|| guarded(|| self.handshake_step(readable))) {
-                Err(Failure::ClientHello(name)) => self.stream.get().decide(py, name)?,
-                outcome => return self.raised(outcome),
-            }
-            readable = false;
-        }
+        self.drive(py, || py.detach(|| self.handshake_step(readable)))
     }
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.stream.get().refuse_reentry()?;
         let mut plain = Buffer::default();
-        let got = self.read_with(py, Place::Made(&mut plain));
-        Ok(match self.raised(got)? {
-            Got::Data(_) => Some(PyBytes::new(py, plain.bytes())),
-            Got::End => Some(PyBytes::new(py, b"")),
+        let got = self.drive(py, || self.read_with(py, Place::Made(&mut plain)))?;
+        Ok(match got {
+            Got::Data(_) => Some(bytes_object(py, plain.bytes())?),
+            Got::End => Some(bytes_object(py, b"")?),
             Got::Nothing => None,
         })
     }
 
     /// The same into `buffer`: how many bytes, None where nothing has come, 0 at the peer's close_notify.
     fn read_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
         let mut writable = Writable::get(buffer)?;
-        let got = self.read_with(py, Place::Callers(writable.bytes_mut()));
-        Ok(match self.raised(got)? {
+        let got = self.drive(py, || self.read_with(py, Place::Callers(writable.bytes_mut())))?;
+        Ok(match got {
             Got::Data(count) => Some(count),
             Got::End => Some(0),
             Got::Nothing => None,
@@ -309,49 +315,45 @@ impl Link {
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
     /// still the caller's; those before them are sent, or are by `flush`.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
-        let work = || guarded(|| self.push(bytes));
-        self.raised(if bytes.len() <= SMALL { work() } else { py.detach(work) })
+        let work = || self.push(bytes);
+        self.drive(py, || if bytes.len() <= SMALL { work() } else { py.detach(work) })
     }
 
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
     fn send_file(&self, py: Python<'_>, source: RawFd, offset: u64, count: usize) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
-        let sent = py.detach(|| {
-            guarded(|| {
-                let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-                let size = count.min(BATCH);
-                let mut plain = Buffer::with_room(size);
-                match pread(file, plain.room(size), offset) {
-                    Ok(0) => Ok(None),
-                    Ok(read) => {
-                        plain.added(read);
-                        self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
-                    }
-                    Err(Errno::INTR) => Ok(Some(0)),
-                    Err(errno) => Err(errno.into()),
+        let send = || {
+            let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+            let size = count.min(BATCH);
+            let mut plain = Buffer::with_room(size);
+            match pread(file, plain.room(size), offset) {
+                Ok(0) => Ok(None),
+                Ok(read) => {
+                    plain.added(read);
+                    self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
                 }
-            })
-        });
-        self.raised(sent)
+                Err(Errno::INTR) => Ok(Some(0)),
+                Err(errno) => Err(errno.into()),
+            }
+        };
+        self.drive(py, || py.detach(send))
     }
 
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
-    fn py_flush(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        self.raised(guarded(|| self.flush()))
+    fn py_flush(&self, py: Python<'_>) -> PyResult<bool> {
+        self.drive(py, || py.detach(|| self.flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
-    fn close_notify(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
-        self.raised(guarded(|| {
-            self.core().close()?;
-            self.flush()
-        }))
+    fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
+        self.drive(py, || {
+            py.detach(|| {
+                self.core().close()?;
+                self.flush()
+            })
+        })
     }
 }

@@ -2,6 +2,7 @@
 //! comes back is kept for the next one, up to a bound, and spares it the allocation and the zeroing.
 
 use std::mem;
+use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::records::{BATCH_ON_WIRE, RECORD_ON_WIRE};
@@ -32,13 +33,27 @@ impl Shelf {
 /// One record, or as many as one system call moves.
 static SHELVES: [Shelf; 2] = [Shelf::new(RECORD_ON_WIRE, 32), Shelf::new(BATCH_ON_WIRE, 8)];
 
+/// What a call unwinds with where there is no memory: `failure::guarded` makes a MemoryError of it. A connection
+/// that was amid a step by then cannot go on, as after any panic; nothing else is lost.
+pub struct NoMemory;
+
+/// So many initialised bytes. To abort the process, as `vec!` does, is no answer to what one connection needs.
+fn made(size: usize) -> Vec<u8> {
+    let mut memory = Vec::new();
+    if memory.try_reserve_exact(size).is_err() {
+        resume_unwind(Box::new(NoMemory));
+    }
+    memory.resize(size, 0);
+    memory
+}
+
 fn lend(size: usize) -> Vec<u8> {
     match SHELVES.iter().find(|shelf| size > SMALL && size <= shelf.size) {
         Some(shelf) => {
             let kept = shelf.free().and_then(|mut free| free.pop());
-            kept.unwrap_or_else(|| vec![0; shelf.size])
+            kept.unwrap_or_else(|| made(shelf.size))
         }
-        None => vec![0; size],
+        None => made(size),
     }
 }
 
@@ -117,12 +132,13 @@ impl Buffer {
         self.added(bytes.len());
     }
 
-    /// Appends `more`; where there is nothing yet, takes it over as it is.
-    pub fn append_buffer(&mut self, more: Self) {
+    /// Appends `more`, which is empty then; where there is nothing yet, takes it over as it is.
+    pub fn append_buffer(&mut self, more: &mut Self) {
         if self.is_empty() {
-            *self = more;
+            *self = mem::take(more);
         } else {
             self.append(more.bytes());
+            *more = Self::default();
         }
     }
 
@@ -173,6 +189,7 @@ impl Drop for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::{Failure, guarded};
 
     #[test]
     fn a_buffer_gives_what_was_added_in_order_through_every_growth() {
@@ -201,6 +218,18 @@ mod tests {
             buffer.discard(size);
             assert_eq!(buffer.memory.capacity(), 0);
         }
+    }
+
+    #[test]
+    fn a_buffer_that_finds_no_memory_is_as_before() {
+        let mut buffer = Buffer::default();
+        buffer.append(b"abc");
+        let grown = guarded(|| {
+            buffer.room(isize::MAX as usize);
+            Ok(())
+        });
+        assert!(matches!(grown, Err(Failure::NoMemory)));
+        assert_eq!(buffer.bytes(), b"abc");
     }
 
     #[test]

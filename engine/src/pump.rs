@@ -2,7 +2,12 @@
 //! direction needs, so that one thread may sit in recv while another sends.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{ThreadId, current};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest;
 
 use crate::connection::Connection;
 use crate::decider::Asking;
@@ -10,21 +15,121 @@ use crate::failure::Failure;
 use crate::pool::Buffer;
 use crate::records::{BATCH, Begun, MAX_FRAGMENT};
 use crate::transport::{Transport, Wait};
-use crate::turn::Turn;
+use crate::turn::{Held, Turn};
 
 /// How often a read goes on that brought no data before it looks at deadlines and signals again: a peer may
 /// send records without any for as long as it likes.
 const FRUITLESS: usize = 32;
 
+/// How long a message is sent without letting Python look for signals: one that arrives between two system
+/// calls interrupts neither.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// The sending direction: what the transport has not taken yet.
 #[derive(Default)]
 struct Outbound {
     unsent: Buffer,
-    /// Plaintext of the interrupted call that is encrypted already: its repetition must not send it again.
-    in_flight: usize,
     /// The handshake is all that was sent: until the peer acknowledges the end of it, which takes 40 ms where
     /// nothing carries the acknowledgement, Nagle's algorithm would hold what is written first.
     after_handshake: bool,
+    unfinished: Option<Unfinished>,
+}
+
+/// A message that its call left unfinished: what it had encrypted goes out whatever comes. So it can only be
+/// gone on with, by a message that begins with the same bytes. They are known by their digest.
+struct Unfinished {
+    taken: usize,
+    digest: digest::Digest,
+    why: Failure,
+}
+
+impl Unfinished {
+    fn refuse_another(&self, data: &[u8]) -> Result<(), Failure> {
+        let same = data
+            .get(..self.taken)
+            .is_some_and(|taken| digest::digest(&digest::SHA256, taken).as_ref() == self.digest.as_ref());
+        match &self.why {
+            _ if same => Ok(()),
+            Failure::Interrupted | Failure::Timeout | Failure::WantWrite => Err(Failure::BadWriteRetry),
+            broken => Err(broken.clone()),
+        }
+    }
+}
+
+/// A message on its way. Between two signals the turn stays with it: nobody else's message comes in between.
+/// Where the call ends before the message does, that is kept for its repetition.
+pub struct Sending<'a> {
+    pump: &'a Pump,
+    data: &'a [u8],
+    /// Send all of it, also where the transport does not wait.
+    all: bool,
+    turn: Option<Held<'a, Outbound>>,
+    /// How much of `data` is encrypted.
+    done: usize,
+}
+
+impl Sending<'_> {
+    /// Sends all of the message where the transport waits; else one record. Returns the bytes taken. After
+    /// `Interrupted`, go on with the same; after any other error, repeat the call with the same data, as with
+    /// `ssl`.
+    pub fn go_on(&mut self, transport: &dyn Transport) -> Result<usize, Failure> {
+        let sent = self.send(transport);
+        match &sent {
+            Ok(_) => {}
+            Err(Failure::Interrupted) if self.turn.is_some() => {
+                *self.pump.interrupted() = Some(current().id());
+                return sent;
+            }
+            Err(why) => self.leave(why.without_cause()),
+        }
+        self.turn = None;
+        // A reader that had something to say meanwhile has left it to us.
+        if sent.is_ok() && !self.pump.core().outgoing.is_empty() {
+            self.pump.flush_if_free(transport);
+        }
+        sent
+    }
+
+    fn send(&mut self, transport: &dyn Transport) -> Result<usize, Failure> {
+        let held = match &mut self.turn {
+            Some(held) => held,
+            None => {
+                self.pump.ensure_established(transport)?;
+                let mut held = self.pump.take_outbound(transport)?;
+                if let Some(unfinished) = &held.get().unfinished {
+                    unfinished.refuse_another(self.data)?;
+                    self.done = unfinished.taken;
+                }
+                self.turn.insert(held)
+            }
+        };
+        *self.pump.interrupted() = None;
+        let outbound = held.get();
+        let hurried = mem::take(&mut outbound.after_handshake) && transport.hurry(true);
+        let written = self.pump.write_in_turn(outbound, transport, self.data, self.all, &mut self.done);
+        if hurried {
+            transport.hurry(false);
+        }
+        written
+    }
+
+    /// The call ends, the message does not.
+    fn leave(&mut self, why: Failure) {
+        let Some(held) = &mut self.turn else { return };
+        held.get().unfinished = (self.done > 0).then(|| {
+            let digest = digest::digest(&digest::SHA256, &self.data[..self.done]);
+            Unfinished { taken: self.done, digest, why }
+        });
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if self.turn.is_some() {
+            *self.pump.interrupted() = None;
+            self.leave(Failure::Interrupted);
+        }
+    }
 }
 
 fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
@@ -35,7 +140,7 @@ fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
 /// Where a read puts its plaintext.
 pub enum Target<'a> {
     Given(&'a mut [u8]),
-    /// Memory that is made when it is known how much there is: for so many bytes at most.
+    /// Memory that is made when it is known how much there is: for so many bytes at most, and a batch.
     Made(usize, Buffer),
 }
 
@@ -51,7 +156,7 @@ impl Target<'_> {
         match self {
             Self::Given(memory) => memory,
             Self::Made(limit, memory) => {
-                let size = at_hand.min(*limit);
+                let size = at_hand.min(*limit).min(BATCH);
                 *memory = Buffer::with_room(size);
                 memory.room(size)
             }
@@ -69,8 +174,11 @@ pub struct Pump {
     core: Mutex<Connection>,
     /// The core is locked as long as a callback decides about the peer.
     pub asking: Arc<Asking>,
+    /// The handshake was seen to be over: no callback is asked any more.
+    settled: AtomicBool,
     inbound: Turn<Begun>,
     outbound: Turn<Outbound>,
+    interrupted: Mutex<Option<ThreadId>>,
 }
 
 /// What a read came to.
@@ -85,8 +193,10 @@ impl Pump {
         Self {
             asking: connection.asking.clone(),
             core: Mutex::new(connection),
+            settled: AtomicBool::new(false),
             inbound: Turn::new(Begun::default()),
             outbound: Turn::new(Outbound::default()),
+            interrupted: Mutex::default(),
         }
     }
 
@@ -113,6 +223,9 @@ impl Pump {
                 let mut core = self.core();
                 let advanced = core.process(&mut []);
                 let going_on = advanced.is_ok() && !core.established();
+                if advanced.is_ok() && !going_on {
+                    self.settled.store(true, Ordering::Release);
+                }
                 (advanced, going_on, core.amid_flight())
             };
             if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
@@ -233,67 +346,73 @@ impl Pump {
     }
 
     fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
-        if self.asking.under_way() {
-            return self.handshake(transport);
+        if self.settled.load(Ordering::Acquire) {
+            return self.core().check();
         }
-        let established = {
-            let core = self.core();
+        // Until then the core may be locked for as long as a callback takes; the turns heed the caller's patience.
+        if let Some(core) = self.try_core() {
             core.check()?;
-            core.established()
-        };
-        if established { Ok(()) } else { self.handshake(transport) }
+            if core.established() {
+                self.settled.store(true, Ordering::Release);
+                return Ok(());
+            }
+        }
+        self.handshake(transport)
     }
 
-    /// Sends all of `data` where the transport waits; else one record. Returns the bytes taken. After an
-    /// error the same call is to be repeated with the same data, as with `ssl`.
-    pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
-        self.ensure_established(transport)?;
-        let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
-        let hurried = mem::take(&mut outbound.get().after_handshake) && transport.hurry(true);
-        let written = self.write_in_turn(outbound.get(), transport, data, all);
-        if hurried {
-            transport.hurry(false);
-        }
-        let done = written?;
-        drop(outbound);
-        // A reader that had something to say meanwhile has left it to us.
-        if !self.core().outgoing.is_empty() {
-            self.flush_if_free(transport);
-        }
-        Ok(done)
+    /// A message to send: all of `data`, or where the transport does not wait and not `all`, one record of it.
+    pub fn sending<'a>(&'a self, data: &'a [u8], all: bool) -> Sending<'a> {
+        Sending { pump: self, data, all, turn: None, done: 0 }
     }
 
+    /// The thread whose message waits for a signal handler to end.
+    fn interrupted(&self) -> MutexGuard<'_, Option<ThreadId>> {
+        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn to send. A signal handler that wants it amid a message of its own thread would wait for ever.
+    fn take_outbound(&self, transport: &dyn Transport) -> Result<Held<'_, Outbound>, Failure> {
+        if let Some(held) = self.outbound.try_take() {
+            return Ok(held);
+        }
+        if *self.interrupted() == Some(current().id()) {
+            return Err(Failure::BadWriteRetry);
+        }
+        self.outbound.take(transport.wait(), Failure::WantWrite)
+    }
+
+    /// `done`: how much of `data` is encrypted. Returns how much is sent.
     fn write_in_turn(
         &self,
         outbound: &mut Outbound,
         transport: &dyn Transport,
         data: &[u8],
         all: bool,
+        done: &mut usize,
     ) -> Result<usize, Failure> {
-        if data.len() < outbound.in_flight {
-            return Err(Failure::BadWriteRetry);
-        }
         let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
-        let mut done = outbound.in_flight;
+        let (since, before) = (Instant::now(), *done);
         if !outbound.unsent.is_empty() {
             self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
         }
-        while done < data.len() {
-            if done > 0 && !all && !transport.batches() {
+        while *done < data.len() {
+            if *done > 0 && !all && !transport.batches() {
                 break;
             }
-            let end = data.len().min(done + step);
+            if *done > before && since.elapsed() > PATIENCE {
+                return Err(Failure::Interrupted);
+            }
+            let end = data.len().min(*done + step);
             outbound.unsent = {
                 let mut core = self.core();
-                core.encrypt(&data[done..end])?;
+                core.encrypt(&data[*done..end])?;
                 core.take_outgoing()
             };
-            done = end;
-            outbound.in_flight = done;
+            *done = end;
             self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
         }
-        outbound.in_flight = 0;
-        Ok(done)
+        outbound.unfinished = None;
+        Ok(*done)
     }
 
     /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
@@ -323,7 +442,7 @@ impl Pump {
     /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.
     pub fn close(&self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Buffer, Failure> {
         {
-            let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+            let mut outbound = self.take_outbound(transport)?;
             self.flush(outbound.get(), transport)?;
             self.core().close()?;
             self.flush(outbound.get(), transport)?;
@@ -342,7 +461,7 @@ impl Pump {
                 }
                 if core.peer_closed() {
                     let mut rest = core.take_incoming();
-                    rest.append_buffer(begun.take());
+                    rest.append_buffer(&mut begun.take());
                     return Ok(rest);
                 }
             }

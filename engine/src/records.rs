@@ -91,14 +91,14 @@ impl Begun {
         if whole == 0 {
             return None;
         }
-        let mut records = std::mem::take(self).record;
-        let rest = &records.bytes()[whole..];
-        self.have = rest.len().min(HEADER);
-        self.header[..self.have].copy_from_slice(&rest[..self.have]);
+        let rest = &self.record.bytes()[whole..];
+        let mut next = Self { have: rest.len().min(HEADER), ..Self::default() };
+        next.header[..next.have].copy_from_slice(&rest[..next.have]);
         if rest.len() > HEADER {
-            self.record = Buffer::with_room(whole_record(rest));
-            self.record.append(rest);
+            next.record = Buffer::with_room(whole_record(rest));
+            next.record.append(rest);
         }
+        let mut records = std::mem::replace(self, next).record;
         records.truncate(whole);
         Some(records)
     }

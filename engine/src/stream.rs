@@ -1,18 +1,18 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
 use std::sync::MutexGuard;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::{Errno, pread};
-use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable, borrow_fd};
-use crate::connection::{Connection, HANDSHAKE_FAILURE};
-use crate::decider::within_callback;
+use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
+use crate::connection::Connection;
+use crate::decider::Asking;
 use crate::failure::{Failure, guarded};
 use crate::pool::Buffer;
 use crate::pump::{Pump, Read, Target};
@@ -21,7 +21,8 @@ use crate::session::Session;
 use crate::settings::{Config, Settings};
 use crate::transport::{Memory, Socket, Transport, Wait};
 
-const INTERNAL_ERROR: u8 = 80;
+/// How long to leave a connection alone that somebody works on, before its facts are looked at again.
+pub const MOMENT: Duration = Duration::from_micros(50);
 
 /// Fills `into` from `offset` on, as far as the file goes.
 fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
@@ -43,8 +44,6 @@ fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> 
 pub struct Stream {
     pump: Pump,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
-    /// Called with the server name that a client asks for; says what to go on with.
-    on_hello: Option<Py<PyAny>>,
 }
 
 impl Stream {
@@ -64,7 +63,7 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.refuse_reentry()?;
+        self.pump.asking.refuse_reentry()?;
         loop {
             let outcome = py.detach(|| {
                 guarded(|| match &self.bios {
@@ -78,7 +77,6 @@ impl Stream {
             match outcome {
                 Ok(value) => return Ok(value),
                 Err(Failure::Interrupted) => py.check_signals()?,
-                Err(Failure::ClientHello(name)) => self.decide(py, name)?,
                 Err(failure @ Failure::Internal(_)) => {
                     return Err(py.detach(|| self.pump.core().fail(failure)).into());
                 }
@@ -88,22 +86,18 @@ impl Stream {
     }
 }
 
-/// What `on_hello` answers: None or an alert, and other settings with their callback, or None.
-type Answer<'py> = (Bound<'py, PyAny>, Option<(Bound<'py, Settings>, Option<Py<PyAny>>)>);
-
 impl Stream {
     /// The connection itself, for who drives it over a transport of its own.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
         self.pump.core()
     }
 
-    /// A callback that decides about the peer of this connection would wait for itself here.
-    pub fn refuse_reentry(&self) -> Result<(), Failure> {
-        if self.pump.asking.under_way() && within_callback() { Err(Failure::Deciding) } else { Ok(()) }
+    pub fn asking(&self) -> &Asking {
+        &self.pump.asking
     }
 
     /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
-    /// callback decides about the peer, there are no facts.
+    /// callback decides about it, there are no facts. `fact` makes nothing of Python's: see `decider.rs`.
     pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
         loop {
             if let Some(core) = self.pump.try_core() {
@@ -112,45 +106,45 @@ impl Stream {
             if self.pump.asking.under_way() {
                 return T::default();
             }
-            py.detach(|| drop(self.pump.core()));
+            // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
+            py.detach(|| sleep(MOMENT));
         }
     }
+}
 
-    /// Asks `on_hello` what to go on with. What goes wrong in it cannot be raised to anybody: it is
-    /// reported, and the client is refused.
-    pub fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
-        let Some(callback) = &self.on_hello else {
-            return Ok(py.detach(|| self.pump.core().accept_hello(None))?);
-        };
-        let callback = callback.bind(py);
-        let refused = |error: PyErr, alert| {
-            error.write_unraisable(py, Some(callback));
-            py.detach(|| self.pump.core().refuse_hello(alert));
-        };
-        let answer = callback.call1((name,)).and_then(|answer| answer.extract::<Answer<'_>>());
-        match answer {
-            Err(error) => refused(error, HANDSHAKE_FAILURE),
-            Ok((alert, settings)) => match alert.extract::<Option<u8>>() {
-                Err(error) => refused(error, INTERNAL_ERROR),
-                Ok(Some(alert)) => py.detach(|| self.pump.core().refuse_hello(alert)),
-                Ok(None) => {
-                    let other = settings.map(|(bound, callback)| (bound.unbind(), callback));
-                    py.detach(|| match other {
-                        Some((settings, callback)) => {
-                            self.pump.core().accept_hello(Some((settings.get(), callback)))
-                        }
-                        None => self.pump.core().accept_hello(None),
-                    })?;
-                }
-            },
+impl Stream {
+    /// Sends a batch of a file at most: how many bytes, 0 at its end.
+    fn write_piece(
+        &self,
+        py: Python<'_>,
+        file: i32,
+        offset: u64,
+        limit: u64,
+        fd: i32,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let size = usize::try_from(limit).unwrap_or(usize::MAX).min(BATCH);
+        let mut bytes = Buffer::default();
+        if size > 0 {
+            self.run(py, fd, timeout, |_, _| {
+                bytes = Buffer::with_room(size);
+                let count = read_file(file, bytes.room(size), offset)?;
+                bytes.added(count);
+                Ok(())
+            })?;
         }
-        Ok(())
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut sending = self.pump.sending(bytes.bytes(), true);
+        self.run(py, fd, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
 
 #[pymethods]
 impl Stream {
-    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor.
+    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor. `on_hello`:
+    /// called with the server name that a client asks for; says what to go on with.
     #[new]
     #[pyo3(signature = (
         settings, server_name = None, bios = None, session = None, on_hello = None, callback = None
@@ -164,11 +158,10 @@ impl Stream {
         on_hello: Option<Py<PyAny>>,
         callback: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let preview = on_hello.is_some();
-        let make = || guarded(|| Connection::new(settings, server_name, session, preview, callback));
+        let make = || guarded(|| Connection::new(settings, server_name, session, on_hello, callback));
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
         let connection = if matches!(settings.config, Config::Client(_)) { py.detach(make) } else { make() }?;
-        Ok(Self { pump: Pump::new(connection), bios, on_hello })
+        Ok(Self { pump: Pump::new(connection), bios })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
@@ -187,8 +180,8 @@ impl Stream {
         let mut target = Target::Made(size, Buffer::default());
         let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
         match (read, &target) {
-            (Read::Data(_), Target::Made(_, plain)) => Ok(PyBytes::new(py, plain.bytes())),
-            _ => Ok(PyBytes::new(py, b"")),
+            (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
+            _ => bytes_object(py, b""),
         }
     }
 
@@ -224,26 +217,34 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
+        let mut sending = self.pump.sending(readable.bytes(), all);
+        self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
     }
 
-    /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
-    /// `limit`. Returns how many; 0 at the end of the file.
+    /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `descriptor`: what
+    /// to read it by. Whatever happens, the file stands after the last byte that was sent: no signal handler of
+    /// Python's comes between the two.
+    #[allow(clippy::too_many_arguments)]
     fn write_file(
         &self,
         py: Python<'_>,
-        file: i32,
+        file: &Bound<'_, PyAny>,
+        descriptor: i32,
         offset: u64,
-        limit: usize,
+        limit: u64,
         fd: i32,
         timeout: Option<f64>,
-    ) -> PyResult<usize> {
-        self.run(py, fd, timeout, |pump, transport| {
-            let mut bytes = Buffer::with_room(limit.min(BATCH));
-            let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
-            bytes.added(count);
-            pump.write(transport, bytes.bytes(), true)
-        })
+    ) -> PyResult<u64> {
+        let mut sent = 0;
+        let outcome = loop {
+            match self.write_piece(py, descriptor, offset + sent, limit - sent, fd, timeout) {
+                Ok(0) => break Ok(sent),
+                Ok(count) => sent += count,
+                Err(error) => break Err(error),
+            }
+        };
+        let stands = file.call_method1("seek", (offset + sent,));
+        outcome.and_then(|sent| stands.map(|_| sent))
     }
 
     fn pending(&self, py: Python<'_>) -> usize {
@@ -272,12 +273,21 @@ impl Stream {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
         match &self.bios {
-            None => Ok(PyBytes::new(py, rest.bytes())),
+            None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
-                incoming.get().lock().give_back(rest);
-                Ok(PyBytes::new(py, b""))
+                guarded(|| {
+                    incoming.get().lock().give_back(rest);
+                    Ok(())
+                })?;
+                bytes_object(py, b"")
             }
         }
+    }
+
+    /// Whether nothing of the handshake was done yet.
+    #[getter]
+    fn untouched(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.untouched())
     }
 
     /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.
@@ -289,22 +299,20 @@ impl Stream {
     /// The peer's certificates as it sent them, DER, its own first; None where there are none.
     #[getter]
     fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        self.look(py, |core| {
-            let chain = core.facts().peer_certificates()?;
-            let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
-            (!chain.is_empty()).then(|| chain.iter().map(bytes).collect())
-        })
+        let chain = self.look(py, |core| Some(core.facts().peer_certificates()?.to_vec()))?;
+        (!chain.is_empty()).then(|| chain.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 
     /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
     /// none was validated.
     #[getter]
     fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        self.look(py, |core| {
+        let chain = self.look(py, |core| {
             let own = core.facts().peer_certificates()?.first()?;
             let above = core.path.as_ref()?;
-            Some(std::iter::once(own).chain(above).map(|der| PyBytes::new(py, der)).collect())
-        })
+            Some(std::iter::once(own).chain(above).cloned().collect::<Vec<_>>())
+        })?;
+        Some(chain.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 
     /// The key exchange group that was agreed on, as its IANA number.
@@ -328,7 +336,8 @@ impl Stream {
     /// The certificate that this server answered with, DER.
     #[getter]
     fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.look(py, |core| core.hello.own.as_ref()?.cert.first().map(|der| PyBytes::new(py, der)))
+        let own = self.look(py, |core| core.hello.own.clone())?;
+        own.cert.first().map(|der| PyBytes::new(py, der))
     }
 
     /// Whether the handshake took up an earlier session.
@@ -362,14 +371,14 @@ impl Stream {
 
     #[getter]
     fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.look(py, |core| core.facts().alpn_protocol().map(|name| PyBytes::new(py, name)))
+        let name = self.look(py, |core| core.facts().alpn_protocol().map(<[u8]>::to_vec))?;
+        Some(PyBytes::new(py, &name))
     }
 
     /// Every cycle through here also goes through an object that the collector can clear.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.on_hello)?;
         match self.pump.try_core() {
-            Some(core) => visit.call(&core.verdict.callback),
+            Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
             None => Ok(()),
         }
     }

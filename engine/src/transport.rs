@@ -1,8 +1,7 @@
 //! Where records come from and go to: a socket, or two buffers in memory.
 
-use std::mem;
 use std::os::fd::RawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
@@ -18,6 +17,9 @@ use crate::records::{BATCH, Begun, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
 const LEFT_IN_SIGHT: usize = 64;
 /// A record that is longer holds no alert, unless it is padded: something follows it in the same stream.
 const NO_ALERT: usize = 64;
+
+/// How long a writer waits before Python looks for signals again.
+const LOOKUP: Duration = Duration::from_millis(250);
 
 /// How many reads `drain` makes at most.
 const DRAINS: usize = 4;
@@ -74,6 +76,21 @@ impl Socket {
             Ok(_) => Ok(()),
             Err(Errno::INTR) => Err(Failure::Interrupted),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Waits until the kernel takes more, and looks up once in a while: a signal that came just before the wait
+    /// does not interrupt it.
+    fn writable(&self) -> Result<(), Failure> {
+        let lookup = Instant::now() + LOOKUP;
+        let ready = |wait| self.ready(PollFlags::OUT, Failure::WantWrite, wait);
+        match self.wait {
+            Wait::Until(deadline) if deadline <= lookup => ready(self.wait),
+            Wait::No => ready(Wait::No),
+            _ => ready(Wait::Until(lookup)).map_err(|failure| match failure {
+                Failure::Timeout => Failure::Interrupted,
+                failure => failure,
+            }),
         }
     }
 
@@ -146,14 +163,15 @@ impl Transport for Socket {
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
         let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        let flags = match self.wait {
-            Wait::Forever => SendFlags::NOSIGNAL,
-            _ => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-        };
+        // The kernel never waits here: what a blocking `send` took before a signal is all that it would tell.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         while !records.is_empty() {
-            let call = || send(fd, records.bytes(), flags);
-            let count = self.attempt(PollFlags::OUT, &Failure::WantWrite, self.wait, call)?;
-            records.discard(count);
+            match send(fd, records.bytes(), flags) {
+                Ok(count) => records.discard(count),
+                Err(Errno::AGAIN) => self.writable()?,
+                Err(Errno::INTR) => return Err(Failure::Interrupted),
+                Err(errno) => return Err(errno.into()),
+            }
         }
         Ok(())
     }
@@ -207,7 +225,7 @@ impl Transport for Memory<'_> {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        self.outgoing.lock().append_buffer(mem::take(records));
+        self.outgoing.lock().append_buffer(records);
         Ok(())
     }
 

@@ -201,8 +201,8 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         """Called on a server with (connection, server name or None, context), before it answers a client.
 
         It may set the connection's `context`. Returns None to go on or the number of an alert to refuse; an
-        exception in it refuses too. Raises ValueError on a client's context, TypeError for what is not
-        callable.
+        exception in it refuses too. Meanwhile the connection has no facts, and to use it is a ValueError.
+        Raises ValueError on a client's context, TypeError for what is not callable.
         """
         return self._settings.sni_callback
 

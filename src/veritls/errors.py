@@ -239,12 +239,14 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            words = "bad length: the retry of an interrupted write has fewer bytes than were taken"
-            return ssl_error("BAD_LENGTH", words)
+            words = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            return ssl_error("BAD_WRITE_RETRY", words)
         case "deciding":
-            return ValueError("handshake not done yet: the verify callback decides about this connection")
+            return ValueError(f"handshake not done yet: {detail} decides about this connection")
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
+        case "no_memory":
+            return MemoryError()
         case "os":
             return OSError(evidence["errno"], os.strerror(evidence["errno"]))
         case "alert_received":

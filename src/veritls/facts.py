@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -29,7 +30,8 @@ class Facts:
     """What the context was when the connection was made: whole, whatever becomes of the context."""
     _stream: _engine.Stream | None
     _session: SSLSession | None
-    _deciding: bool = False
+    _deciding: int | None = None
+    """The thread that runs sni_callback, while it does."""
     _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
 
     def _side(self) -> bool:
@@ -85,7 +87,7 @@ class Facts:
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, Face):
             raise TypeError("The value must be a SSLContext")
-        if self._deciding:
+        if self._deciding == threading.get_ident():
             frozen = context._settings.after(self._settings).frozen(True)
             self._switched = frozen.settings, frozen.callback("client", None)
         elif self._agreed() is None:
@@ -105,11 +107,16 @@ class Facts:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._deciding = True
+            connection._deciding = threading.get_ident()
+            accepted = False
             try:
-                return callback(connection, name, context), connection._switched
+                answer = callback(connection, name, context)
+                accepted = answer is None
+                return answer, connection._switched
             finally:
-                connection._deciding = False
+                connection._deciding = connection._switched = None
+                if not accepted:
+                    connection._context = context
 
         return decide
 
@@ -131,9 +138,14 @@ class Facts:
         self._check_session(session)
         if self._agreed() is not None:
             raise ValueError("Cannot set session after handshake.")
-        self._session = session
+        if self._side():
+            return
         if self._stream is not None:
+            if not self._stream.untouched:
+                raise ValueError("Cannot set session after the handshake has begun.")
+            self._session = session
             self._renew()
+        self._session = session
 
     def _check_session(self, session: object) -> SSLSession | None:
         if session is None:

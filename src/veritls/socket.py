@@ -251,7 +251,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Sends all of `data`. After an error, repeat it with the same data or give the connection up."""
+        """Sends all of `data`. After an error, repeat it with the same data or give the connection up.
+
+        What was taken before a timeout or a signal goes out in any case. So another message than that one
+        raises ssl.SSLError (BAD_WRITE_RETRY), from another thread too.
+        """
         stream = self._stream
         if stream is None:
             return socket.socket.sendall(self, data, flags)
@@ -278,16 +282,11 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             return sent
         self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
         begin: int = file.seek(offset) if offset else file.tell()
-        end = begin + count if count is not None else sys.maxsize
-        at = begin
+        limit = count if count is not None else sys.maxsize - begin
         try:
-            while step := stream.write_file(descriptor, at, end - at, self.fileno(), self.gettimeout()):
-                at += step
+            return stream.write_file(file, descriptor, begin, limit, self.fileno(), self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
-        finally:
-            file.seek(at)
-        return at - begin
 
     def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
         """Raises ValueError while TLS is on: a stream has one peer."""

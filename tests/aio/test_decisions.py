@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -94,6 +95,93 @@ def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files
                 pass
         serving.close()
     assert outcomes == [False, False, *[ValueError] * 5]
+
+
+def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_its_decision_holds(
+    files: Files,
+) -> None:
+    server, strict = server_context(files.server), server_context(files.server)
+    strict.load_verify_locations(files.ca)
+    strict.verify_mode = ssl.CERT_REQUIRED
+    server_raw, client_raw = raw_pair()
+    outcomes: list[Any] = []
+
+    def come_back(connection: Any, name: str | None, context: Any) -> None:
+        connection.context = strict
+        work: list[Callable[[], Any]] = [link.unread, link.peer_closed, link.read, link.flush]
+        work += [link.close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
+        work += [lambda: link.read_into(bytearray(1))]
+        for each in work:
+            try:
+                outcomes.append(each())
+            except ValueError as error:
+                outcomes.append(type(error))
+
+    server.sni_callback = come_back
+    facts = TransportObject._of(server, server_side=True, server_hostname=None)
+    link = _engine.Link(facts._stream, server_raw.fileno())
+    client = client_context(files.ca)
+    with server_raw, client_raw:
+        connecting = client.wrap_socket(
+            client_raw, server_hostname="localhost", do_handshake_on_connect=False
+        )
+        connecting.setblocking(False)
+        with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE"):
+            while not link.handshake(readable(server_raw)):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    connecting.do_handshake()
+        connecting.close()
+    assert outcomes == [False, False, *[ValueError] * 6]
+    assert facts.context is strict
+
+
+@pytest.mark.parametrize("end", ["abort", "close"])
+@pytest.mark.parametrize("callback", ["sni_callback", "verify callback"])
+def test_a_transport_closed_within_a_callback_goes_no_further(files: Files, end: str, callback: str) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    told: list[str] = []
+    transports: list[Any] = []
+
+    class Recording(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            told.append("made")
+
+        def connection_lost(self, error: BaseException | None) -> None:
+            told.append("lost")
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        make = loop._make_ssl_transport
+
+        def remember(*args: Any, **kwargs: Any) -> Any:
+            transports.append(make(*args, **kwargs))
+            return transports[-1]
+
+        loop._make_ssl_transport = remember
+        if callback == "sni_callback":
+            server.sni_callback = lambda *_: getattr(transports[0], end)()
+            listening = await loop.create_server(Recording, "127.0.0.1", 0, ssl=server)
+            async with listening:
+                raw = socket.create_connection(listening.sockets[0].getsockname(), timeout=SECONDS)
+                with raw, pytest.raises(OSError):
+                    await asyncio.to_thread(client.wrap_socket, raw, server_hostname="localhost")
+        else:
+            client.set_verify_callback(lambda _: getattr(transports[0], end)())
+            server_raw, client_raw = raw_pair()
+            client_raw.setblocking(False)
+            with server_raw:
+                serving = asyncio.create_task(
+                    asyncio.to_thread(server.wrap_socket, server_raw, server_side=True)
+                )
+                with pytest.raises(OSError):
+                    await loop.create_connection(
+                        Recording, sock=client_raw, ssl=client, server_hostname="localhost"
+                    )
+                with pytest.raises(OSError):
+                    await serving
+
+    veritls.aio.run(asyncio.wait_for(main(), SECONDS))
+    assert told == []
 
 
 def readable(sock: socket.socket) -> bool:
