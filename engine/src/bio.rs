@@ -1,13 +1,14 @@
 //! A memory buffer with an end, as `ssl.MemoryBIO` documents it.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::buffer::Readable;
 use crate::failure::Failure;
+use crate::fork::Lock;
 use crate::pool::Buffer;
 use crate::records::whole_records;
 
@@ -45,11 +46,11 @@ impl Bytes {
 /// A buffer in memory between a program and a connection. Safe to share between threads.
 #[pyclass(frozen, module = "veritls")]
 #[derive(Default)]
-pub struct MemoryBIO(Mutex<Bytes>);
+pub struct MemoryBIO(Lock<Bytes>);
 
 impl MemoryBIO {
-    pub fn lock(&self) -> MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn lock(&self) -> Result<MutexGuard<'_, Bytes>, Failure> {
+        self.0.lock()
     }
 }
 
@@ -62,32 +63,32 @@ impl MemoryBIO {
 
     /// Number of bytes that can be read now.
     #[getter]
-    fn pending(&self) -> usize {
-        self.lock().data.len()
+    fn pending(&self) -> PyResult<usize> {
+        Ok(self.lock()?.data.len())
     }
 
     /// True once `write_eof` was called and every byte was read.
     #[getter]
-    fn eof(&self) -> bool {
-        let bytes = self.lock();
-        bytes.ended && bytes.data.is_empty()
+    fn eof(&self) -> PyResult<bool> {
+        let bytes = self.lock()?;
+        Ok(bytes.ended && bytes.data.is_empty())
     }
 
     /// Up to `size` bytes; all of them where `size` is negative.
     #[pyo3(signature = (size = -1, /))]
-    fn read<'py>(&self, py: Python<'py>, size: isize) -> Bound<'py, PyBytes> {
+    fn read<'py>(&self, py: Python<'py>, size: isize) -> PyResult<Bound<'py, PyBytes>> {
         let limit = usize::try_from(size).unwrap_or(usize::MAX);
-        let mut bytes = self.lock();
+        let mut bytes = self.lock()?;
         let count = limit.min(bytes.data.len());
         let taken = PyBytes::new(py, &bytes.data.bytes()[..count]);
         bytes.data.discard(count);
-        taken
+        Ok(taken)
     }
 
     /// Appends a bytes-like object; returns its length in bytes.
     fn write(&self, buf: &Bound<'_, PyAny>) -> PyResult<usize> {
         let readable = Readable::get(buf)?;
-        let mut bytes = self.lock();
+        let mut bytes = self.lock()?;
         if bytes.ended {
             return Err(Failure::WriteAfterEof.into());
         }
@@ -96,7 +97,8 @@ impl MemoryBIO {
     }
 
     /// Marks the end: what was written can still be read, then `eof` is True.
-    fn write_eof(&self) {
-        self.lock().ended = true;
+    fn write_eof(&self) -> PyResult<()> {
+        self.lock()?.ended = true;
+        Ok(())
     }
 }

@@ -1,10 +1,14 @@
 //! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
 
+mod bell;
 mod bio;
 mod buffer;
 mod connection;
 mod decider;
+mod descriptor;
 mod failure;
+mod file;
+mod fork;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hello;
@@ -36,6 +40,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
+    module.add_class::<file::File>()?;
     module.add_class::<identity::Identity>()?;
     module.add_class::<link::Link>()?;
     module.add_class::<revocation::RevocationList>()?;
@@ -53,5 +58,5 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
-    Ok(())
+    fork::watch(module)
 }

@@ -2,17 +2,19 @@
 //! the socket, so a read takes whatever the kernel has, up to a bound.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::buffer::{Readable, Writable, borrow_fd};
+use crate::buffer::{Readable, Writable};
 use crate::connection::Connection;
+use crate::descriptor::Use;
 use crate::failure::{Failure, guarded};
+use crate::file::File;
+use crate::fork::AtWork;
 use crate::pool::Buffer;
 use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
 use crate::stream::Stream;
@@ -30,18 +32,29 @@ enum Got {
     End,
 }
 
-/// Drives the connection of a `Stream` over the socket `fd`. Every call but the getters comes from the
+/// Drives the connection of a `Stream` over a socket. Every call but the getters comes from the
 /// thread that runs the event loop.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Link {
     stream: Py<Stream>,
-    /// -1 once it is closed.
-    fd: AtomicI32,
     /// What the kernel has not taken yet.
     unsent: Mutex<Buffer>,
 }
 
 impl Link {
+    /// To be kept for the length of a call. A callback that decides about the peer may not make one.
+    fn enter(&self) -> Result<AtWork<'_>, Failure> {
+        self.stream.get().refuse_reentry()?;
+        self.stream.get().enter()
+    }
+
+    fn used(&self) -> Result<Use<'_>, Failure> {
+        self.stream.get().descriptor.enter().map_err(|failure| match failure {
+            Failure::Os(_) => Failure::Closed,
+            failure => failure,
+        })
+    }
+
     fn core(&self) -> MutexGuard<'_, Connection> {
         self.stream.get().core()
     }
@@ -52,11 +65,11 @@ impl Link {
 
     /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
     fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
-        let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
+        let used = self.used()?;
         // An incomplete message may have taken most of the room.
         let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
         loop {
-            match recv(fd, tls.room(size), RecvFlags::DONTWAIT) {
+            match recv(used.fd(), tls.room(size), RecvFlags::DONTWAIT) {
                 Ok((_, count)) => {
                     tls.added(count);
                     return Ok(Some(count));
@@ -73,9 +86,9 @@ impl Link {
         let mut unsent = self.unsent();
         loop {
             while !unsent.is_empty() {
-                let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
+                let used = self.used()?;
                 let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                match send(fd, unsent.bytes(), flags) {
+                match send(used.fd(), unsent.bytes(), flags) {
                     Ok(count) => unsent.discard(count),
                     Err(Errno::AGAIN) => return Ok(false),
                     Err(Errno::INTR) => {}
@@ -236,20 +249,24 @@ enum Place<'a> {
 impl Link {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default() }
+        stream.get().descriptor.bind(fd);
+        Self { stream, unsent: Mutex::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
     fn release(&self) {
-        self.fd.store(-1, Ordering::Relaxed);
+        self.stream.get().descriptor.close();
     }
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
         let mut readable = readable;
         loop {
-            match py.detach(|| guarded(|| self.handshake_step(readable))) {
+            let step = || {
+                let _at_work = self.enter()?;
+                guarded(|| self.handshake_step(readable))
+            };
+            match py.detach(step) {
                 Err(Failure::ClientHello(name)) => self.stream.get().decide(py, name)?,
                 outcome => return self.raised(outcome),
             }
@@ -259,7 +276,7 @@ impl Link {
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        self.stream.get().refuse_reentry()?;
+        let _at_work = self.enter()?;
         let mut plain = Buffer::default();
         let got = self.read_with(py, Place::Made(&mut plain));
         Ok(match self.raised(got)? {
@@ -271,7 +288,7 @@ impl Link {
 
     /// The same into `buffer`: how many bytes, None where nothing has come, 0 at the peer's close_notify.
     fn read_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
+        let _at_work = self.enter()?;
         let mut writable = Writable::get(buffer)?;
         let got = self.read_with(py, Place::Callers(writable.bytes_mut()));
         Ok(match self.raised(got)? {
@@ -294,13 +311,13 @@ impl Link {
 
     /// Encrypted bytes that the kernel has not taken.
     fn unsent_size(&self) -> usize {
-        self.unsent().len()
+        self.stream.get().enter().map_or(0, |_at_work| self.unsent().len())
     }
 
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
     /// still the caller's; those before them are sent, or are by `flush`.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
+        let _at_work = self.enter()?;
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
         let work = || guarded(|| self.push(bytes));
@@ -309,21 +326,20 @@ impl Link {
 
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
-    fn send_file(&self, py: Python<'_>, source: RawFd, offset: u64, count: usize) -> PyResult<Option<usize>> {
-        self.stream.get().refuse_reentry()?;
+    fn send_file(&self, py: Python<'_>, source: &File, offset: u64, count: usize) -> PyResult<Option<usize>> {
+        let _at_work = self.enter()?;
         let sent = py.detach(|| {
             guarded(|| {
-                let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
                 let size = count.min(BATCH);
                 let mut plain = Buffer::with_room(size);
-                match pread(file, plain.room(size), offset) {
+                match source.read_at(plain.room(size), offset) {
                     Ok(0) => Ok(None),
                     Ok(read) => {
                         plain.added(read);
                         self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
                     }
-                    Err(Errno::INTR) => Ok(Some(0)),
-                    Err(errno) => Err(errno.into()),
+                    Err(Failure::Interrupted) => Ok(Some(0)),
+                    Err(failure) => Err(failure),
                 }
             })
         });
@@ -333,13 +349,13 @@ impl Link {
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
     fn py_flush(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
+        let _at_work = self.enter()?;
         self.raised(guarded(|| self.flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     fn close_notify(&self) -> PyResult<bool> {
-        self.stream.get().refuse_reentry()?;
+        let _at_work = self.enter()?;
         self.raised(guarded(|| {
             self.core().close()?;
             self.flush()

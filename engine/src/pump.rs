@@ -304,7 +304,8 @@ impl Pump {
                 Ok(()) if over => return failure,
                 Ok(()) => {}
             }
-            match transport.receive(inbound.get(), 0, transport.wait()) {
+            // A peer that only reads no more has sent none, and need not ever send anything.
+            match transport.receive(inbound.get(), 0, Wait::No) {
                 Ok(records) if !records.is_empty() => self.core().feed(records),
                 _ => return failure,
             }

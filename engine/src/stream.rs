@@ -1,19 +1,22 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
+use std::os::fd::RawFd;
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
-use rustix::io::{Errno, pread};
 use rustls::pki_types::CertificateDer;
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable, borrow_fd};
+use crate::buffer::{Readable, Writable};
 use crate::connection::{Connection, HANDSHAKE_FAILURE};
 use crate::decider::within_callback;
+use crate::descriptor::Descriptor;
 use crate::failure::{Failure, guarded};
+use crate::file::File;
+use crate::fork::{AtWork, Users};
 use crate::pool::Buffer;
 use crate::pump::{Pump, Read, Target};
 use crate::records::BATCH;
@@ -23,25 +26,13 @@ use crate::transport::{Memory, Socket, Transport, Wait};
 
 const INTERNAL_ERROR: u8 = 80;
 
-/// Fills `into` from `offset` on, as far as the file goes.
-fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
-    let file = borrow_fd(file).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-    let mut filled = 0;
-    while filled < into.len() {
-        match pread(file, &mut into[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => return Err(Failure::Interrupted),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(filled)
-}
-
-/// Over a file descriptor, given with every call, or over the two buffers given at the start.
+/// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Stream {
     pump: Pump,
+    /// Who is within a call, or looks at the connection.
+    users: Users,
+    pub descriptor: Descriptor,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
     /// Called with the server name that a client asks for; says what to go on with.
     on_hello: Option<Py<PyAny>>,
@@ -52,7 +43,6 @@ impl Stream {
     fn run<T: Send>(
         &self,
         py: Python<'_>,
-        fd: i32,
         timeout: Option<f64>,
         mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
@@ -65,23 +55,26 @@ impl Stream {
             Some(_) => Wait::No,
         };
         self.refuse_reentry()?;
-        loop {
-            let outcome = py.detach(|| {
-                guarded(|| match &self.bios {
-                    None => work(&self.pump, &Socket { fd, wait }),
-                    Some((incoming, outgoing)) => {
-                        let (incoming, outgoing) = (incoming.get(), outgoing.get());
-                        work(&self.pump, &Memory { incoming, outgoing })
-                    }
-                })
+        let mut step = || {
+            let at_work = &self.enter()?;
+            let outcome = guarded(|| match &self.bios {
+                None => work(&self.pump, &Socket { descriptor: &self.descriptor, at_work, wait }),
+                Some((incoming, outgoing)) => {
+                    let (incoming, outgoing) = (incoming.get(), outgoing.get());
+                    work(&self.pump, &Memory { incoming, outgoing, at_work })
+                }
             });
+            outcome.map_err(|failure| match failure {
+                Failure::Internal(_) => self.pump.core().fail(failure),
+                failure => failure,
+            })
+        };
+        loop {
+            let outcome = py.detach(&mut step);
             match outcome {
                 Ok(value) => return Ok(value),
                 Err(Failure::Interrupted) => py.check_signals()?,
                 Err(Failure::ClientHello(name)) => self.decide(py, name)?,
-                Err(failure @ Failure::Internal(_)) => {
-                    return Err(py.detach(|| self.pump.core().fail(failure)).into());
-                }
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -92,6 +85,11 @@ impl Stream {
 type Answer<'py> = (Bound<'py, PyAny>, Option<(Bound<'py, Settings>, Option<Py<PyAny>>)>);
 
 impl Stream {
+    /// To be kept by who works on the connection, while that lasts.
+    pub fn enter(&self) -> Result<AtWork<'_>, Failure> {
+        AtWork::on(&self.users)
+    }
+
     /// The connection itself, for who drives it over a transport of its own.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
         self.pump.core()
@@ -103,8 +101,9 @@ impl Stream {
     }
 
     /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
-    /// callback decides about the peer, there are no facts.
+    /// callback decides about the peer, there are no facts, and none of what a fork left behind.
     pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+        let Ok(_at_work) = self.enter() else { return T::default() };
         loop {
             if let Some(core) = self.pump.try_core() {
                 return fact(&core);
@@ -120,6 +119,7 @@ impl Stream {
     /// reported, and the client is refused.
     pub fn decide(&self, py: Python<'_>, name: Option<String>) -> PyResult<()> {
         let Some(callback) = &self.on_hello else {
+            let _at_work = self.enter()?;
             return Ok(py.detach(|| self.pump.core().accept_hello(None))?);
         };
         let callback = callback.bind(py);
@@ -128,6 +128,7 @@ impl Stream {
             py.detach(|| self.pump.core().refuse_hello(alert));
         };
         let answer = callback.call1((name,)).and_then(|answer| answer.extract::<Answer<'_>>());
+        let _at_work = self.enter()?;
         match answer {
             Err(error) => refused(error, HANDSHAKE_FAILURE),
             Ok((alert, settings)) => match alert.extract::<Option<u8>>() {
@@ -150,11 +151,13 @@ impl Stream {
 
 #[pymethods]
 impl Stream {
-    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor.
+    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
+    /// of a Link.
     #[new]
     #[pyo3(signature = (
-        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None
+        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
     ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         settings: &Settings,
@@ -163,17 +166,19 @@ impl Stream {
         session: Option<&Session>,
         on_hello: Option<Py<PyAny>>,
         callback: Option<Py<PyAny>>,
+        fd: Option<RawFd>,
     ) -> PyResult<Self> {
         let preview = on_hello.is_some();
         let make = || guarded(|| Connection::new(settings, server_name, session, preview, callback));
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
         let connection = if matches!(settings.config, Config::Client(_)) { py.detach(make) } else { make() }?;
-        Ok(Self { pump: Pump::new(connection), bios, on_hello })
+        let (users, descriptor) = (Users::default(), Descriptor::new(fd));
+        Ok(Self { pump: Pump::new(connection), users, descriptor, bios, on_hello })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
-    fn do_handshake(&self, py: Python<'_>, fd: i32, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, fd, timeout, |pump, transport| pump.handshake(transport))
+    fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, timeout, |pump, transport| pump.handshake(transport))
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
@@ -181,11 +186,10 @@ impl Stream {
         &self,
         py: Python<'py>,
         size: usize,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
-        let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
         match (read, &target) {
             (Read::Data(_), Target::Made(_, plain)) => Ok(PyBytes::new(py, plain.bytes())),
             _ => Ok(PyBytes::new(py, b"")),
@@ -198,7 +202,6 @@ impl Stream {
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         size: isize,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let mut writable = Writable::get(buffer)?;
@@ -208,7 +211,7 @@ impl Stream {
             Ok(size) => size.min(whole.len()),
         };
         let mut target = Target::Given(&mut whole[..limit]);
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))? {
+        match self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -220,27 +223,24 @@ impl Stream {
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
         all: bool,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        self.run(py, fd, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
+        self.run(py, timeout, |pump, transport| pump.write(transport, readable.bytes(), all))
     }
 
-    /// Sends bytes of the file behind `file`, a descriptor, from `offset` on: as many as one step takes, at most
-    /// `limit`. Returns how many; 0 at the end of the file.
+    /// Sends bytes of `file` from `offset` on: as many as one step takes, at most `limit`. Returns how many; 0 at the end of the file.
     fn write_file(
         &self,
         py: Python<'_>,
-        file: i32,
+        file: &File,
         offset: u64,
         limit: usize,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
-        self.run(py, fd, timeout, |pump, transport| {
+        self.run(py, timeout, |pump, transport| {
             let mut bytes = Buffer::with_room(limit.min(BATCH));
-            let count = read_file(file, bytes.room(limit.min(BATCH)), offset)?;
+            let count = file.read_at(bytes.room(limit.min(BATCH)), offset)?;
             bytes.added(count);
             pump.write(transport, bytes.bytes(), true)
         })
@@ -261,20 +261,48 @@ impl Stream {
         self.pump.asking.abandon();
     }
 
+    /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
+    /// False where nobody is inside a system call with its number: `socket` is to close it. Else the number is
+    /// taken away from `socket`, by `detach`, and closed by the last of them.
+    fn release(
+        &self,
+        py: Python<'_>,
+        detach: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        if self.descriptor.close() {
+            return Ok(false);
+        }
+        let number: RawFd = detach.call1((socket,))?.extract()?;
+        if number >= 0 {
+            py.detach(|| self.descriptor.hand_over(number));
+        }
+        Ok(true)
+    }
+
+    /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
+    fn retire(&self) -> bool {
+        self.descriptor.close()
+    }
+
+    /// Whether no call is under way.
+    fn idle(&self) -> bool {
+        self.users.empty()
+    }
+
     /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
     /// they are put back where they came from.
     fn close<'py>(
         &self,
         py: Python<'py>,
         wait_for_peer: bool,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        let rest = self.run(py, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
         match &self.bios {
             None => Ok(PyBytes::new(py, rest.bytes())),
             Some((incoming, _)) => {
-                incoming.get().lock().give_back(rest);
+                incoming.get().lock().map_err(PyErr::from)?.give_back(rest);
                 Ok(PyBytes::new(py, b""))
             }
         }

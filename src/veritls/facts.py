@@ -46,6 +46,7 @@ class Facts:
         name: str | None,
         bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None,
         frozen: Frozen | None = None,
+        descriptor: int | None = None,
     ) -> _engine.Stream:
         """The engine's connection; under the context's present settings, where `frozen` are not given."""
         context, server_side, session = self._context, self._side(), self._session
@@ -55,7 +56,7 @@ class Facts:
             callback = frozen.callback("client" if server_side else "server", name)
         offer = session._engine_session if session is not None else None
         decision = self._hello_decision() if server_side else None
-        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback)
+        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback, descriptor)
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream
