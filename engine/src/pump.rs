@@ -245,6 +245,7 @@ impl Pump {
     pub fn write(&self, transport: &dyn Transport, data: &[u8], all: bool) -> Result<usize, Failure> {
         self.ensure_established(transport)?;
         let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+        transport.check()?;
         let done = self.write_in_turn(outbound.get(), transport, data, all)?;
         drop(outbound);
         // A reader that had something to say meanwhile has left it to us.

@@ -54,6 +54,8 @@ pub trait Transport {
     fn pause(&self) -> Result<(), Failure>;
     /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
     fn drain(&self) {}
+    /// Whether it can still be used, for who has waited for another.
+    fn check(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
 }
 
@@ -199,6 +201,10 @@ impl Transport for Socket<'_> {
         }
     }
 
+    fn check(&self) -> Result<(), Failure> {
+        self.enter()?.check()
+    }
+
     fn wait(&self) -> Wait {
         self.wait
     }
@@ -239,6 +245,10 @@ impl Transport for Memory<'_> {
     /// Goes on: there is no more to process than the caller has put there.
     fn pause(&self) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.at_work.check()
     }
 
     fn wait(&self) -> Wait {
