@@ -1,8 +1,8 @@
 """A process under load that forks often: `python -m tests.forking CERTIFICATE CA TIMES`.
 
-Threads shake hands, send and receive meanwhile. Each child uses what no thread worked on at that moment, which must
-work, and what threads worked on, which may be an error and must end; a child that hangs is killed by its alarm and
-counts. Prints how many children ended well, and how often each outcome of the second kind was met.
+Threads shake hands, send and receive meanwhile. Each child uses what no thread worked on at that moment, which
+must work, and what threads worked on, which may be an error and must end; a child that hangs is killed by its
+alarm. Prints how many children ended well, and how often each outcome of the second kind was met.
 """
 
 from __future__ import annotations

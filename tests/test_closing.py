@@ -1,5 +1,4 @@
-"""A descriptor has users and is closed by the last: closing ends every wait, and nobody touches a number that has
-become another's."""
+"""A descriptor has users, and is closed by the last: closing ends every wait, and no other connection is touched."""
 
 from __future__ import annotations
 
@@ -86,6 +85,25 @@ def test_a_handshake_that_waits_is_woken_by_close(files: Files) -> None:
             assert raised.value.errno == errno.EBADF
             with pytest.raises(BlockingIOError):
                 far.recv(1)
+
+
+def test_a_session_is_not_set_while_another_thread_shakes_hands(files: Files) -> None:
+    """It would make the connection anew, beside the one that the thread uses the descriptor for."""
+    contexts = server_context(files.server), client_context(files.ca)
+    with tls_pair(*contexts) as (server, client):
+        server.sendall(b"x")
+        client.recv(1)
+        session = client.session
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        end = contexts[1].wrap_socket(client_raw, server_hostname="localhost", do_handshake_on_connect=False)
+        with end:
+            shaking = waiting(end.do_handshake)
+            with pytest.raises(ValueError):
+                end.session = session
+            serving = in_thread(contexts[0].wrap_socket, server_raw, server_side=True)
+            shaking.result(SECONDS)
+            serving.result(SECONDS).close()
 
 
 def test_all_who_wait_for_one_connection_are_woken(files: Files) -> None:

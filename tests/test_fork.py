@@ -1,4 +1,4 @@
-"""A forked child: what a thread worked on at that moment is an error there, and what none did goes on to work."""
+"""A forked child: what a thread worked on at that moment is an error there; what none did goes on to work."""
 
 from __future__ import annotations
 

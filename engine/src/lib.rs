@@ -58,5 +58,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
+    // Made now: a thread that is at it when the process forks never ends it in the child.
+    signatures::algorithms();
     fork::watch(module)
 }

@@ -154,7 +154,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self._stream
 
     def _refuse_closed(self) -> None:
-        if self._closed or self.fileno() < 0:  # type: ignore[attr-defined]
+        if self._closed or self.fileno() < 0:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def _refuse_plain(self) -> None:
@@ -176,7 +176,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         stream = self._stream = self._made(self.server_hostname, None, None, self.fileno())
         if before is not None:
             before.retire()
-        if self._closed or self.fileno() < 0:  # type: ignore[attr-defined]
+        if self._closed or self.fileno() < 0:
             stream.retire()  # by another thread, which does not know of this one
             self._stream = None
             self._refuse_closed()
