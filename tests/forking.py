@@ -1,6 +1,6 @@
 """A process under load that forks often: `python -m tests.forking CERTIFICATE CA TIMES`.
 
-Threads shake hands, send and receive meanwhile. Each child uses what no thread worked on at that moment, which
+Threads shake hands, send and receive meanwhile. Each child uses what no thread worked on just then, which
 must work, and what threads worked on, which may be an error and must end; a child that hangs is killed by its
 alarm. Prints how many children ended well, and how often each outcome of the second kind was met.
 """
