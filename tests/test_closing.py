@@ -1,4 +1,4 @@
-"""A descriptor has users, and is closed by the last: closing ends every wait and touches no other connection."""
+"""A descriptor has users, and is closed by the last: closing ends every wait, and touches nothing else."""
 
 from __future__ import annotations
 

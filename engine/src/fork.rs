@@ -144,7 +144,8 @@ impl Users {
 
     /// Leaves closing to the last that leaves; false where nobody is there any more.
     pub fn leave_to_the_last(&self) -> bool {
-        let left = self.change(|state| if state & COUNT == 0 { Err(()) } else { Ok(state | LEFT_TO_THE_LAST) });
+        let left =
+            self.change(|state| if state & COUNT == 0 { Err(()) } else { Ok(state | LEFT_TO_THE_LAST) });
         left.is_ok()
     }
 }

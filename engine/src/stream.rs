@@ -182,12 +182,7 @@ impl Stream {
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        size: usize,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
         let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
         match (read, &target) {

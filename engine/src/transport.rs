@@ -8,8 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::bio::MemoryBIO;
 use crate::bell;
+use crate::bio::MemoryBIO;
 use crate::descriptor::{Descriptor, Use};
 use crate::failure::Failure;
 use crate::fork::AtWork;
