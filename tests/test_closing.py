@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +133,52 @@ def test_who_waits_for_another_connection_goes_on_waiting(files: Files) -> None:
             assert not kept.done()
             far.sendall(b"%d" % number)
             assert kept.result(SECONDS) == b"%d" % number
+
+
+def test_who_waits_for_a_callback_of_the_connection_is_woken_too(files: Files) -> None:
+    client = client_context(files.ca)
+    asked, answered = threading.Event(), threading.Event()
+
+    def ask(report: Any) -> None:
+        asked.set()
+        answered.wait(3 * SECONDS)
+
+    client.set_verify_callback(ask)
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        serving = in_thread(server_context(files.server).wrap_socket, server_raw, server_side=True)
+        end = client.wrap_socket(client_raw, server_hostname="localhost", do_handshake_on_connect=False)
+        end.settimeout(None)
+        shaking = in_thread(end.do_handshake)
+        assert asked.wait(SECONDS)
+        receiving, sending = in_thread(end.recv, 1), in_thread(end.sendall, b"x")
+        end.close()
+        for each in (receiving, sending):
+            assert isinstance(each.exception(SECONDS), OSError)
+        assert not shaking.done()
+        answered.set()
+        assert isinstance(shaking.exception(SECONDS), OSError)
+        server_raw.close()
+        serving.exception(SECONDS)
+
+
+def test_a_file_that_is_closed_while_it_is_sent_is_sent_to_its_end_and_no_other_in_its_place(
+    files: Files, tmp_path: Path
+) -> None:
+    (tmp_path / "other").write_bytes(b"x" * MUCH)
+    with tls_pair(server_context(files.server), client_context(files.ca)) as (server, client):
+        with (tmp_path / "sent").open("wb+") as file:
+            file.truncate(MUCH)
+            file.seek(0)
+            number = file.fileno()
+            sending = waiting(client.sendfile, file)
+        with (tmp_path / "other").open("rb") as other:
+            assert other.fileno() == number
+            received = bytearray()
+            while len(received) < MUCH:
+                received += server.recv(1_000_000)
+        assert received == bytes(MUCH)
+        assert isinstance(sending.exception(SECONDS), ValueError)  # the position cannot be set any more
 
 
 def test_closing_while_threads_wait_leaves_no_descriptors_behind(files: Files) -> None:

@@ -62,6 +62,10 @@ impl Descriptor {
         }
     }
 
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.users.closed() { Err(Failure::Os(Errno::BADF.raw_os_error())) } else { Ok(()) }
+    }
+
     /// From now on nobody enters, and who waits is woken; whether nobody is inside.
     pub fn close(&self) -> bool {
         let unused = self.users.close();
@@ -91,7 +95,7 @@ impl Use<'_> {
 
     /// Whether it was closed since this began.
     pub fn check(&self) -> Result<(), Failure> {
-        if self.descriptor.users.closed() { Err(Failure::Os(Errno::BADF.raw_os_error())) } else { Ok(()) }
+        self.descriptor.check()
     }
 }
 

@@ -24,8 +24,8 @@ pub fn generation() -> u32 {
 
 #[pyfunction]
 fn forked() {
-    // Not into the two values that `Lock` gives another meaning.
-    GENERATION.store((generation() + 1) % EXAMINING, Ordering::Relaxed);
+    // Not into what `Lock` gives another meaning.
+    GENERATION.store((generation() + 1) % (EXAMINING - 1), Ordering::Relaxed);
     bell::renew();
 }
 

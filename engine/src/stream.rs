@@ -57,6 +57,8 @@ impl Stream {
         self.refuse_reentry()?;
         let mut step = || {
             let at_work = &self.enter()?;
+            // Who waits for another's turn comes by here, however long that takes.
+            self.descriptor.check()?;
             let outcome = guarded(|| match &self.bios {
                 None => work(&self.pump, &Socket { descriptor: &self.descriptor, at_work, wait }),
                 Some((incoming, outgoing)) => {
