@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ from tests.forking import tried
 from tests.memory import connect
 from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 from tests.waiting import waiting
+from veritls import _engine
+from veritls.aio.facts import TransportObject
 
 
 def in_child(work: Callable[[], str]) -> str:
@@ -95,6 +98,40 @@ def test_a_connection_in_memory_that_a_thread_works_on_is_an_error_in_the_child(
     leave.set()
     shaking.result(SECONDS)
     assert end.version() == "TLSv1.3"
+
+
+def test_an_event_loops_connection_that_its_thread_works_on_is_an_error_in_the_child(files: Files) -> None:
+    client = client_context(files.ca)
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold(report: Any) -> None:
+        inside.set()
+        leave.wait(SECONDS)
+
+    client.set_verify_callback(hold)
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        serving = in_thread(server_context(files.server).wrap_socket, server_raw, server_side=True)
+        facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
+        link = _engine.Link(facts._stream, client_raw.fileno())
+        assert not link.handshake(False)
+
+        def shake() -> None:
+            while not link.handshake(True):
+                select.select([client_raw], [], [], SECONDS)
+
+        shaking = in_thread(shake)
+        assert inside.wait(SECONDS)
+        for call, arguments in {link.flush: (), link.handshake: (True,), link.read: ()}.items():
+            assert in_child(lambda call=call, arguments=arguments: tried(call, *arguments)) == "FORKED"  # type: ignore[misc]
+        assert in_child(lambda: f"{facts.version()} {link.unread()} {link.unsent_size()}") == "None False 0"
+        leave.set()
+        shaking.result(SECONDS)
+        assert facts.version() == "TLSv1.3"
+        link.release()
+        with pytest.raises(OSError):
+            link.write(b"x")
+        serving.result(SECONDS).close()
 
 
 def test_a_callback_that_forks_leaves_the_handshake_to_the_parent(files: Files) -> None:
