@@ -1,13 +1,14 @@
 //! A memory buffer with an end, as `ssl.MemoryBIO` documents it.
 
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::buffer::{Readable, bytes_object};
 use crate::failure::{Failure, guarded};
+use crate::fork::Lock;
 use crate::pool::Buffer;
 use crate::records::whole_records;
 
@@ -46,15 +47,15 @@ impl Bytes {
 /// with the GIL, so nothing of Python's is touched under it (see `decider.rs`).
 #[pyclass(frozen, module = "veritls")]
 #[derive(Default)]
-pub struct MemoryBIO(Mutex<Bytes>);
+pub struct MemoryBIO(Lock<Bytes>);
 
 impl MemoryBIO {
-    pub fn lock(&self) -> MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn lock(&self) -> Result<MutexGuard<'_, Bytes>, Failure> {
+        self.0.lock()
     }
 
     fn append(&self, bytes: &[u8]) -> Result<usize, Failure> {
-        let mut own = self.lock();
+        let mut own = self.lock()?;
         if own.ended {
             return Err(Failure::WriteAfterEof);
         }
@@ -72,24 +73,24 @@ impl MemoryBIO {
 
     /// Number of bytes that can be read now.
     #[getter]
-    fn pending(&self) -> usize {
-        self.lock().data.len()
+    fn pending(&self) -> PyResult<usize> {
+        Ok(self.lock()?.data.len())
     }
 
     /// True once `write_eof` was called and every byte was read.
     #[getter]
-    fn eof(&self) -> bool {
-        let bytes = self.lock();
-        bytes.ended && bytes.data.is_empty()
+    fn eof(&self) -> PyResult<bool> {
+        let bytes = self.lock()?;
+        Ok(bytes.ended && bytes.data.is_empty())
     }
 
     /// Up to `size` bytes; all of them where `size` is negative.
     #[pyo3(signature = (size = -1, /))]
     fn read<'py>(&self, py: Python<'py>, size: isize) -> PyResult<Bound<'py, PyBytes>> {
-        let limit = usize::try_from(size).unwrap_or(usize::MAX).min(self.pending());
+        let limit = usize::try_from(size).unwrap_or(usize::MAX).min(self.pending()?);
         let mut count = 0;
         let taken = PyBytes::new_with(py, limit, |room| {
-            count = self.lock().data.move_into(room);
+            count = self.lock()?.data.move_into(room);
             Ok(())
         })?;
         // A connection that works without the GIL may have taken some in between.
@@ -103,7 +104,8 @@ impl MemoryBIO {
     }
 
     /// Marks the end: what was written can still be read, then `eof` is True.
-    fn write_eof(&self) {
-        self.lock().ended = true;
+    fn write_eof(&self) -> PyResult<()> {
+        self.lock()?.ended = true;
+        Ok(())
     }
 }

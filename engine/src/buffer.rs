@@ -1,13 +1,17 @@
 //! Memory and file descriptors that Python owns. The one file that may hold `unsafe`.
 #![allow(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
+use rustix::io::Errno;
+
+use crate::descriptor::Use;
 
 /// A contiguous bytes-like object, held open so that its memory can neither move nor be freed.
 pub struct Readable(PyUntypedBuffer);
@@ -78,12 +82,27 @@ pub fn bytes_object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, P
     }
 }
 
-/// The socket behind a number that Python's `socket.fileno()` gave; -1 (a closed socket) is None.
-pub fn borrow_fd<'a>(fd: RawFd) -> Option<BorrowedFd<'a>> {
-    if fd < 0 {
-        return None;
+/// The descriptor behind a number that `_owner` keeps open.
+pub fn borrow_number<'a>(number: RawFd, _owner: &'a Use<'_>) -> BorrowedFd<'a> {
+    // SAFETY: the number is that of a Python socket (never -1), which is closed when its `Descriptor` has no
+    // users and lets nobody in, or by the last of them. `_owner` is one. A program that closes the number past
+    // its socket gets what it gets from Python's own calls: EBADF, or another's bytes.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Closes a number that was Python's and that nobody uses any more.
+pub fn close_number(number: RawFd) {
+    // SAFETY: who calls this was handed the number, and is the last who has it: see `Descriptor`, and the bell
+    // of a process that this one was forked from.
+    drop(unsafe { OwnedFd::from_raw_fd(number) });
+}
+
+/// A descriptor of our own for the file that a Python object has open under `number`; -1 is none.
+pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(Errno::BADF.into());
     }
-    // SAFETY: the number is not -1, the only value that BorrowedFd forbids. If another thread closes the
-    // socket meanwhile the kernel answers EBADF, which is reported, as for every Python socket call.
-    Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    // SAFETY: the number is not -1, and is used for this one call; its object gave it a moment ago, with the
+    // GIL held since.
+    unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }

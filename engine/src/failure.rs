@@ -39,6 +39,8 @@ pub enum Failure {
     Deciding(Callback),
     /// `write` on a MemoryBIO after `write_eof`.
     WriteAfterEof,
+    /// Another thread was at work here when the process was forked, and this is the child.
+    Forked,
     /// The system call failed with this errno.
     Os(i32),
     /// The peer refused: the alert that it sent (RFC 8446, section 6).
@@ -165,6 +167,7 @@ impl Failure {
             Self::BadWriteRetry => "bad_write_retry",
             Self::Deciding(_) => "deciding",
             Self::WriteAfterEof => "write_after_eof",
+            Self::Forked => "forked",
             Self::Os(_) => "os",
             Self::AlertReceived(_) => "alert_received",
             Self::NoPeerCertificate => "no_peer_certificate",

@@ -1,5 +1,6 @@
 //! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
 
+mod bell;
 mod bio;
 mod budget;
 mod buffer;
@@ -9,8 +10,11 @@ mod connection;
 mod crl_scope;
 mod crl_signers;
 mod decider;
+mod descriptor;
 mod failure;
+mod file;
 mod fingerprint;
+mod fork;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hello;
@@ -47,6 +51,7 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
     module.add_class::<cell::Cell>()?;
+    module.add_class::<file::File>()?;
     module.add_class::<identity::Identity>()?;
     module.add_class::<link::Link>()?;
     module.add_class::<revocation::RevocationList>()?;
@@ -68,5 +73,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
-    Ok(())
+    // Made now: a thread that is at it when the process forks never ends it in the child.
+    signatures::algorithms();
+    fork::watch(module)
 }

@@ -2,18 +2,21 @@
 //! the socket, so a read takes whatever the kernel has, up to a bound.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::sleep;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustix::io::{Errno, pread};
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
+use crate::buffer::{Readable, Writable, bytes_object};
 use crate::connection::Connection;
+use crate::descriptor::Use;
 use crate::failure::{Failure, guarded};
+use crate::file::File;
+use crate::fork::generation;
 use crate::pool::Buffer;
 use crate::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
 use crate::stream::{MOMENT, Stream};
@@ -31,20 +34,30 @@ enum Got {
     End,
 }
 
-/// Drives the connection of a `Stream` over the socket `fd`. Every call but the getters comes from the
+/// Drives the connection of a `Stream` over a socket. Every call but the getters comes from the
 /// thread that runs the event loop.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Link {
     stream: Py<Stream>,
-    /// -1 once it is closed.
-    fd: AtomicI32,
     /// What the kernel has not taken yet.
     unsent: Mutex<Buffer>,
     /// Held by the call that works. Another thread's waits for it without the GIL: see `decider.rs`.
     working: Mutex<()>,
+    /// The generation (`fork.rs`) in which it began: where a callback forked, the child does not go on.
+    began: AtomicU32,
 }
 
 impl Link {
+    fn used(&self) -> Result<Use<'_>, Failure> {
+        if self.began.load(Ordering::Relaxed) != generation() {
+            return Err(Failure::Forked);
+        }
+        self.stream.get().descriptor.enter().map_err(|failure| match failure {
+            Failure::Os(_) => Failure::Closed,
+            failure => failure,
+        })
+    }
+
     fn core(&self) -> MutexGuard<'_, Connection> {
         self.stream.get().core()
     }
@@ -55,11 +68,11 @@ impl Link {
 
     /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
     fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
-        let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
+        let used = self.used()?;
         // An incomplete message may have taken most of the room.
         let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
         loop {
-            match recv(fd, tls.room(size), RecvFlags::DONTWAIT) {
+            match recv(used.fd(), tls.room(size), RecvFlags::DONTWAIT) {
                 Ok((_, count)) => {
                     tls.added(count);
                     return Ok(Some(count));
@@ -76,9 +89,9 @@ impl Link {
         let mut unsent = self.unsent();
         loop {
             while !unsent.is_empty() {
-                let fd = borrow_fd(self.fd.load(Ordering::Relaxed)).ok_or(Failure::Closed)?;
+                let used = self.used()?;
                 let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                match send(fd, unsent.bytes(), flags) {
+                match send(used.fd(), unsent.bytes(), flags) {
                     Ok(count) => unsent.discard(count),
                     Err(Errno::AGAIN) => return Ok(false),
                     Err(Errno::INTR) => {}
@@ -222,10 +235,15 @@ impl Link {
     /// is touched in between.
     fn drive<T>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T, Failure>) -> PyResult<T> {
         let asking = self.stream.get().asking();
+        asking.refuse_reentry()?;
+        let _at_work = self.stream.get().enter()?;
         let outcome = loop {
             asking.refuse_reentry()?;
             match self.working.try_lock() {
-                Ok(_working) => break guarded(work),
+                Ok(_working) => {
+                    self.began.store(generation(), Ordering::Relaxed);
+                    break guarded(work);
+                }
                 Err(TryLockError::Poisoned(_)) => {
                     break Err(Failure::Internal("an earlier call failed".into()));
                 }
@@ -251,12 +269,13 @@ enum Place<'a> {
 impl Link {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        Self { stream, fd: AtomicI32::new(fd), unsent: Mutex::default(), working: Mutex::default() }
+        stream.get().descriptor.bind(fd);
+        Self { stream, unsent: Mutex::default(), working: Mutex::default(), began: AtomicU32::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
     fn release(&self) {
-        self.fd.store(-1, Ordering::Relaxed);
+        self.stream.get().descriptor.close();
     }
 
     /// Bytes from the peer that were read from the socket before it was ours.
@@ -309,7 +328,7 @@ impl Link {
 
     /// Encrypted bytes that the kernel has not taken.
     fn unsent_size(&self) -> usize {
-        self.unsent().len()
+        self.stream.get().enter().map_or(0, |_at_work| self.unsent().len())
     }
 
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
@@ -323,19 +342,18 @@ impl Link {
 
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
-    fn send_file(&self, py: Python<'_>, source: RawFd, offset: u64, count: usize) -> PyResult<Option<usize>> {
+    fn send_file(&self, py: Python<'_>, source: &File, offset: u64, count: usize) -> PyResult<Option<usize>> {
         let send = || {
-            let file = borrow_fd(source).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
             let size = count.min(BATCH);
             let mut plain = Buffer::with_room(size);
-            match pread(file, plain.room(size), offset) {
+            match source.read_at(plain.room(size), offset) {
                 Ok(0) => Ok(None),
                 Ok(read) => {
                     plain.added(read);
                     self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
                 }
-                Err(Errno::INTR) => Ok(Some(0)),
-                Err(errno) => Err(errno.into()),
+                Err(Failure::Interrupted) => Ok(Some(0)),
+                Err(failure) => Err(failure),
             }
         };
         self.drive(py, || py.detach(send))

@@ -96,6 +96,7 @@ impl Sending<'_> {
             None => {
                 self.pump.ensure_established(transport)?;
                 let mut held = self.pump.take_outbound(transport)?;
+                transport.check()?;
                 if let Some(unfinished) = &held.get().unfinished {
                     unfinished.refuse_another(self.data)?;
                     self.done = unfinished.taken;
@@ -432,7 +433,8 @@ impl Pump {
                 Ok(()) if over => return failure,
                 Ok(()) => {}
             }
-            match transport.receive(inbound.get(), 0, transport.wait()) {
+            // A peer that only reads no more has sent none, and need not ever send anything.
+            match transport.receive(inbound.get(), 0, Wait::No) {
                 Ok(records) if !records.is_empty() => self.core().feed(records),
                 _ => return failure,
             }

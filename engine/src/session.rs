@@ -2,12 +2,14 @@
 //! and credentials, we the server's name and certificates at the time of use.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use pyo3::prelude::*;
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::fork::Lock;
 
 /// How many TLS 1.3 tickets one connection keeps: what the usual servers send, and some more.
 const MAX_TICKETS: usize = 8;
@@ -21,16 +23,16 @@ struct Tickets {
 
 /// What a server gave a client to come back with.
 #[derive(Debug, Default)]
-pub struct Wallet(Mutex<Tickets>);
+pub struct Wallet(Lock<Tickets>);
 
 impl Wallet {
-    fn lock(&self) -> MutexGuard<'_, Tickets> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// None where a fork left it half changed: there is nothing in it then.
+    fn lock(&self) -> Option<MutexGuard<'_, Tickets>> {
+        self.0.lock().ok()
     }
 
     pub fn is_empty(&self) -> bool {
-        let tickets = self.lock();
-        tickets.tls12.is_none() && tickets.tls13.is_empty()
+        self.lock().is_none_or(|tickets| tickets.tls12.is_none() && tickets.tls13.is_empty())
     }
 }
 
@@ -49,21 +51,23 @@ impl ClientSessionStore for Store {
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
-        self.fresh.lock().tls12 = Some(value);
+        if let Some(mut tickets) = self.fresh.lock() {
+            tickets.tls12 = Some(value);
+        }
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.offered.as_ref()?.lock().tls12.clone()
+        self.offered.as_ref()?.lock()?.tls12.clone()
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
-        if let Some(offered) = &self.offered {
-            offered.lock().tls12 = None;
+        if let Some(mut tickets) = self.offered.as_ref().and_then(|offered| offered.lock()) {
+            tickets.tls12 = None;
         }
     }
 
     fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
-        let mut tickets = self.fresh.lock();
+        let Some(mut tickets) = self.fresh.lock() else { return };
         if tickets.tls13.len() == MAX_TICKETS {
             tickets.tls13.pop_front();
         }
@@ -71,7 +75,7 @@ impl ClientSessionStore for Store {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.offered.as_ref()?.lock().tls13.pop_back()
+        self.offered.as_ref()?.lock()?.tls13.pop_back()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
+use std::os::fd::RawFd;
 use std::sync::MutexGuard;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,13 +8,15 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
-use rustix::io::{Errno, pread};
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable, borrow_fd, bytes_object};
+use crate::buffer::{Readable, Writable, bytes_object};
 use crate::connection::Connection;
 use crate::decider::Asking;
+use crate::descriptor::Descriptor;
 use crate::failure::{Failure, guarded};
+use crate::file::File;
+use crate::fork::{AtWork, Users};
 use crate::pool::Buffer;
 use crate::pump::{Pump, Read, Target};
 use crate::records::BATCH;
@@ -24,25 +27,13 @@ use crate::transport::{Memory, Socket, Transport, Wait};
 /// How long to leave a connection alone that somebody works on, before its facts are looked at again.
 pub const MOMENT: Duration = Duration::from_micros(50);
 
-/// Fills `into` from `offset` on, as far as the file goes.
-fn read_file(file: i32, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
-    let file = borrow_fd(file).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-    let mut filled = 0;
-    while filled < into.len() {
-        match pread(file, &mut into[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => return Err(Failure::Interrupted),
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(filled)
-}
-
-/// Over a file descriptor, given with every call, or over the two buffers given at the start.
+/// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Stream {
     pump: Pump,
+    /// Who is within a call, or looks at the connection.
+    users: Users,
+    pub descriptor: Descriptor,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
 }
 
@@ -51,7 +42,6 @@ impl Stream {
     fn run<T: Send>(
         &self,
         py: Python<'_>,
-        fd: i32,
         timeout: Option<f64>,
         mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
@@ -64,22 +54,27 @@ impl Stream {
             Some(_) => Wait::No,
         };
         self.pump.asking.refuse_reentry()?;
-        loop {
-            let outcome = py.detach(|| {
-                guarded(|| match &self.bios {
-                    None => work(&self.pump, &Socket { fd, wait }),
-                    Some((incoming, outgoing)) => {
-                        let (incoming, outgoing) = (incoming.get(), outgoing.get());
-                        work(&self.pump, &Memory { incoming, outgoing })
-                    }
-                })
+        let mut step = || {
+            let at_work = &self.enter()?;
+            // Who waits for another's turn comes by here, however long that takes.
+            self.descriptor.check()?;
+            let outcome = guarded(|| match &self.bios {
+                None => work(&self.pump, &Socket { descriptor: &self.descriptor, at_work, wait }),
+                Some((incoming, outgoing)) => {
+                    let (incoming, outgoing) = (incoming.get(), outgoing.get());
+                    work(&self.pump, &Memory { incoming, outgoing, at_work })
+                }
             });
+            outcome.map_err(|failure| match failure {
+                Failure::Internal(_) => self.pump.core().fail(failure),
+                failure => failure,
+            })
+        };
+        loop {
+            let outcome = py.detach(&mut step);
             match outcome {
                 Ok(value) => return Ok(value),
                 Err(Failure::Interrupted) => py.check_signals()?,
-                Err(failure @ Failure::Internal(_)) => {
-                    return Err(py.detach(|| self.pump.core().fail(failure)).into());
-                }
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -87,6 +82,11 @@ impl Stream {
 }
 
 impl Stream {
+    /// To be kept by who works on the connection, while that lasts.
+    pub fn enter(&self) -> Result<AtWork<'_>, Failure> {
+        AtWork::on(&self.users)
+    }
+
     /// The connection itself, for who drives it over a transport of its own.
     pub fn core(&self) -> MutexGuard<'_, Connection> {
         self.pump.core()
@@ -97,8 +97,10 @@ impl Stream {
     }
 
     /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
-    /// callback decides about it, there are no facts. `fact` makes nothing of Python's: see `decider.rs`.
+    /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
+    /// Python's: see `decider.rs`.
     pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+        let Ok(_at_work) = self.enter() else { return T::default() };
         loop {
             if let Some(core) = self.pump.try_core() {
                 return fact(&core);
@@ -117,18 +119,17 @@ impl Stream {
     fn write_piece(
         &self,
         py: Python<'_>,
-        file: i32,
+        source: &File,
         offset: u64,
         limit: u64,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<u64> {
         let size = usize::try_from(limit).unwrap_or(usize::MAX).min(BATCH);
         let mut bytes = Buffer::default();
         if size > 0 {
-            self.run(py, fd, timeout, |_, _| {
+            self.run(py, timeout, |_, _| {
                 bytes = Buffer::with_room(size);
-                let count = read_file(file, bytes.room(size), offset)?;
+                let count = source.read_at(bytes.room(size), offset)?;
                 bytes.added(count);
                 Ok(())
             })?;
@@ -137,18 +138,19 @@ impl Stream {
             return Ok(0);
         }
         let mut sending = self.pump.sending(bytes.bytes(), true);
-        self.run(py, fd, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
+        self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
 
 #[pymethods]
 impl Stream {
-    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor. `on_hello`:
-    /// called with the server name that a client asks for; says what to go on with.
+    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
+    /// of a Link. `on_hello`: called with the server name that a client asks for; says what to go on with.
     #[new]
     #[pyo3(signature = (
-        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None
+        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
     ))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         settings: &Settings,
@@ -157,28 +159,24 @@ impl Stream {
         session: Option<&Session>,
         on_hello: Option<Py<PyAny>>,
         callback: Option<Py<PyAny>>,
+        fd: Option<RawFd>,
     ) -> PyResult<Self> {
         let make = || guarded(|| Connection::new(settings, server_name, session, on_hello, callback));
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
         let connection = if matches!(settings.config, Config::Client(_)) { py.detach(make) } else { make() }?;
-        Ok(Self { pump: Pump::new(connection), bios })
+        let (users, descriptor) = (Users::default(), Descriptor::new(fd));
+        Ok(Self { pump: Pump::new(connection), users, descriptor, bios })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
-    fn do_handshake(&self, py: Python<'_>, fd: i32, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, fd, timeout, |pump, transport| pump.handshake(transport))
+    fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, timeout, |pump, transport| pump.handshake(transport))
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
-    fn read<'py>(
-        &self,
-        py: Python<'py>,
-        size: usize,
-        fd: i32,
-        timeout: Option<f64>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
-        let read = self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
         match (read, &target) {
             (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
             _ => bytes_object(py, b""),
@@ -191,7 +189,6 @@ impl Stream {
         py: Python<'_>,
         buffer: &Bound<'_, PyAny>,
         size: isize,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let mut writable = Writable::get(buffer)?;
@@ -201,7 +198,7 @@ impl Stream {
             Ok(size) => size.min(whole.len()),
         };
         let mut target = Target::Given(&mut whole[..limit]);
-        match self.run(py, fd, timeout, |pump, transport| pump.read(transport, &mut target))? {
+        match self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -213,31 +210,28 @@ impl Stream {
         py: Python<'_>,
         data: &Bound<'_, PyAny>,
         all: bool,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
         let mut sending = self.pump.sending(readable.bytes(), all);
-        self.run(py, fd, timeout, |_, transport| sending.go_on(transport))
+        self.run(py, timeout, |_, transport| sending.go_on(transport))
     }
 
-    /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `descriptor`: what
-    /// to read it by. Whatever happens, the file stands after the last byte that was sent: no signal handler of
-    /// Python's comes between the two.
-    #[allow(clippy::too_many_arguments)]
+    /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `source`: the same
+    /// file, to read it by. Whatever happens, the file stands after the last byte that was sent: no signal handler
+    /// of Python's comes between the two.
     fn write_file(
         &self,
         py: Python<'_>,
         file: &Bound<'_, PyAny>,
-        descriptor: i32,
+        source: &File,
         offset: u64,
         limit: u64,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<u64> {
         let mut sent = 0;
         let outcome = loop {
-            match self.write_piece(py, descriptor, offset + sent, limit - sent, fd, timeout) {
+            match self.write_piece(py, source, offset + sent, limit - sent, timeout) {
                 Ok(0) => break Ok(sent),
                 Ok(count) => sent += count,
                 Err(error) => break Err(error),
@@ -262,21 +256,49 @@ impl Stream {
         self.pump.asking.abandon();
     }
 
+    /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
+    /// False where nobody is inside a system call with its number: `socket` is to close it. Else the number is
+    /// taken away from `socket`, by `detach`, and closed by the last of them.
+    fn release(
+        &self,
+        py: Python<'_>,
+        detach: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        if self.descriptor.close() {
+            return Ok(false);
+        }
+        let number: RawFd = detach.call1((socket,))?.extract()?;
+        if number >= 0 {
+            py.detach(|| self.descriptor.hand_over(number));
+        }
+        Ok(true)
+    }
+
+    /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
+    fn retire(&self) -> bool {
+        self.descriptor.close()
+    }
+
+    /// Whether no call is under way.
+    fn idle(&self) -> bool {
+        self.users.empty()
+    }
+
     /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
     /// they are put back where they came from.
     fn close<'py>(
         &self,
         py: Python<'py>,
         wait_for_peer: bool,
-        fd: i32,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, fd, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        let rest = self.run(py, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
         match &self.bios {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
                 guarded(|| {
-                    incoming.get().lock().give_back(rest);
+                    incoming.get().lock()?.give_back(rest);
                     Ok(())
                 })?;
                 bytes_object(py, b"")

@@ -1,15 +1,17 @@
 //! Where records come from and go to: a socket, or two buffers in memory.
 
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
+use crate::bell;
 use crate::bio::MemoryBIO;
-use crate::buffer::borrow_fd;
+use crate::descriptor::{Descriptor, Use};
 use crate::failure::Failure;
+use crate::fork::AtWork;
 use crate::pool::Buffer;
 use crate::records::{BATCH, Begun, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
 
@@ -24,12 +26,19 @@ const LOOKUP: Duration = Duration::from_millis(250);
 /// How many reads `drain` makes at most.
 const DRAINS: usize = 4;
 
+/// How long a wait is that nothing but the descriptor itself can end.
+const WITHOUT_A_BELL: Duration = Duration::from_millis(50);
+
 /// How long a call may take.
 #[derive(Clone, Copy)]
 pub enum Wait {
     No,
     Until(Instant),
     Forever,
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
 }
 
 /// Where records come from and go to.
@@ -49,30 +58,50 @@ pub trait Transport {
     fn pause(&self) -> Result<(), Failure>;
     /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
     fn drain(&self) {}
+    /// Whether it can still be used, for who has waited for another.
+    fn check(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
 }
 
-pub struct Socket {
-    pub fd: RawFd,
+/// No system call here blocks but `poll`, which closing can wake.
+pub struct Socket<'a> {
+    pub descriptor: &'a Descriptor,
+    pub at_work: &'a AtWork<'a>,
     pub wait: Wait,
 }
 
-impl Socket {
-    fn ready(&self, flags: PollFlags, blocked: Failure, wait: Wait) -> Result<(), Failure> {
-        let timeout = match wait {
+impl Socket<'_> {
+    fn enter(&self) -> Result<Use<'_>, Failure> {
+        self.at_work.check()?;
+        self.descriptor.enter()
+    }
+
+    /// Waits until it is worth another try.
+    fn ready(used: &Use<'_>, flags: PollFlags, blocked: Failure, wait: Wait) -> Result<(), Failure> {
+        let left = match wait {
             Wait::No => return Err(blocked),
             Wait::Forever => None,
-            Wait::Until(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Failure::Timeout);
-                }
-                Some(Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
+            Wait::Until(deadline) => match deadline.saturating_duration_since(Instant::now()) {
+                left if left.is_zero() => return Err(Failure::Timeout),
+                left => Some(left),
+            },
+        };
+        let bell = bell::hear();
+        // Whoever closes it after this rings that bell.
+        used.check()?;
+        let fd = used.fd();
+        let polled = match &bell {
+            Some(bell) => {
+                let both = &mut [PollFd::new(&fd, flags), PollFd::new(bell, PollFlags::IN)];
+                poll(both, left.map(timespec).as_ref())
+            }
+            None => {
+                let slice = left.map_or(WITHOUT_A_BELL, |left| left.min(WITHOUT_A_BELL));
+                poll(&mut [PollFd::new(&fd, flags)], Some(&timespec(slice)))
             }
         };
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        match poll(&mut [PollFd::new(&fd, flags)], timeout.as_ref()) {
-            Ok(0) => Err(Failure::Timeout),
+        match polled {
+            // Whether the time is over is found out by the next wait.
             Ok(_) => Ok(()),
             Err(Errno::INTR) => Err(Failure::Interrupted),
             Err(errno) => Err(errno.into()),
@@ -81,16 +110,16 @@ impl Socket {
 
     /// Waits until the kernel takes more, and looks up once in a while: a signal that came just before the wait
     /// does not interrupt it.
-    fn writable(&self) -> Result<(), Failure> {
+    fn writable(&self, used: &Use<'_>) -> Result<(), Failure> {
         let lookup = Instant::now() + LOOKUP;
-        let ready = |wait| self.ready(PollFlags::OUT, Failure::WantWrite, wait);
+        let ready = |wait| Self::ready(used, PollFlags::OUT, Failure::WantWrite, wait);
         match self.wait {
             Wait::Until(deadline) if deadline <= lookup => ready(self.wait),
             Wait::No => ready(Wait::No),
-            _ => ready(Wait::Until(lookup)).map_err(|failure| match failure {
-                Failure::Timeout => Failure::Interrupted,
-                failure => failure,
-            }),
+            _ => {
+                ready(Wait::Until(lookup))?;
+                if lookup <= Instant::now() { Err(Failure::Interrupted) } else { Ok(()) }
+            }
         }
     }
 
@@ -99,27 +128,22 @@ impl Socket {
         flags: PollFlags,
         blocked: &Failure,
         wait: Wait,
-        mut call: impl FnMut() -> Result<usize, Errno>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
     ) -> Result<usize, Failure> {
         loop {
-            match call() {
+            let used = self.enter()?;
+            match call(used.fd()) {
                 Ok(count) => return Ok(count),
-                Err(Errno::AGAIN) => self.ready(flags, blocked.clone(), wait)?,
+                Err(Errno::AGAIN) => Self::ready(&used, flags, blocked.clone(), wait)?,
                 Err(Errno::INTR) => return Err(Failure::Interrupted),
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
-}
 
-impl Socket {
     fn read(&self, into: &mut [u8], wait: Wait) -> Result<usize, Failure> {
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
-        let flags = match wait {
-            Wait::Forever => RecvFlags::empty(),
-            _ => RecvFlags::DONTWAIT,
-        };
-        self.attempt(PollFlags::IN, &Failure::WantRead, wait, || Ok(recv(fd, &mut *into, flags)?.0))
+        let call = |fd: BorrowedFd<'_>| Ok(recv(fd, &mut *into, RecvFlags::DONTWAIT)?.0);
+        self.attempt(PollFlags::IN, &Failure::WantRead, wait, call)
     }
 
     /// How much to read for a caller that wants `wanted` bytes of plaintext. What is taken from a socket is out
@@ -141,13 +165,13 @@ impl Socket {
     fn several(&self, have: usize, whole: usize, wanted: usize) -> usize {
         let wanted = wanted.min(BATCH);
         let limit = wanted + RECORD_EXTRA * wanted.div_ceil(MAX_FRAGMENT);
-        let count = borrow_fd(self.fd).and_then(|fd| ioctl_fionread(fd).ok()).unwrap_or(0);
+        let count = self.enter().ok().and_then(|used| ioctl_fionread(used.fd()).ok()).unwrap_or(0);
         let there = (have + usize::try_from(count).unwrap_or(usize::MAX)).saturating_sub(LEFT_IN_SIGHT);
         limit.min(there) / whole * whole
     }
 }
 
-impl Transport for Socket {
+impl Transport for Socket<'_> {
     fn receive(&self, begun: &mut Begun, wanted: usize, wait: Wait) -> Result<Buffer, Failure> {
         loop {
             let room = self.room(begun, wanted);
@@ -162,13 +186,13 @@ impl Transport for Socket {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        let fd = borrow_fd(self.fd).ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
         // The kernel never waits here: what a blocking `send` took before a signal is all that it would tell.
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         while !records.is_empty() {
-            match send(fd, records.bytes(), flags) {
+            let used = self.enter()?;
+            match send(used.fd(), records.bytes(), flags) {
                 Ok(count) => records.discard(count),
-                Err(Errno::AGAIN) => self.writable()?,
+                Err(Errno::AGAIN) => self.writable(&used)?,
                 Err(Errno::INTR) => return Err(Failure::Interrupted),
                 Err(errno) => return Err(errno.into()),
             }
@@ -177,7 +201,8 @@ impl Transport for Socket {
     }
 
     fn hurry(&self, on: bool) -> bool {
-        let Some(fd) = borrow_fd(self.fd) else { return false };
+        let Ok(used) = self.enter() else { return false };
+        let fd = used.fd();
         // A socket of another family has no such option.
         sockopt::tcp_nodelay(fd).is_ok_and(|now| now != on) && sockopt::set_tcp_nodelay(fd, on).is_ok()
     }
@@ -203,6 +228,10 @@ impl Transport for Socket {
         }
     }
 
+    fn check(&self) -> Result<(), Failure> {
+        self.enter()?.check()
+    }
+
     fn wait(&self) -> Wait {
         self.wait
     }
@@ -211,12 +240,14 @@ impl Transport for Socket {
 pub struct Memory<'a> {
     pub incoming: &'a MemoryBIO,
     pub outgoing: &'a MemoryBIO,
+    pub at_work: &'a AtWork<'a>,
 }
 
 impl Transport for Memory<'_> {
     /// Everything that is whole, without a copy.
     fn receive(&self, _: &mut Begun, _: usize, _: Wait) -> Result<Buffer, Failure> {
-        let mut bytes = self.incoming.lock();
+        self.at_work.check()?;
+        let mut bytes = self.incoming.lock()?;
         let records = bytes.take_records();
         match records.is_empty() && !bytes.ended() {
             true => Err(Failure::WantRead),
@@ -225,7 +256,8 @@ impl Transport for Memory<'_> {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        self.outgoing.lock().append_buffer(records);
+        self.at_work.check()?;
+        self.outgoing.lock()?.append_buffer(records);
         Ok(())
     }
 
@@ -236,6 +268,10 @@ impl Transport for Memory<'_> {
     /// Goes on: there is no more to process than the caller has put there.
     fn pause(&self) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        self.at_work.check()
     }
 
     fn wait(&self) -> Wait {

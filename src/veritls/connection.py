@@ -92,7 +92,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         if foreign is not None:
             self._take_in(foreign[0])
         try:
-            self._stream.do_handshake(-1, 0)
+            self._stream.do_handshake(0)
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -107,10 +107,10 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
             self._take_in(foreign[0])
         try:
             if buffer is not None:
-                return self._stream.read_into(buffer, len, -1, 0)
+                return self._stream.read_into(buffer, len, 0)
             if len < 0:
                 raise ValueError("size should not be negative")
-            return self._stream.read(len, -1, 0)
+            return self._stream.read(len, 0)
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -121,7 +121,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         if foreign is not None:
             self._take_in(foreign[0])
         try:
-            return self._stream.write(data, True, -1, 0)
+            return self._stream.write(data, True, 0)
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -140,7 +140,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         if foreign is not None:
             self._take_in(foreign[0])
         try:
-            self._stream.close(True, -1, 0)
+            self._stream.close(True, 0)
             if foreign is not None and self._incoming.pending:
                 foreign[0].write(self._incoming.read())
         finally:

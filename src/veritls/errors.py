@@ -247,6 +247,9 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
             return MemoryError()
+        case "forked":
+            words = "forked: another thread worked on this connection when this process was forked"
+            return ssl_error("FORKED", words)
         case "os":
             return OSError(evidence["errno"], os.strerror(evidence["errno"]))
         case "alert_received":

@@ -49,6 +49,7 @@ class Facts:
         self,
         name: str | None,
         bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None,
+        descriptor: int | None = None,
     ) -> _engine.Stream:
         """The engine's connection under `_settings`."""
         server_side, session = self._side(), self._session
@@ -60,7 +61,7 @@ class Facts:
             callback = frozen.callback("client" if server_side else "server", name)
         offer = session._engine_session if session is not None else None
         decision = self._hello_decision() if server_side else None
-        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback)
+        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback, descriptor)
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream

@@ -8,7 +8,6 @@ import io
 import os
 import socket
 import ssl
-import stat
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ if sys.version_info < (3, 13):
 
 _RawSocket: Any = socket.SocketType
 _family, _type = _RawSocket.family.__get__, _RawSocket.type.__get__
+_take_number = _RawSocket.detach
 
 
 def _numbers(sock: socket.socket) -> tuple[int, int]:
@@ -45,23 +45,28 @@ def _named(error: TimeoutError, operation: str) -> TimeoutError:
     return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
 
 
-def _regular_file(file: Any) -> int | None:
-    """The descriptor of a regular file that reads as it is; None for a pipe, a decompressor and the like."""
+def _regular_file(file: Any) -> _engine.File | None:
+    """A regular file that reads as it is; None for a pipe, a decompressor and the like."""
     raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
     if type(raw) is not io.FileIO:
         return None
     file.flush()
-    descriptor = raw.fileno()
-    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    source = _engine.File(raw)
+    return source if source.regular else None
 
 
 class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
 
     Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
-    is. One thread may receive while another sends. As long as TLS is on, no method sends or gives bytes
-    that are not protected; after `unwrap` the socket is plain TCP.
+    is. One thread may receive while another sends. No method sends or gives bytes that are not protected,
+    before the connection or after its end, but after `unwrap`: then the socket is plain TCP.
+
+    `close` may come from any thread: whoever waits in another call gets OSError (EBADF).
     """
+
+    _unwrapped: _engine.Stream | None = None
+    """The connection that `unwrap` ended. Bytes pass in the clear only where there is one."""
 
     _plain_rest: bytes
     _connected: bool
@@ -105,7 +110,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             self.settimeout(timeout)
             self._connected = self._is_connected()
             if self._connected:
-                self._stream = self._made(name, None)
+                self._stream = self._made(name, None, self.fileno())
                 if do_handshake_on_connect:
                     if timeout == 0.0:
                         raise ValueError(
@@ -144,11 +149,20 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def _tls(self) -> _engine.Stream:
         if self._stream is None:
-            if self.fileno() < 0:
-                raise OSError(errno.EBADF, "Bad file descriptor")
+            self._refuse_closed()
             self.getpeername()  # says ENOTCONN where that is the reason
             raise ValueError("TLS is not active on this socket")
         return self._stream
+
+    def _refuse_closed(self) -> None:
+        if self._closed or self.fileno() < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def _refuse_plain(self) -> None:
+        """Raises why nothing passes in the clear, unless `unwrap` has ended TLS."""
+        if self._unwrapped is None:
+            self._refuse_closed()
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def _side(self) -> bool:
         return self.server_side
@@ -157,7 +171,16 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         return self._tls()
 
     def _renew(self) -> None:
-        self._stream = self._made(self.server_hostname, None)
+        before = self._stream
+        if before is not None and not before.idle():
+            raise ValueError("Cannot set session while another thread works on the connection.")
+        stream = self._stream = self._made(self.server_hostname, None, self.fileno())
+        if before is not None:
+            before.retire()
+        if self._closed or self.fileno() < 0:
+            stream.retire()  # by another thread, which does not know of this one
+            self._stream = None
+            self._refuse_closed()
 
     def do_handshake(self, block: bool = False) -> None:
         """Agrees on keys and decides about the peer.
@@ -171,7 +194,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if timeout == 0.0 and block:
             timeout = None
         try:
-            stream.do_handshake(self.fileno(), timeout)
+            stream.do_handshake(timeout)
         except TimeoutError as error:
             raise _named(error, "handshake") from None
 
@@ -182,10 +205,10 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("Read on closed or unwrapped SSL socket.")
         try:
             if buffer is not None:
-                return stream.read_into(buffer, len, self.fileno(), self.gettimeout())
+                return stream.read_into(buffer, len, self.gettimeout())
             if len < 0:
                 raise ValueError("negative buffersize in recv")
-            return stream.read(len, self.fileno(), self.gettimeout())
+            return stream.read(len, self.gettimeout())
         except OSError as error:
             self._explain_read(error, stream)
             return 0 if buffer is not None else b""
@@ -205,7 +228,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         if stream is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
         try:
-            return stream.write(data, False, self.fileno(), self.gettimeout())
+            return stream.write(data, False, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
 
@@ -224,6 +247,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
         """Up to `nbytes` bytes (None or 0: as many as fit) into `buffer`; 0 at the end."""
         if self._stream is None:
+            self._refuse_plain()
             if self._plain_rest:
                 view = memoryview(buffer).cast("B")
                 rest = self._plain_recv(min(nbytes or len(view), len(view)), flags)
@@ -237,6 +261,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def _plain_recv(self, buflen: int, flags: int) -> bytes:
         """Plain TCP: first what came with the peer's close_notify."""
+        self._refuse_plain()
         if self._plain_rest:
             taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
             return taken
@@ -245,6 +270,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
         """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
         if self._stream is None:
+            self._refuse_plain()
             return socket.socket.send(self, data, flags)
         if flags:
             self._refuse_flags("send")
@@ -258,11 +284,12 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """
         stream = self._stream
         if stream is None:
+            self._refuse_plain()
             return socket.socket.sendall(self, data, flags)
         if flags:
             self._refuse_flags("sendall")
         try:
-            stream.write(data, True, self.fileno(), self.gettimeout())
+            stream.write(data, True, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
 
@@ -275,16 +302,17 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """
         stream = self._stream
         if stream is None:
+            self._refuse_plain()
             return socket.socket.sendfile(self, file, offset, count)
-        descriptor = _regular_file(file)
-        if descriptor is None or self.gettimeout() == 0:
+        source = _regular_file(file)
+        if source is None or self.gettimeout() == 0:
             sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
             return sent
         self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
         begin: int = file.seek(offset) if offset else file.tell()
         limit = count if count is not None else sys.maxsize - begin
         try:
-            return stream.write_file(file, descriptor, begin, limit, self.fileno(), self.gettimeout())
+            return stream.write_file(file, source, begin, limit, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
 
@@ -292,6 +320,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Raises ValueError while TLS is on: a stream has one peer."""
         if self._stream is not None:
             raise ValueError(f"sendto not allowed on instances of {type(self)}")
+        self._refuse_plain()
         if addr is None:
             return socket.socket.sendto(self, data, flags_or_addr)
         return socket.socket.sendto(self, data, flags_or_addr, addr)
@@ -300,6 +329,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Raises ValueError while TLS is on."""
         if self._stream is not None:
             raise ValueError(f"recvfrom not allowed on instances of {type(self)}")
+        self._refuse_plain()
         return socket.socket.recvfrom(self, buflen, flags)
 
     def recvfrom_into(
@@ -308,6 +338,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         """Raises ValueError while TLS is on."""
         if self._stream is not None:
             raise ValueError(f"recvfrom_into not allowed on instances of {type(self)}")
+        self._refuse_plain()
         return socket.socket.recvfrom_into(self, buffer, nbytes or 0, flags)
 
     def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
@@ -339,7 +370,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         said = stream is not None and how != socket.SHUT_RD and stream.established
         if stream is not None and said:
             with contextlib.suppress(OSError):
-                stream.close(False, self.fileno(), 0)
+                stream.close(False, 0)
         try:
             socket.socket.shutdown(self, how)
         except OSError as error:
@@ -352,20 +383,47 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
         Raises ssl.SSLError where the peer goes on sending data, ssl.SSLEOFError where it is gone.
         """
-        if self._stream is None:
+        stream = self._stream
+        if stream is None:
             raise ValueError(f"No SSL wrapper around {self}")
         try:
-            self._plain_rest = self._stream.close(True, self.fileno(), self.gettimeout())
+            self._plain_rest = stream.close(True, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "shutdown") from None
-        self._stream = None
+        stream.retire()
+        if self._stream is stream:  # else it was closed meanwhile
+            self._unwrapped = stream
+            self._stream = None
         return self
 
+    def _give_up(self) -> _engine.Stream | None:
+        """Closed is a state of its own: nothing passes any more, protected or not."""
+        stream = self._stream or self._unwrapped
+        self._stream = self._unwrapped = None
+        if stream is not None:
+            stream.abandon()
+        return stream
+
     def _real_close(self) -> None:
-        if self._stream is not None:
-            self._stream.abandon()
-        self._stream = None
-        socket.socket._real_close(self)  # type: ignore[attr-defined]
+        self._close_number(self._give_up())
+
+    def _close_number(self, stream: _engine.Stream | None) -> None:
+        if stream is None or not stream.release(_take_number, self):
+            socket.socket._real_close(self)  # type: ignore[attr-defined]
+
+    def detach(self) -> int:
+        """Gives the descriptor away, which stays open, and closes this object: TLS cannot go on.
+
+        Returns the number; a duplicate's where another thread is in a call with it.
+        """
+        stream = self._give_up()
+        if stream is None or stream.retire():
+            return socket.socket.detach(self)
+        number = os.dup(self.fileno())
+        os.set_inheritable(number, self.get_inheritable())
+        self._close_number(stream)
+        self._closed = True
+        return number
 
     def _real_connect(self, addr: Any, connect_ex: bool) -> int:
         if self.server_side:
@@ -379,7 +437,9 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             if failed is None:
                 socket.socket.connect(self, addr)
         except BaseException:
-            self._stream = None
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.retire()
             raise
         if failed:
             # The handshake comes when the connection is there, as with `ssl`.
@@ -389,7 +449,6 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             if self.do_handshake_on_connect:
                 self.do_handshake()
         except BaseException:
-            self._stream = None
             self.close()
             raise
         return 0

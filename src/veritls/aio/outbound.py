@@ -6,8 +6,6 @@ import asyncio
 import contextvars
 import functools
 import io
-import os
-import stat
 from asyncio import constants, transports
 from asyncio.log import logger
 from collections import deque
@@ -243,11 +241,10 @@ class Outbound(transports._FlowControlMixin):
     async def _send_file(self, file: Any, offset: int, count: int | None) -> int:
         """What `loop.sendfile` does: the engine reads the file, and no byte of it passes through Python."""
         try:
-            source = file.fileno()
-            regular = stat.S_ISREG(os.fstat(source).st_mode)
-        except (AttributeError, io.UnsupportedOperation, OSError):
-            regular = False
-        if not regular:
+            source = _engine.File(file)
+        except (AttributeError, TypeError, io.UnsupportedOperation, OSError):
+            source = None
+        if source is None or not source.regular:
             raise asyncio.SendfileNotAvailableError("not a regular file")
         if self._sealed:
             raise RuntimeError("Cannot call sendfile() after write_eof()")
