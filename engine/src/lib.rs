@@ -3,6 +3,7 @@
 mod bio;
 mod buffer;
 mod connection;
+mod contents;
 mod decider;
 mod failure;
 #[cfg(feature = "fuzzing")]
@@ -44,6 +45,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<settings::Statistics>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
+    module.add_function(wrap_pyfunction!(contents::contents, module)?)?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict, final
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -144,6 +144,21 @@ class Link:
     def flush(self) -> bool: ...
     def close_notify(self) -> bool: ...
 
+RawName: TypeAlias = list[list[tuple[str, int, bytes]]]
+
+class Contents(TypedDict):
+    subject: RawName
+    issuer: RawName
+    version: int
+    serial: bytes
+    not_before: int
+    not_after: int
+    names: NotRequired[list[tuple[int, Any]] | None]
+    ocsp: NotRequired[list[bytes]]
+    ca_issuers: NotRequired[list[bytes]]
+    crls: NotRequired[list[bytes]]
+
+def contents(der: bytes) -> Contents: ...
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
 def check_ocsp_response(
     response: bytes, certificate: bytes, issuer: bytes | None = None
