@@ -1,7 +1,10 @@
 //! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
 //! direction needs, so that one thread may sit in recv while another sends.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use rustix::io::Errno;
 
 use crate::connection::Connection;
 use crate::decider::Asking;
@@ -67,6 +70,8 @@ pub struct Pump {
     pub asking: Arc<Asking>,
     inbound: Turn<Begun>,
     outbound: Turn<Outbound>,
+    /// A flush within a read met the peer's reset. The kernel tells it once, and the reader is to hear of it.
+    reset: AtomicBool,
 }
 
 /// What a read came to.
@@ -83,6 +88,7 @@ impl Pump {
             core: Mutex::new(connection),
             inbound: Turn::new(Begun::default()),
             outbound: Turn::new(Outbound::default()),
+            reset: AtomicBool::new(false),
         }
     }
 
@@ -181,7 +187,19 @@ impl Pump {
     /// work, who will send it, or the transport takes nothing now: then the next write sends it.
     fn flush_if_free(&self, transport: &dyn Transport) {
         if let Some(mut outbound) = self.outbound.try_take() {
-            let _ = self.flush(outbound.get(), transport);
+            let flushed = self.flush(outbound.get(), transport);
+            if matches!(flushed, Err(Failure::Os(errno)) if errno == Errno::CONNRESET.raw_os_error()) {
+                self.reset.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The transport's end without the peer's close_notify.
+    fn ragged_end(&self) -> Failure {
+        if self.reset.swap(false, Ordering::Relaxed) {
+            Errno::CONNRESET.into()
+        } else {
+            Failure::UnexpectedEof
         }
     }
 
@@ -222,7 +240,7 @@ impl Pump {
             }
             fresh = transport.receive(begun, wanted, transport.wait())?;
             if fresh.is_empty() {
-                return Err(Failure::UnexpectedEof);
+                return Err(self.ragged_end());
             }
         }
         unreachable!("the rounds have no end")
