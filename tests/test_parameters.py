@@ -38,6 +38,16 @@ STRINGS = [
     "ECDSA:!CHACHA20",
     "DEFAULT:@SECLEVEL=2",
     "EECDH+aRSA+AESGCM:nonsense",
+    "DEFAULT@SECLEVEL=1",
+    "FIPS",
+    "SUITEB128C2",
+    "SUITEB192",
+    "TLSv1",
+    "SSLv3",
+    "kEDH",
+    "aNULL",
+    "DEFAULT:!AESGCM:!CHACHA20",
+    "ECDHE-RSA-AES128-SHA:AES128-SHA",
 ]
 
 
@@ -53,15 +63,41 @@ def test_a_cipher_string_selects_what_it_selects_with_ssl_of_what_exists(text: s
         assert selected == wanted
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "kEDH", "RC4", "^$:,;?*'dorothyx", "DEFAULT:@SECLEVEL=3"])
-def test_a_cipher_string_that_leaves_nothing_is_refused_and_changes_nothing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", ":", "NONE", "!ALL", "nonsense", "TLS_AES_128_GCM_SHA256", "^$:,;?*'dorothyx"]
+)
+def test_a_cipher_string_that_means_nothing_to_ssl_is_refused_and_changes_nothing(text: str) -> None:
+    ours, theirs = (module.SSLContext(module.PROTOCOL_TLS_CLIENT) for module in (veritls, ssl))
+    before = ours.get_ciphers()
+    for context in (ours, theirs):
+        with pytest.raises(ssl.SSLError, match="No cipher can be selected"):
+            context.set_ciphers(text)
+    assert ours.get_ciphers() == before
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "TLSv1", "DEFAULT:@SECLEVEL=3"])
+def test_a_level_and_a_tls13_suite_that_do_not_exist_are_refused(text: str) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     before = context.get_ciphers()
     with pytest.raises(ssl.SSLError):
-        context.set_ciphers(text)
-    with pytest.raises(ssl.SSLError):
         context.set_ciphersuites(text)
+    with pytest.raises(ssl.SSLError):
+        context.set_ciphers(text.replace("TLSv1", "@SECLEVEL=9"))
     assert context.get_ciphers() == before
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_cipher_string_without_a_suite_of_ours_leaves_tls13_as_with_ssl(files: Files, side: str) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    chosen = server if side == "server" else client
+    chosen.set_ciphers("TLSv1")
+    with tls_pair(server, client) as (server_end, client_end):
+        assert client_end.version() == server_end.version() == "TLSv1.3"
+    chosen.maximum_version = V.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        chosen.wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), side == "server", "localhost" if side == "client" else None
+        )
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

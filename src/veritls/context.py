@@ -153,9 +153,7 @@ class SSLContext(Stapling):
     def _encode_server_name(self, name: str | bytes | None, *, server_side: bool) -> str | None:
         """server_hostname as it goes on the wire: an A-label or an address (RFC 6066, section 3)."""
         self._check_side(server_side)
-        if server_side:
-            if name:
-                raise ValueError("server_hostname can only be specified in client mode")
+        if name is None and server_side:
             return None
         if name is None:
             if self._check_hostname:
@@ -199,7 +197,10 @@ class SSLContext(Stapling):
         server_hostname: str | bytes | None = None,
         session: Any = None,
     ) -> SSLObject:
-        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`."""
+        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`.
+
+        Unlike with `wrap_socket` a server may be given a `server_hostname`, as in `ssl`: it has no effect.
+        """
         connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
             incoming,
             outgoing,

@@ -50,6 +50,7 @@ class Facts:
         """The engine's connection; under the context's present settings, where `frozen` are not given."""
         context, server_side, session = self._context, self._side(), self._session
         frozen = frozen or context._freeze(server_side)
+        name = None if server_side else name  # a server's is shown, as with `ssl`, and has no effect
         callback = None
         if frozen.conditions.callbacks:
             callback = frozen.callback("client" if server_side else "server", name)

@@ -84,6 +84,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise NotImplementedError("only stream sockets are supported")
         if session is not None and server_side:
             raise ValueError("session can only be specified in client mode")
+        if server_hostname and server_side:
+            raise ValueError("server_hostname can only be specified in client mode")
         name = context._encode_server_name(server_hostname, server_side=server_side)
         frozen = context._freeze(server_side)  # what is wrong is said before anything is taken over
         timeout = sock.gettimeout()

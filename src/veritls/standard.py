@@ -104,14 +104,17 @@ from ssl import (
     get_protocol_name as get_protocol_name,
 )
 
-# To catch it catches what contexts of the standard module raise, too; type checkers see the class of what ours
-# raise, with its report (docs/decisions/0032).
+# Who catches it catches what contexts of the standard module raise, too. Type checkers see the class of what
+# ours raise, which has a report: docs/decisions/0032.
 if _typing.TYPE_CHECKING:
     from veritls.errors import SSLCertVerificationError as SSLCertVerificationError
 
     CertificateError = SSLCertVerificationError
 else:
-    from ssl import CertificateError, SSLCertVerificationError
+    from ssl import (
+        CertificateError as CertificateError,
+        SSLCertVerificationError as SSLCertVerificationError,
+    )
 
 OP_LEGACY_SERVER_CONNECT: _ssl.Options = getattr(_ssl, "OP_LEGACY_SERVER_CONNECT", _ssl.Options(4))
 OP_ENABLE_KTLS: _ssl.Options = getattr(_ssl, "OP_ENABLE_KTLS", _ssl.Options(8))
