@@ -65,6 +65,12 @@ impl Own {
     }
 }
 
+/// Whether a private key (PKCS#8, SEC 1 or PKCS#1, DER) is one that can sign here.
+#[pyfunction]
+pub fn is_private_key(der: &[u8]) -> bool {
+    PrivateKeyDer::try_from(der).is_ok_and(|key| any_supported_type(&key).is_ok())
+}
+
 /// A client's certificates in the order of preference: the first that the server can verify is shown, one by
 /// an authority that the server named before others.
 #[derive(Debug)]

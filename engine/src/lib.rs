@@ -47,6 +47,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(contents::contents, module)?)?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
+    module.add_function(wrap_pyfunction!(identity::is_private_key, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
     module.add_function(wrap_pyfunction!(ocsp::check_ocsp_response, module)?)?;
     module.add_function(wrap_pyfunction!(settings::is_server_name, module)?)?;

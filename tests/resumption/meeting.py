@@ -152,7 +152,7 @@ async def _over_asyncio(server: Any, client: Any, name: str) -> Met:
                     ends[-1].do_handshake()
                 except ssl.SSLError as error:
                     met.server.error = error
-            # asyncio leaves it open where no TLS could be made, and since Python 3.12 waits for the other end.
+            # asyncio leaves it open where no TLS could be made, and Python 3.12 waits for the other end.
             raw.close()
         else:
             await served
