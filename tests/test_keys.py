@@ -60,7 +60,7 @@ EC_KEY = bytes.fromhex("06072a8648ce3d0201")
 
 
 def ec_key(name: str, lost: int, *, pkcs8: bool) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
-    """A key whose number begins with `lost` zero bytes, and its DER without them, as OpenSSL once wrote it."""
+    """A key whose number begins with `lost` zero bytes, and its DER without them, as OpenSSL wrote it."""
     curve, oid = CURVES[name][0], bytes.fromhex(CURVES[name][1])
     number = b"\x77" * ((curve.key_size + 7) // 8 - lost)
     key = ec.derive_private_key(int.from_bytes(number, "big"), curve)

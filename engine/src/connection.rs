@@ -11,7 +11,7 @@ use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use crate::decider::{Asking, Scope, Verdict};
 use crate::failure::Failure;
@@ -368,6 +368,10 @@ impl Connection {
             Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
                 Failure::NotTls(started_with.unwrap_or_default().to_vec())
             }
+            Error::InvalidMessage(
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+            ) => Failure::NotTls(Vec::new()),
+            Error::DecryptError => Failure::BadRecordMac,
             Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
             Error::General(text) if text.contains("no server certificate chain resolved") => {
                 Failure::Incompatible("NoServerCertificate".to_owned())

@@ -196,7 +196,8 @@ def _not_tls(evidence: dict[str, Any]) -> ssl.SSLError:
     if evidence["start"].startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
     start = evidence["start"]
-    return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: the peer does not speak TLS ({start!r})")
+    why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
+    return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
 def _alert(evidence: dict[str, Any]) -> ssl.SSLError:
@@ -254,6 +255,9 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
             return certificate_refused(detail, evidence)
         case "not_tls":
             return _not_tls(evidence)
+        case "bad_record_mac":
+            words = "decryption failed or bad record mac: a record was changed on its way"
+            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", words)
         case "incompatible":
             return _incompatible(detail)
         case "key_mismatch":
