@@ -13,6 +13,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
+use crate::clock::{NoTime, now};
 use crate::decider::{Asking, Scope, Verdict};
 use crate::failure::Failure;
 use crate::hello::{Hello, Preview, Seen, take_hello};
@@ -146,7 +147,7 @@ impl Connection {
             verifier,
             name,
             path: None,
-            judged_at: UnixTime::now(),
+            judged_at: now()?,
             hello: Hello::default(),
             fresh,
             offered,
@@ -372,6 +373,7 @@ impl Connection {
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
             ) => Failure::NotTls(Vec::new()),
             Error::DecryptError => Failure::BadRecordMac,
+            Error::FailedToGetCurrentTime => NoTime.into(),
             Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
             Error::General(text) if text.contains("no server certificate chain resolved") => {
                 Failure::Incompatible("NoServerCertificate".to_owned())

@@ -7,10 +7,11 @@ use pyo3::types::PyBytes;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::profile::{names, public_key};
 
@@ -49,7 +50,9 @@ impl Own {
     /// What a handshake is to show now: with the OCSP response, while that is good.
     pub fn current(&self) -> Arc<CertifiedKey> {
         let response = self.staple.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(response) = response.filter(|response| UnixTime::now().as_secs() <= response.until) else {
+        let Some(response) =
+            response.filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))
+        else {
             return self.bare.clone();
         };
         if let Some((of, own)) = &*self.stapled.read().unwrap_or_else(PoisonError::into_inner)

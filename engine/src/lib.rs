@@ -2,6 +2,7 @@
 
 mod bio;
 mod buffer;
+mod clock;
 mod connection;
 mod contents;
 mod decider;

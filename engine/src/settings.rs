@@ -16,6 +16,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
+use crate::clock::{Clock, now};
 use crate::connection::Side;
 use crate::failure::{Failure, guarded};
 use crate::hello::OwnCertificates;
@@ -184,6 +185,7 @@ impl Settings {
         trust: &TrustSet,
         statistics: &Statistics,
     ) -> PyResult<Self> {
+        now().map_err(Failure::from)?; // nothing can be verified, and rustls's ticketer would panic
         let mut provider = default_provider();
         let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);
         let suite = |suite: &rustls::SupportedCipherSuite| u16::from(suite.suite());
@@ -228,7 +230,7 @@ impl Settings {
         let versions = versions(recipe.tls12, recipe.tls13);
         let wrong = |why: rustls::Error| unusable("versions, ciphers and groups", why);
         let config = if recipe.server_side {
-            let mut config = ServerConfig::builder_with_provider(provider)
+            let mut config = ServerConfig::builder_with_details(provider, Arc::new(Clock))
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .with_client_cert_verifier(verifier.clone())
@@ -247,7 +249,7 @@ impl Settings {
             }
             Config::Server(Arc::new(config))
         } else {
-            let mut config = ClientConfig::builder_with_provider(provider)
+            let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .dangerous()
@@ -280,11 +282,14 @@ impl Settings {
             .map(|name| ServerName::try_from(name).map_err(|why| unusable("server_hostname", why)))
             .transpose()?;
         let role = if of_server { Role::Server } else { Role::Client };
-        let now = at.map_or_else(UnixTime::now, |at| UnixTime::since_unix_epoch(Duration::from_secs(at)));
+        let at = match at {
+            Some(at) => UnixTime::since_unix_epoch(Duration::from_secs(at)),
+            None => now().map_err(Failure::from)?,
+        };
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let response = ocsp_response.unwrap_or_default();
         let path =
-            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, now)))?;
+            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, at)))?;
         Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 }

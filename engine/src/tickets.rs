@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ProducesTickets;
 
+use crate::clock::now;
 use crate::decider::{judged, keep_judged};
 use crate::verifier::{PeerVerifier, Role, take_rejection};
 
@@ -31,7 +32,8 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
-        let (at, chain) = judged().map_or((UnixTime::now(), Vec::new()), |found| (found.at, found.chain));
+        let now = now().ok()?; // rustls's ticketer would panic
+        let (at, chain) = judged().map_or((now, Vec::new()), |found| (found.at, found.chain));
         let mut plain = at.as_secs().to_be_bytes().to_vec();
         plain.push(u8::try_from(chain.len()).ok()?);
         for der in &chain {
@@ -47,6 +49,7 @@ impl ProducesTickets for Tickets {
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        now().ok()?;
         let plain = self.ticketer.decrypt(ticket)?;
         let (at, rest) = plain.split_first_chunk()?;
         let (count, rest) = rest.split_first()?;

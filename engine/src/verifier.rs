@@ -21,6 +21,7 @@ use webpki::{
     EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
 };
 
+use crate::clock::now;
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
@@ -103,7 +104,7 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         then: UnixTime,
     ) -> Result<Option<Judged>, Error> {
-        let at = if self.reverify { UnixTime::now() } else { then };
+        let at = if self.reverify { now()? } else { then };
         match chain.split_first() {
             // A session brings no response along.
             Some((end_entity, _)) if self.needs_staple(role, end_entity) => {

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeAlias, get_args
 from veritls import _engine
 from veritls.connection import SSLObject
 from veritls.deciding import Chain, Conditions, Frozen, der_chain
+from veritls.errors import ssl_error
 from veritls.report import Purpose, VerificationReport, accepted
 from veritls.socket import SSLSocket
 from veritls.stapling import Stapling
@@ -25,6 +26,7 @@ PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _MAX_HOSTNAME = 253
 _NOTHING = Conditions()
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -52,12 +54,15 @@ def _on_the_wire(name: str) -> str:
 
 def _moment(at: datetime | None) -> datetime:
     if at is None:
-        return datetime.now(UTC)
+        at = datetime.now(UTC)
+        if at < _EPOCH:
+            raise ssl_error("UNUSABLE", "the system's clock cannot be used: it shows a time before 1970")
+        return at
     if not isinstance(at, datetime):
         raise TypeError(f"at must be a datetime, not {type(at).__name__}")
     if at.utcoffset() is None:
         raise ValueError("at must be an aware datetime")
-    if at < datetime.fromtimestamp(0, UTC):
+    if at < _EPOCH:
         raise ValueError("at must not be before 1970")
     return at
 

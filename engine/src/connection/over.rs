@@ -4,11 +4,12 @@ use std::mem;
 
 use rustix::io::Errno;
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
 use rustls::server::UnbufferedServerConnection;
 use rustls::{AlertDescription, Error};
 
 use super::{Connection, Side};
+use crate::clock::{NoTime, now};
 use crate::decider::{Judged, Scope, Verdict};
 use crate::failure::Failure;
 use crate::last_words::fatal_alert;
@@ -54,7 +55,7 @@ impl Connection {
         };
         let judged = match verdict.judged {
             Some(judged) => Some(judged),
-            None => self.verifier.still_good(role, chain, name, UnixTime::now())?,
+            None => self.verifier.still_good(role, chain, name, now()?)?,
         };
         if self.verifier.decides && judged.is_some() {
             let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
@@ -75,6 +76,7 @@ impl Connection {
             (Error::InvalidCertificate(why), Some(rejection)) => {
                 (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
             }
+            (Error::FailedToGetCurrentTime, _) => (NoTime.into(), AlertDescription::InternalError),
             _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
         };
         let blank = match &self.spare {
