@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +181,42 @@ def test_the_key_log_has_the_same_secrets_on_both_sides(
     client.keylog_filename = None
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "third.log"))
     assert veritls.create_default_context(cafile=files.ca).keylog_filename == str(tmp_path / "third.log")
+
+
+def test_a_key_log_is_made_for_its_owner_alone_and_one_that_exists_keeps_its_mode(
+    files: Files, tmp_path: Path, no_mask: None
+) -> None:
+    fresh, gone, known, link, dangling = (
+        tmp_path / name for name in ("fresh", "gone", "known", "link", "dangling")
+    )
+    known.write_text("")
+    known.chmod(0o640)
+    link.symlink_to(known)
+    dangling.symlink_to(tmp_path / "target")
+    for path in (fresh, gone, known, link, dangling):
+        server, client = server_context(files.server), client_context(files.ca)
+        client.keylog_filename = path
+        if path == gone:
+            path.unlink()  # the engine makes it again
+        with tls_pair(server, client):
+            pass
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {
+        "fresh": 0o600,
+        "gone": 0o600,
+        "known": 0o640,
+        "link": 0o640,
+        "dangling": 0o600,
+        "target": 0o600,
+    }
+    assert link.is_symlink() and dangling.is_symlink()
+
+
+@pytest.fixture
+def no_mask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
 
 
 def test_both_sides_have_the_same_end_point_binding_as_ssl(files: Files) -> None:

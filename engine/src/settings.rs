@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -223,7 +224,7 @@ impl Settings {
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
             None => Arc::new(NoKeyLog {}),
             Some(path) => {
-                let file = File::options().append(true).create(true).open(path);
+                let file = File::options().append(true).create(true).mode(0o600).open(path);
                 Arc::new(KeyLogFile(Mutex::new(file.map_err(|why| unusable("keylog_filename", why))?)))
             }
         };
