@@ -43,6 +43,21 @@ _LONG_NAMES = {
 }
 """OpenSSL's long names of the attributes of a distinguished name; any other is shown by its number."""
 
+_SHORT_NAMES = {
+    NameOID.COMMON_NAME.dotted_string: "CN",
+    NameOID.LOCALITY_NAME.dotted_string: "L",
+    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "ST",
+    NameOID.ORGANIZATION_NAME.dotted_string: "O",
+    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "OU",
+    NameOID.COUNTRY_NAME.dotted_string: "C",
+    NameOID.STREET_ADDRESS.dotted_string: "STREET",
+    NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
+    NameOID.USER_ID.dotted_string: "UID",
+}
+"""The names of attributes of RFC 4514, section 3; any other is shown by its number."""
+
+_ESCAPES = str.maketrans({char: f"\\{char}" for char in '\\"+,;<>'} | {"\0": "\\00"})
+
 _Name = tuple[tuple[tuple[str, str | bytes], ...], ...]
 
 _BIT_STRING = 3
@@ -147,10 +162,22 @@ def decoded(der: bytes) -> dict[str, Any]:
     } | _extensions(contents)
 
 
+def described(der: bytes) -> tuple[str, datetime | None]:
+    """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for what is none.
+
+    The engine reads it: `cryptography` warns of what RFC 5280 forbids and stores of real systems hold.
+    """
+    try:
+        contents = _engine.contents(der)
+    except ssl.SSLError:
+        return "", None
+    return _rfc4514(contents["subject"]), _EPOCH + timedelta(seconds=contents["not_after"])
+
+
 def subject_text(der: bytes) -> str:
     """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
     try:
-        return readable(der).subject.rfc4514_string() or _first_name(der)
+        return described(der)[0] or _first_name(der)
     except ValueError:
         return "an unreadable certificate"
 
@@ -158,6 +185,23 @@ def subject_text(der: bytes) -> str:
 def _first_name(der: bytes) -> str:
     names = decoded(der).get("subjectAltName")
     return ":".join(map(str, names[0])) if names else "a certificate without a subject"
+
+
+def _rfc4514(name: _engine.RawName) -> str:
+    """A distinguished name as RFC 4514 writes it: the last RDN first."""
+    return ",".join(
+        "+".join(f"{_SHORT_NAMES.get(oid, oid)}={_escaped(_value(tag, data))}" for oid, tag, data in rdn)
+        for rdn in reversed(name)
+    )
+
+
+def _escaped(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f"#{value.hex()}"
+    text = value.translate(_ESCAPES)
+    if text.endswith(" "):
+        text = f"{text[:-1]}\\ "
+    return f"\\{text}" if text.startswith((" ", "#")) else text
 
 
 def end_point_hash(der: bytes) -> bytes | None:

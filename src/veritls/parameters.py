@@ -231,7 +231,8 @@ class Parameters(ssl.SSLContext):
     def keylog_filename(self) -> str | None:
         """A file to which the secrets of every connection are appended, or None. For debugging only.
 
-        Whoever reads it reads the traffic: it is made for its owner alone (mode 0600). Raises OSError if it cannot be written.
+        Whoever reads it reads the traffic: it is made for its owner alone (mode 0600). Raises
+        OSError if it cannot be written.
         """
         return self._keylog
 

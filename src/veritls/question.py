@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Question:
     `ocsp`: whether a good OCSP response has to be stapled.
     """
 
-    chain: tuple[bytes, ...]
+    chain: tuple[bytes, ...] = field(repr=False)
     purpose: Purpose
     at: datetime
     server_hostname: str | None = None
@@ -52,10 +52,10 @@ class Refusal:
     """
 
     kind: str
-    detail: str = ""
+    detail: str = field(default="", repr=False)
     bound: int | None = None
-    presented: tuple[str, ...] = ()
-    path: tuple[bytes, ...] = ()
+    presented: tuple[str, ...] = field(default=(), repr=False)
+    path: tuple[bytes, ...] = field(default=(), repr=False)
     anchors: int | None = None
-    above: tuple[tuple[bytes, bool], ...] = ()
-    lists: tuple[tuple[bool, int | None], ...] = ()
+    above: tuple[tuple[bytes, bool], ...] = field(default=(), repr=False)
+    lists: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)

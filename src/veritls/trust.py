@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import readable
+from veritls.certificate import described, readable
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
@@ -43,15 +43,6 @@ def from_der(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
-def _described(der: bytes) -> tuple[str, datetime | None]:
-    """Subject and end of a certificate, as far as they can be read."""
-    try:
-        certificate = readable(der)
-        return certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
-    except ValueError:
-        return "", None
-
-
 def _signed(issuer: bytes, subject: bytes) -> bool:
     try:
         below = readable(subject)
@@ -75,7 +66,7 @@ class TrustEntry:
     name: str
     expires: datetime | None
     source: str
-    der: bytes
+    der: bytes = field(repr=False)
 
 
 class TrustStore:
@@ -164,7 +155,7 @@ class TrustStore:
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
             kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
-            found.append(TrustEntry(kind, *_described(der), source, der))
+            found.append(TrustEntry(kind, *described(der), source, der))
         for each, source in self.lists:
             issuer_name = x509.load_der_x509_crl(each.der).issuer.rfc4514_string()
             until = datetime.fromtimestamp(each.period[1], UTC)
