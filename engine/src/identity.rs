@@ -1,7 +1,8 @@
 //! One's own certificate chain and private key, from DER, and the OCSP response that goes with them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::SignatureScheme;
@@ -26,20 +27,20 @@ struct Response {
 }
 
 /// Shared by an identity and those completed from it, so that a renewed response reaches connections whose
-/// settings were made before.
-type Staple = RwLock<Option<Arc<Response>>>;
+/// settings were made before. Without a lock, which a process that is forked meanwhile could never take.
+type Staple = ArcSwapOption<Response>;
 
 #[derive(Debug)]
 pub struct Own {
     bare: Arc<CertifiedKey>,
     staple: Arc<Staple>,
     /// The last response with the certificate and key that it was put together with.
-    stapled: RwLock<Option<(Arc<Response>, Arc<CertifiedKey>)>>,
+    stapled: ArcSwapOption<(Arc<Response>, Arc<CertifiedKey>)>,
 }
 
 impl Own {
     fn new(bare: CertifiedKey, staple: Arc<Staple>) -> Self {
-        Self { bare: Arc::new(bare), staple, stapled: RwLock::default() }
+        Self { bare: Arc::new(bare), staple, stapled: ArcSwapOption::empty() }
     }
 
     /// Without an OCSP response.
@@ -49,21 +50,20 @@ impl Own {
 
     /// What a handshake is to show now: with the OCSP response, while that is good.
     pub fn current(&self) -> Arc<CertifiedKey> {
-        let response = self.staple.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(response) =
-            response.filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))
+            self.staple.load_full().filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))
         else {
             return self.bare.clone();
         };
-        if let Some((of, own)) = &*self.stapled.read().unwrap_or_else(PoisonError::into_inner)
-            && Arc::ptr_eq(of, &response)
+        if let Some(last) = &*self.stapled.load()
+            && Arc::ptr_eq(&last.0, &response)
         {
-            return own.clone();
+            return last.1.clone();
         }
         let mut own = CertifiedKey::clone(&self.bare);
         own.ocsp = Some(response.der.clone());
         let own = Arc::new(own);
-        *self.stapled.write().unwrap_or_else(PoisonError::into_inner) = Some((response, own.clone()));
+        self.stapled.store(Some(Arc::new((response, own.clone()))));
         own
     }
 }
@@ -135,7 +135,7 @@ impl Identity {
     /// sends none. It is not looked at here.
     fn staple(&self, response: Option<Vec<u8>>, until: u64) {
         let response = response.map(|der| Arc::new(Response { der, until }));
-        *self.0.staple.write().unwrap_or_else(PoisonError::into_inner) = response;
+        self.0.staple.store(response);
     }
 
     /// The kind of key: "RSA", "ECDSA", "ED25519".

@@ -2,6 +2,7 @@
 
 mod bio;
 mod buffer;
+mod cell;
 mod clock;
 mod connection;
 mod contents;
@@ -38,6 +39,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bio::MemoryBIO>()?;
+    module.add_class::<cell::Cell>()?;
     module.add_class::<identity::Identity>()?;
     module.add_class::<link::Link>()?;
     module.add_class::<revocation::RevocationList>()?;

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, final
+from typing import Any, Generic, Literal, NotRequired, TypeAlias, TypedDict, TypeVar, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -10,6 +10,14 @@ class MemoryBIO:
     def read(self, size: int = -1, /) -> bytes: ...
     def write(self, buf: ReadableBuffer) -> int: ...
     def write_eof(self) -> None: ...
+
+Held = TypeVar("Held")
+
+@final
+class Cell(Generic[Held]):
+    def __new__(cls, value: Held) -> Cell[Held]: ...
+    def get(self) -> Held: ...
+    def replace(self, expected: Held, value: Held) -> bool: ...
 
 @final
 class Identity:

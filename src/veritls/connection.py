@@ -42,7 +42,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
     ) -> SSLObject:
         assert context is not None
         self = cls.__new__(cls)
-        self._context = context
+        self._context, self._settings = context, context._settings
         self._foreign = None
         if isinstance(incoming, MemoryBIO) and isinstance(outgoing, MemoryBIO):
             self._incoming, self._outgoing = incoming, outgoing
@@ -52,7 +52,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         else:
             raise TypeError("incoming and outgoing must be two MemoryBIO objects of the same module")
         self._server_side = server_side
-        self._server_hostname = context._encode_server_name(server_hostname, server_side=server_side)
+        self._server_hostname = self._settings.server_name(server_hostname, server_side=server_side)
         self._session = self._check_session(session)
         self._renew()
         return self

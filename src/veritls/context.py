@@ -1,55 +1,42 @@
-"""SSLContext: settings that can change at any time, frozen for the engine when a connection is made."""
+"""SSLContext: a thin face over one immutable Settings value."""
 
 from __future__ import annotations
 
-import functools
-import ipaddress
+import difflib
+import itertools
+import secrets
 import socket
 import ssl
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Self, TypeAlias, get_args
+from typing import Any, Self, get_args
 
 from veritls import _engine
 from veritls.connection import SSLObject
-from veritls.deciding import Chain, Conditions, Frozen, der_chain
+from veritls.deciding import Chain, der_chain
 from veritls.errors import ssl_error
+from veritls.identities import Keyring
+from veritls.own_face import OwnFace
+from veritls.parameters import ProtocolSettings
+from veritls.peer_face import PeerFace
+from veritls.protocol_face import ProtocolFace
 from veritls.report import Purpose, VerificationReport, accepted
+from veritls.server_name import on_the_wire
+from veritls.settings import Settings, SNICallback
 from veritls.socket import SSLSocket
-from veritls.stapling import Stapling
+from veritls.trust import TrustStore
+from veritls.trust_face import TrustFace
+from veritls.verification import PeerPolicy
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
-_MAX_HOSTNAME = 253
-_NOTHING = Conditions()
 _EPOCH = datetime.fromtimestamp(0, UTC)
-
-SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
-
-
-@functools.lru_cache(maxsize=1024)
-def _on_the_wire(name: str) -> str:
-    if "\x00" in name:
-        raise TypeError("server_hostname: embedded null character")
-    if not name or name.startswith("."):
-        raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
-    try:
-        return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
-    except ValueError:
-        pass
-    try:
-        encoded = name.encode("idna").decode("ascii") if not name.isascii() else name
-    except UnicodeError as why:
-        raise ValueError(f"server_hostname {name!r} is not a host name: {why}") from None
-    if len(encoded.rstrip(".")) > _MAX_HOSTNAME:
-        raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
-    if not _engine.is_server_name(encoded):
-        raise ValueError(f"server_hostname {name!r} is not a host name")
-    return encoded
 
 
 def _moment(at: datetime | None) -> datetime:
@@ -67,17 +54,32 @@ def _moment(at: datetime | None) -> datetime:
     return at
 
 
-class SSLContext(Stapling):
+def _declared(kind: type) -> Iterable[str]:
+    """The names whose types a class itself declares."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
+    declared: Iterable[str] = vars(kind).get("__annotations__", ())
+    return declared
+
+
+def _members(kind: type) -> frozenset[str]:
+    """The public names that a class, or one that it is derived from, defines or declares the type of."""
+    names = itertools.chain(dir(kind), *map(_declared, kind.__mro__))
+    return frozenset(name for name in names if not name.startswith("_"))
+
+
+class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  # type: ignore[misc, override]
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
-    holds for connections made after it.
+    holds for connections made after it. Setting an attribute that does not exist raises AttributeError: a
+    misspelt demand would demand nothing.
     """
 
     sslsocket_class: type[ssl.SSLSocket] = SSLSocket
     sslobject_class: type[ssl.SSLObject] = SSLObject
-
-    _sni_callback: SNICallback | None
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -88,90 +90,42 @@ class SSLContext(Stapling):
             raise ValueError(
                 f"protocol {protocol!r} is not offered: use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"
             )
-        # The base holds no setting that counts: it is there for isinstance() only.
+        # The base holds no setting that counts: it is there for isinstance() and its options.
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
-        self._set_defaults()
-        self._protocol = ssl._SSLMethod(protocol)
+        method = ssl._SSLMethod(protocol)
+        peer = PeerPolicy()
         if protocol == PROTOCOL_TLS_CLIENT:
-            self._verify_mode, self._check_hostname = ssl.CERT_REQUIRED, True
-        self._sni_callback = None
+            peer = peer.with_check_hostname(True)
         if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
-            words = f"ssl.{self._protocol.name} is deprecated"
+            words = f"ssl.{method.name} is deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
+        interpreters_options = super(ProtocolFace, self).options  # past our own property
+        spoken = ProtocolSettings(method, interpreters_options)
         if protocol == ssl.PROTOCOL_TLSv1_2:
-            self._minimum = self._maximum = ssl.TLSVersion.TLSv1_2
+            spoken = replace(spoken, minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_2)
+        settings = Settings(
+            protocol=spoken,
+            peer=peer,
+            trust=TrustStore(),
+            own=Keyring(),
+            statistics=_engine.Statistics(),
+            ticket_secret=secrets.token_bytes(32),
+        )
+        self._cell = _engine.Cell(settings)
         return self
 
     def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def _freeze(
-        self,
-        server_side: bool,
-        at_least: ssl.VerifyMode = ssl.CERT_NONE,
-        first: SSLContext | None = None,
-    ) -> Frozen:
-        """The settings as the engine takes them; made once and kept until something changes.
-
-        `at_least`: the weakest mode to settle for, whatever `verify_mode` says. `first`: the context that a
-        connection had before `sni_callback`, whose demands on the client hold, too.
-        """
-        extra, since = _NOTHING, None
-        if first is not None and first is not self:
-            # A change of the first context is a change here: its dictionary is another then.
-            since = first._frozen
-            at_least, extra = max(at_least, first._verify_mode), first._conditions()
-            since = since if extra else None
-        key = (server_side, max(self._verify_mode, at_least), id(first) if extra else None)
-        kept = self._frozen.get(key)
-        if kept is not None and kept[1] is since:
-            frozen: Frozen = kept[0]
-            return frozen
-        with self._lock:
-            tls12, tls13 = self._versions()
-            suites = (self._tls13_suites if tls13 else ()) + (self._tls12_suites if tls12 else ())
-            mode = max(self._verify_mode, at_least)
-            recipe: _engine.Recipe = {
-                "server_side": server_side,
-                "tls12": tls12,
-                "tls13": tls13,
-                "alpn": self._alpn,
-                "suites": [suite.number for suite in suites],
-                "groups": list(self._groups),
-                "own_order": bool(self._options & ssl.OP_CIPHER_SERVER_PREFERENCE),
-                "tickets": None if self._options & ssl.OP_NO_TICKET else self._tickets,
-                "keylog": self._keylog,
-            }
-            conditions = extra + self._conditions()
-            demands = self._demands(server_side, mode, conditions)
-            settings = _engine.Settings(recipe, demands, self._own(), self._trusted(), self._statistics)
-            frozen = Frozen(settings, conditions, demands)
-            self._frozen[server_side, mode, key[2]] = frozen, since
-            return frozen
-
-    def _check_side(self, server_side: bool) -> None:
-        if server_side and self._protocol == PROTOCOL_TLS_CLIENT:
-            raise ssl.SSLError("Cannot create a server socket with a PROTOCOL_TLS_CLIENT context")
-        if not server_side and self._protocol == PROTOCOL_TLS_SERVER:
-            raise ssl.SSLError("Cannot create a client socket with a PROTOCOL_TLS_SERVER context")
-
-    def _encode_server_name(self, name: str | bytes | None, *, server_side: bool) -> str | None:
-        """server_hostname as it goes on the wire: an A-label or an address (RFC 6066, section 3)."""
-        self._check_side(server_side)
-        if name is None and server_side:
-            return None
-        if name is None:
-            if self._check_hostname:
-                raise ValueError("check_hostname requires server_hostname")
-            return None
-        return self._ascii_name(name)
-
-    def _ascii_name(self, name: str | bytes) -> str:
-        if isinstance(name, bytes):
-            name = name.decode("ascii")
-        if not isinstance(name, str):
-            raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
-        return _on_the_wire(name)
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or hasattr(type(self), name)):
+            members = _members(type(self))
+            if name not in members:
+                similar = difflib.get_close_matches(name, members, n=1)
+                hint = f" Did you mean {similar[0]!r}?" if similar else ""
+                words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
+                raise AttributeError(words, name=name, obj=self)
+        super().__setattr__(name, value)
 
     def wrap_socket(
         self,
@@ -234,13 +188,14 @@ class SSLContext(Stapling):
         ssl.SSLCertVerificationError as a handshake would; TypeError, ValueError or ssl.SSLError for arguments
         that cannot be used.
         """
+        settings = self._settings
         if purpose is None:
-            purpose = "client" if self._protocol == PROTOCOL_TLS_SERVER else "server"
+            purpose = "client" if settings.protocol.method == PROTOCOL_TLS_SERVER else "server"
         if purpose not in get_args(Purpose):
             raise ValueError(f"purpose must be 'server' or 'client', not {purpose!r}")
         moment = _moment(at)
-        name = self._ascii_name(server_hostname) if server_hostname is not None else None
-        frozen = self._freeze(purpose == "client", ssl.CERT_REQUIRED)
+        name = on_the_wire(server_hostname) if server_hostname is not None else None
+        frozen = settings.frozen(purpose == "client", validating=True)
         stapled = bool(ocsp_response)
         question = frozen.question(der_chain(chain), purpose, moment, name, name is not None, stapled)
         seconds = int(moment.timestamp())
@@ -257,15 +212,15 @@ class SSLContext(Stapling):
         exception in it refuses too. Raises ValueError on a client's context, TypeError for what is not
         callable.
         """
-        return self._sni_callback
+        return self._settings.sni_callback
 
     @sni_callback.setter
     def sni_callback(self, callback: SNICallback | None) -> None:
-        if self._protocol == PROTOCOL_TLS_CLIENT:
+        if self._settings.protocol.method == PROTOCOL_TLS_CLIENT:
             raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
         if callback is not None and not callable(callback):
             raise TypeError("not a callable object")
-        self._sni_callback = callback
+        self._change(lambda settings: replace(settings, sni_callback=callback))
 
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """The older name of setting `sni_callback`."""

@@ -29,16 +29,6 @@ class Conditions:
     pinned: tuple[frozenset[bytes], ...] = ()
     callbacks: tuple[VerifyCallback, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.allowed or self.pinned or self.callbacks)
-
-    def __add__(self, other: Conditions) -> Conditions:
-        return Conditions(
-            self.allowed + other.allowed,
-            self.pinned + other.pinned,
-            self.callbacks + other.callbacks,
-        )
-
     def question(
         self,
         chain: Sequence[bytes],

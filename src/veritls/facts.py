@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from veritls import _engine, groups
 from veritls.certificate import decoded, end_point_hash
 from veritls.ciphers import VERSIONS, describe
+from veritls.face import Face
 from veritls.inner import Certificate, Inner
-from veritls.parameters import Parameters
 from veritls.session import SSLSession
 
 if TYPE_CHECKING:
     from veritls.context import SSLContext
-    from veritls.deciding import Frozen
+    from veritls.settings import Settings
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel bindings that `get_channel_binding` gives (RFC 5929)."""
@@ -25,9 +25,11 @@ class Facts:
     """Mixed into SSLSocket and SSLObject. Before the handshake is done, most facts are None."""
 
     _context: SSLContext
+    _settings: Settings
+    """What the context was when the connection was made: whole, whatever becomes of the context."""
     _stream: _engine.Stream | None
     _session: SSLSession | None
-    _deciding: SSLContext | None = None
+    _deciding: bool = False
     _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
 
     def _side(self) -> bool:
@@ -45,12 +47,13 @@ class Facts:
         self,
         name: str | None,
         bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None,
-        frozen: Frozen | None = None,
     ) -> _engine.Stream:
-        """The engine's connection; under the context's present settings, where `frozen` are not given."""
-        context, server_side, session = self._context, self._side(), self._session
-        frozen = frozen or context._freeze(server_side)
+        """The engine's connection under `_settings`."""
+        server_side, session = self._side(), self._session
+        frozen = self._settings.frozen(server_side)
         name = None if server_side else name  # a server's is shown, as with `ssl`, and has no effect
+        if frozen.demands["check_name"] and name is None:
+            raise ValueError("check_hostname requires server_hostname")
         callback = None
         if frozen.conditions.callbacks:
             callback = frozen.callback("client" if server_side else "server", name)
@@ -71,19 +74,20 @@ class Facts:
     def context(self) -> SSLContext:
         """The context of the connection. Can be set from within `SSLContext.sni_callback`.
 
-        The connection then has the identity, the trust and the other settings of the new context; of the
-        two contexts' `verify_mode` the stricter one holds, and `allowed_peers`, `pinned_keys` and the verify
-        callbacks of both. Once the handshake is over, setting it changes nothing but what is read here, as
-        in `ssl`.
+        The connection then has the identity, trust anchors, CRLs and ALPN of the new context, and meets the
+        demands of both: the stricter `verify_mode`, the `verify_flags`, `allowed_peers`, `pinned_keys` and
+        verify callbacks of both, the versions, cipher suites and groups that both allow. Raises ssl.SSLError
+        where none is left, TypeError for what is no context, ValueError at any other time. Once the
+        handshake is over, setting it changes nothing but what is read here, as in `ssl`.
         """
         return self._context
 
     @context.setter
     def context(self, context: SSLContext) -> None:
-        if not isinstance(context, Parameters):
+        if not isinstance(context, Face):
             raise TypeError("The value must be a SSLContext")
-        if self._deciding is not None:
-            frozen = context._freeze(True, first=self._deciding)
+        if self._deciding:
+            frozen = context._settings.after(self._settings).frozen(True)
             self._switched = frozen.settings, frozen.callback("client", None)
         elif self._agreed() is None:
             raise ValueError("the context of a connection is changed within sni_callback or not at all")
@@ -92,7 +96,7 @@ class Facts:
     def _hello_decision(self) -> Callable[[str | None], object] | None:
         """What a server's engine calls with a hello: the callback's result and other settings, if any."""
         context = self._context
-        callback = context.sni_callback
+        callback = self._settings.sni_callback
         if callback is None:
             return None
         # The engine must not keep its own connection alive.
@@ -102,11 +106,11 @@ class Facts:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._deciding = context
+            connection._deciding = True
             try:
                 return callback(connection, name, context), connection._switched
             finally:
-                connection._deciding = None
+                connection._deciding = False
 
         return decide
 

@@ -97,6 +97,12 @@ class RevocationLists:
         self._kept: dict[object, tuple[_engine.RevocationList, str]] = {}
         self._places: dict[str, None] = {}
 
+    def copy(self) -> RevocationLists:
+        """The same, to be changed."""
+        made = RevocationLists()
+        made._kept, made._places = self._kept, dict(self._places)
+        return made
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -53,8 +53,6 @@ def due_after(period: Period, now: float) -> Due:
 
 
 _running: weakref.WeakSet[Renewal] = weakref.WeakSet()
-_using_context = threading.Lock()
-"""Held by a thread of ours while it may hold the lock of a context: nobody forks meanwhile."""
 
 
 class Renewal:
@@ -93,15 +91,13 @@ class Renewal:
         self._changed.set()
 
     def _fetched(self, context: Stapler, identity: _engine.Identity) -> tuple[bytes, Period] | None:
-        with _using_context:
-            certificates = context._certificates_of(identity)
+        certificates = context._certificates_of(identity)
         response = self._callback(*certificates)
         if response is None:
             return None
         if not isinstance(response, bytes):
             raise TypeError(f"an OCSP response is bytes, not {type(response).__name__}")
-        with _using_context:
-            return response, context._checked(identity, response)
+        return response, context._checked(identity, response)
 
     def _sent(self, identity: _engine.Identity, found: tuple[bytes, Period] | None) -> Due:
         now = time.time()
@@ -129,9 +125,7 @@ class Renewal:
         if context is None or self._stopped:
             return None
         due = {}
-        with _using_context:
-            identities = context._identities()
-        for identity in identities:
+        for identity in context._identities():
             due[identity] = self._due.get(identity, Due(0.0, FIRST_RETRY))
             if due[identity].at <= time.time():
                 due[identity] = self._renewed(context, identity, due[identity].retry)
@@ -144,14 +138,9 @@ class Renewal:
 
 def _after_fork() -> None:
     """A forked process has the responses, and not the threads that renew them."""
-    _using_context.release()
     for renewal in list(_running):
         renewal.begin()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_using_context.acquire,
-        after_in_parent=_using_context.release,
-        after_in_child=_after_fork,
-    )
+    os.register_at_fork(after_in_child=_after_fork)

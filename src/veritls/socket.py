@@ -86,11 +86,12 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("session can only be specified in client mode")
         if server_hostname and server_side:
             raise ValueError("server_hostname can only be specified in client mode")
-        name = context._encode_server_name(server_hostname, server_side=server_side)
-        frozen = context._freeze(server_side)  # what is wrong is said before anything is taken over
+        settings = context._settings
+        name = settings.server_name(server_hostname, server_side=server_side)
+        settings.frozen(server_side)  # what is wrong is said before anything is taken over
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
-        self._context = context
+        self._context, self._settings = context, settings
         self.server_side = server_side
         self._session = None if session is None else self._check_session(session)
         family, kind = _numbers(sock)
@@ -106,7 +107,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             self.settimeout(timeout)
             self._connected = self._is_connected()
             if self._connected:
-                self._stream = self._made(name, None, frozen)
+                self._stream = self._made(name, None)
                 if do_handshake_on_connect:
                     if timeout == 0.0:
                         raise ValueError(
@@ -374,6 +375,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("can't connect in server-side mode")
         if self._connected or self._stream is not None:
             raise ValueError("attempt to connect already-connected SSLSocket!")
+        self._settings = self._context._settings
         self._renew()
         try:
             failed = socket.socket.connect_ex(self, addr) if connect_ex else None

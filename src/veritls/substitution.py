@@ -6,6 +6,7 @@ What they took from it by name before stays what it was, and goes on to work.
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 from types import FunctionType, ModuleType
@@ -16,6 +17,16 @@ PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_defa
 
 _lock = threading.Lock()
 _undo: list[tuple[Any, str, Any]] | None = None
+
+
+def _after_fork_in_child() -> None:
+    """Another thread may have held the lock, and is not here."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _ours() -> dict[str, Any]:

@@ -6,10 +6,11 @@ import contextlib
 import os
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -69,44 +70,77 @@ class TrustEntry:
     der: bytes = field(repr=False)
 
 
+class Batch(NamedTuple):
+    """Trust as it was read from one place; every certificate was found usable."""
+
+    certificates: Sequence[bytes]
+    lists: Sequence[Found]
+    source: str
+    on_request: bool = False
+    """Not listed before a path has ended in it, as `ssl` documents for a folder."""
+    place: StrPath | None = None
+    """The path of a file or folder that held CRLs, to be read again."""
+
+
+def _usable(certificates: Sequence[bytes]) -> Sequence[bytes]:
+    """Raises ssl.SSLError where one cannot be used."""
+    _engine.TrustSet(certificates, [], False)
+    return certificates
+
+
 class TrustStore:
-    """The certificates that one context trusts; what the engine needs is made of it once a change.
+    """The certificates that a context trusts, and its CRLs. Never changed: `plus` gives the next one.
 
     A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other helps to
-    build paths; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. Revocation lists are kept beside them.
+    build paths; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. What the engine needs is made once.
     """
 
-    def __init__(self) -> None:
-        self._certificates: dict[bytes, str] = {}
-        self.lists = RevocationLists()
-        self._on_request: set[bytes] = set()
+    def __init__(
+        self,
+        certificates: Mapping[bytes, str] = MappingProxyType({}),
+        lists: RevocationLists | None = None,
+        on_request: frozenset[bytes] = frozenset(),
+    ) -> None:
+        """`certificates`: DER, and where each is from. `on_request`: those that are not listed until used."""
+        self._certificates = certificates
+        self.lists = lists if lists is not None else RevocationLists()
+        self._on_request = on_request
         self._frozen: dict[bool, _engine.TrustSet] = {}
         self._subjects: dict[bytes, list[bytes]] | None = None
 
-    def add(self, certificates: Iterable[bytes], source: str, *, on_request: bool = False) -> None:
-        """Adds all of them or, if one cannot be used, raises ssl.SSLError and adds none.
+    def plus(self, batches: Sequence[Batch]) -> TrustStore:
+        """With all that the batches hold."""
+        certificates, hidden = dict(self._certificates), self._hidden()
+        for batch in batches:
+            fresh = set(batch.certificates) - certificates.keys()
+            hidden = hidden | fresh if batch.on_request else hidden - set(batch.certificates)
+            certificates |= {der: batch.source for der in batch.certificates if der in fresh}
+        store = TrustStore(certificates, self.lists, hidden)
+        for batch in batches:
+            if batch.lists:
+                store, _ = store.plus_lists(batch.lists, foreign=True)
+            if batch.place is not None:
+                store = store.remembering(batch.place)
+        return store
 
-        `source`: where they are from. `on_request`: they are not listed before a path has ended in them, as
-        `ssl` documents for a folder.
-        """
-        added = dict.fromkeys(certificates, source)
-        _engine.TrustSet(list(added), [], False)  # raises where one cannot be used
-        fresh = added.keys() - self._certificates.keys()
-        hidden = self._hidden()
-        self._on_request = hidden | fresh if on_request else hidden - added.keys()
-        self._certificates |= {der: source for der in added if der in fresh}
-        self._frozen, self._subjects = {}, None
+    def plus_lists(
+        self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
+    ) -> tuple[TrustStore, int]:
+        """With the CRLs, as `RevocationLists.add` takes them, and how many of them were new."""
+        lists = self.lists.copy()
+        taken = lists.add(found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older)
+        return self._with_lists(lists) if taken else self, taken
 
-    def add_lists(self, found: Iterable[Found], *, foreign: bool = False, older: bool = False) -> int:
-        """Adds revocation lists, as `RevocationLists.add`; returns how many were new."""
-        taken = self.lists.add(
-            found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
-        )
-        if taken:
-            self._on_request, self._frozen = self._hidden(), {}
-        return taken
+    def remembering(self, place: StrPath) -> TrustStore:
+        """With a file or folder that CRLs are read from again."""
+        lists = self.lists.copy()
+        lists.remember(place)
+        return self._with_lists(lists)
 
-    def _hidden(self) -> set[bytes]:
+    def _with_lists(self, lists: RevocationLists) -> TrustStore:
+        return TrustStore(self._certificates, lists, self._hidden())
+
+    def _hidden(self) -> frozenset[bytes]:
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
         return self._on_request - used
 
@@ -136,18 +170,21 @@ class TrustStore:
         return path
 
     def _by_subject(self) -> dict[bytes, list[bytes]]:
-        if self._subjects is None:
-            self._subjects = {}
+        subjects = self._subjects
+        if subjects is None:
+            subjects = {}
             for der in self._certificates:
-                self._subjects.setdefault(_engine.names(der)[0], []).append(der)
-        return self._subjects
+                subjects.setdefault(_engine.names(der)[0], []).append(der)
+            self._subjects = subjects
+        return subjects
 
     def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
         """The engine's form of it."""
-        if partial_chain not in self._frozen:
-            certificates, lists = list(self._certificates), self.lists.engines()
-            self._frozen[partial_chain] = _engine.TrustSet(certificates, lists, partial_chain)
-        return self._frozen[partial_chain]
+        kept = self._frozen.get(partial_chain)
+        if kept is None:
+            made = _engine.TrustSet(list(self._certificates), self.lists.engines(), partial_chain)
+            kept = self._frozen.setdefault(partial_chain, made)
+        return kept
 
     def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
         """Everything here, certificates first, in the order in which it came."""
@@ -162,79 +199,81 @@ class TrustStore:
             found.append(TrustEntry("crl", issuer_name, until, source, each.der))
         return found
 
-    def load_pem(self, data: bytes, where: str, *, on_request: bool = False) -> int:
-        """Adds the certificates and revocation lists of a PEM text; returns how many lists it holds."""
-        lists = [read(der, where) for der in pem_crls(data, where)]
-        certificates = pem_certificates(data, where) if not lists or has_certificates(data) else []
-        self.add(certificates, where, on_request=on_request)
-        self.add_lists(lists, foreign=True)
-        return len(lists)
 
-    def load_file(self, path: StrPath, *, on_request: bool = False) -> None:
-        """Adds what a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
-        if self.load_pem(read_file(path, "CA"), repr(os.fsdecode(path)), on_request=on_request):
-            self.lists.remember(path)
+def _in_pem(data: bytes, where: str, *, on_request: bool = False) -> Batch:
+    lists = [read(der, where) for der in pem_crls(data, where)]
+    certificates = pem_certificates(data, where) if not lists or has_certificates(data) else []
+    return Batch(_usable(certificates), lists, where, on_request)
 
-    def load_folder(self, path: StrPath) -> None:
-        """Adds the PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``, ``9d66eef0.r0``)."""
-        folder = os.fsdecode(path)
-        for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
-            where = os.path.join(folder, name)
-            self.load_pem(read_file(where, "CA"), repr(where), on_request=True)
-        self.lists.remember(folder)
 
-    def load_data(self, data: str | ReadableBuffer | TrustData) -> None:
-        """Adds PEM text (str), DER (bytes-like), or `cryptography` certificates and revocation lists."""
-        if isinstance(data, str):
-            try:
-                text = data.encode("ascii")
-            except UnicodeEncodeError:
-                raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
-            if not text:
-                raise ValueError("Empty certificate data")
-            self.load_pem(text, "cadata")
-        elif isinstance(data, bytes | bytearray | memoryview):
-            if not data:
-                raise ValueError("Empty certificate data")
-            self.add(from_der(bytes(data), "cadata"), "cadata")
-        elif isinstance(data, x509.Certificate | x509.CertificateRevocationList):
-            self._load_objects([data])
-        elif isinstance(data, Iterable):
-            self._load_objects(list(data))
-        else:
-            raise TypeError("cadata should be an ASCII string or a bytes-like object")
+def in_file(path: StrPath) -> list[Batch]:
+    """What a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
+    batch = _in_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
+    return [batch._replace(place=path) if batch.lists else batch]
 
-    def _load_objects(self, objects: list[TrustObject]) -> None:
-        certificates, lists = [], []
-        for each in objects:
-            if isinstance(each, x509.Certificate):
-                certificates.append(each.public_bytes(Encoding.DER))
-            elif isinstance(each, x509.CertificateRevocationList):
-                lists.append(read(each.public_bytes(Encoding.DER), "cadata"))
-            else:
-                words = "cadata should be an ASCII string, a bytes-like object, or certificates and lists"
-                raise TypeError(words)
-        if not objects:
+
+def in_folder(path: StrPath) -> list[Batch]:
+    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``, ``9d66eef0.r0``)."""
+    folder = os.fsdecode(path)
+    found = [Batch((), (), repr(folder), place=folder)]
+    for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
+        where = os.path.join(folder, name)
+        found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
+    return found
+
+
+def in_data(data: str | ReadableBuffer | TrustData) -> list[Batch]:
+    """PEM text (str), DER (bytes-like), or `cryptography` certificates and revocation lists."""
+    if isinstance(data, str):
+        try:
+            text = data.encode("ascii")
+        except UnicodeEncodeError:
+            raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
+        if not text:
             raise ValueError("Empty certificate data")
-        self.add(certificates, "cadata")
-        self.add_lists(lists, foreign=True)
+        return [_in_pem(text, "cadata")]
+    if isinstance(data, bytes | bytearray | memoryview):
+        if not data:
+            raise ValueError("Empty certificate data")
+        return [Batch(_usable(from_der(bytes(data), "cadata")), (), "cadata")]
+    if isinstance(data, x509.Certificate | x509.CertificateRevocationList):
+        return [_in_objects([data])]
+    if isinstance(data, Iterable):
+        return [_in_objects(list(data))]
+    raise TypeError("cadata should be an ASCII string or a bytes-like object")
 
-    def load_system(self) -> None:
-        """Adds what the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
 
-        A certificate that cannot be read is left out: it then vouches for nobody.
-        """
-        file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-        if file or folders:
+def _in_objects(objects: list[TrustObject]) -> Batch:
+    certificates, lists = [], []
+    for each in objects:
+        if isinstance(each, x509.Certificate):
+            certificates.append(each.public_bytes(Encoding.DER))
+        elif isinstance(each, x509.CertificateRevocationList):
+            lists.append(read(each.public_bytes(Encoding.DER), "cadata"))
+        else:
+            words = "cadata should be an ASCII string, a bytes-like object, or certificates and lists"
+            raise TypeError(words)
+    if not objects:
+        raise ValueError("Empty certificate data")
+    return Batch(_usable(certificates), lists, "cadata")
+
+
+def in_system() -> list[Batch]:
+    """What the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
+
+    A certificate that cannot be read is left out: it then vouches for nobody.
+    """
+    file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file or folders:
+        found: list[Batch] = []
+        with contextlib.suppress(OSError, ssl.SSLError):
+            found += in_file(file) if file else []
+        for folder in filter(None, (folders or "").split(os.pathsep)):
             with contextlib.suppress(OSError, ssl.SSLError):
-                self.load_file(file) if file else None
-            for folder in filter(None, (folders or "").split(os.pathsep)):
-                with contextlib.suppress(OSError, ssl.SSLError):
-                    self.load_folder(folder)
-            return
-        readable: list[bytes] = []
-        for der in _engine.system_certificates()[0]:
-            with contextlib.suppress(ssl.SSLError):
-                _engine.TrustSet([der], [], False)
-                readable.append(der)
-        self.add(readable, "the system")
+                found += in_folder(folder)
+        return found
+    readable: list[bytes] = []
+    for der in _engine.system_certificates()[0]:
+        with contextlib.suppress(ssl.SSLError):
+            readable += _usable([der])
+    return [Batch(readable, (), "the system")]

@@ -20,7 +20,9 @@ from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
 from veritls import errors, sentences
 from veritls.checks import step_of
 from veritls.diagnosis import refined
+from veritls.lists import read
 from veritls.report import VerificationReport
+from veritls.trust import Batch
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
@@ -57,7 +59,7 @@ def ask(
         return real(detail, evidence)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context._trust.add(trusted, lists)
+    context._trust_also([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(errors, "certificate_refused", spy)

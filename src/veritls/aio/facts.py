@@ -16,10 +16,10 @@ class TransportObject(SSLObject):
     @classmethod
     def _of(cls, context: SSLContext, *, server_side: bool, server_hostname: str | None) -> TransportObject:
         self = cls.__new__(cls)
-        self._context = context
+        self._context, self._settings = context, context._settings
         self._foreign = None
         self._server_side = server_side
-        self._server_hostname = context._encode_server_name(server_hostname, server_side=server_side)
+        self._server_hostname = self._settings.server_name(server_hostname, server_side=server_side)
         self._session = None
         self._renew()
         return self

@@ -1,40 +1,62 @@
-"""The settings of a context about OCSP stapling: what to send as a server, what to demand as a client."""
+"""SSLContext's members about itself: own certificates and keys, and the OCSP responses to staple."""
 
 from __future__ import annotations
+
+import ssl
+from dataclasses import replace
 
 from cryptography import x509
 
 from veritls import _engine
 from veritls.certificate import readable
+from veritls.credentials import (
+    CertificateSource,
+    KeySource,
+    Password,
+    load_identity,
+    load_pkcs12_identity,
+)
 from veritls.errors import ssl_error
-from veritls.identities import Identities
+from veritls.face import Face
+from veritls.pem import Content
 from veritls.renewal import OCSPRenewal, Period, Renewal
+from veritls.settings import Settings
 
 
-class Stapling(Identities):
-    """The base of SSLContext that knows the OCSP responses to send and to demand."""
+class OwnFace(Face):
+    """A part of SSLContext. A change holds for connections made after it."""
 
-    _renewal: Renewal | None
+    def load_cert_chain(
+        self, certfile: CertificateSource, keyfile: KeySource | None = None, password: Password = None
+    ) -> None:
+        """Loads one's own certificate, its intermediates and its key.
 
-    def _set_defaults(self) -> None:
-        super()._set_defaults()
-        self._renewal = None
+        Each may be a PEM file, PEM or DER bytes, or `cryptography` objects: a certificate or several, own one
+        first; a private key. str and PathLike are paths; bytes are one too, as in `ssl`, unless they hold
+        ``-----BEGIN`` or a zero byte, or start as DER does (30 81, 30 82, 30 83); bytearray and memoryview
+        are content. Nothing is written to a file.
 
-    @property
-    def require_ocsp(self) -> bool:
-        """Whether a client refuses a server that staples no good OCSP response (RFC 6066, section 8).
+        A server may have any number of identities. A certificate replaces those with the same kind of key
+        that share a name with it (subjectAltName; without one, the subject); any other comes beside them. A
+        client is shown one for the name that it asks for, else one whose wildcard covers it, else the newest;
+        of these one that it can verify, ECDSA before RSA. A PROTOCOL_TLS_CLIENT context keeps one of each
+        kind of key, the newest.
 
-        A server whose certificate demands one (must-staple, RFC 7633) is refused without in any case, and a
-        response that comes and is not good is a refusal too. Counts where certificates are validated, which
-        CERT_NONE does not. Such a server's sessions are not taken up again: they bring no response along.
+        `password`: str, bytes or a callable that returns one, asked for only if the key is encrypted; there
+        is no prompt. Raises OSError for an unreadable file; ssl.SSLError naming file and reason where the
+        content cannot be used; TypeError for what is none of the above. The context then stays as it was.
         """
-        return self._require_ocsp
+        self._add_identity(load_identity(certfile, keyfile, password))
 
-    @require_ocsp.setter
-    def require_ocsp(self, value: object) -> None:
-        with self._lock:
-            self._require_ocsp = bool(value)
-            self._changed()
+    def load_pkcs12(self, source: Content, password: Password = None) -> None:
+        """Loads one's own certificate, its intermediates and its key from PKCS#12: a path, or the bytes.
+
+        What is a path, and which identity replaces which, is as for `load_cert_chain`. Raises OSError for an
+        unreadable file; ssl.SSLError for a wrong or missing password and for PKCS#12 without a key or its
+        certificate; TypeError and ValueError for a password of the wrong type or length. The context then
+        stays as it was.
+        """
+        self._add_identity(load_pkcs12_identity(source, password))
 
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
         """Staples an OCSP response (RFC 6960) to the certificate that it is about.
@@ -68,25 +90,28 @@ class Stapling(Identities):
             raise TypeError(f"bytes, a callable or None are needed, not {type(response).__name__}")
 
     def _renew_with(self, renewal: Renewal | None) -> None:
-        with self._lock:
-            former, self._renewal = self._renewal, renewal
+        former = self._change(lambda settings: replace(settings, renewal=renewal)).renewal
         if former is not None:
             former.stop()
 
     def _add_identity(self, identity: _engine.Identity) -> None:
-        if self._renewal is not None:
-            self._renewal.prepare(self, identity)
-        super()._add_identity(identity)
+        renewal = self._settings.renewal
+        if renewal is not None:
+            renewal.prepare(self, identity)
+
+        def change(settings: Settings) -> Settings:
+            only_one = settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT
+            return replace(settings, own=settings.own.plus(identity, only_one=only_one))
+
+        self._change(change)
 
     def _identities(self) -> list[_engine.Identity]:
-        with self._lock:
-            return self._keyring.preferred()
+        return self._settings.own.preferred()
 
     def _chain_of(self, identity: _engine.Identity) -> tuple[bytes, bytes | None]:
         own, *above = identity.chain
         subject, issuer = _engine.names(own)
-        with self._lock:
-            known = [own] if subject == issuer else [*above, *self._trust.path_above(own)]
+        known = [own] if subject == issuer else [*above, *self._settings.trust.path_above(own)]
         return own, next((each for each in known if _engine.names(each)[0] == issuer), None)
 
     def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]:

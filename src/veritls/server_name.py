@@ -1,0 +1,40 @@
+"""server_hostname as it goes on the wire (RFC 6066, section 3)."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+
+from veritls import _engine
+
+_MAX_HOSTNAME = 253
+
+
+def on_the_wire(name: str | bytes) -> str:
+    """An A-label or an address. Raises TypeError, UnicodeError or ValueError for what is neither."""
+    if isinstance(name, bytes):
+        name = name.decode("ascii")
+    if not isinstance(name, str):
+        raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
+    return _encoded(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _encoded(name: str) -> str:
+    if "\x00" in name:
+        raise TypeError("server_hostname: embedded null character")
+    if not name or name.startswith("."):
+        raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
+    try:
+        return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
+    except ValueError:
+        pass
+    try:
+        encoded = name.encode("idna").decode("ascii") if not name.isascii() else name
+    except UnicodeError as why:
+        raise ValueError(f"server_hostname {name!r} is not a host name: {why}") from None
+    if len(encoded.rstrip(".")) > _MAX_HOSTNAME:
+        raise ValueError(f"server_hostname is longer than {_MAX_HOSTNAME} bytes")
+    if not _engine.is_server_name(encoded):
+        raise ValueError(f"server_hostname {name!r} is not a host name")
+    return encoded

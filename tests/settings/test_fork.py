@@ -1,0 +1,88 @@
+"""A forked process has whole contexts, whatever other threads were doing with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import veritls
+from tests.pairs import SECONDS
+from tests.settings.conftest import ROOT, World
+from tests.trust.made import pem
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"),
+]
+
+FORKS = 100
+
+
+def outcome_in_child(work: Callable[[], None]) -> int:
+    """The exit code of a child that does `work`: 0 where it came to its end; it is killed after a while."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(SECONDS)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_a_child_uses_contexts_that_other_threads_were_changing(sockets: World) -> None:
+    server, client = sockets.server(ssl.CERT_REQUIRED), sockets.client()
+    crls = [pem(ROOT.crl(number=number)) for number in range(1, 5)]
+    done = threading.Event()
+
+    def change() -> None:
+        turn = 0
+        while not done.is_set():
+            turn += 1
+            server.verify_flags ^= ssl.VERIFY_X509_STRICT
+            server.load_crls(crls[turn % len(crls)], allow_older=True)
+            server.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_side=True)
+
+    def use() -> None:
+        server.verify_mode = ssl.CERT_OPTIONAL
+        server.load_crls(crls[0], allow_older=True)
+        in_memory(server, client)
+
+    threads = [threading.Thread(target=change, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        outcomes = [outcome_in_child(use) for _ in range(FORKS)]
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(SECONDS)
+    assert outcomes == [0] * FORKS
+
+
+def in_memory(server: Any, client: Any) -> None:
+    """One handshake without a socket or a thread."""
+    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
+    ends: list[Any] = [
+        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    deadline = time.monotonic() + SECONDS
+    while ends:
+        assert time.monotonic() < deadline
+        for end in list(ends):
+            try:
+                end.do_handshake()
+                ends.remove(end)
+            except ssl.SSLWantReadError:
+                pass
