@@ -29,6 +29,8 @@ pub struct Trust {
     pub lists_of: HashMap<Vec<u8>, Vec<Arc<List>>>,
     /// The issuers, DER, of lists without the number that RFC 5280 demands.
     pub unnumbered: HashSet<Vec<u8>>,
+    /// What could not be read of the system's trust, in words.
+    pub unread: Vec<String>,
     /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
     by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
 }
@@ -84,14 +86,18 @@ pub struct TrustSet(pub Arc<Trust>);
 
 #[pymethods]
 impl TrustSet {
-    /// What `certificates` (DER) and the revocation lists `crls` make. Refuses what cannot be read.
+    /// What `certificates` (DER) and the revocation lists `crls` make. Refuses what cannot be read. `unread`: what
+    /// the program could not read, for who explains a refusal.
     #[new]
+    #[pyo3(signature = (certificates, crls, partial_chain, unread = Vec::new()))]
     fn new(
         certificates: Vec<Vec<u8>>,
         crls: Vec<PyRef<'_, RevocationList>>,
         partial_chain: bool,
+        unread: Vec<String>,
     ) -> PyResult<Self> {
         let mut trust = Trust::of(certificates, partial_chain)?;
+        trust.unread = unread;
         trust.lists = crls.iter().map(|list| list.0.clone()).collect();
         trust.lists.sort_by_key(|list| Reverse(list.this_update()));
         let unnumbered = trust.lists.iter().filter(|list| !list.numbered);
@@ -115,6 +121,11 @@ impl TrustSet {
     #[getter]
     fn anchors(&self) -> usize {
         self.0.anchors.len()
+    }
+
+    #[getter]
+    fn unread(&self) -> Vec<String> {
+        self.0.unread.clone()
     }
 
     /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in

@@ -40,11 +40,13 @@ class RevocationList:
 @final
 class TrustSet:
     anchors: int
+    unread: list[str]
     def __new__(
         cls,
         certificates: Sequence[bytes],
         crls: Sequence[RevocationList],
         partial_chain: bool,
+        unread: Sequence[str] = (),
     ) -> TrustSet: ...
     def used(self) -> list[bytes]: ...
     def by_subject(self, subject: bytes) -> list[tuple[bytes, bool]]: ...

@@ -141,7 +141,9 @@ def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question
     plain = Refusal(kind, detail, evidence.get("bound"), tuple(evidence.get("presented", ())), path)
     if trust is None:
         return plain
-    known = replace(plain, anchors=trust.anchors, above=trusted_above(case_of.chain, trust))
+    known = replace(
+        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(case_of.chain, trust)
+    )
     if not kind.startswith("revo"):
         return known
     return replace(known, lists=listed(Case(case_of, known).path, trust))

@@ -46,9 +46,10 @@ class Refusal:
 
     `bound`: the second of the epoch that was passed. `presented`: the names that it compared. `path`: what is
     above the peer's certificate, where the search for a path had succeeded. `anchors`: how many the trust set
-    has. `above`: its certificates that could stand above those sent, each with whether it is an anchor.
-    `lists`: of the first certificates of the path, whether a revocation list of their issuer is loaded, and
-    the second of the epoch at which it has them as revoked.
+    has; `unread`: what could not be read of the system's trust, in words. `above`: those of it that could
+    stand above those sent, each with whether it is an anchor. `lists`: of the first certificates of the path,
+    whether a revocation list of their issuer is loaded, and the second of the epoch at which it has them as
+    revoked.
     """
 
     kind: str
@@ -57,5 +58,6 @@ class Refusal:
     presented: tuple[str, ...] = field(default=(), repr=False)
     path: tuple[bytes, ...] = field(default=(), repr=False)
     anchors: int | None = None
+    unread: tuple[str, ...] = ()
     above: tuple[tuple[bytes, bool], ...] = field(default=(), repr=False)
     lists: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)
