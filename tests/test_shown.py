@@ -64,6 +64,7 @@ def test_no_repr_shows_der_or_names_without_an_end() -> None:
         context.verify_chain(crowded, server_hostname="other.example")
     error = refused.value
     assert isinstance(error, SSLCertVerificationError)
+    assert len(repr(context._settings)) < 2000 and "ticket_secret" not in repr(context._settings)
     seen = [*context.list_trust(), report, report.question, error, error.report, error.report.refusal]
     seen += [*report.certificates, *error.report.certificates, *report.checks, *error.report.checks]
     for each in seen:

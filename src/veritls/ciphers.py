@@ -13,7 +13,7 @@ from typing import Any
 VERSIONS = {0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suite:
     """One cipher suite, in the terms of ``SSLContext.get_ciphers()``."""
 
@@ -53,6 +53,9 @@ class Suite:
                 f"SUITEB{self.bits * 3 // 4}",
             )
         )
+
+    def __repr__(self) -> str:
+        return f"<Suite {self.name}>"
 
     def described(self) -> dict[str, Any]:
         """The suite as ``SSLContext.get_ciphers()`` documents it."""

@@ -20,9 +20,10 @@ def demand(combine: Callable[[Any, Any], Any], default: Any = dataclasses.MISSIN
     return dataclasses.field(default=default, metadata={_COMBINE: combine})
 
 
-def choice(default: Any = dataclasses.MISSING) -> Any:
-    """A field of which the second value counts alone."""
-    return dataclasses.field(default=default, metadata={_COMBINE: lambda first, second: second})
+def choice(default: Any = dataclasses.MISSING, *, secret: bool = False) -> Any:
+    """A field of which the second value counts alone. What is `secret` stands in no repr."""
+    metadata = {_COMBINE: lambda first, second: second}
+    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
 
 
 def registered(field: dataclasses.Field[Any]) -> bool:

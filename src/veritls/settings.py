@@ -45,7 +45,7 @@ class Settings:
     renewal: Renewal | None = choice(None)
     statistics: _engine.Statistics = choice()
     """Counts the context's handshakes, whatever its settings were."""
-    ticket_secret: bytes = choice()
+    ticket_secret: bytes = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
     _frozen: dict[Any, Frozen] = dataclasses.field(default_factory=dict, init=False, repr=False)
     _after: weakref.WeakKeyDictionary[Settings, Settings] = dataclasses.field(
