@@ -94,7 +94,7 @@ def test_a_change_of_settings_ends_every_session(files: Files, version: ssl.TLSV
     server, client = contexts(files, version)
     session, *_ = connect(server, client)
     changed = server if side == "server" else client
-    changed.load_verify_locations(files.ca)
+    changed.load_verify_locations(files.stranger)
     assert connect(server, client, session)[1:] == (False, False)
 
 

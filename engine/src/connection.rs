@@ -58,9 +58,9 @@ pub struct Connection {
     /// What a connection can be made of that is given up for its last alert.
     spare: Option<Config>,
     name: Option<ServerName<'static>>,
-    /// The path that convinced us, when that was, and a client's hello.
+    /// The path that convinced us, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
-    judged_at: UnixTime,
+    since: UnixTime,
     pub hello: Hello,
     /// A client's: what the server gives it to come back with, and what it came back with.
     fresh: Arc<Wallet>,
@@ -129,11 +129,12 @@ impl Connection {
         let same_name = session.filter(|session| session.name == name);
         let usable = same_name.and_then(|session| {
             let chain = session.chain.clone();
-            let judged = verifier.still_good(Role::Server, chain, name.as_ref(), session.judged_at).ok()?;
-            Some((session.wallet.clone(), judged))
+            let judged = verifier.still_good(Role::Server, chain, name.as_ref(), session.since).ok()?;
+            Some((session.wallet.clone(), (judged, session.since)))
         });
         take_rejection();
         let (offered, judged) = usable.unzip();
+        let (judged, since) = judged.unzip();
         let asking = Arc::<Asking>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
@@ -141,13 +142,19 @@ impl Connection {
             side: side_of(settings, name.clone(), store)?,
             preview: preview.then(Preview::default),
             // What was judged holds for a session that is taken up; a handshake in full brings its own.
-            verdict: Verdict { judged: judged.flatten(), callback, asking: asking.clone() },
+            verdict: Verdict {
+                judged: judged.flatten(),
+                callback,
+                asking: asking.clone(),
+                since,
+                tickets: 0,
+            },
             asking,
             spare: verifier.decides.then(|| settings.config.clone()),
             verifier,
             name,
             path: None,
-            judged_at: now()?,
+            since: now()?,
             hello: Hello::default(),
             fresh,
             offered,
@@ -213,7 +220,7 @@ impl Connection {
     /// What a client needs for coming back.
     pub fn session(&self) -> Session {
         let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
-        Session { wallet: self.wallet(), chain, name: self.name.clone(), judged_at: self.judged_at }
+        Session { wallet: self.wallet(), chain, name: self.name.clone(), since: self.since }
     }
 
     pub fn facts(&self) -> &CommonState {
@@ -290,7 +297,7 @@ impl Connection {
         if mem::take(&mut self.untouched) {
             self.counters.begun(&self.side);
         }
-        let scope = handshaking.then(|| Scope::enter(mem::take(&mut self.verdict)));
+        let scope = handshaking.then(|| Scope::enter(self.take_verdict()));
         let processed = self.advance(into);
         if let Some(scope) = scope {
             self.verdict = scope.leave();

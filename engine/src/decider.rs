@@ -17,6 +17,8 @@ use crate::verifier::Path;
 
 /// How many callbacks may wait for each other's handshakes on one thread.
 const MAX_DEPTH: usize = 8;
+/// How many tickets of one client are opened. Each may cost the verification of a chain.
+const MAX_TICKETS: usize = 4;
 
 thread_local! {
     static STACK: RefCell<Vec<Verdict>> = const { RefCell::new(Vec::new()) };
@@ -72,6 +74,19 @@ pub struct Verdict {
     /// Called with (chain, path or None, seconds since 1970, whether an OCSP response came along).
     pub callback: Option<Py<PyAny>>,
     pub asking: Arc<Asking>,
+    /// While a session may be resumed: when its peers proved their keys.
+    pub since: Option<UnixTime>,
+    /// How many tickets the client showed.
+    pub tickets: usize,
+}
+
+impl Verdict {
+    /// The handshake is one in full: a session that was at hand is not resumed, and is no evidence.
+    pub fn forget_session(&mut self) {
+        if self.since.take().is_some() {
+            self.judged = None;
+        }
+    }
 }
 
 /// A verdict lies on the stack as long as this lives.
@@ -111,15 +126,37 @@ pub fn set_judged(
 ) {
     let chain =
         std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
-    keep_judged(Judged { chain, path, at, name, stapled });
+    keep(Some(Judged { chain, path, at, name, stapled }), None);
 }
 
-pub fn keep_judged(judged: Judged) {
+/// What was found good of the client whose ticket was opened; `since`: when it proved its key. It stands until
+/// another ticket or a handshake in full takes its place.
+pub fn keep_opened(judged: Option<Judged>, since: UnixTime) {
+    keep(judged, Some(since));
+}
+
+fn keep(judged: Option<Judged>, since: Option<UnixTime>) {
     STACK.with_borrow_mut(|stack| {
         if let Some(top) = stack.last_mut() {
-            top.judged = Some(judged);
+            (top.judged, top.since) = (judged, since);
         }
     });
+}
+
+/// Since when the session is that the handshake on this thread resumes.
+pub fn resumed_since() -> Option<UnixTime> {
+    STACK.with_borrow(|stack| stack.last()?.since)
+}
+
+/// Whether one more ticket may be opened in the handshake that this thread works on.
+pub fn may_open() -> bool {
+    STACK.with_borrow_mut(|stack| match stack.last_mut() {
+        Some(top) if top.tickets < MAX_TICKETS => {
+            top.tickets += 1;
+            true
+        }
+        _ => false,
+    })
 }
 
 /// What was found good in the handshake that this thread works on.

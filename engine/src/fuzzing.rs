@@ -72,6 +72,7 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         conditions: Conditions::default(),
         decides: false,
         reverify: false,
+        max_resumption_age: 0,
         algorithms: algorithms(),
     };
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();

@@ -8,6 +8,7 @@ mod connection;
 mod contents;
 mod decider;
 mod failure;
+mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod hello;
@@ -28,6 +29,7 @@ mod signatures;
 mod signed;
 mod stream;
 mod strict;
+mod ticket_keys;
 mod tickets;
 mod transport;
 mod trust;

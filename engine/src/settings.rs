@@ -11,7 +11,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, Ticketer, default_provider};
+use rustls::crypto::aws_lc_rs::{ALL_KX_GROUPS, default_provider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
@@ -20,10 +20,12 @@ use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVers
 use crate::clock::{Clock, now};
 use crate::connection::Side;
 use crate::failure::{Failure, guarded};
+use crate::fingerprint::{Fingerprint, fingerprint};
 use crate::hello::OwnCertificates;
 use crate::identity::{Identity, OwnIdentities};
 use crate::peers::{Conditions, Matcher, Pin};
 use crate::signatures::algorithms;
+use crate::ticket_keys::{Secret, TicketKeys};
 use crate::tickets::Tickets;
 use crate::trust::TrustSet;
 use crate::verifier::{PeerVerifier, Revocation, Role};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub config: Config,
     pub verifier: Arc<PeerVerifier>,
     pub counters: Arc<Counters>,
+    /// A server's.
+    fingerprint: Option<Fingerprint>,
 }
 
 /// How many handshakes the connections of one context began, finished and resumed, by side.
@@ -125,41 +129,43 @@ fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> 
 /// What both sides are made of.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Recipe {
-    server_side: bool,
-    tls12: bool,
-    tls13: bool,
-    alpn: Vec<Vec<u8>>,
+pub struct Recipe {
+    pub server_side: bool,
+    pub tls12: bool,
+    pub tls13: bool,
+    pub alpn: Vec<Vec<u8>>,
     /// Cipher suites and groups by their IANA numbers, best first; those that do not exist here are left out.
-    suites: Vec<u16>,
-    groups: Vec<u16>,
+    pub suites: Vec<u16>,
+    pub groups: Vec<u16>,
     /// A server's own order of suites counts, not the client's.
-    own_order: bool,
+    pub own_order: bool,
     /// TLS 1.3 tickets that a server sends after a handshake; none in either version where it is None.
-    tickets: Option<usize>,
-    keylog: Option<PathBuf>,
+    pub tickets: Option<usize>,
+    pub keylog: Option<PathBuf>,
 }
 
 /// What to ask of the peer, and how to judge its certificate.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Demands {
-    request: bool,
-    require: bool,
-    validate: bool,
-    check_name: bool,
+pub struct Demands {
+    pub request: bool,
+    pub require: bool,
+    pub validate: bool,
+    pub check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
-    revocation: String,
+    pub revocation: String,
     /// Whether one whose revocation nobody knows is good enough.
-    accept_unknown: bool,
-    require_ocsp: bool,
-    strict: bool,
+    pub accept_unknown: bool,
+    pub require_ocsp: bool,
+    pub strict: bool,
     /// Kinds and patterns of names; of several lists each must be satisfied.
-    allowed: Vec<Vec<(String, String)>>,
+    pub allowed: Vec<Vec<(String, String)>>,
     /// SHA-256 of public keys; the same.
-    pinned: Vec<Vec<Pin>>,
-    decides: bool,
-    reverify: bool,
+    pub pinned: Vec<Vec<Pin>>,
+    pub decides: bool,
+    pub reverify: bool,
+    /// Seconds since the last handshake in full; 0 is no resumption.
+    pub max_resumption_age: u32,
 }
 
 fn conditions(demands: &Demands) -> Result<Conditions, Failure> {
@@ -178,6 +184,8 @@ fn unusable(what: &'static str, why: impl std::fmt::Display) -> Failure {
 
 #[pymethods]
 impl Settings {
+    /// `ticket_secret`: of the context; what tickets are sealed with is derived from it and the fingerprint.
+    /// `policy_token`: changes with each callback.
     #[new]
     fn new(
         recipe: Recipe,
@@ -185,8 +193,10 @@ impl Settings {
         identities: Vec<PyRef<'_, Identity>>,
         trust: &TrustSet,
         statistics: &Statistics,
+        ticket_secret: [u8; 32],
+        policy_token: &[u8],
     ) -> PyResult<Self> {
-        now().map_err(Failure::from)?; // nothing can be verified, and rustls's ticketer would panic
+        let ticket_secret = Secret::new(ticket_secret);
         let mut provider = default_provider();
         let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);
         let suite = |suite: &rustls::SupportedCipherSuite| u16::from(suite.suite());
@@ -200,7 +210,9 @@ impl Settings {
             })
             .collect();
         let provider = Arc::new(provider);
-        let identities = identities.iter().map(|identity| identity.0.clone()).collect();
+        let identities: Vec<_> = identities.iter().map(|identity| identity.0.clone()).collect();
+        let fingerprint =
+            recipe.server_side.then(|| fingerprint(&recipe, &demands, &identities, &trust.0, policy_token));
         let verifier = Arc::new(PeerVerifier {
             trust: trust.0.clone(),
             request: demands.request,
@@ -219,6 +231,7 @@ impl Settings {
             conditions: conditions(&demands)?,
             decides: demands.decides,
             reverify: demands.reverify,
+            max_resumption_age: demands.max_resumption_age,
             algorithms: algorithms(),
         });
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
@@ -242,11 +255,12 @@ impl Settings {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             // For `last_words`.
             config.enable_secret_extraction = demands.decides;
-            config.send_tls13_tickets = recipe.tickets.unwrap_or(0);
-            if recipe.tickets.is_some() {
-                // The key is of these settings alone: no ticket outlives a change of them.
-                let ticketer = Ticketer::new().map_err(wrong)?;
-                config.ticketer = Arc::new(Tickets { ticketer, verifier: verifier.clone() });
+            let tickets = recipe.tickets.filter(|_| demands.max_resumption_age > 0);
+            config.send_tls13_tickets = tickets.unwrap_or(0);
+            if let Some(fingerprint) = fingerprint.filter(|_| tickets.is_some()) {
+                // No ticket outlives a change of the settings.
+                let keys = TicketKeys::new(ticket_secret, fingerprint);
+                config.ticketer = Arc::new(Tickets { keys, verifier: verifier.clone() });
             }
             Config::Server(Arc::new(config))
         } else {
@@ -263,7 +277,13 @@ impl Settings {
             config.resumption = Resumption::disabled();
             Config::Client(Arc::new(config))
         };
-        Ok(Self { config, verifier, counters: statistics.0.clone() })
+        Ok(Self { config, verifier, counters: statistics.0.clone(), fingerprint })
+    }
+
+    /// A server's: what a session of another process must have in common with these settings.
+    #[getter]
+    fn fingerprint<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.fingerprint.map(|fingerprint| PyBytes::new(py, &fingerprint))
     }
 
     /// Judges a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or

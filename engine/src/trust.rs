@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
 use crate::failure::Failure;
+use crate::fingerprint::{Fingerprint, trust_fingerprint};
 use crate::profile::{self, Examined, examine, split};
 use crate::revocation::{List, RevocationList};
 
@@ -33,11 +34,17 @@ pub struct Trust {
     pub unread: Vec<String>,
     /// Indices into the anchors, then the helpers, by subject (DER); made for the first refusal.
     by_subject: OnceLock<HashMap<Vec<u8>, Vec<usize>>>,
+    /// Of all this, made for the first server.
+    digest: OnceLock<Fingerprint>,
 }
 
 impl Trust {
     fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
         self.anchor_certificates.iter().chain(&self.helpers).nth(index)
+    }
+
+    pub fn digest(&self) -> &Fingerprint {
+        self.digest.get_or_init(|| trust_fingerprint(self))
     }
 
     fn indices(&self, subject: &[u8]) -> &[usize] {

@@ -26,6 +26,7 @@ use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
 use crate::path::Remainder;
 use crate::peers::Conditions;
+use crate::session::may_resume;
 use crate::trust::{Trust, TrustSet};
 
 thread_local! {
@@ -68,6 +69,8 @@ pub struct PeerVerifier {
     pub decides: bool,
     /// A session is judged as of the time when it is taken up, not of the time when it began.
     pub reverify: bool,
+    /// Seconds since the last handshake in full for which a session is resumed.
+    pub max_resumption_age: u32,
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -96,7 +99,8 @@ pub enum Role {
 }
 
 impl PeerVerifier {
-    /// The same judgement of a chain that was shown `then`, before its session is taken up again.
+    /// The same judgement of a chain that was shown `then`, in the last handshake in full, before its session
+    /// is resumed.
     pub fn still_good(
         &self,
         role: Role,
@@ -104,7 +108,11 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         then: UnixTime,
     ) -> Result<Option<Judged>, Error> {
-        let at = if self.reverify { now()? } else { then };
+        let now = now()?;
+        if !may_resume(then, now, self.max_resumption_age) {
+            return Err(Error::General("the session is too old, or from the future".to_owned()));
+        }
+        let at = if self.reverify { now } else { then };
         match chain.split_first() {
             // A session brings no response along.
             Some((end_entity, _)) if self.needs_staple(role, end_entity) => {

@@ -85,11 +85,13 @@ class Demands(TypedDict):
     pinned: Sequence[Sequence[bytes]]
     decides: bool
     reverify: bool
+    max_resumption_age: int
 
 VerdictCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int, bool], None]
 
 @final
 class Settings:
+    fingerprint: bytes | None
     def __new__(
         cls,
         recipe: Recipe,
@@ -97,6 +99,8 @@ class Settings:
         identities: Sequence[Identity],
         trust: TrustSet,
         statistics: Statistics,
+        ticket_secret: bytes,
+        policy_token: bytes,
     ) -> Settings: ...
     def verify(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
+from datetime import timedelta
 
 from veritls.deciding import VerifyCallback
 from veritls.face import Face
@@ -112,10 +113,11 @@ class PeerFace(Face):
 
     @property
     def reverify_on_resumption(self) -> bool:
-        """Whether the peer is judged anew, as of now, when a session is taken up: True.
+        """Whether the peer's path is verified again, as of now, when a session is resumed: True.
 
-        False: what was found when the session began holds for it, even if the certificate has run out since.
-        A change of the context ends its sessions either way, and the verify callback is always asked.
+        False: the result of the last full handshake holds, even if a certificate has expired since; so an
+        expired peer gets in for `max_resumption_age` seconds at most. A change of the context ends its
+        sessions either way, and the verify callback is always asked.
         """
         return self._settings.peer.reverify
 
@@ -123,6 +125,24 @@ class PeerFace(Face):
     def reverify_on_resumption(self, value: object) -> None:
         wanted = bool(value)
         self._change_peer(lambda peer: peer.with_reverify(wanted))
+
+    @property
+    def max_resumption_age(self) -> int:
+        """For how many seconds after a full handshake its session is resumed: 86400 (24 hours).
+
+        A full handshake is where the peer proves that it holds its key. After this time there is one again,
+        however often the session was resumed and renewed in between; also where a session's time lies in the
+        future, as after the clock was set back. 0 turns resumption off. On a server it bounds its tickets, on
+        a client what `session=` offers. Other limits hold too: a server's ticket is good for 6 to 12 hours.
+
+        Set it to an int or a datetime.timedelta (its whole seconds). Raises TypeError for anything else,
+        ValueError for less than 0 and for more than 2**32 - 1 seconds.
+        """
+        return self._settings.peer.max_resumption_age
+
+    @max_resumption_age.setter
+    def max_resumption_age(self, value: int | timedelta) -> None:
+        self._change_peer(lambda peer: peer.with_max_resumption_age(value))
 
     @property
     def unknown_revocation_status(self) -> UnknownStatus:

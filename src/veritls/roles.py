@@ -21,9 +21,10 @@ def demand(combine: Callable[[Any, Any], Any], default: Any = dataclasses.MISSIN
 
 
 def choice(default: Any = dataclasses.MISSING, *, secret: bool = False) -> Any:
-    """A field of which the second value counts alone. What is `secret` stands in no repr."""
-    metadata = {_COMBINE: lambda first, second: second}
-    return dataclasses.field(default=default, repr=not secret, metadata=metadata)
+    """A field of which the second value counts alone. `secret`: its value is not shown."""
+    return dataclasses.field(
+        default=default, repr=not secret, metadata={_COMBINE: lambda first, second: second}
+    )
 
 
 def registered(field: dataclasses.Field[Any]) -> bool:

@@ -12,14 +12,15 @@ if TYPE_CHECKING:
     from veritls.context import SSLContext
 
 TIMEOUT = 7200
-"""Seconds for which a session is of use at most; the engine's servers forget their keys after some hours."""
+"""Seconds, as `ssl` tells them. What ends a session are `max_resumption_age` and the server."""
 
 
 class SSLSession:
     """A TLS session, from `SSLSocket.session`, for the `session` argument of `SSLContext.wrap_socket`.
 
     Bound to its context, the context's settings and the server's name: after a change there, for another
-    name, or where the server's certificate is not acceptable any more (it expired), the handshake is one in
+    name, where the server's certificate is not acceptable any more (it expired), or
+    `SSLContext.max_resumption_age` seconds after the server last proved its key, the handshake is one in
     full. The verify callback is asked again. A TLS 1.3 ticket is used once (RFC 8446, appendix C.4).
     """
 
@@ -56,7 +57,7 @@ class SSLSession:
 
     @property
     def timeout(self) -> int:
-        """For how many seconds it is of use."""
+        """7200 seconds, as with `ssl`; `SSLContext.max_resumption_age` is what bounds its use."""
         return TIMEOUT
 
     @property

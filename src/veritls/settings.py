@@ -72,6 +72,8 @@ class Settings:
             self._identities(),
             self.trust.frozen(partial_chain=peer.partial_chain),
             self.statistics,
+            self.ticket_secret,
+            peer.token,
         )
         return Frozen(settings, peer.conditions, demands)
 

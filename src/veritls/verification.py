@@ -7,6 +7,7 @@ import secrets
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from operator import add, or_
 from typing import Literal, NamedTuple, Self
 
@@ -59,6 +60,7 @@ class PeerPolicy:
     pinned_keys: tuple[frozenset[bytes], ...] = demand(add, ())
     callbacks: tuple[Registered, ...] = demand(add, ())
     reverify: bool = demand(or_, True)
+    max_resumption_age: int = demand(min, 24 * 60 * 60)
 
     def with_verify_mode(self, value: int) -> Self:
         if not isinstance(value, int):
@@ -114,6 +116,20 @@ class PeerPolicy:
     def with_reverify(self, value: bool) -> Self:
         return replace(self, reverify=value)
 
+    def with_max_resumption_age(self, value: int | timedelta) -> Self:
+        if isinstance(value, timedelta):
+            value = value // timedelta(seconds=1)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"max_resumption_age must be an int or a timedelta, not {type(value).__name__}")
+        if not 0 <= value < 1 << 32:
+            raise ValueError(f"max_resumption_age must be 0 to 2**32 - 1 seconds, not {value}")
+        return replace(self, max_resumption_age=value)
+
+    @property
+    def token(self) -> bytes:
+        """Tells the verify callbacks from any others; empty where there are none."""
+        return b"".join(each.token for each in self.callbacks)
+
     @property
     def partial_chain(self) -> bool:
         """Whether every certificate in the trust store ends a path."""
@@ -151,6 +167,7 @@ class PeerPolicy:
             "pinned": [list(several) for several in self.pinned_keys],
             "decides": bool(self.callbacks),
             "reverify": self.reverify,
+            "max_resumption_age": self.max_resumption_age,
         }
 
 

@@ -249,6 +249,7 @@ POLICIES = st.builds(
     allowed_peers=st.sampled_from([(), ((veritls.DNSPattern("a.example"),),), ((),)]),
     pinned_keys=st.sampled_from([(), (frozenset([bytes(32)]),)]),
     reverify=st.booleans(),
+    max_resumption_age=st.integers(0, 100),
 )
 
 
@@ -265,6 +266,7 @@ def test_whatever_two_policies_are_each_ones_demands_hold_in_their_combination(
         assert each.partial_chain or not both.partial_chain
         assert each.unknown_status == "accept" or both.unknown_status == "refuse"
         assert both.require_ocsp >= each.require_ocsp and both.reverify >= each.reverify
+        assert both.max_resumption_age <= each.max_resumption_age
         assert set(each.allowed_peers) <= set(both.allowed_peers)
         assert set(each.pinned_keys) <= set(both.pinned_keys)
 

@@ -209,6 +209,7 @@ def test_every_field_of_the_settings_has_a_case() -> None:
         "tls13_suites",  # tests/test_parameters.py
         "tickets",  # above
         "reverify",  # above
+        "max_resumption_age",  # tests/resumption/test_age.py
         "renewal",  # tests/revocation/test_stapling.py
         "statistics",  # counts, and demands nothing
         "ticket_secret",  # set once, when the context is made

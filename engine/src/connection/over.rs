@@ -1,12 +1,13 @@
 //! The end of a handshake: a session that was taken up is judged again, and refused with an alert.
 
 use std::mem;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName};
+use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
-use rustls::{AlertDescription, Error};
+use rustls::{AlertDescription, Error, HandshakeKind};
 
 use super::{Connection, Side};
 use crate::clock::{NoTime, now};
@@ -24,16 +25,13 @@ impl Connection {
             return Ok(());
         }
         self.rejudged = true;
-        let mut verdict = mem::take(&mut self.verdict);
+        let verdict = self.take_verdict();
         self.counters.established(&self.side, self.resumed());
-        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
-        // A ticket that was opened and not taken up is no evidence.
-        verdict.judged.take_if(|judged| judged.chain != chain);
-        let judged = if self.resumed() { self.take_up(verdict, chain) } else { Ok(verdict.judged) };
+        self.since = self.proved(&verdict);
+        let judged = if self.resumed() { self.take_up(verdict) } else { Ok(verdict.judged) };
         match judged {
-            Ok(None) => Ok(()),
-            Ok(Some(judged)) => {
-                (self.path, self.judged_at) = (judged.path, judged.at);
+            Ok(judged) => {
+                self.path = judged.and_then(|judged| judged.path);
                 Ok(())
             }
             Err(refused) => {
@@ -43,19 +41,37 @@ impl Connection {
         }
     }
 
+    /// What is known of the peer so far. rustls may open a client's ticket and decline it: once the handshake
+    /// is one in full, nothing of that counts. (On a client the server's own certificate takes its place.)
+    pub(super) fn take_verdict(&mut self) -> Verdict {
+        let mut verdict = mem::take(&mut self.verdict);
+        let kind = self.facts().handshake_kind();
+        if matches!(self.side, Side::Server(_)) && kind.is_some_and(|kind| kind != HandshakeKind::Resumed) {
+            verdict.forget_session();
+        }
+        verdict
+    }
+
+    /// When the peers of this connection proved their keys.
+    fn proved(&self, verdict: &Verdict) -> UnixTime {
+        let never = UnixTime::since_unix_epoch(Duration::ZERO);
+        match (self.resumed(), &verdict.judged) {
+            (true, _) => verdict.since.unwrap_or(never),
+            (false, Some(judged)) => judged.at,
+            (false, None) => now().unwrap_or(never),
+        }
+    }
+
     /// What is found good of the peer whose session is taken up, by us and by the program.
-    fn take_up(
-        &self,
-        verdict: Verdict,
-        chain: Vec<CertificateDer<'static>>,
-    ) -> Result<Option<Judged>, Error> {
+    fn take_up(&self, verdict: Verdict) -> Result<Option<Judged>, Error> {
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
         let (role, name) = match self.side {
             Side::Client(_) => (Role::Server, self.name.as_ref()),
             Side::Server(_) => (Role::Client, None),
         };
         let judged = match verdict.judged {
             Some(judged) => Some(judged),
-            None => self.verifier.still_good(role, chain, name, now()?)?,
+            None => self.verifier.still_good(role, chain, name, self.since)?,
         };
         if self.verifier.decides && judged.is_some() {
             let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
