@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.compatibility import cases, table
+import pytest
+
+from tests.compatibility import PAGE, cases, list_sections, table
 
 TESTS = """
 import pytest
@@ -26,12 +28,22 @@ def test_of_nothing():
 """
 
 
-def test_there_is_one_row_for_each_library_wherever_its_tests_stand(tmp_path: Path) -> None:
-    (tmp_path / "test_some.py").write_text(TESTS)
-    assert table(cases(str(tmp_path), tmp_path), "library") == [
+@pytest.mark.parametrize("place", ["", "near"])
+def test_there_is_one_row_for_each_library_wherever_its_tests_stand(place: str, tmp_path: Path) -> None:
+    """Near: beside a project, as where a clone and pytest's folder share a parent."""
+    folder = tmp_path / "test_folder" / place
+    folder.mkdir(parents=True)
+    if place:
+        (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (folder / "test_some.py").write_text(TESTS)
+    assert table(cases(str(folder), tmp_path), "library") == [
         "| library | passed | skipped | failed |",
         "| --- | --- | --- | --- |",
         "| First | 1 | 0 | 0 |",
         "| second | 1 | 1 | 1 |",
-        "| test_some | 1 | 0 | 0 |",
+        "| some | 1 | 0 | 0 |",
     ]
+
+
+def test_the_page_lists_what_differs_as_it_is_written_down() -> None:
+    assert PAGE.read_text().endswith("\n\n".join(["", *list_sections()]) + "\n")

@@ -6,8 +6,11 @@ import contextlib
 import ssl
 from typing import Any
 
+import pytest
+
+import veritls
 from tests.conftest import Files
-from tests.pairs import client_context, server_context
+from tests.pairs import client_context, raw_pair, server_context
 
 
 def _handshaken(files: Files) -> tuple[Any, Any, ssl.MemoryBIO]:
@@ -28,3 +31,47 @@ def test_whoever_reads_while_something_is_pending_gets_everything(files: Files) 
     while incoming.pending or client.pending():
         got += len(client.read(10_000))
     assert got == 100_000
+
+
+@pytest.mark.parametrize("module", [ssl, veritls])
+def test_a_server_may_be_given_a_server_hostname_that_has_no_effect(files: Files, module: Any) -> None:
+    up, down = module.MemoryBIO(), module.MemoryBIO()
+    server = server_context(files.server, module).wrap_bio(up, down, True, "other.example")
+    client = client_context(files.ca, module).wrap_bio(down, up, server_hostname="localhost")
+    for end in (client, server, client, server):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert server.version() == client.version() == "TLSv1.3"
+    assert server.server_hostname == "other.example"
+    for name in ("", ".example"):
+        with pytest.raises(ValueError):
+            server_context(files.server, module).wrap_bio(up, down, True, name)
+
+
+def test_a_report_on_a_client_names_no_server(files: Files) -> None:
+    reports: list[veritls.VerificationReport] = []
+    server, client = server_context(files.server), client_context(files.ca)
+    client.load_cert_chain(files.server)
+    server.load_verify_locations(files.ca)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.set_verify_callback(reports.append)
+    up, down = veritls.MemoryBIO(), veritls.MemoryBIO()
+    ends = [client.wrap_bio(down, up, server_hostname="localhost"), server.wrap_bio(up, down, True, "other")]
+    for end in ends * 2:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert [report.question.server_hostname for report in reports] == [None]
+
+
+def test_wrap_bio_refuses_a_client_without_a_name_where_names_are_checked(files: Files) -> None:
+    with pytest.raises(ValueError, match="check_hostname requires server_hostname"):
+        client_context(files.ca).wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO())
+
+
+@pytest.mark.parametrize("module", [ssl, veritls])
+def test_wrap_socket_refuses_a_server_hostname_on_a_server(files: Files, module: Any) -> None:
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw, pytest.raises(ValueError, match="only be specified in client mode"):
+        server_context(files.server, module).wrap_socket(
+            server_raw, server_side=True, server_hostname="localhost"
+        )

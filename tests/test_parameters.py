@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,16 @@ STRINGS = [
     "ECDSA:!CHACHA20",
     "DEFAULT:@SECLEVEL=2",
     "EECDH+aRSA+AESGCM:nonsense",
+    "DEFAULT@SECLEVEL=1",
+    "FIPS",
+    "SUITEB128C2",
+    "SUITEB192",
+    "TLSv1",
+    "SSLv3",
+    "kEDH",
+    "aNULL",
+    "DEFAULT:!AESGCM:!CHACHA20",
+    "ECDHE-RSA-AES128-SHA:AES128-SHA",
 ]
 
 
@@ -53,15 +65,41 @@ def test_a_cipher_string_selects_what_it_selects_with_ssl_of_what_exists(text: s
         assert selected == wanted
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "kEDH", "RC4", "^$:,;?*'dorothyx", "DEFAULT:@SECLEVEL=3"])
-def test_a_cipher_string_that_leaves_nothing_is_refused_and_changes_nothing(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", ":", "NONE", "!ALL", "nonsense", "TLS_AES_128_GCM_SHA256", "^$:,;?*'dorothyx"]
+)
+def test_a_cipher_string_that_means_nothing_to_ssl_is_refused_and_changes_nothing(text: str) -> None:
+    ours, theirs = (module.SSLContext(module.PROTOCOL_TLS_CLIENT) for module in (veritls, ssl))
+    before = ours.get_ciphers()
+    for context in (ours, theirs):
+        with pytest.raises(ssl.SSLError, match="No cipher can be selected"):
+            context.set_ciphers(text)
+    assert ours.get_ciphers() == before
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "TLSv1", "DEFAULT:@SECLEVEL=3"])
+def test_a_level_and_a_tls13_suite_that_do_not_exist_are_refused(text: str) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     before = context.get_ciphers()
     with pytest.raises(ssl.SSLError):
-        context.set_ciphers(text)
-    with pytest.raises(ssl.SSLError):
         context.set_ciphersuites(text)
+    with pytest.raises(ssl.SSLError):
+        context.set_ciphers(text.replace("TLSv1", "@SECLEVEL=9"))
     assert context.get_ciphers() == before
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_cipher_string_without_a_suite_of_ours_leaves_tls13_as_with_ssl(files: Files, side: str) -> None:
+    server, client = server_context(files.server), client_context(files.ca)
+    chosen = server if side == "server" else client
+    chosen.set_ciphers("TLSv1")
+    with tls_pair(server, client) as (server_end, client_end):
+        assert client_end.version() == server_end.version() == "TLSv1.3"
+    chosen.maximum_version = V.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        chosen.wrap_bio(
+            ssl.MemoryBIO(), ssl.MemoryBIO(), side == "server", "localhost" if side == "client" else None
+        )
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
@@ -143,6 +181,42 @@ def test_the_key_log_has_the_same_secrets_on_both_sides(
     client.keylog_filename = None
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "third.log"))
     assert veritls.create_default_context(cafile=files.ca).keylog_filename == str(tmp_path / "third.log")
+
+
+def test_a_key_log_is_made_for_its_owner_alone_and_one_that_exists_keeps_its_mode(
+    files: Files, tmp_path: Path, no_mask: None
+) -> None:
+    fresh, gone, known, link, dangling = (
+        tmp_path / name for name in ("fresh", "gone", "known", "link", "dangling")
+    )
+    known.write_text("")
+    known.chmod(0o640)
+    link.symlink_to(known)
+    dangling.symlink_to(tmp_path / "target")
+    for path in (fresh, gone, known, link, dangling):
+        server, client = server_context(files.server), client_context(files.ca)
+        client.keylog_filename = path
+        if path == gone:
+            path.unlink()  # the engine makes it again
+        with tls_pair(server, client):
+            pass
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {
+        "fresh": 0o600,
+        "gone": 0o600,
+        "known": 0o640,
+        "link": 0o640,
+        "dangling": 0o600,
+        "target": 0o600,
+    }
+    assert link.is_symlink() and dangling.is_symlink()
+
+
+@pytest.fixture
+def no_mask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
 
 
 def test_both_sides_have_the_same_end_point_binding_as_ssl(files: Files) -> None:

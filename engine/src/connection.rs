@@ -11,8 +11,9 @@ use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
+use crate::clock::{NoTime, now};
 use crate::decider::{self, Asking, Callback, HANDSHAKE_FAILURE, Scope, Switched, Verdict};
 use crate::failure::{Failure, Rejection};
 use crate::hello::{Hello, Preview, Seen, take_hello};
@@ -164,7 +165,7 @@ impl Connection {
             verifier,
             name,
             path: None,
-            since: UnixTime::now(),
+            since: now()?,
             hello: Hello::default(),
             fresh,
             offered,
@@ -532,6 +533,11 @@ fn failure_of(
         Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
             Failure::NotTls(started_with.unwrap_or_default().to_vec())
         }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => Failure::NotTls(Vec::new()),
+        Error::DecryptError => Failure::BadRecordMac,
+        Error::FailedToGetCurrentTime => NoTime.into(),
         Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
         Error::General(text) if text.contains("no server certificate chain resolved") => {
             Failure::Incompatible("NoServerCertificate".to_owned())

@@ -49,8 +49,10 @@ pub enum Failure {
     NoPeerCertificate,
     /// The peer's certificate was refused.
     Certificate(Box<Rejection>),
-    /// The first bytes from the peer are not TLS.
+    /// What the peer sent is no TLS record: its first bytes, none where they came in mid-connection.
     NotTls(Vec<u8>),
+    /// A record was changed on its way, or made by somebody who does not have the keys.
+    BadRecordMac,
     /// The two sides have no version, suite, group or signature in common.
     Incompatible(String),
     /// The peer broke the protocol.
@@ -173,6 +175,7 @@ impl Failure {
             Self::NoPeerCertificate => "no_peer_certificate",
             Self::Certificate(_) => "certificate",
             Self::NotTls(_) => "not_tls",
+            Self::BadRecordMac => "bad_record_mac",
             Self::Incompatible(_) => "incompatible",
             Self::Protocol(_) => "protocol",
             Self::Unusable { .. } => "unusable",

@@ -8,10 +8,11 @@ use pyo3::types::PyBytes;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
+use crate::clock::now;
 use crate::failure::Failure;
 use crate::profile::{names, public_key};
 use crate::schemes::Noting;
@@ -51,7 +52,7 @@ impl Own {
     /// What a handshake is to show now: with the OCSP response, while that is good.
     pub fn current(&self) -> Arc<CertifiedKey> {
         let Some(response) =
-            self.staple.load_full().filter(|response| UnixTime::now().as_secs() <= response.until)
+            self.staple.load_full().filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))
         else {
             return self.bare.clone();
         };
@@ -66,6 +67,12 @@ impl Own {
         self.stapled.store(Some(Arc::new((response, own.clone()))));
         own
     }
+}
+
+/// Whether a private key (PKCS#8, SEC 1 or PKCS#1, DER) is one that can sign here.
+#[pyfunction]
+pub fn is_private_key(der: &[u8]) -> bool {
+    PrivateKeyDer::try_from(der).is_ok_and(|key| any_supported_type(&key).is_ok())
 }
 
 /// A client's certificates in the order of preference: the first that the server can verify is shown, one by

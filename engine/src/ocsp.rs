@@ -18,6 +18,7 @@ use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
 use crate::budget::{self, Budget};
+use crate::clock::now;
 use crate::crl_signers::RevocationCheck;
 use crate::failure::{Asked, Failure, Rejection};
 use crate::profile::outline;
@@ -354,7 +355,7 @@ pub fn check_ocsp_response(
     issuer: Option<Vec<u8>>,
 ) -> PyResult<Option<(u64, u64)>> {
     let algorithms = algorithms();
-    let now = UnixTime::now();
+    let now = now().map_err(Failure::from)?;
     let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
     match checked {
         // What a client may overlook is no reason to send it.

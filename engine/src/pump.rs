@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 
+use rustix::io::Errno;
+
 use crate::connection::Connection;
 use crate::decider::Asking;
 use crate::failure::Failure;
@@ -180,6 +182,8 @@ pub struct Pump {
     inbound: Turn<Begun>,
     outbound: Turn<Outbound>,
     interrupted: Mutex<Option<ThreadId>>,
+    /// A flush within a read met the peer's reset. The kernel tells it once, and the reader is to hear of it.
+    reset: AtomicBool,
 }
 
 /// What a read came to.
@@ -198,6 +202,7 @@ impl Pump {
             inbound: Turn::new(Begun::default()),
             outbound: Turn::new(Outbound::default()),
             interrupted: Mutex::default(),
+            reset: AtomicBool::new(false),
         }
     }
 
@@ -299,7 +304,19 @@ impl Pump {
     /// work, who will send it, or the transport takes nothing now: then the next write sends it.
     fn flush_if_free(&self, transport: &dyn Transport) {
         if let Some(mut outbound) = self.outbound.try_take() {
-            let _ = self.flush(outbound.get(), transport);
+            let flushed = self.flush(outbound.get(), transport);
+            if matches!(flushed, Err(Failure::Os(errno)) if errno == Errno::CONNRESET.raw_os_error()) {
+                self.reset.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The transport's end without the peer's close_notify.
+    fn ragged_end(&self) -> Failure {
+        if self.reset.swap(false, Ordering::Relaxed) {
+            Errno::CONNRESET.into()
+        } else {
+            Failure::UnexpectedEof
         }
     }
 
@@ -340,7 +357,7 @@ impl Pump {
             }
             fresh = transport.receive(begun, wanted, transport.wait())?;
             if fresh.is_empty() {
-                return Err(Failure::UnexpectedEof);
+                return Err(self.ragged_end());
             }
         }
         unreachable!("the rounds have no end")

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
+use crate::clock::{Clock, now};
 use crate::connection::Side;
 use crate::failure::{Failure, guarded};
 use crate::fingerprint::{Fingerprint, fingerprint};
@@ -235,14 +237,14 @@ impl Settings {
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
             None => Arc::new(NoKeyLog {}),
             Some(path) => {
-                let file = File::options().append(true).create(true).open(path);
+                let file = File::options().append(true).create(true).mode(0o600).open(path);
                 Arc::new(KeyLogFile(Mutex::new(file.map_err(|why| unusable("keylog_filename", why))?)))
             }
         };
         let versions = versions(recipe.tls12, recipe.tls13);
         let wrong = |why: rustls::Error| unusable("versions, ciphers and groups", why);
         let config = if recipe.server_side {
-            let mut config = ServerConfig::builder_with_provider(provider)
+            let mut config = ServerConfig::builder_with_details(provider, Arc::new(Clock))
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .with_client_cert_verifier(verifier.clone())
@@ -262,7 +264,7 @@ impl Settings {
             }
             Config::Server(Arc::new(config))
         } else {
-            let mut config = ClientConfig::builder_with_provider(provider)
+            let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .dangerous()
@@ -301,11 +303,14 @@ impl Settings {
             .map(|name| ServerName::try_from(name).map_err(|why| unusable("server_hostname", why)))
             .transpose()?;
         let role = if of_server { Role::Server } else { Role::Client };
-        let now = at.map_or_else(UnixTime::now, |at| UnixTime::since_unix_epoch(Duration::from_secs(at)));
+        let at = match at {
+            Some(at) => UnixTime::since_unix_epoch(Duration::from_secs(at)),
+            None => now().map_err(Failure::from)?,
+        };
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let response = ocsp_response.unwrap_or_default();
         let path =
-            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, now)))?;
+            py.detach(|| guarded(|| self.verifier.verdict(role, &chain, name.as_ref(), &response, at)))?;
         Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 }

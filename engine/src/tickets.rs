@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ProducesTickets;
 
+use crate::clock::now;
 use crate::decider::{judged, keep_opened, may_open, resumed_since};
 use crate::ticket_keys::{Epoch, OVERHEAD, TicketKeys};
 use crate::verifier::{PeerVerifier, Role, take_rejection};
@@ -88,7 +89,7 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
-        let now = UnixTime::now();
+        let now = now().ok()?;
         let (at, chain) = judged().map_or((now, Vec::new()), |found| (found.at, found.chain));
         let since = resumed_since().unwrap_or(at);
         self.keys.seal(epoch(now), &Content { since, chain, session }.encode()?)
@@ -98,7 +99,7 @@ impl ProducesTickets for Tickets {
         if !may_open() {
             return None;
         }
-        let plain = self.keys.open(&epochs(UnixTime::now()), ticket)?;
+        let plain = self.keys.open(&epochs(now().ok()?), ticket)?;
         let Content { since, chain, session } = Content::decode(&plain)?;
         match self.verifier.still_good(Role::Client, chain, None, since) {
             Ok(found) => {
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn a_ticket_made_of_another_carries_its_time_on() {
         let tickets = tickets(60);
-        let since = at(UnixTime::now().as_secs() - 30);
+        let since = at(now().unwrap().as_secs() - 30);
         let scope = Scope::enter(Verdict { since: Some(since), ..Verdict::default() });
         let renewed = tickets.encrypt(b"a session").expect("a ticket");
         scope.leave();

@@ -33,6 +33,8 @@ pub struct Trust {
     helpers_of: HashMap<Vec<u8>, Vec<usize>>,
     /// Indices into the anchors, then the helpers, by subject (DER).
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
+    /// What could not be read of the system's trust, in words.
+    pub unread: Vec<String>,
 }
 
 impl Trust {
@@ -119,14 +121,18 @@ pub struct TrustSet(pub Arc<Trust>);
 #[pymethods]
 impl TrustSet {
     /// What `certificates` (DER) and the revocation lists `crls` make; of lists that follow one another the first
-    /// that is signed as it should be counts. Refuses what cannot be read.
+    /// that is signed as it should be counts. Refuses what cannot be read. `unread`: what the program could not
+    /// read, for who explains a refusal.
     #[new]
+    #[pyo3(signature = (certificates, crls, partial_chain, unread = Vec::new()))]
     fn new(
         certificates: Vec<Vec<u8>>,
         crls: Vec<PyRef<'_, RevocationList>>,
         partial_chain: bool,
+        unread: Vec<String>,
     ) -> PyResult<Self> {
         let mut trust = Trust::of(certificates, partial_chain)?;
+        trust.unread = unread;
         for list in crls.iter().map(|list| &list.0) {
             let lines = trust.lines.entry(list.issuer.clone()).or_default();
             match lines.iter_mut().find(|line| line.first().is_some_and(|first| list.follows(first))) {
@@ -150,6 +156,11 @@ impl TrustSet {
     #[getter]
     fn anchors(&self) -> usize {
         self.0.anchors.len()
+    }
+
+    #[getter]
+    fn unread(&self) -> Vec<String> {
+        self.0.unread.clone()
     }
 
     /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in

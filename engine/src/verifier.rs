@@ -23,6 +23,7 @@ use webpki::{
 
 use crate::budget::{self, Budget};
 use crate::candidates::{Candidates, straight};
+use crate::clock::now;
 use crate::crl_signers::RevocationCheck;
 use crate::decider::{self, Judged};
 use crate::failure::{Asked, Failure, Rejection};
@@ -112,7 +113,7 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         then: UnixTime,
     ) -> Result<Option<Judged>, Error> {
-        let now = UnixTime::now();
+        let now = now()?;
         if !may_resume(then, now, self.max_resumption_age) {
             return Err(Error::General("the session is too old, or from the future".to_owned()));
         }

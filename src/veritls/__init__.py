@@ -23,6 +23,7 @@ from veritls.peers import (
     Email as Email,
     Network as Network,
 )
+from veritls.report import VerificationReport as VerificationReport
 from veritls.session import SSLSession as SSLSession
 from veritls.sigalgs import get_sigalgs as get_sigalgs
 from veritls.socket import SSLSocket as SSLSocket

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, final
+from typing import Any, Generic, Literal, NotRequired, TypeAlias, TypedDict, TypeVar, final
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -46,11 +46,13 @@ class RevocationList:
 @final
 class TrustSet:
     anchors: int
+    unread: list[str]
     def __new__(
         cls,
         certificates: Sequence[bytes],
         crls: Sequence[RevocationList],
         partial_chain: bool,
+        unread: Sequence[str] = (),
     ) -> TrustSet: ...
     def used(self) -> list[bytes]: ...
     def by_subject(self, subject: bytes) -> list[tuple[bytes, bool]]: ...
@@ -169,6 +171,22 @@ class Link:
     def flush(self) -> bool: ...
     def close_notify(self) -> bool: ...
 
+RawName: TypeAlias = list[list[tuple[str, int, bytes]]]
+
+class Contents(TypedDict):
+    subject: RawName
+    issuer: RawName
+    version: int
+    serial: bytes
+    not_before: int
+    not_after: int
+    names: NotRequired[list[tuple[int, Any]] | None]
+    ocsp: NotRequired[list[bytes]]
+    ca_issuers: NotRequired[list[bytes]]
+    crls: NotRequired[list[bytes]]
+
+def contents(der: bytes) -> Contents: ...
+def is_private_key(der: bytes) -> bool: ...
 def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
 def check_ocsp_response(
     response: bytes, certificate: bytes, issuer: bytes | None = None

@@ -1,112 +1,134 @@
-"""A certificate as `ssl` shows it: the dict of `getpeercert()`. Decoded by `cryptography`."""
+"""A certificate as `ssl` shows it: the dict of `getpeercert()`. Taken apart by the engine, worded here."""
 
-import ipaddress
-from datetime import datetime
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import NameOID
+
+from veritls import _engine
 
 _LONG_NAMES = {
-    NameOID.COMMON_NAME: "commonName",
-    NameOID.COUNTRY_NAME: "countryName",
-    NameOID.LOCALITY_NAME: "localityName",
-    NameOID.STATE_OR_PROVINCE_NAME: "stateOrProvinceName",
-    NameOID.STREET_ADDRESS: "streetAddress",
-    NameOID.ORGANIZATION_NAME: "organizationName",
-    NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
-    NameOID.ORGANIZATIONAL_UNIT_NAME: "organizationalUnitName",
-    NameOID.SERIAL_NUMBER: "serialNumber",
-    NameOID.SURNAME: "surname",
-    NameOID.GIVEN_NAME: "givenName",
-    NameOID.INITIALS: "initials",
-    NameOID.TITLE: "title",
-    NameOID.GENERATION_QUALIFIER: "generationQualifier",
-    NameOID.X500_UNIQUE_IDENTIFIER: "x500UniqueIdentifier",
-    NameOID.DN_QUALIFIER: "dnQualifier",
-    NameOID.PSEUDONYM: "pseudonym",
-    NameOID.USER_ID: "userId",
-    NameOID.DOMAIN_COMPONENT: "domainComponent",
-    NameOID.EMAIL_ADDRESS: "emailAddress",
-    NameOID.BUSINESS_CATEGORY: "businessCategory",
-    NameOID.POSTAL_ADDRESS: "postalAddress",
-    NameOID.POSTAL_CODE: "postalCode",
-    NameOID.JURISDICTION_COUNTRY_NAME: "jurisdictionCountryName",
-    NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME: "jurisdictionStateOrProvinceName",
-    NameOID.JURISDICTION_LOCALITY_NAME: "jurisdictionLocalityName",
+    NameOID.COMMON_NAME.dotted_string: "commonName",
+    NameOID.COUNTRY_NAME.dotted_string: "countryName",
+    NameOID.LOCALITY_NAME.dotted_string: "localityName",
+    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "stateOrProvinceName",
+    NameOID.STREET_ADDRESS.dotted_string: "streetAddress",
+    NameOID.ORGANIZATION_NAME.dotted_string: "organizationName",
+    NameOID.ORGANIZATION_IDENTIFIER.dotted_string: "organizationIdentifier",
+    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "organizationalUnitName",
+    NameOID.SERIAL_NUMBER.dotted_string: "serialNumber",
+    NameOID.SURNAME.dotted_string: "surname",
+    NameOID.GIVEN_NAME.dotted_string: "givenName",
+    NameOID.INITIALS.dotted_string: "initials",
+    NameOID.TITLE.dotted_string: "title",
+    NameOID.GENERATION_QUALIFIER.dotted_string: "generationQualifier",
+    NameOID.X500_UNIQUE_IDENTIFIER.dotted_string: "x500UniqueIdentifier",
+    NameOID.DN_QUALIFIER.dotted_string: "dnQualifier",
+    NameOID.PSEUDONYM.dotted_string: "pseudonym",
+    NameOID.USER_ID.dotted_string: "userId",
+    NameOID.DOMAIN_COMPONENT.dotted_string: "domainComponent",
+    NameOID.EMAIL_ADDRESS.dotted_string: "emailAddress",
+    NameOID.BUSINESS_CATEGORY.dotted_string: "businessCategory",
+    NameOID.POSTAL_ADDRESS.dotted_string: "postalAddress",
+    NameOID.POSTAL_CODE.dotted_string: "postalCode",
+    NameOID.JURISDICTION_COUNTRY_NAME.dotted_string: "jurisdictionCountryName",
+    NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME.dotted_string: "jurisdictionStateOrProvinceName",
+    NameOID.JURISDICTION_LOCALITY_NAME.dotted_string: "jurisdictionLocalityName",
 }
 """OpenSSL's long names of the attributes of a distinguished name; any other is shown by its number."""
 
-_Name = tuple[tuple[tuple[str, str], ...], ...]
+_SHORT_NAMES = {
+    NameOID.COMMON_NAME.dotted_string: "CN",
+    NameOID.LOCALITY_NAME.dotted_string: "L",
+    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "ST",
+    NameOID.ORGANIZATION_NAME.dotted_string: "O",
+    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "OU",
+    NameOID.COUNTRY_NAME.dotted_string: "C",
+    NameOID.STREET_ADDRESS.dotted_string: "STREET",
+    NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
+    NameOID.USER_ID.dotted_string: "UID",
+}
+"""The names of attributes of RFC 4514, section 3; any other is shown by its number."""
+
+_ESCAPES = str.maketrans({char: f"\\{char}" for char in '\\"+,;<>'} | {"\0": "\\00"})
+
+_Name = tuple[tuple[tuple[str, str | bytes], ...], ...]
+
+_BIT_STRING = 3
+_ENCODINGS = {12: "utf-8", 28: "utf-32-be", 30: "utf-16-be"}
+"""The ASN.1 string types by their tags. Any other is read as OpenSSL reads it: one byte, one character."""
+
+_TEXTS = {1: "email", 2: "DNS", 6: "URI"}
+_UNSUPPORTED = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _name(name: x509.Name) -> _Name:
-    def text(value: str | bytes) -> str:
-        return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
-
-    def pair(attribute: x509.NameAttribute[Any]) -> tuple[str, str]:
-        oid = attribute.oid
-        return _LONG_NAMES.get(oid, oid.dotted_string), text(attribute.value)
-
-    return tuple(tuple(pair(attribute) for attribute in rdn) for rdn in name.rdns)
+def _text(data: bytes, encoding: str = "utf-8") -> str:
+    return data.decode(encoding, "backslashreplace")
 
 
-def _moment(moment: datetime) -> str:
+def _value(tag: int, data: bytes) -> str | bytes:
+    if tag == _BIT_STRING:
+        return data[1:]  # the first byte counts the unused bits of the last
+    return _text(data, _ENCODINGS.get(tag, "latin-1"))
+
+
+def _name(name: _engine.RawName) -> _Name:
+    return tuple(
+        tuple((_LONG_NAMES.get(oid, oid), _value(tag, data)) for oid, tag, data in rdn) for rdn in name
+    )
+
+
+def _moment(seconds: int) -> str:
+    moment = _EPOCH + timedelta(seconds=seconds)
     return f"{moment:%b} {moment.day:2d} {moment:%H:%M:%S} {moment.year} GMT"
 
 
-def _address(value: object) -> str:
-    if isinstance(value, ipaddress.IPv6Address):
-        return ":".join(f"{int(group, 16):X}" for group in value.exploded.split(":"))
-    return str(value)
+def _serial(data: bytes) -> str:
+    number = int.from_bytes(data, signed=True)
+    digits = f"{abs(number):X}"
+    return ("-" if number < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)
 
 
-def _general_name(name: x509.GeneralName) -> tuple[str, Any]:
-    match name:
-        case x509.DNSName():
-            return "DNS", name.value
-        case x509.IPAddress():
-            return "IP Address", _address(name.value)
-        case x509.RFC822Name():
-            return "email", name.value
-        case x509.UniformResourceIdentifier():
-            return "URI", name.value
-        case x509.DirectoryName():
-            return "DirName", _name(name.value)
-        case x509.RegisteredID():
-            return "Registered ID", _LONG_NAMES.get(name.value, name.value.dotted_string)
+def _address(data: bytes) -> str:
+    if len(data) == 4:
+        return ".".join(map(str, data))
+    if len(data) == 16:
+        return ":".join(f"{high << 8 | low:X}" for high, low in zip(data[::2], data[1::2], strict=True))
+    return "<invalid>"
+
+
+def _general_name(tag: int, value: Any) -> tuple[str, Any]:
+    match tag:
+        case 1 | 2 | 6:
+            return _TEXTS[tag], _text(value)
+        case 4:
+            return "DirName", _name(value)
+        case 7:
+            return "IP Address", _address(value)
+        case 8:
+            return "Registered ID", _LONG_NAMES.get(value, value)
         case _:
-            return "othername", "<unsupported>"
+            return _UNSUPPORTED[tag], "<unsupported>"
 
 
-def _extensions(certificate: x509.Certificate) -> dict[str, Any]:
+def _extensions(contents: _engine.Contents) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    access: dict[str, tuple[str, ...]] = {}
-    for extension in certificate.extensions:
-        match extension.value:
-            case x509.SubjectAlternativeName() as names:
-                shown["subjectAltName"] = tuple(_general_name(name) for name in names)
-            case x509.AuthorityInformationAccess() as descriptions:
-                for key, method in (
-                    ("OCSP", AuthorityInformationAccessOID.OCSP),
-                    ("caIssuers", AuthorityInformationAccessOID.CA_ISSUERS),
-                ):
-                    places = [d.access_location for d in descriptions if d.access_method == method]
-                    access[key] = tuple(
-                        place.value for place in places if isinstance(place, x509.UniformResourceIdentifier)
-                    )
-            case x509.CRLDistributionPoints() as points:
-                access["crlDistributionPoints"] = tuple(
-                    place.value
-                    for point in points
-                    for place in point.full_name or ()
-                    if isinstance(place, x509.UniformResourceIdentifier)
-                )
-            case _:
-                pass
-    order = ("OCSP", "caIssuers", "crlDistributionPoints")
-    return shown | {key: access[key] for key in order if access.get(key)}
+    names = contents.get("names")
+    if names is not None:
+        shown["subjectAltName"] = tuple(_general_name(*each) for each in names)
+    places = {
+        "OCSP": contents.get("ocsp"),
+        "caIssuers": contents.get("ca_issuers"),
+        "crlDistributionPoints": contents.get("crls"),
+    }
+    return shown | {key: tuple(map(_text, uris)) for key, uris in places.items() if uris}
 
 
 def readable(der: bytes) -> x509.Certificate:
@@ -123,46 +145,74 @@ def decoded(der: bytes) -> dict[str, Any]:
     subject and issuer: tuples of RDNs, each a tuple of (name, value); version: int; serialNumber: upper-case
     hex; notBefore, notAfter: text that `ssl.cert_time_to_seconds` reads; subjectAltName: (kind, value)
     pairs; OCSP, caIssuers, crlDistributionPoints: tuples of URIs; each of these four only where present.
-    Raises ValueError where the certificate cannot be read.
+    Text that breaks its own encoding has backslashes in it, and an extension that cannot be read is left
+    out: a certificate that was verified always decodes. Raises ValueError for what is no certificate.
     """
     try:
-        certificate = readable(der)
-        digits = f"{certificate.serial_number:X}"
-        return {
-            "subject": _name(certificate.subject),
-            "issuer": _name(certificate.issuer),
-            "version": certificate.version.value + 1,
-            "serialNumber": digits if len(digits) % 2 == 0 else f"0{digits}",
-            "notBefore": _moment(certificate.not_valid_before_utc),
-            "notAfter": _moment(certificate.not_valid_after_utc),
-        } | _extensions(certificate)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as why:
-        raise ValueError(f"the peer's certificate cannot be decoded: {why}") from None
+        contents = _engine.contents(der)
+    except ssl.SSLError as why:
+        raise ValueError(f"the certificate cannot be decoded: {why.args[1]}") from None
+    return {
+        "subject": _name(contents["subject"]),
+        "issuer": _name(contents["issuer"]),
+        "version": contents["version"] + 1,
+        "serialNumber": _serial(contents["serial"]),
+        "notBefore": _moment(contents["not_before"]),
+        "notAfter": _moment(contents["not_after"]),
+    } | _extensions(contents)
+
+
+def described(der: bytes) -> tuple[str, datetime | None]:
+    """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for what is none.
+
+    The engine reads it: `cryptography` warns of what RFC 5280 forbids and stores of real systems hold.
+    """
+    try:
+        contents = _engine.contents(der)
+    except ssl.SSLError:
+        return "", None
+    return _rfc4514(contents["subject"]), _EPOCH + timedelta(seconds=contents["not_after"])
 
 
 def subject_text(der: bytes) -> str:
     """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
     try:
-        certificate = readable(der)
-        return certificate.subject.rfc4514_string() or _first_name(certificate)
+        return described(der)[0] or _first_name(der)
     except ValueError:
         return "an unreadable certificate"
 
 
-def _first_name(certificate: x509.Certificate) -> str:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return ":".join(map(str, _general_name(names[0])))
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, IndexError):
-        return "a certificate without a subject"
+def _first_name(der: bytes) -> str:
+    names = decoded(der).get("subjectAltName")
+    return ":".join(map(str, names[0])) if names else "a certificate without a subject"
+
+
+def _rfc4514(name: _engine.RawName) -> str:
+    """A distinguished name as RFC 4514 writes it: the last RDN first."""
+    return ",".join(
+        "+".join(f"{_SHORT_NAMES.get(oid, oid)}={_escaped(_value(tag, data))}" for oid, tag, data in rdn)
+        for rdn in reversed(name)
+    )
+
+
+def _escaped(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f"#{value.hex()}"
+    text = value.translate(_ESCAPES)
+    if text.endswith(" "):
+        text = f"{text[:-1]}\\ "
+    return f"\\{text}" if text.startswith((" ", "#")) else text
 
 
 def end_point_hash(der: bytes) -> bytes | None:
     """The tls-server-end-point channel binding of a server's certificate (RFC 5929, section 4.1).
 
-    None where its signature names no hash (Ed25519), for which the RFC defines none.
+    None where its signature names no hash (Ed25519), for which the RFC defines none, or an unknown one.
     """
-    algorithm = readable(der).signature_hash_algorithm
+    try:
+        algorithm = readable(der).signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
     if algorithm is None:
         return None
     if algorithm.name in ("md5", "sha1"):

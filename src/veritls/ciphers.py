@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ssl import PROTOCOL_TLS_SERVER, SSLContext as _StandardContext, SSLError
 from typing import Any
 
 VERSIONS = {0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suite:
     """One cipher suite, in the terms of ``SSLContext.get_ciphers()``."""
 
@@ -30,9 +31,31 @@ class Suite:
         cipher = {"AES", f"AES{self.bits}", "AESGCM"} if "aes" in self.symmetric else {"CHACHA20"}
         own = {f"a{self.authentication}"} | ({"ECDSA"} if self.authentication == "ECDSA" else set())
         exchange = {"ECDHE", "EECDH", "kECDHE", "kEECDH", "ECDH"}
+        fips = {"FIPS"} if "aes" in self.symmetric else set()
         return frozenset(
-            {"ALL", "DEFAULT", "HIGH", "FIPS", self.protocol, self.name} | cipher | own | exchange
+            {"ALL", "DEFAULT", "HIGH", self.protocol, self.name}
+            | cipher
+            | own
+            | exchange
+            | fips
+            | self._suite_b
         )
+
+    @property
+    def _suite_b(self) -> frozenset[str]:
+        """The words of Suite B (RFC 6460) that mean this suite."""
+        if self.authentication != "ECDSA" or "aes" not in self.symmetric:
+            return frozenset()
+        return frozenset(
+            (
+                "SUITEB128",
+                "SUITEB128ONLY" if self.bits == 128 else "SUITEB128C2",
+                f"SUITEB{self.bits * 3 // 4}",
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<Suite {self.name}>"
 
     def described(self) -> dict[str, Any]:
         """The suite as ``SSLContext.get_ciphers()`` documents it."""
@@ -86,6 +109,7 @@ MAX_LEVEL = 2
 """OpenSSL's security level that the engine always keeps: RSA from 2048 bits, no SHA-1 signatures."""
 
 _SEPARATORS = re.compile(r"[:, ;]+")
+_WORD = re.compile(r"@?[^:, ;@]+")
 
 
 def _chosen(word: str) -> list[Suite]:
@@ -96,11 +120,13 @@ def _chosen(word: str) -> list[Suite]:
 def select(text: str) -> tuple[Suite, ...]:
     """The TLS 1.2 suites that a cipher string means, best first. Words for what does not exist mean nothing.
 
-    Raises ValueError where nothing is left, and for an ``@SECLEVEL`` above `MAX_LEVEL`.
+    None is left where it names only suites of OpenSSL's that do not exist here: "TLSv1" leaves TLS 1.3, as
+    with `ssl`. Raises ValueError where it means nothing to OpenSSL either, and for an ``@SECLEVEL`` above
+    `MAX_LEVEL`.
     """
     active: list[Suite] = []
     killed: set[Suite] = set()
-    for word in filter(None, _SEPARATORS.split(text)):
+    for word in _WORD.findall(text):
         if word == "@STRENGTH":
             active.sort(key=lambda suite: -suite.bits)
         elif word.startswith("@SECLEVEL="):
@@ -116,9 +142,17 @@ def select(text: str) -> tuple[Suite, ...]:
             active = [suite for suite in active if suite not in moved] + moved
         else:
             active += [suite for suite in _chosen(word) if suite not in active and suite not in killed]
-    if not active:
+    if not active and not _means_something_to_openssl(text):
         raise ValueError("No cipher can be selected.")
     return tuple(active)
+
+
+def _means_something_to_openssl(text: str) -> bool:
+    try:
+        _StandardContext(PROTOCOL_TLS_SERVER).set_ciphers(text)
+    except (SSLError, ValueError):
+        return False
+    return True
 
 
 def select_tls13(text: str) -> tuple[Suite, ...]:

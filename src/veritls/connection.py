@@ -83,7 +83,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
 
     @property
     def server_hostname(self) -> str | None:
-        """The name that the client asked for, as an A-label; None on a server."""
+        """The name that `wrap_bio` was given, as an A-label; the one that a client asks for."""
         return self._server_hostname
 
     def do_handshake(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self, get_args
 from veritls import _engine
 from veritls.connection import SSLObject
 from veritls.deciding import Chain, der_chain
+from veritls.errors import ssl_error
 from veritls.identities import Keyring
 from veritls.own_face import OwnFace
 from veritls.parameters import ProtocolSettings
@@ -35,16 +36,20 @@ PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def _moment(at: datetime | None) -> datetime:
     if at is None:
-        return datetime.now(UTC)
+        at = datetime.now(UTC)
+        if at < _EPOCH:
+            raise ssl_error("UNUSABLE", "the system's clock cannot be used: it shows a time before 1970")
+        return at
     if not isinstance(at, datetime):
         raise TypeError(f"at must be a datetime, not {type(at).__name__}")
     if at.utcoffset() is None:
         raise ValueError("at must be an aware datetime")
-    if at < datetime.fromtimestamp(0, UTC):
+    if at < _EPOCH:
         raise ValueError("at must not be before 1970")
     return at
 
@@ -151,7 +156,10 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         server_hostname: str | bytes | None = None,
         session: Any = None,
     ) -> SSLObject:
-        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`."""
+        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`.
+
+        Unlike with `wrap_socket` a server may be given a `server_hostname`, as in `ssl`: it has no effect.
+        """
         connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
             incoming,
             outgoing,

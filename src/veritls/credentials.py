@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from veritls import _engine
 from veritls.errors import ssl_error
-from veritls.pem import Content, is_content, is_pem, pem_blocks, pem_certificates, read_content
+from veritls.pem import Content, from_pem, is_content, is_pem, pem_blocks, pem_certificates, read_content
 
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
 CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]
@@ -85,6 +85,17 @@ def _encrypted_der(data: bytes) -> bool:
     return False
 
 
+def _plain_der(block: bytes) -> bytes:
+    """A key that is not encrypted, for the engine to read, which takes more forms than `cryptography`.
+
+    Among them are EC keys that lost their leading zeros (RFC 5915, section 3, wants them): OpenSSL made such.
+    """
+    try:
+        return from_pem(block) if is_pem(block) else block
+    except ValueError:
+        return b""
+
+
 def _private_key(data: bytes, where: str, password: Password) -> bytes:
     load, block = load_pem_private_key, data
     if is_pem(data) or b"\0" not in data:
@@ -107,6 +118,9 @@ def _private_key(data: bytes, where: str, password: Password) -> bytes:
         # The engine checks RSA keys; to prove their primes here as well would take a tenth of a second.
         key = load(block, secret, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as why:
+        plain = b"" if encrypted else _plain_der(block)
+        if _engine.is_private_key(plain):
+            return plain
         hint = "the password is wrong or the key is damaged" if encrypted else f"the key is damaged: {why}"
         raise ssl_error("PEM_LIB", f"PEM lib: the private key in {where} cannot be read: {hint}") from None
     return _key_der(key, where)

@@ -40,6 +40,16 @@ SAFER: dict[str, str] = {
     "a certificate for other names comes beside the one that is loaded, not in its place": (
         "clients get the one for the name that they ask for, else the newest"
     ),
+    "wrap_bio(), too, refuses a client under check_hostname that has no server_hostname": (
+        "ValueError; `ssl` would accept any server with a valid certificate"
+    ),
+    "a capath that cannot be read is refused when it is named": "OSError; `ssl` takes it for an empty one",
+    "session IDs without tickets (TLS 1.2) are not resumed: a server keeps nothing of a client": (
+        "a handshake in full with a client that takes no tickets"
+    ),
+    "a cipher string without a suite that exists here leaves TLS 1.3 alone": (
+        "get_ciphers(); SSLError from a connection where TLS 1.3 is off"
+    ),
     "OP_IGNORE_UNEXPECTED_EOF has no effect": "suppress_ragged_eofs decides",
 }
 """Where a default is safer than that of `ssl` -> what a program sees."""

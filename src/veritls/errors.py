@@ -142,7 +142,9 @@ def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question
     plain = Refusal(kind, detail, evidence.get("bound"), tuple(evidence.get("presented", ())), path)
     if trust is None:
         return plain
-    known = replace(plain, anchors=trust.anchors, above=trusted_above(case_of.chain, trust))
+    known = replace(
+        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(case_of.chain, trust)
+    )
     if not kind.startswith("revo"):
         return known
     return replace(known, lists=listed(Case(case_of, known).path, trust))
@@ -197,7 +199,8 @@ def _not_tls(evidence: dict[str, Any]) -> ssl.SSLError:
     if evidence["start"].startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
     start = evidence["start"]
-    return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: the peer does not speak TLS ({start!r})")
+    why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
+    return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
 def _alert(evidence: dict[str, Any]) -> ssl.SSLError:
@@ -260,6 +263,9 @@ def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseExcep
             return certificate_refused(detail, evidence)
         case "not_tls":
             return _not_tls(evidence)
+        case "bad_record_mac":
+            words = "decryption failed or bad record mac: a record was changed on its way"
+            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", words)
         case "incompatible":
             return _incompatible(detail)
         case "key_mismatch":

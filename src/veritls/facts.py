@@ -54,6 +54,7 @@ class Facts:
         """The engine's connection under `_settings`."""
         server_side, session = self._side(), self._session
         frozen = self._settings.frozen(server_side)
+        name = None if server_side else name  # a server's is shown, as with `ssl`, and has no effect
         if frozen.demands["check_name"] and name is None:
             raise ValueError("check_hostname requires server_hostname")
         callback = None

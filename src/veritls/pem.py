@@ -69,13 +69,14 @@ def read_content(source: Content, what: str) -> tuple[bytes, str]:
     return read_file(source, what), repr(os.fsdecode(source))
 
 
-def _from_pem(block: bytes) -> bytes:
+def from_pem(block: bytes) -> bytes:
+    """What one PEM block without headers holds. Raises ValueError for what is not base64."""
     body = b"".join(block.split(b"\n")[1:-1]).replace(b"\r", b"")
     return base64.b64decode(body, validate=True)
 
 
 def _certificate_der(block: bytes) -> bytes:
-    certificate, *more = _engine.split_certificates(_from_pem(block))
+    certificate, *more = _engine.split_certificates(from_pem(block))
     if more:
         raise ValueError("more than one certificate in a block")
     return certificate

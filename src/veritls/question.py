@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Question:
     `ocsp`: whether a good OCSP response has to be stapled.
     """
 
-    chain: tuple[bytes, ...]
+    chain: tuple[bytes, ...] = field(repr=False)
     purpose: Purpose
     at: datetime
     server_hostname: str | None = None
@@ -46,16 +46,18 @@ class Refusal:
 
     `bound`: the second of the epoch that was passed. `presented`: the names that it compared. `path`: what is
     above the peer's certificate, where the search for a path had succeeded. `anchors`: how many the trust set
-    has. `above`: its certificates that could stand above those sent, each with whether it is an anchor.
-    `lists`: of the first certificates of the path, whether a revocation list of their issuer is loaded, and
-    the second of the epoch at which it has them as revoked.
+    has; `unread`: what could not be read of the system's trust, in words. `above`: those of it that could
+    stand above those sent, each with whether it is an anchor. `lists`: of the first certificates of the path,
+    whether a revocation list of their issuer is loaded, and the second of the epoch at which it has them as
+    revoked.
     """
 
     kind: str
-    detail: str = ""
+    detail: str = field(default="", repr=False)
     bound: int | None = None
-    presented: tuple[str, ...] = ()
-    path: tuple[bytes, ...] = ()
+    presented: tuple[str, ...] = field(default=(), repr=False)
+    path: tuple[bytes, ...] = field(default=(), repr=False)
     anchors: int | None = None
-    above: tuple[tuple[bytes, bool], ...] = ()
-    lists: tuple[tuple[bool, int | None], ...] = ()
+    unread: tuple[str, ...] = ()
+    above: tuple[tuple[bytes, bool], ...] = field(default=(), repr=False)
+    lists: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)

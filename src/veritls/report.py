@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -55,11 +55,11 @@ class Certificate:
     subject: str
     issuer: str
     serial: str
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(repr=False)
     not_before: datetime | None
     not_after: datetime | None
     sha256: str
-    der: bytes
+    der: bytes = field(repr=False)
     problem: str = ""
     names_left_out: int = 0
 
@@ -113,7 +113,7 @@ class VerificationReport:
 
     question: Question
     trusted: bool
-    path: tuple[bytes, ...] = ()
+    path: tuple[bytes, ...] = field(default=(), repr=False)
     refusal: Refusal | None = None
 
     @cached_property

@@ -107,9 +107,7 @@ class Settings:
     def server_name(self, name: str | bytes | None, *, server_side: bool) -> str | None:
         """server_hostname as it goes on the wire: an A-label or an address (RFC 6066, section 3)."""
         self.check_side(server_side)
-        if server_side:
-            if name:
-                raise ValueError("server_hostname can only be specified in client mode")
+        if name is None and server_side:
             return None
         if name is None:
             if self.peer.check_hostname:

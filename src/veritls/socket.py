@@ -89,6 +89,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             raise NotImplementedError("only stream sockets are supported")
         if session is not None and server_side:
             raise ValueError("session can only be specified in client mode")
+        if server_hostname and server_side:
+            raise ValueError("server_hostname can only be specified in client mode")
         settings = context._settings
         name = settings.server_name(server_hostname, server_side=server_side)
         settings.frozen(server_side)  # what is wrong is said before anything is taken over

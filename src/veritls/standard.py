@@ -5,6 +5,7 @@ What is not offered says so by its ``HAS_`` constant; what a later Python added 
 
 import ssl as _ssl
 import sys as _sys
+import typing as _typing
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED as ALERT_DESCRIPTION_ACCESS_DENIED,
     ALERT_DESCRIPTION_BAD_CERTIFICATE as ALERT_DESCRIPTION_BAD_CERTIFICATE,
@@ -70,7 +71,6 @@ from ssl import (
     VERIFY_X509_STRICT as VERIFY_X509_STRICT,
     VERIFY_X509_TRUSTED_FIRST as VERIFY_X509_TRUSTED_FIRST,
     AlertDescription as AlertDescription,
-    CertificateError as CertificateError,
     DefaultVerifyPaths as DefaultVerifyPaths,
     DER_cert_to_PEM_cert as DER_cert_to_PEM_cert,
     OP_NO_SSLv2 as OP_NO_SSLv2,
@@ -89,7 +89,6 @@ from ssl import (
     RAND_add as RAND_add,
     RAND_bytes as RAND_bytes,
     RAND_status as RAND_status,
-    SSLCertVerificationError as SSLCertVerificationError,
     SSLEOFError as SSLEOFError,
     SSLError as SSLError,
     SSLErrorNumber as SSLErrorNumber,
@@ -105,8 +104,20 @@ from ssl import (
     get_protocol_name as get_protocol_name,
 )
 
-OP_LEGACY_SERVER_CONNECT = getattr(_ssl, "OP_LEGACY_SERVER_CONNECT", _ssl.Options(4))
-OP_ENABLE_KTLS = getattr(_ssl, "OP_ENABLE_KTLS", _ssl.Options(8))
+# Who catches it catches what contexts of the standard module raise, too. Type checkers see the class of what
+# ours raise, which has a report: docs/decisions/0032.
+if _typing.TYPE_CHECKING:
+    from veritls.errors import SSLCertVerificationError as SSLCertVerificationError
+
+    CertificateError = SSLCertVerificationError
+else:
+    from ssl import (
+        CertificateError as CertificateError,
+        SSLCertVerificationError as SSLCertVerificationError,
+    )
+
+OP_LEGACY_SERVER_CONNECT: _ssl.Options = getattr(_ssl, "OP_LEGACY_SERVER_CONNECT", _ssl.Options(4))
+OP_ENABLE_KTLS: _ssl.Options = getattr(_ssl, "OP_ENABLE_KTLS", _ssl.Options(8))
 
 HAS_ALPN = True
 HAS_ECDH = True

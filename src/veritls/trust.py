@@ -6,8 +6,8 @@ import contextlib
 import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -17,10 +17,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import readable
+from veritls.certificate import described, readable
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
+from veritls.shown import plain
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,6 +30,9 @@ TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
 TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
 
 _LONGEST_PATH = 10
+_MOST_UNREAD = 4
+_LONGEST_UNREAD = 300
+"""Of what could not be read, how much is told, and in how many characters."""
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r?\d+")
 
 
@@ -42,15 +46,6 @@ def from_der(data: bytes, where: str) -> list[bytes]:
     except ssl.SSLError as why:
         words = f"not enough data: {where} does not contain a certificate in DER: {why.args[1]}"
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
-
-
-def _described(der: bytes) -> tuple[str, datetime | None]:
-    """Subject and end of a certificate, as far as they can be read."""
-    try:
-        certificate = readable(der)
-        return certificate.subject.rfc4514_string(), certificate.not_valid_after_utc
-    except ValueError:
-        return "", None
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
@@ -76,7 +71,7 @@ class TrustEntry:
     name: str
     expires: datetime | None
     source: str
-    der: bytes
+    der: bytes = field(repr=False)
 
 
 class Batch(NamedTuple):
@@ -89,6 +84,8 @@ class Batch(NamedTuple):
     """Not listed before a path has ended in it, as `ssl` documents for a folder."""
     place: StrPath | None = None
     """The path of a file or folder that held CRLs, to be read again."""
+    unread: tuple[str, ...] = ()
+    """What could not be read there, in words."""
 
 
 def _usable(certificates: Sequence[bytes]) -> Sequence[bytes]:
@@ -109,11 +106,16 @@ class TrustStore:
         certificates: Mapping[bytes, str] = MappingProxyType({}),
         lists: RevocationLists | None = None,
         on_request: frozenset[bytes] = frozenset(),
+        unread: tuple[str, ...] = (),
     ) -> None:
-        """`certificates`: DER, and where each is from. `on_request`: those that are not listed until used."""
+        """`certificates`: DER, and where each is from. `on_request`: those that are not listed until used.
+
+        `unread`: what could not be read of the system's trust, which an error that follows from it tells.
+        """
         self._certificates = certificates
         self.lists = lists if lists is not None else RevocationLists()
         self._on_request = on_request
+        self._unread = unread
         self._frozen: dict[bool, _engine.TrustSet] = {}
         self._subjects: dict[bytes, list[bytes]] | None = None
 
@@ -124,7 +126,8 @@ class TrustStore:
             fresh = set(batch.certificates) - certificates.keys()
             hidden = hidden | fresh if batch.on_request else hidden - set(batch.certificates)
             certificates |= {der: batch.source for der in batch.certificates if der in fresh}
-        store = TrustStore(certificates, self.lists, hidden)
+        unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
+        store = TrustStore(certificates, self.lists, hidden, tuple(unread)[:_MOST_UNREAD])
         for batch in batches:
             if batch.lists:
                 store, _ = store.plus_lists(batch.lists, foreign=True)
@@ -146,7 +149,7 @@ class TrustStore:
         return self._with_lists(self.lists.remembering(place))
 
     def _with_lists(self, lists: RevocationLists) -> TrustStore:
-        return TrustStore(self._certificates, lists, self._hidden())
+        return TrustStore(self._certificates, lists, self._hidden(), self._unread)
 
     def _hidden(self) -> frozenset[bytes]:
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
@@ -190,7 +193,8 @@ class TrustStore:
         """The engine's form of it."""
         kept = self._frozen.get(partial_chain)
         if kept is None:
-            made = _engine.TrustSet(list(self._certificates), self.lists.engines(), partial_chain)
+            certificates, crls = list(self._certificates), self.lists.engines()
+            made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
             kept = self._frozen.setdefault(partial_chain, made)
         return kept
 
@@ -200,7 +204,7 @@ class TrustStore:
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
             kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
-            found.append(TrustEntry(kind, *_described(der), source, der))
+            found.append(TrustEntry(kind, *described(der), source, der))
         for each, source in self.lists:
             issuer_name = x509.load_der_x509_crl(each.der).issuer.rfc4514_string()
             until = datetime.fromtimestamp(each.period[1], UTC)
@@ -269,19 +273,35 @@ def _in_objects(objects: list[TrustObject]) -> Batch:
 def in_system() -> list[Batch]:
     """What the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
 
-    A certificate that cannot be read is left out: it then vouches for nobody.
+    A file, folder or certificate that cannot be read is left out: it then vouches for nobody. What it was is
+    kept for the errors that follow.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file or folders:
-        found: list[Batch] = []
-        with contextlib.suppress(OSError, ssl.SSLError):
-            found += in_file(file) if file else []
+        found = _tried("SSL_CERT_FILE", file, in_file) if file else []
         for folder in filter(None, (folders or "").split(os.pathsep)):
-            with contextlib.suppress(OSError, ssl.SSLError):
-                found += in_folder(folder)
+            found += _tried("SSL_CERT_DIR", folder, in_folder)
         return found
     readable: list[bytes] = []
-    for der in _engine.system_certificates()[0]:
+    ders, errors = _engine.system_certificates()
+    for der in ders:
         with contextlib.suppress(ssl.SSLError):
             readable += _usable([der])
-    return [Batch(readable, (), "the system")]
+    if not (readable or errors):
+        errors = ["the system has no trusted certificates where they usually are"]
+    unread = tuple(plain(words, _LONGEST_UNREAD) for words in errors)
+    return [Batch(readable, (), "the system", unread=unread)]
+
+
+def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list[Batch]:
+    """What a path that the environment names holds, or why nothing."""
+    try:
+        found = read(path)
+    except (OSError, ssl.SSLError) as why:
+        words = (isinstance(why, OSError) and why.strerror) or str(why.args[-1])
+        unread = plain(f"{variable} names {path!r}, which cannot be read: {words}", _LONGEST_UNREAD)
+    else:
+        if any(batch.certificates for batch in found):
+            return found
+        unread = plain(f"{variable} names {path!r}, which holds no certificate", _LONGEST_UNREAD)
+    return [Batch((), (), repr(path), unread=(unread,))]

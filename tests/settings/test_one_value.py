@@ -42,10 +42,13 @@ def raising_at(step: int) -> Iterator[list[int]]:
     def start(frame: Any, event: str, argument: object) -> Any:
         if "veritls" not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
             return None
+        frame.f_trace = local  # Python 3.13 looks for it when opcodes are asked for
         frame.f_trace_opcodes = True
         return local
 
     before = sys.gettrace()
+    # Python 3.12 traces opcodes where a frame wanted them when tracing began.
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(start)
     try:
         yield seen

@@ -10,6 +10,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::{AlertDescription, Error, HandshakeKind};
 
 use super::{Connection, Side};
+use crate::clock::{NoTime, now};
 use crate::decider::{Judged, Scope, Verdict};
 use crate::failure::Failure;
 use crate::last_words::fatal_alert;
@@ -58,7 +59,7 @@ impl Connection {
         match (self.resumed(), &verdict.judged) {
             (true, _) => verdict.since.unwrap_or(never),
             (false, Some(judged)) => judged.at,
-            (false, None) => UnixTime::now(),
+            (false, None) => now().unwrap_or(never),
         }
     }
 
@@ -92,6 +93,7 @@ impl Connection {
             (Error::InvalidCertificate(why), Some(rejection)) => {
                 (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
             }
+            (Error::FailedToGetCurrentTime, _) => (NoTime.into(), AlertDescription::InternalError),
             _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
         };
         let blank = match &self.spare {

@@ -96,7 +96,12 @@ def check(
     ] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file of its key, where that is another file.")] = None,
     name: Annotated[str | None, typer.Option(help="The name to ask for, where it is not HOST.")] = None,
-    at: Annotated[str | None, typer.Option(metavar="DATE", help="Judge as of then (ISO 8601, UTC).")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE", help="Judge as of then (ISO 8601, UTC), without a stapled OCSP response."
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for each connection.")] = 10.0,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Servers at a time.")] = 16,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each server.")] = False,

@@ -21,6 +21,7 @@ from veritls.tree import Node, tree
 
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _VERDICTS = (("trusted", "bold green"), ("not trusted", "bold red"), ("no connection", "bold yellow"))
+_NO_EDGE = 1_000_000
 _SOON = 14
 """Days left from which on a certificate is shown as one that ends soon."""
 
@@ -112,10 +113,15 @@ def _summary(results: Sequence[Result]) -> Table:
 
 
 def show(results: Sequence[Result], console: Console, *, with_chain: bool) -> None:
-    """One server in full; several as a table, and each of them in full where the chain is wanted."""
+    """One server in full; several as a table, and each of them in full where the chain is wanted.
+
+    What is piped is neither cut nor folded: each line of a report, each row of the table is one line.
+    """
+    if not console.is_terminal:
+        console.width = _NO_EDGE
     if len(results) == 1 or with_chain:
         for result in results:
-            console.print(_detailed(result, with_chain), soft_wrap=not console.is_terminal)
+            console.print(_detailed(result, with_chain))
     if len(results) > 1:
         console.print(_summary(results))
 

@@ -88,6 +88,10 @@ class Probe:
             self.demanding.load_default_certs()
         if certificate is not None:
             self.demanding.load_cert_chain(certificate, key)
+        # The report is the handshake's: nothing else has seen the stapled OCSP response. Each server
+        # is looked at in a thread of its own.
+        self._seen = threading.local()
+        self.demanding.set_verify_callback(self._keep)
         # It only looks: it has no certificate of ours to show to somebody who may be anybody.
         self.looking = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
         self.looking.check_hostname = False
@@ -110,10 +114,13 @@ class Probe:
             negotiated, chain = self._connect(target, self.looking)
             return Result(target, self._judged(target, chain), negotiated)
         try:
-            negotiated, chain = self._connect(target, self.demanding)
+            negotiated, _ = self._connect(target, self.demanding)
         except SSLCertVerificationError as refused:
             return Result(target, refused.report, self._agreed(target))
-        return Result(target, self._judged(target, chain), negotiated)
+        return Result(target, self._seen.report, negotiated)
+
+    def _keep(self, report: VerificationReport) -> None:
+        self._seen.report = report
 
     def _judged(self, target: Target, chain: list[bytes]) -> VerificationReport:
         name = self.name or target.host
