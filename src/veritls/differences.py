@@ -27,8 +27,27 @@ SAFER: dict[str, str] = {
     "maximum_version cannot be set below TLS 1.2, and nothing older is spoken": "ValueError",
     "without a common ALPN protocol the handshake ends (RFC 7301)": "SSLError on both sides",
     "shutdown() sends close_notify and leaves TLS on; only unwrap() gives plain TCP": "SSLError",
-    "after sni_callback switched contexts, the stricter of the two verify_modes holds": "SSLError",
-    "a session is taken up only while either side would accept the other now": "a handshake in full",
+    "after sni_callback switched contexts, the demands of both hold (mode, flags, peers, versions, suites)": (
+        "SSLError"
+    ),
+    "a connection cannot be used while its sni_callback or verify callback runs": "ValueError",
+    "a public attribute that SSLContext does not have cannot be set": "AttributeError",
+    "a session is resumed only while either side would accept the other now": "a handshake in full",
+    "a session is resumed for max_resumption_age after its last full handshake, 24 hours": (
+        "a handshake in full"
+    ),
+    "an SSLSocket that is not connected, is closed or is being closed passes nothing in the clear": (
+        "OSError: ENOTCONN or EBADF"
+    ),
+    "close() ends what other threads wait for on the connection": "OSError: EBADF",
+    "a connection that another thread was working on at a fork cannot be used in the child": (
+        "SSLError: FORKED"
+    ),
+    "a write that is left unfinished can only be gone on with": "SSLError: BAD_WRITE_RETRY",
+    "a chain whose verification would cost over fifty ordinary ones is refused": "SSLCertVerificationError",
+    "a CRL of one distribution point says nothing about certificates that name no point": (
+        "SSLCertVerificationError"
+    ),
     "a TLS 1.3 ticket is used once": "a handshake in full",
     "the context of a connection cannot be changed in the middle of its handshake": "ValueError",
     "a socket that was refused for its server_hostname stays open, and the caller's": "ValueError",
