@@ -277,11 +277,11 @@ def in_system() -> list[Batch]:
     kept for the errors that follow.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or folders:
-        found = _tried("SSL_CERT_FILE", file, in_file) if file else []
+    if file is not None or folders:
+        found = _tried("SSL_CERT_FILE", file, in_file) if file is not None else []
         for folder in filter(None, (folders or "").split(os.pathsep)):
             found += _tried("SSL_CERT_DIR", folder, in_folder)
-        return found
+        return found or [Batch((), (), "SSL_CERT_DIR", unread=("SSL_CERT_DIR names no folder",))]
     readable: list[bytes] = []
     ders, errors = _engine.system_certificates()
     for der in ders:
