@@ -74,6 +74,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(trust::alternative_names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::elements, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::has_odd_serial, module)?)?;
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;
