@@ -169,6 +169,11 @@ def described(der: bytes) -> tuple[str, datetime | None]:
     return _rfc4514(contents["subject"]), moment_of(contents["not_after"])
 
 
+def name_text(der: bytes) -> str:
+    """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for what is none."""
+    return _rfc4514(_engine.distinguished_name(der))
+
+
 def subject_text(der: bytes) -> str:
     """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
     try:
