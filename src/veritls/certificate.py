@@ -40,7 +40,9 @@ _ENCODINGS = {12: "utf-8", 28: "utf-32-be", 30: "utf-16-be"}
 """The ASN.1 string types by their tags. Any other is read as OpenSSL reads it: one byte, one character."""
 
 _TEXTS = {1: "email", 2: "DNS", 6: "URI"}
-_UNSUPPORTED = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+_UNREAD = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+UNSUPPORTED = "<unsupported>"
+"""Stands for names of these kinds, as with OpenSSL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_1 = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 _CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
@@ -97,7 +99,7 @@ def _general_name(tag: int, value: Any) -> tuple[str, Any]:
         case 8:
             return "Registered ID", LONG_NAMES.get(value, value)
         case _:
-            return _UNSUPPORTED[tag], "<unsupported>"
+            return _UNREAD[tag], UNSUPPORTED
 
 
 def _extensions(contents: _engine.Contents) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Serial numbers that RFC 5280 forbids and real certificates have: nothing warns of them or fails."""
+"""What RFC 5280 forbids and real certificates have: nothing warns of it, and one's own can be loaded."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 import veritls
 from tests.pairs import client_context, server_context, tls_pair
-from tests.test_certificate import KEY, built
+from tests.test_certificate import KEY, ODD, SHAPES, built
 from veritls.errors import SSLCertVerificationError
+
+
+def own_file(der: bytes, folder: Path) -> Path:
+    """A certificate for KEY, and that."""
+    path = folder / "own.pem"
+    key = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(key + ssl.DER_cert_to_PEM_cert(der).encode())
+    return path
 
 
 @pytest.mark.parametrize("serial", [b"\x00", b"\xff"], ids=["zero", "negative"])
 def test_nothing_warns_of_a_serial_number_of_zero_or_less(serial: bytes, tmp_path: Path) -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     der = built(names, serial=1).replace(b"\x02\x01\x01", b"\x02\x01" + serial, 1)
-    key = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    own = tmp_path / "own.pem"
-    own.write_bytes(key + ssl.DER_cert_to_PEM_cert(der).encode())
+    own = own_file(der, tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         server, client = server_context(own), client_context(own)
@@ -39,3 +45,16 @@ def test_nothing_warns_of_a_serial_number_of_zero_or_less(serial: bytes, tmp_pat
         report = refused.value.report
         assert (report.kind, report.certificates[0].problem) == ("self_signed", "")
         assert report.certificates[0].serial in ("0", "-1")
+
+
+@pytest.mark.parametrize(
+    "der",
+    [*SHAPES.values(), *(certificate for certificate, _, _ in ODD.values())],
+    ids=[*SHAPES, *ODD],
+)
+def test_ones_own_certificate_is_loaded_whatever_its_names_are(der: bytes, tmp_path: Path) -> None:
+    own = own_file(der, tmp_path)
+    for role in (veritls.PROTOCOL_TLS_SERVER, veritls.PROTOCOL_TLS_CLIENT):
+        context = veritls.SSLContext(role)
+        context.load_cert_chain(own)
+        assert [each.chain for each in context._identities()] == [[der]]
