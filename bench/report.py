@@ -51,8 +51,10 @@ def text(record: Record) -> str:
     lines = []
     for case in record["cases"]:
         lines.append(f"  {case['label']} ({record['unit']})")
-        lines += [f"    {label:<30}{_cell(case, label)}" for label in case["entrants"]]
-        lines += [f"    {label:<30}left out: {why}" for label, why in case["absent"].items()]
+        cells = {label: _cell(case, label) for label in case["entrants"]}
+        cells |= {label: f"left out: {why}" for label, why in case["absent"].items()}
+        width = max(30, 2 + max(map(len, cells), default=0))
+        lines += [f"    {label:<{width}}{cell}" for label, cell in cells.items()]
     return "\n".join(lines)
 
 

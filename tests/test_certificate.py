@@ -17,9 +17,11 @@ from cryptography.x509.name import _ASN1Type as Kind
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
 from hypothesis import given, strategies as st
 
+import veritls
 from tests.authority import Authority
 from tests.conftest import Files
 from tests.pairs import client_context, server_context, tls_pair
+from veritls.attributes import LONG_NAMES
 from veritls.certificate import decoded
 
 _ssl: Any = pytest.importorskip("_ssl")  # CPython's own; it decodes with OpenSSL
@@ -168,6 +170,7 @@ SHAPES: dict[str, bytes] = {
     "valid from 1950": built(start=datetime.datetime(1950, 1, 1, tzinfo=UTC)),
     "valid from 1949": in_year("1949"),
     "valid from 0001": in_year("0001"),
+    "valid from 0000": in_year("0000"),
     "valid to 2049": built(end=datetime.datetime(2049, 12, 31, 23, 59, 59, tzinfo=UTC)),
     "valid to 2050": built(end=datetime.datetime(2050, 1, 1, tzinfo=UTC)),
     "valid to 9999": built(end=datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
@@ -293,6 +296,38 @@ ODD: dict[str, tuple[bytes, str, object]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_certificate_is_shown_as_ssl_shows_it(shape: str, tmp_path: Path) -> None:
     agree(SHAPES[shape], tmp_path)
+
+
+def openssl_knows(number: int) -> tuple[str, str]:
+    try:
+        _, _, words, oid = _ssl.nid2obj(number)
+    except ValueError:
+        return "", ""
+    return oid or "", words
+
+
+def test_every_attribute_has_the_name_that_openssl_gives_it() -> None:
+    known = dict(map(openssl_knows, range(1, 1400)))
+    assert {oid: known[oid] for oid in LONG_NAMES if oid in known} == {
+        oid: words for oid, words in LONG_NAMES.items() if oid in known
+    }
+    assert {oid for oid in known if oid.startswith("2.5.4.")} <= set(LONG_NAMES)
+
+
+def test_the_months_are_english_whatever_the_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    class French(datetime.datetime):
+        def strftime(self, form: str) -> str:
+            return super().strftime(form.replace("%b", "févr."))
+
+    monkeypatch.setattr("veritls.certificate._EPOCH", French(1970, 1, 1, tzinfo=UTC))
+    assert decoded(built())["notBefore"] == "Feb  3 04:05:06 2024 GMT"
+
+
+def test_a_trusted_certificate_of_the_year_0_is_listed() -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=in_year("0000").replace(b"20990101", b"00001231"))
+    (entry,) = context.list_trust()
+    assert (entry.name, entry.expires) == ("CN=plain", None)
 
 
 @pytest.mark.parametrize("shape", ODD)

@@ -11,6 +11,7 @@ use x509_parser::oid_registry::{
     OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS, OID_PKIX_ACCESS_DESCRIPTOR_OCSP, OID_PKIX_AUTHORITY_INFO_ACCESS,
     OID_X509_EXT_CRL_DISTRIBUTION_POINTS, OID_X509_EXT_SUBJECT_ALT_NAME, Oid,
 };
+use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 use crate::failure::Failure;
@@ -58,6 +59,15 @@ pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>
         fields.set_item("crls", uris(py, places.flatten()))?;
     }
     Ok(fields)
+}
+
+/// A name (DER) as `contents` gives it.
+#[pyfunction]
+pub fn distinguished_name(py: Python<'_>, der: &[u8]) -> PyResult<Object> {
+    match X509Name::from_der(der) {
+        Ok((_, read)) => name(py, &read),
+        Err(why) => Err(Failure::Unusable { what: "name", why: why.to_string() }.into()),
+    }
 }
 
 /// The extension of that kind. What stands there twice says nothing.

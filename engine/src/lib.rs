@@ -64,6 +64,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<trust::TrustSet>()?;
     module.add_function(wrap_pyfunction!(budget::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(contents::contents, module)?)?;
+    module.add_function(wrap_pyfunction!(contents::distinguished_name, module)?)?;
     module.add_function(wrap_pyfunction!(failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(identity::is_private_key, module)?)?;
     module.add_function(wrap_pyfunction!(peers::matcher_fault, module)?)?;
@@ -74,6 +75,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trust::split_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(trust::alternative_names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::elements, module)?)?;
+    module.add_function(wrap_pyfunction!(trust::has_odd_serial, module)?)?;
     module.add_function(wrap_pyfunction!(trust::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(trust::names, module)?)?;
     module.add_function(wrap_pyfunction!(trust::system_certificates, module)?)?;

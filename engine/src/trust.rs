@@ -14,7 +14,7 @@ use webpki::anchor_from_trusted_cert;
 
 use crate::crl_scope::Points;
 use crate::failure::Failure;
-use crate::profile::{self, Examined, examine, split};
+use crate::profile::{self, Examined, examine, outline, split};
 use crate::revocation::{List, RevocationList};
 
 #[derive(Debug, Default)]
@@ -217,6 +217,15 @@ pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usiz
 pub fn is_authority(der: &[u8]) -> PyResult<bool> {
     let examined = examine(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
     Ok(examined.authority)
+}
+
+/// Whether the serial number of a certificate (DER) is 0 or less, which RFC 5280, section 4.1.2.2, forbids.
+#[pyfunction]
+pub fn has_odd_serial(der: &[u8]) -> bool {
+    outline(der).is_ok_and(|certificate| {
+        let serial = certificate.raw_serial();
+        serial.iter().all(|byte| *byte == 0) || serial[0] & 0x80 != 0
+    })
 }
 
 /// The certificates that the operating system trusts, DER, and what could not be read of them, in words.

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from veritls import _engine
-
-_LONG_NAMES = {
-    NameOID.COMMON_NAME.dotted_string: "commonName",
-    NameOID.COUNTRY_NAME.dotted_string: "countryName",
-    NameOID.LOCALITY_NAME.dotted_string: "localityName",
-    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "stateOrProvinceName",
-    NameOID.STREET_ADDRESS.dotted_string: "streetAddress",
-    NameOID.ORGANIZATION_NAME.dotted_string: "organizationName",
-    NameOID.ORGANIZATION_IDENTIFIER.dotted_string: "organizationIdentifier",
-    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "organizationalUnitName",
-    NameOID.SERIAL_NUMBER.dotted_string: "serialNumber",
-    NameOID.SURNAME.dotted_string: "surname",
-    NameOID.GIVEN_NAME.dotted_string: "givenName",
-    NameOID.INITIALS.dotted_string: "initials",
-    NameOID.TITLE.dotted_string: "title",
-    NameOID.GENERATION_QUALIFIER.dotted_string: "generationQualifier",
-    NameOID.X500_UNIQUE_IDENTIFIER.dotted_string: "x500UniqueIdentifier",
-    NameOID.DN_QUALIFIER.dotted_string: "dnQualifier",
-    NameOID.PSEUDONYM.dotted_string: "pseudonym",
-    NameOID.USER_ID.dotted_string: "userId",
-    NameOID.DOMAIN_COMPONENT.dotted_string: "domainComponent",
-    NameOID.EMAIL_ADDRESS.dotted_string: "emailAddress",
-    NameOID.BUSINESS_CATEGORY.dotted_string: "businessCategory",
-    NameOID.POSTAL_ADDRESS.dotted_string: "postalAddress",
-    NameOID.POSTAL_CODE.dotted_string: "postalCode",
-    NameOID.JURISDICTION_COUNTRY_NAME.dotted_string: "jurisdictionCountryName",
-    NameOID.JURISDICTION_STATE_OR_PROVINCE_NAME.dotted_string: "jurisdictionStateOrProvinceName",
-    NameOID.JURISDICTION_LOCALITY_NAME.dotted_string: "jurisdictionLocalityName",
-}
-"""OpenSSL's long names of the attributes of a distinguished name; any other is shown by its number."""
+from veritls.attributes import LONG_NAMES
+from veritls.shown import moment_of
 
 _SHORT_NAMES = {
     NameOID.COMMON_NAME.dotted_string: "CN",
@@ -65,8 +40,14 @@ _ENCODINGS = {12: "utf-8", 28: "utf-32-be", 30: "utf-16-be"}
 """The ASN.1 string types by their tags. Any other is read as OpenSSL reads it: one byte, one character."""
 
 _TEXTS = {1: "email", 2: "DNS", 6: "URI"}
-_UNSUPPORTED = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+_UNREAD = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+UNSUPPORTED = "<unsupported>"
+"""Stands for names of these kinds, as with OpenSSL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_1 = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
+"""The calendar repeats itself."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _text(data: bytes, encoding: str = "utf-8") -> str:
@@ -81,13 +62,16 @@ def _value(tag: int, data: bytes) -> str | bytes:
 
 def _name(name: _engine.RawName) -> _Name:
     return tuple(
-        tuple((_LONG_NAMES.get(oid, oid), _value(tag, data)) for oid, tag, data in rdn) for rdn in name
+        tuple((LONG_NAMES.get(oid, oid), _value(tag, data)) for oid, tag, data in rdn) for rdn in name
     )
 
 
 def _moment(seconds: int) -> str:
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%b} {moment.day:2d} {moment:%H:%M:%S} {moment.year} GMT"
+    """As OpenSSL writes it, whatever the locale. `datetime` has no year 0, which a certificate can name."""
+    early = seconds < _YEAR_1
+    moment = (_EPOCH + _CYCLE if early else _EPOCH) + timedelta(seconds=seconds)
+    year = moment.year - (_CYCLE_YEARS if early else 0)
+    return f"{_MONTHS[moment.month - 1]} {moment.day:2d} {moment:%H:%M:%S} {year} GMT"
 
 
 def _serial(data: bytes) -> str:
@@ -113,9 +97,9 @@ def _general_name(tag: int, value: Any) -> tuple[str, Any]:
         case 7:
             return "IP Address", _address(value)
         case 8:
-            return "Registered ID", _LONG_NAMES.get(value, value)
+            return "Registered ID", LONG_NAMES.get(value, value)
         case _:
-            return _UNSUPPORTED[tag], "<unsupported>"
+            return _UNREAD[tag], UNSUPPORTED
 
 
 def _extensions(contents: _engine.Contents) -> dict[str, Any]:
@@ -131,10 +115,22 @@ def _extensions(contents: _engine.Contents) -> dict[str, Any]:
     return shown | {key: tuple(map(_text, uris)) for key, uris in places.items() if uris}
 
 
+def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
+    """Within it `cryptography` does not warn of the serial number of a certificate (DER).
+
+    It does so for 0 or less, which is an error under ``-W error``. For no others are filters touched here:
+    they are one for all threads.
+    """
+    if not _engine.has_odd_serial(der):
+        return contextlib.nullcontext()
+    return warnings.catch_warnings(action="ignore", category=CryptographyDeprecationWarning)
+
+
 def readable(der: bytes) -> x509.Certificate:
     """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
     try:
-        return x509.load_der_x509_certificate(der)
+        with quiet(der):
+            return x509.load_der_x509_certificate(der)
     except x509.InvalidVersion as why:
         raise ValueError(str(why)) from None
 
@@ -165,13 +161,19 @@ def decoded(der: bytes) -> dict[str, Any]:
 def described(der: bytes) -> tuple[str, datetime | None]:
     """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for what is none.
 
-    The engine reads it: `cryptography` warns of what RFC 5280 forbids and stores of real systems hold.
+    None, too, for a year that `datetime` does not have. The engine reads it: `cryptography` warns of what
+    RFC 5280 forbids and stores of real systems hold.
     """
     try:
         contents = _engine.contents(der)
     except ssl.SSLError:
         return "", None
-    return _rfc4514(contents["subject"]), _EPOCH + timedelta(seconds=contents["not_after"])
+    return _rfc4514(contents["subject"]), moment_of(contents["not_after"])
+
+
+def name_text(der: bytes) -> str:
+    """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for what is none."""
+    return _rfc4514(_engine.distinguished_name(der))
 
 
 def subject_text(der: bytes) -> str:

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
-from cryptography import x509
-
 from veritls import _engine
-from veritls.certificate import readable
+from veritls.certificate import UNSUPPORTED, decoded
 
 
 def names(der: bytes) -> frozenset[Hashable]:
     """Whom a certificate is for: the entries of subjectAltName, DNS names in lower case; else its subject."""
     try:
-        certificate = readable(der)
+        shown = decoded(der)
     except ValueError:
         return frozenset({_engine.names(der)[0]})
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return frozenset({certificate.subject})
-    lower = (x509.DNSName(each.value.lower()) if isinstance(each, x509.DNSName) else each for each in found)
-    return frozenset(lower) or frozenset({certificate.subject})
+    found = ((kind, text) for kind, text in shown.get("subjectAltName", ()) if text != UNSUPPORTED)
+    lower = frozenset((kind, text.lower() if kind == "DNS" else text) for kind, text in found)
+    return lower or frozenset({shown["subject"]})
 
 
 class Keyring:

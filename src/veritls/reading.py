@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from veritls import _engine
+from veritls.certificate import quiet, readable
 from veritls.shown import listing, plain
 
 Source = Literal["peer", "trust set"]
@@ -86,7 +87,7 @@ class Reading:
         self.problem = ""
         self.certificate: x509.Certificate | None = None
         try:
-            self.certificate = x509.load_der_x509_certificate(der)
+            self.certificate = readable(der)
         except Exception as why:
             self.problem = plain(str(why) or type(why).__name__)
 
@@ -128,7 +129,8 @@ class Reading:
     @cached_property
     def serial(self) -> str:
         """In upper-case hexadecimal digits."""
-        return self._of(lambda certificate: f"{certificate.serial_number:X}", "")
+        with quiet(self.der):
+            return self._of(lambda certificate: f"{certificate.serial_number:X}", "")
 
     @property
     def fingerprint(self) -> str:

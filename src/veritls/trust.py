@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -17,11 +17,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.certificate import described, readable
+from veritls.certificate import described, name_text, readable
 from veritls.errors import ssl_error
 from veritls.lists import Found, RevocationLists, read
 from veritls.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
-from veritls.shown import plain
+from veritls.shown import moment_of, plain
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -206,9 +206,8 @@ class TrustStore:
             kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
             found.append(TrustEntry(kind, *described(der), source, der))
         for each, source in self.lists:
-            issuer_name = x509.load_der_x509_crl(each.der).issuer.rfc4514_string()
-            until = datetime.fromtimestamp(each.period[1], UTC)
-            found.append(TrustEntry("crl", issuer_name, until, source, each.der))
+            until = moment_of(each.period[1])
+            found.append(TrustEntry("crl", name_text(each.issuer), until, source, each.der))
         return found
 
 
@@ -277,11 +276,11 @@ def in_system() -> list[Batch]:
     kept for the errors that follow.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or folders:
-        found = _tried("SSL_CERT_FILE", file, in_file) if file else []
+    if file is not None or folders:
+        found = _tried("SSL_CERT_FILE", file, in_file) if file is not None else []
         for folder in filter(None, (folders or "").split(os.pathsep)):
             found += _tried("SSL_CERT_DIR", folder, in_folder)
-        return found
+        return found or [Batch((), (), "SSL_CERT_DIR", unread=("SSL_CERT_DIR names no folder",))]
     readable: list[bytes] = []
     ders, errors = _engine.system_certificates()
     for der in ders:

@@ -7,6 +7,9 @@ import contextvars
 import socket
 from typing import Any
 
+import pytest
+
+import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, run
 from tests.conftest import Files
 from tests.pairs import SECONDS
@@ -79,3 +82,29 @@ def test_a_protocol_is_called_in_the_context_that_asyncio_names(
         assert WHERE.get() == "elsewhere"
 
     run(loop_factory, main())
+
+
+def test_a_loop_calls_who_waits_for_a_socket_in_the_context_that_is_named() -> None:
+    pytest.importorskip("uvloop")
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            for add, remove in (
+                (loop._add_writer, loop._remove_writer),
+                (loop._add_reader, loop._remove_reader),
+            ):
+                seen = loop.create_future()
+
+                def ready(words: str, seen: Any = seen) -> None:
+                    if not seen.done():
+                        seen.set_result((words, WHERE.get()))
+
+                far.sendall(b"x")
+                add(near.fileno(), ready, "ready", context=named("here"))
+                assert await seen == ("ready", "here")
+                remove(near.fileno())
+
+    run(veritls.aio.UvloopEventLoop, main())

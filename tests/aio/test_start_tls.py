@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -224,6 +225,29 @@ def test_wrong_arguments_leave_the_plain_connection_as_it_was(
             assert await client.has(5) == b"plain"
 
     run(loop_factory, main())
+
+
+def test_without_a_descriptor_to_spare_the_plain_connection_is_left_as_it_was(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("uvloop")
+
+    def none_left(fd: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        async with plain() as (server, client):
+            with monkeypatch.context() as patched:
+                patched.setattr("os.dup", none_left)
+                with pytest.raises(OSError, match="too many open files"):
+                    await loop.start_tls(
+                        client.transport, client, client_context(files.ca), server_hostname="localhost"
+                    )
+            server.transport.write(b"plain")
+            assert await client.has(5) == b"plain"
+
+    run(veritls.aio.UvloopEventLoop, main())
 
 
 def test_a_cancelled_upgrade_closes_the_connection(files: Files, loop_factory: LoopFactory) -> None:

@@ -52,6 +52,8 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[dict[str, str], str]]:
         "empty file": ({"SSL_CERT_FILE": f"{empty}"}, f"SSL_CERT_FILE names '{empty}', which cannot be read"),
         "no PEM": ({"SSL_CERT_FILE": f"{words}"}, f"SSL_CERT_FILE names '{words}', which cannot be read"),
         "folder as a file": ({"SSL_CERT_FILE": f"{folder}"}, "Is a directory"),
+        "no name of a file": ({"SSL_CERT_FILE": ""}, "SSL_CERT_FILE names '', which cannot be read: No such"),
+        "no name of a folder": ({"SSL_CERT_DIR": ":"}, "SSL_CERT_DIR names no folder"),
         "missing folder": (
             {"SSL_CERT_DIR": f"{missing}"},
             f"SSL_CERT_DIR names '{missing}', which cannot be read: No such file",
@@ -65,7 +67,17 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[dict[str, str], str]]:
 
 @pytest.mark.parametrize("chain", [(LEAF, MIDDLE), (LEAF,), (ALONE,), (LEAF, MIDDLE, ROOT)], ids=len)
 @pytest.mark.parametrize(
-    "case", ["missing file", "empty file", "no PEM", "folder as a file", "missing folder", "empty folder"]
+    "case",
+    [
+        "missing file",
+        "empty file",
+        "no PEM",
+        "folder as a file",
+        "no name of a file",
+        "no name of a folder",
+        "missing folder",
+        "empty folder",
+    ],
 )
 def test_an_empty_trust_set_is_explained_by_what_could_not_be_read(
     case: str, chain: tuple[Party, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -116,11 +116,11 @@ async def take_over(
     if transport.is_closing():
         raise ConnectionResetError("start_tls on a transport that is closing")
     before: Any = transport.get_protocol()
+    plain: Any = transport.get_extra_info("socket")
+    sock = socket.socket(fileno=os.dup(plain.fileno())) if duplicate else plain
     transport.pause_reading()
     handover = _Handover(loop)
     transport.set_protocol(handover)
-    plain: Any = transport.get_extra_info("socket")
-    sock = socket.socket(fileno=os.dup(plain.fileno())) if duplicate else plain
     waiter = loop.create_future()
     try:
         upper = SSLTransport(

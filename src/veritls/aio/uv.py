@@ -9,6 +9,7 @@ import os
 import socket
 import weakref
 from asyncio import base_events, selector_events
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from veritls.aio.handover import refuse_unread, take_over
@@ -46,6 +47,13 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+def _within(context: Context | None, callback: Any, *args: Any) -> functools.partial[Any]:
+    """The call, in `context` where there is one."""
+    if context is None:
+        return functools.partial(callback, *args)
+    return functools.partial(context.run, callback, *args)
+
+
 class UvloopEventLoop(Loop):  # type: ignore[misc]
     """A uvloop; a veritls context, or ``ssl=True``, gets the `SSLTransport` of veritls.
 
@@ -68,18 +76,21 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         debug: bool = self.get_debug()
         return debug
 
-    def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
+    def _add_reader(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
         """As asyncio's: `callback` is called for as long as there is something to read, an error included.
+
+        `context`: where it is called; asyncio's own code names one from Python 3.15 on.
 
         After an error on the socket uvloop calls it once and drops it, whatever is left to read. It is added
         again then: a reset behind more data than one read takes would never be noticed otherwise.
         """
         self._forget(fd)
-        reader = functools.partial(callback, *args)
+        reader = _within(context, callback, *args)
 
         def dropped(which: Any) -> None:
             if self._readers.get(fd) is which and not self.is_closed():
-                self._readers[fd] = self.call_soon(self._add_reader, fd, callback, *args)
+                again = functools.partial(self._add_reader, fd, callback, *args, context=context)
+                self._readers[fd] = self.call_soon(again)
 
         self._readers[fd] = weakref.ref(reader, dropped)
         try:
@@ -98,8 +109,8 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         if not self.is_closed():
             self.remove_reader(fd)
 
-    def _add_writer(self, fd: int, callback: Any, *args: Any) -> None:
-        self.add_writer(fd, callback, *args)
+    def _add_writer(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
+        self.add_writer(fd, _within(context, callback, *args))
 
     def _remove_writer(self, fd: int) -> None:
         if not self.is_closed():
