@@ -49,6 +49,7 @@ SETTERS: dict[str, list[Any]] = {
     "num_tickets": [0, 2, -1],
     "allowed_peer": [[]],
 }
+CHANGES = [(name, value) for name, values in SETTERS.items() for value in values]
 
 
 def shows(context: Any) -> list[Any]:
@@ -64,6 +65,7 @@ class Changing(RuleBasedStateMachine):
         self.contexts = {"first": self.server(), "second": self.server()}
         self.callbacks: dict[str, Any] = {"first": None, "second": None}
         self.switches = False
+        self.switch()
         self.clients = {
             (name, version): self.client(party, version)
             for name, party in {"nobody": None, "client": CLIENT, "other": OTHER}.items()
@@ -89,16 +91,17 @@ class Changing(RuleBasedStateMachine):
                 context.load_cert_chain(file.name)
         return context
 
-    @rule(which=WHICH, change=st.sampled_from([(name, value) for name in SETTERS for value in SETTERS[name]]))
-    def set(self, which: str, change: tuple[str, Any]) -> None:
-        context, (name, value) = self.contexts[which], change
-        before = shows(context)
-        try:
-            setattr(context, name, value)
-        except (AttributeError, TypeError, ValueError):
-            assert shows(context) == before
-        else:
-            assert name != "allowed_peer"
+    @rule(changes=st.lists(st.tuples(WHICH, st.sampled_from(CHANGES)), min_size=1, max_size=4))
+    def set(self, changes: list[tuple[str, tuple[str, Any]]]) -> None:
+        for which, (name, value) in changes:
+            context = self.contexts[which]
+            before = shows(context)
+            try:
+                setattr(context, name, value)
+            except (AttributeError, TypeError, ValueError):
+                assert shows(context) == before
+            else:
+                assert name != "allowed_peer"
 
     @rule(which=WHICH, callback=st.sampled_from([None, bool, refuse, 7]))
     def decide(self, which: str, callback: Any) -> None:
