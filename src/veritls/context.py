@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import Any, Self, get_args
 
 from veritls import _engine
@@ -36,6 +37,7 @@ PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
+_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -125,6 +127,12 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
                 hint = f" Did you mean {similar[0]!r}?" if similar else ""
                 words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
                 raise AttributeError(words, name=name, obj=self)
+        # Tests put something else in a method's place. What is no method, or is what the method itself would
+        # take, was meant for it: it would demand nothing.
+        is_method = isinstance(getattr(type(self), name, None), FunctionType) and not name.startswith("_")
+        if is_method and (name in _TAKES_A_CALLABLE or not callable(value)):
+            words = f"{name!r} is a method of {type(self).__name__!r}: call it"
+            raise AttributeError(words, name=name, obj=self)
         super().__setattr__(name, value)
 
     def wrap_socket(

@@ -39,6 +39,12 @@ def _all_flags(first: ssl.VerifyFlags, second: ssl.VerifyFlags) -> ssl.VerifyFla
     return (first | second) & ~allowing | first & second & allowing
 
 
+def _each_once(first: tuple[Registered, ...], second: tuple[Registered, ...]) -> tuple[Registered, ...]:
+    """All callbacks. One that both have, as values of one context do, is asked once."""
+    known = {each.token for each in first}
+    return first + tuple(each for each in second if each.token not in known)
+
+
 def _both_accept(first: UnknownStatus, second: UnknownStatus) -> UnknownStatus:
     return "accept" if first == second == "accept" else "refuse"
 
@@ -59,7 +65,7 @@ class PeerPolicy:
     require_ocsp: bool = demand(or_, False)
     allowed_peers: tuple[tuple[Matcher, ...], ...] = demand(add, ())
     pinned_keys: tuple[frozenset[bytes], ...] = demand(add, ())
-    callbacks: tuple[Registered, ...] = demand(add, ())
+    callbacks: tuple[Registered, ...] = demand(_each_once, ())
     reverify: bool = demand(or_, True)
     max_resumption_age: int = demand(min, 24 * 60 * 60)
 

@@ -287,6 +287,21 @@ def test_a_second_switch_adds_to_the_first_context_and_not_to_the_one_between(wo
     assert world.meet(first, world.client(None)).server.error is not None
 
 
+def test_a_context_that_a_callback_changes_and_chooses_again_asks_its_verify_callback_once(
+    world: World,
+) -> None:
+    server, asked = world.server(ssl.CERT_REQUIRED), []
+    server.set_verify_callback(asked.append)
+
+    def callback(connection: Any, name: str | None, context: Any) -> None:
+        context.max_resumption_age = 60
+        connection.context = context
+
+    server.sni_callback = callback
+    assert world.meet(server, world.client()).server.error is None
+    assert len(asked) == 1
+
+
 def test_the_first_contexts_demands_are_those_from_when_the_connection_was_made(sockets: World) -> None:
     first, second = sockets.server(ssl.CERT_REQUIRED), sockets.server()
 
