@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import secrets
 import socket
 import ssl
 import sys
@@ -26,7 +25,7 @@ from veritls.peer_face import PeerFace
 from veritls.protocol_face import ProtocolFace
 from veritls.report import Purpose, VerificationReport, accepted
 from veritls.server_name import on_the_wire
-from veritls.settings import Settings, SNICallback
+from veritls.settings import Settings, SNICallback, TicketSecret
 from veritls.socket import SSLSocket
 from veritls.trust import TrustStore
 from veritls.trust_face import TrustFace
@@ -111,7 +110,7 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
             trust=TrustStore(),
             own=Keyring(),
             statistics=_engine.Statistics(),
-            ticket_secret=secrets.token_bytes(32),
+            ticket_secret=TicketSecret.drawn(),
         )
         self._cell = _engine.Cell(settings)
         return self

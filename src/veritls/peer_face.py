@@ -128,8 +128,8 @@ class PeerFace(Face):
         """Whether the peer's path is verified again, as of now, when a session is resumed: True.
 
         False: the result of the last full handshake holds, even if a certificate has expired since; so an
-        expired peer gets in for `max_resumption_age` seconds at most. A change of the context ends its
-        sessions either way, and the verify callback is always asked.
+        expired peer gets in for `max_resumption_age` seconds at most. Either way a session is resumed only
+        under the settings that it began under, and the verify callback is always asked.
         """
         return self._settings.peer.reverify
 
