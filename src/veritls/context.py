@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import secrets
 import socket
 import ssl
 import sys
@@ -12,6 +11,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import Any, Self, get_args
 
 from veritls import _engine
@@ -25,7 +25,7 @@ from veritls.peer_face import PeerFace
 from veritls.protocol_face import ProtocolFace
 from veritls.report import Purpose, VerificationReport, accepted
 from veritls.server_name import on_the_wire
-from veritls.settings import Settings, SNICallback
+from veritls.settings import Settings, SNICallback, TicketSecret
 from veritls.socket import SSLSocket
 from veritls.trust import TrustStore
 from veritls.trust_face import TrustFace
@@ -36,6 +36,7 @@ PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
+_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -109,7 +110,7 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
             trust=TrustStore(),
             own=Keyring(),
             statistics=_engine.Statistics(),
-            ticket_secret=secrets.token_bytes(32),
+            ticket_secret=TicketSecret.drawn(),
         )
         self._cell = _engine.Cell(settings)
         return self
@@ -125,6 +126,12 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
                 hint = f" Did you mean {similar[0]!r}?" if similar else ""
                 words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
                 raise AttributeError(words, name=name, obj=self)
+        # Tests put something else in a method's place. What is no method, or is what the method itself would
+        # take, was meant for it: it would demand nothing.
+        is_method = isinstance(getattr(type(self), name, None), FunctionType) and not name.startswith("_")
+        if is_method and (name in _TAKES_A_CALLABLE or not callable(value)):
+            words = f"{name!r} is a method of {type(self).__name__!r}: call it"
+            raise AttributeError(words, name=name, obj=self)
         super().__setattr__(name, value)
 
     def wrap_socket(

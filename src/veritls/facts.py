@@ -27,12 +27,14 @@ class Facts:
 
     _context: SSLContext
     _settings: Settings
-    """What the context was when the connection was made: whole, whatever becomes of the context."""
+    """What the context was when the connection was made: whole, whatever becomes of the context. After
+    `sni_callback` chose another one, what both demand."""
     _stream: _engine.Stream | None
     _session: SSLSession | None
     _deciding: int | None = None
     """The thread that runs sni_callback, while it does."""
-    _switched: tuple[_engine.Settings, _engine.VerdictCallback | None] | None = None
+    _switched: tuple[SSLContext, Settings] | None = None
+    """What sni_callback has chosen so far: in one store, so that what is shown is what comes to hold."""
 
     def _side(self) -> bool:
         raise NotImplementedError
@@ -83,16 +85,19 @@ class Facts:
         where none is left, TypeError for what is no context, ValueError at any other time. Once the
         handshake is over, setting it changes nothing but what is read here, as in `ssl`.
         """
-        return self._context
+        switched = self._switched
+        return self._context if switched is None else switched[0]
 
     @context.setter
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, Face):
             raise TypeError("The value must be a SSLContext")
         if self._deciding == threading.get_ident():
-            frozen = context._settings.after(self._settings).frozen(True)
-            self._switched = frozen.settings, frozen.callback("client", None)
-        elif self._agreed() is None:
+            both = context._settings.after(self._settings)
+            both.frozen(True)  # what makes it unusable is raised here
+            self._switched = context, both
+            return
+        if self._agreed() is None:
             raise ValueError("the context of a connection is changed within sni_callback or not at all")
         self._context = context
 
@@ -110,15 +115,16 @@ class Facts:
             if connection is None:
                 raise RuntimeError("the connection is gone")
             connection._deciding = threading.get_ident()
-            accepted = False
             try:
                 answer = callback(connection, name, context)
-                accepted = answer is None
-                return answer, connection._switched
+                switched = connection._switched
+                if answer is not None or switched is None:
+                    return answer, None
+                frozen = switched[1].frozen(True)
+                connection._context, connection._settings = switched
+                return None, (frozen.settings, frozen.callback("client", None))
             finally:
                 connection._deciding = connection._switched = None
-                if not accepted:
-                    connection._context = context
 
         return decide
 
@@ -215,7 +221,8 @@ class Facts:
         stream = self._agreed()
         if stream is None or not self._side():
             return None
-        enabled = {suite["id"] & 0xFFFF for suite in self._context.get_ciphers()}
+        protocol = self._settings.protocol
+        enabled = {suite.number for suite in protocol.tls13_suites + protocol.tls12_suites}
         return [describe(number) for number in stream.offered_suites if number in enabled]
 
     def group(self) -> str | None:

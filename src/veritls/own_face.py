@@ -91,8 +91,12 @@ class OwnFace(Face):
 
     def _renew_with(self, renewal: Renewal | None) -> None:
         former = self._change(lambda settings: replace(settings, renewal=renewal)).renewal
-        if former is not None:
-            former.stop()
+        for each in (former, renewal):
+            if each is not None:
+                each.look()
+
+    def _renews_with(self, renewal: Renewal) -> bool:
+        return self._settings.renewal is renewal
 
     def _add_identity(self, identity: _engine.Identity) -> None:
         renewal = self._settings.renewal

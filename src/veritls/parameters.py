@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from operator import or_
+from operator import index, or_
 from typing import Self, TypeVar
 
 from veritls import _engine, ciphers, groups
@@ -29,11 +29,43 @@ def _in_both(first: tuple[Item, ...], second: tuple[Item, ...]) -> tuple[Item, .
     return tuple(each for each in second if each in first)
 
 
-def _as_version(value: int) -> ssl.TLSVersion:
+def as_version(value: int) -> ssl.TLSVersion:
+    """A version as it is kept. Raises ValueError for what is none."""
     try:
-        return _V(value)
+        return _V(index(value) if isinstance(value, int) else value)
     except ValueError:
         raise ValueError(f"{value!r} is not a valid TLS version") from None
+
+
+def as_alpn(protocols: Iterable[str]) -> tuple[bytes, ...]:
+    """Application protocols as they are kept. Raises ssl.SSLError for one of a wrong length."""
+    names = tuple(bytes(protocol, "ascii") for protocol in protocols)
+    if not all(0 < len(name) < 256 for name in names):
+        raise ssl.SSLError("ALPN protocols must be 1 to 255 bytes long")
+    return names
+
+
+def as_suites(text: str) -> tuple[ciphers.Suite, ...]:
+    """The TLS 1.2 suites of a cipher string. Raises TypeError or ssl.SSLError for what is none."""
+    return _selected(ciphers.select, "ciphers", text)
+
+
+def as_tls13_suites(text: str) -> tuple[ciphers.Suite, ...]:
+    """The TLS 1.3 suites of a list. Raises TypeError or ssl.SSLError for what is none."""
+    return _selected(ciphers.select_tls13, "ciphers", text)
+
+
+def as_groups(text: str) -> tuple[int, ...]:
+    """The groups of a list. Raises TypeError or ssl.SSLError for what is none."""
+    return _selected(groups.select, "groups", text)
+
+
+def as_group(name: str | bytes) -> tuple[int, ...]:
+    """One group. Raises TypeError or ValueError for what is none."""
+    text = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else name
+    if not isinstance(text, str):
+        raise TypeError(f"name must be str or bytes, not {type(name).__name__}")
+    return (groups.number_of(text),)
 
 
 def _selected(select: Callable[[str], tuple[Item, ...]], what: str, text: str) -> tuple[Item, ...]:
@@ -47,7 +79,9 @@ def _selected(select: Callable[[str], tuple[Item, ...]], what: str, text: str) -
 
 @dataclass(frozen=True)
 class ProtocolSettings:
-    """What a context speaks. The methods give the next value, or raise and leave this one as it is."""
+    """What a context speaks. The methods give the next value, or raise and leave this one as it is.
+    They take what the functions above (`as_version` ...) made of a program's arguments: its code runs before.
+    """
 
     method: ssl._SSLMethod = choice()
     options: ssl.Options = demand(or_)
@@ -60,43 +94,32 @@ class ProtocolSettings:
     tickets: int = choice(2)
     keylog: str | None = choice(None)
 
-    def with_minimum(self, value: int) -> Self:
-        version = _as_version(value)
+    def with_minimum(self, version: ssl.TLSVersion) -> Self:
         return replace(self, minimum=_V.TLSv1_3 if version == _V.MAXIMUM_SUPPORTED else version)
 
-    def with_maximum(self, value: int) -> Self:
-        version = _as_version(value)
+    def with_maximum(self, version: ssl.TLSVersion) -> Self:
         if version in (_V.SSLv3, _V.TLSv1, _V.TLSv1_1):
             raise ValueError(f"maximum_version {version.name}: versions before TLS 1.2 are not offered")
         return replace(self, maximum=_V.TLSv1_2 if version == _V.MINIMUM_SUPPORTED else version)
 
-    def with_alpn(self, protocols: Iterable[str]) -> Self:
-        names = tuple(bytes(protocol, "ascii") for protocol in protocols)
-        if not all(0 < len(name) < 256 for name in names):
-            raise ssl.SSLError("ALPN protocols must be 1 to 255 bytes long")
+    def with_alpn(self, names: tuple[bytes, ...]) -> Self:
         return replace(self, alpn=names)
 
-    def with_ciphers(self, text: str) -> Self:
-        return replace(self, tls12_suites=_selected(ciphers.select, "ciphers", text))
+    def with_ciphers(self, suites: tuple[ciphers.Suite, ...]) -> Self:
+        return replace(self, tls12_suites=suites)
 
-    def with_ciphersuites(self, text: str) -> Self:
-        return replace(self, tls13_suites=_selected(ciphers.select_tls13, "ciphers", text))
+    def with_ciphersuites(self, suites: tuple[ciphers.Suite, ...]) -> Self:
+        return replace(self, tls13_suites=suites)
 
-    def with_groups(self, text: str) -> Self:
-        return replace(self, groups=_selected(groups.select, "groups", text))
+    def with_groups(self, numbers: tuple[int, ...]) -> Self:
+        return replace(self, groups=numbers)
 
-    def with_group(self, name: str | bytes) -> Self:
-        text = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else name
-        if not isinstance(text, str):
-            raise TypeError(f"name must be str or bytes, not {type(name).__name__}")
-        return replace(self, groups=(groups.number_of(text),))
-
-    def with_tickets(self, value: int) -> Self:
-        if value < 0:
+    def with_tickets(self, count: int) -> Self:
+        if count < 0:
             raise ValueError("value must be non-negative")
         if self.method != ssl.PROTOCOL_TLS_SERVER:
             raise ValueError("SSLContext is not a server context.")
-        return replace(self, tickets=int(value))
+        return replace(self, tickets=count)
 
     def versions(self) -> tuple[bool, bool]:
         """Whether TLS 1.2 and TLS 1.3 may be spoken. Raises ssl.SSLError where neither may."""

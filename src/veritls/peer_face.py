@@ -9,7 +9,16 @@ from datetime import timedelta
 from veritls.deciding import VerifyCallback
 from veritls.face import Face
 from veritls.peers import Matcher
-from veritls.verification import UnknownStatus, as_allowed, as_pinned
+from veritls.verification import (
+    UnknownStatus,
+    as_age,
+    as_allowed,
+    as_flags,
+    as_mode,
+    as_pinned,
+    as_registered,
+    as_status,
+)
 
 
 class PeerFace(Face):
@@ -25,7 +34,8 @@ class PeerFace(Face):
 
     @verify_mode.setter
     def verify_mode(self, value: int) -> None:
-        self._change_peer(lambda peer: peer.with_verify_mode(value))
+        mode = as_mode(value)
+        self._change_peer(lambda peer: peer.with_verify_mode(mode))
 
     @property
     def check_hostname(self) -> bool:
@@ -50,7 +60,8 @@ class PeerFace(Face):
 
     @verify_flags.setter
     def verify_flags(self, value: int) -> None:
-        self._change_peer(lambda peer: peer.with_verify_flags(value))
+        flags = as_flags(value)
+        self._change_peer(lambda peer: peer.with_verify_flags(flags))
 
     @property
     def hostname_checks_common_name(self) -> bool:
@@ -109,15 +120,16 @@ class PeerFace(Face):
         it runs on the loop's thread: while it waits, so does everything else. None takes the callback away.
         Raises TypeError for what is not callable, and for a coroutine function.
         """
-        self._change_peer(lambda peer: peer.with_callback(callback))
+        callbacks = as_registered(callback)
+        self._change_peer(lambda peer: peer.with_callbacks(callbacks))
 
     @property
     def reverify_on_resumption(self) -> bool:
         """Whether the peer's path is verified again, as of now, when a session is resumed: True.
 
         False: the result of the last full handshake holds, even if a certificate has expired since; so an
-        expired peer gets in for `max_resumption_age` seconds at most. A change of the context ends its
-        sessions either way, and the verify callback is always asked.
+        expired peer gets in for `max_resumption_age` seconds at most. Either way a session is resumed only
+        under the settings that it began under, and the verify callback is always asked.
         """
         return self._settings.peer.reverify
 
@@ -142,7 +154,8 @@ class PeerFace(Face):
 
     @max_resumption_age.setter
     def max_resumption_age(self, value: int | timedelta) -> None:
-        self._change_peer(lambda peer: peer.with_max_resumption_age(value))
+        seconds = as_age(value)
+        self._change_peer(lambda peer: peer.with_max_resumption_age(seconds))
 
     @property
     def unknown_revocation_status(self) -> UnknownStatus:
@@ -155,7 +168,8 @@ class PeerFace(Face):
 
     @unknown_revocation_status.setter
     def unknown_revocation_status(self, value: UnknownStatus) -> None:
-        self._change_peer(lambda peer: peer.with_unknown_status(value))
+        status = as_status(value)
+        self._change_peer(lambda peer: peer.with_unknown_status(status))
 
     @property
     def require_ocsp(self) -> bool:

@@ -7,11 +7,13 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
+from operator import index
 from typing import Any
 
 from veritls import ciphers, groups, keylog
 from veritls.errors import ssl_error
 from veritls.face import Face
+from veritls.parameters import as_alpn, as_group, as_groups, as_suites, as_tls13_suites, as_version
 from veritls.pem import StrPath, pem_blocks, read_file
 
 _NO_SIGALGS = (
@@ -42,7 +44,8 @@ class ProtocolFace(Face):
 
     @minimum_version.setter
     def minimum_version(self, value: int) -> None:
-        self._change_protocol(lambda protocol: protocol.with_minimum(value))
+        version = as_version(value)
+        self._change_protocol(lambda protocol: protocol.with_minimum(version))
 
     @property
     def maximum_version(self) -> ssl.TLSVersion:
@@ -51,7 +54,8 @@ class ProtocolFace(Face):
 
     @maximum_version.setter
     def maximum_version(self, value: int) -> None:
-        self._change_protocol(lambda protocol: protocol.with_maximum(value))
+        version = as_version(value)
+        self._change_protocol(lambda protocol: protocol.with_maximum(version))
 
     @property
     def options(self) -> ssl.Options:
@@ -62,9 +66,10 @@ class ProtocolFace(Face):
 
     @options.setter
     def options(self, value: int) -> None:
-        if not 0 <= value < 1 << 64:
+        number = index(value)
+        if not 0 <= number < 1 << 64:
             raise OverflowError("options must be a number of 64 bits")
-        flags = ssl.Options(value)
+        flags = ssl.Options(number)
         if flags & ~self._settings.protocol.options & _NO_VERSION:
             words = "ssl.OP_NO_SSL*/ssl.OP_NO_TLS* options are deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
@@ -72,7 +77,7 @@ class ProtocolFace(Face):
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """The application protocols to offer or accept, best first (RFC 7301); 1 to 255 bytes each."""
-        names = list(alpn_protocols)
+        names = as_alpn(alpn_protocols)
         self._change_protocol(lambda protocol: protocol.with_alpn(names))
 
     def set_npn_protocols(self, npn_protocols: Iterable[str]) -> None:
@@ -85,11 +90,13 @@ class ProtocolFace(Face):
         One that names only suites of OpenSSL's that are not offered, such as "TLSv1", leaves TLS 1.3 alone.
         Raises ssl.SSLError where it selects nothing with OpenSSL either.
         """
-        self._change_protocol(lambda protocol: protocol.with_ciphers(ciphers))
+        suites = as_suites(ciphers)
+        self._change_protocol(lambda protocol: protocol.with_ciphers(suites))
 
     def set_ciphersuites(self, ciphersuites: str) -> None:
         """The TLS 1.3 suites to use: names separated by colons. Raises ssl.SSLError for an unknown one."""
-        self._change_protocol(lambda protocol: protocol.with_ciphersuites(ciphersuites))
+        suites = as_tls13_suites(ciphersuites)
+        self._change_protocol(lambda protocol: protocol.with_ciphersuites(suites))
 
     def get_ciphers(self) -> list[dict[str, Any]]:
         """The suites in use, best first, described as `ssl` documents."""
@@ -101,7 +108,8 @@ class ProtocolFace(Face):
 
         Raises ssl.SSLError for a name that does not exist here.
         """
-        self._change_protocol(lambda protocol: protocol.with_groups(groups))
+        numbers = as_groups(groups)
+        self._change_protocol(lambda protocol: protocol.with_groups(numbers))
 
     def get_groups(self, *, include_aliases: bool = False) -> list[str]:
         """The names of the groups in use, best first; with `include_aliases` their other names too."""
@@ -119,7 +127,8 @@ class ProtocolFace(Face):
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
         """The one key exchange group to use. Raises ValueError for a name that does not exist here."""
-        self._change_protocol(lambda protocol: protocol.with_group(name))
+        numbers = as_group(name)
+        self._change_protocol(lambda protocol: protocol.with_groups(numbers))
 
     def load_dh_params(self, path: StrPath) -> None:
         """Reads the PEM file and warns: they have no effect, because no suite here uses finite-field DH.
@@ -139,7 +148,8 @@ class ProtocolFace(Face):
 
     @num_tickets.setter
     def num_tickets(self, value: int) -> None:
-        self._change_protocol(lambda protocol: protocol.with_tickets(value))
+        count = index(value)
+        self._change_protocol(lambda protocol: protocol.with_tickets(count))
 
     @property
     def keylog_filename(self) -> str | None:

@@ -24,6 +24,8 @@ Period: TypeAlias = tuple[int, int]
 FIRST_RETRY = 60.0
 """Seconds until a renewal that failed is tried again; doubled each time, up to an hour."""
 LAST_RETRY = 3600.0
+_GRACE = 60.0
+"""Seconds in which a renewal that began has become its context's, or never does: a signal came between."""
 
 
 _log = logging.getLogger("veritls.ocsp")
@@ -35,6 +37,7 @@ class Stapler(Protocol):
     def _identities(self) -> list[_engine.Identity]: ...
     def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]: ...
     def _checked(self, of: _engine.Identity, response: bytes) -> Period: ...
+    def _renews_with(self, renewal: Renewal) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,19 @@ _running: weakref.WeakSet[Renewal] = weakref.WeakSet()
 
 
 class Renewal:
-    """Renews the responses of one context's identities, in a daemon thread that ends with the context."""
+    """Renews the responses of one context's identities, in a daemon thread that ends with the context.
+
+    The context's settings say which renewal it has. Any other one ends, and sends nothing any more.
+    """
 
     def __init__(self, context: Stapler, callback: OCSPRenewal) -> None:
         self._changed = threading.Event()
-        self._stopped = False
-        self._context = weakref.ref(context, lambda _: self.stop())
+        self._context = weakref.ref(context, lambda _: self.look())
         self._callback = callback
         self._due: dict[_engine.Identity, Due] = {}
 
     def start(self) -> None:
-        """Fetches all responses once, raising what goes wrong, and renews them from then on."""
+        """Fetches all responses once, raising what goes wrong. `look` lets it renew them from then on."""
         context = self._context()
         assert context is not None
         fetched = [(identity, self._fetched(context, identity)) for identity in context._identities()]
@@ -80,9 +85,8 @@ class Renewal:
         self._changed = threading.Event()
         threading.Thread(target=self._run, name="veritls OCSP renewal", daemon=True).start()
 
-    def stop(self) -> None:
-        """Lets the thread end; what it has fetched stays."""
-        self._stopped = True
+    def look(self) -> None:
+        """Has the thread look at once whether it is still the context's; what it has fetched stays."""
         self._changed.set()
 
     def prepare(self, context: Stapler, identity: _engine.Identity) -> None:
@@ -109,20 +113,23 @@ class Renewal:
 
     def _renewed(self, context: Stapler, identity: _engine.Identity, retry: float) -> Due:
         try:
-            return self._sent(identity, self._fetched(context, identity))
+            found = self._fetched(context, identity)
+            return self._sent(identity, found if context._renews_with(self) else None)
         except Exception as error:
             _log.error("An OCSP response was not renewed by %r", self._callback, exc_info=error)
             return Due(time.time() + retry, min(2 * retry, LAST_RETRY))
 
     def _run(self) -> None:
-        while (wait := self._round()) is not None:
+        wait: float | None = _GRACE
+        while wait is not None:
             self._changed.wait(wait)
             self._changed.clear()
+            wait = self._round()
 
     def _round(self) -> float | None:
         """Renews what is due; returns the seconds until something is, None where it is over."""
         context = self._context()
-        if context is None or self._stopped:
+        if context is None or not context._renews_with(self):
             return None
         due = {}
         for identity in context._identities():
@@ -130,7 +137,7 @@ class Renewal:
             if due[identity].at <= time.time():
                 due[identity] = self._renewed(context, identity, due[identity].retry)
         self._due = due
-        if self._stopped:
+        if not context._renews_with(self):
             return None
         earliest = min((each.at for each in due.values()), default=time.time() + LAST_RETRY)
         return max(earliest - time.time(), 0.0)
@@ -140,6 +147,7 @@ def _after_fork() -> None:
     """A forked process has the responses, and not the threads that renew them."""
     for renewal in list(_running):
         renewal.begin()
+        renewal.look()
 
 
 if hasattr(os, "register_at_fork"):

@@ -12,6 +12,7 @@ demands of both; `veritls.roles` says how.
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import ssl
 import weakref
 from collections.abc import Callable
@@ -33,6 +34,25 @@ if TYPE_CHECKING:
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
+class TicketSecret(bytes):
+    """What ticket keys are derived from. A traceback that shows local variables, as error reporters do, does
+    not show it.
+    """
+
+    @classmethod
+    def drawn(cls) -> TicketSecret:
+        """A new one."""
+        return cls(secrets.token_bytes(32))
+
+    def __repr__(self) -> str:
+        return "<TicketSecret>"
+
+    __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError("cannot pickle 'TicketSecret' object")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
     """Everything that a context is. Two are the same only if they are one object."""
@@ -45,7 +65,7 @@ class Settings:
     renewal: Renewal | None = choice(None)
     statistics: _engine.Statistics = choice()
     """Counts the context's handshakes, whatever its settings were."""
-    ticket_secret: bytes = choice(secret=True)
+    ticket_secret: TicketSecret = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
     _frozen: dict[Any, Frozen] = dataclasses.field(default_factory=dict, init=False, repr=False)
     _after: weakref.WeakKeyDictionary[Settings, Settings] = dataclasses.field(

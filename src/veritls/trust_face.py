@@ -39,6 +39,7 @@ class TrustFace(Face):
         """
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
+        cafile, capath = (None if path is None else os.fsdecode(path) for path in (cafile, capath))
         batches: list[Batch] = []
         if cadata is not None:
             batches += trust.in_data(cadata)
@@ -75,15 +76,17 @@ class TrustFace(Face):
         and those partitioned by reason, and for one whose issuer is in the trust set and did not sign it;
         TypeError for none of the above. All of them are taken then, or none.
         """
+        place = None
+        if isinstance(source, str | bytes | os.PathLike) and not is_content(source):
+            source = place = os.fsdecode(source)
         found = list(in_source(source))
-        is_path = isinstance(source, str | bytes | os.PathLike) and not is_content(source)
         taken = 0
 
         def change(settings: Settings) -> Settings:
             nonlocal taken
             store, taken = settings.trust.plus_lists(found, older=allow_older)
-            if is_path:
-                store = store.remembering(source)  # type: ignore[arg-type]
+            if place is not None:
+                store = store.remembering(place)
             return replace(settings, trust=store)
 
         self._change(change)

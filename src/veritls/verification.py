@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from operator import add, or_
+from operator import add, index, or_
 from typing import Literal, NamedTuple, Self
 
 from veritls import _engine, policy
@@ -39,6 +39,12 @@ def _all_flags(first: ssl.VerifyFlags, second: ssl.VerifyFlags) -> ssl.VerifyFla
     return (first | second) & ~allowing | first & second & allowing
 
 
+def _each_once(first: tuple[Registered, ...], second: tuple[Registered, ...]) -> tuple[Registered, ...]:
+    """All callbacks. One that both have, as values of one context do, is asked once."""
+    known = {each.token for each in first}
+    return first + tuple(each for each in second if each.token not in known)
+
+
 def _both_accept(first: UnknownStatus, second: UnknownStatus) -> UnknownStatus:
     return "accept" if first == second == "accept" else "refuse"
 
@@ -46,6 +52,7 @@ def _both_accept(first: UnknownStatus, second: UnknownStatus) -> UnknownStatus:
 @dataclass(frozen=True)
 class PeerPolicy:
     """What is demanded of the peer. The methods give the next value, or raise and leave this one as it is.
+    They take what the functions below (`as_mode` ...) made of a program's arguments: its code runs before.
 
     `allowed_peers`, `pinned_keys` and `callbacks` hold one entry for each context that has the demand: each
     must be satisfied.
@@ -58,17 +65,11 @@ class PeerPolicy:
     require_ocsp: bool = demand(or_, False)
     allowed_peers: tuple[tuple[Matcher, ...], ...] = demand(add, ())
     pinned_keys: tuple[frozenset[bytes], ...] = demand(add, ())
-    callbacks: tuple[Registered, ...] = demand(add, ())
+    callbacks: tuple[Registered, ...] = demand(_each_once, ())
     reverify: bool = demand(or_, True)
     max_resumption_age: int = demand(min, 24 * 60 * 60)
 
-    def with_verify_mode(self, value: int) -> Self:
-        if not isinstance(value, int):
-            raise TypeError(f"verify_mode must be a VerifyMode, not {type(value).__name__}")
-        try:
-            mode = ssl.VerifyMode(value)
-        except ValueError:
-            raise ValueError(f"invalid value for verify_mode: {value!r}") from None
+    def with_verify_mode(self, mode: ssl.VerifyMode) -> Self:
         if mode == ssl.CERT_NONE and self.check_hostname:
             raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
         if mode == ssl.CERT_NONE and self.allowed_peers:
@@ -81,16 +82,10 @@ class PeerPolicy:
     def with_check_hostname(self, value: bool) -> Self:
         return replace(self, check_hostname=value, verify_mode=self._raised() if value else self.verify_mode)
 
-    def with_verify_flags(self, value: int) -> Self:
-        flags = ssl.VerifyFlags(value)
-        unknown = flags & ~_OFFERED_FLAGS
-        if unknown:
-            raise ValueError(f"verify_flags: {unknown!r} is not offered")
+    def with_verify_flags(self, flags: ssl.VerifyFlags) -> Self:
         return replace(self, verify_flags=flags)
 
     def with_unknown_status(self, value: UnknownStatus) -> Self:
-        if value not in ("refuse", "accept"):
-            raise ValueError(f'unknown_revocation_status is "refuse" or "accept", not {value!r}')
         return replace(self, unknown_status=value)
 
     def with_require_ocsp(self, value: bool) -> Self:
@@ -104,26 +99,14 @@ class PeerPolicy:
     def with_pinned_keys(self, pins: frozenset[bytes] | None) -> Self:
         return replace(self, pinned_keys=() if pins is None else (pins,))
 
-    def with_callback(self, callback: VerifyCallback | None) -> Self:
-        if callback is None:
-            return replace(self, callbacks=())
-        if not callable(callback):
-            raise TypeError("not a callable object")
-        if inspect.iscoroutinefunction(callback):
-            raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
-        return replace(self, callbacks=(Registered(callback, secrets.token_bytes(16)),))
+    def with_callbacks(self, callbacks: tuple[Registered, ...]) -> Self:
+        return replace(self, callbacks=callbacks)
 
     def with_reverify(self, value: bool) -> Self:
         return replace(self, reverify=value)
 
-    def with_max_resumption_age(self, value: int | timedelta) -> Self:
-        if isinstance(value, timedelta):
-            value = value // timedelta(seconds=1)
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(f"max_resumption_age must be an int or a timedelta, not {type(value).__name__}")
-        if not 0 <= value < 1 << 32:
-            raise ValueError(f"max_resumption_age must be 0 to 2**32 - 1 seconds, not {value}")
-        return replace(self, max_resumption_age=value)
+    def with_max_resumption_age(self, seconds: int) -> Self:
+        return replace(self, max_resumption_age=seconds)
 
     @property
     def token(self) -> bytes:
@@ -169,6 +152,57 @@ class PeerPolicy:
             "reverify": self.reverify,
             "max_resumption_age": self.max_resumption_age,
         }
+
+
+def as_mode(value: int) -> ssl.VerifyMode:
+    """`verify_mode` as it is kept. Raises TypeError or ValueError for what is none."""
+    if not isinstance(value, int):
+        raise TypeError(f"verify_mode must be a VerifyMode, not {type(value).__name__}")
+    try:
+        return ssl.VerifyMode(index(value))
+    except ValueError:
+        raise ValueError(f"invalid value for verify_mode: {value!r}") from None
+
+
+def as_flags(value: int) -> ssl.VerifyFlags:
+    """`verify_flags` as they are kept. Raises ValueError for what is not offered."""
+    flags = ssl.VerifyFlags(index(value) if isinstance(value, int) else value)
+    unknown = flags & ~_OFFERED_FLAGS
+    if unknown:
+        raise ValueError(f"verify_flags: {unknown!r} is not offered")
+    return flags
+
+
+def as_status(value: str) -> UnknownStatus:
+    """`unknown_revocation_status` as it is kept. Raises ValueError for what is none."""
+    known: UnknownStatus
+    for known in ("refuse", "accept"):
+        if isinstance(value, str) and str.__eq__(known, value) is True:
+            return known
+    raise ValueError(f'unknown_revocation_status is "refuse" or "accept", not {value!r}')
+
+
+def as_registered(callback: VerifyCallback | None) -> tuple[Registered, ...]:
+    """A verify callback as it is kept. Raises TypeError for what cannot be called, or only awaited."""
+    if callback is None:
+        return ()
+    if not callable(callback):
+        raise TypeError("not a callable object")
+    if inspect.iscoroutinefunction(callback):
+        raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
+    return (Registered(callback, secrets.token_bytes(16)),)
+
+
+def as_age(value: int | timedelta) -> int:
+    """`max_resumption_age` as it is kept, in seconds. Raises TypeError or ValueError for what is none."""
+    if isinstance(value, timedelta):
+        value = value // timedelta(seconds=1)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"max_resumption_age must be an int or a timedelta, not {type(value).__name__}")
+    seconds = index(value)
+    if not 0 <= seconds < 1 << 32:
+        raise ValueError(f"max_resumption_age must be 0 to 2**32 - 1 seconds, not {seconds}")
+    return seconds
 
 
 def as_allowed(values: Iterable[Matcher] | None) -> tuple[Matcher, ...] | None:

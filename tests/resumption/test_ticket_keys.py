@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import ssl
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +17,8 @@ from tests.resumption.attacks import World, attacker, serving
 from tests.resumption.meeting import Met, meet
 from tests.resumption.sealing import HEADER, TAG, Keys, epoch_now
 from tests.resumption.theft import rewrite, ticket
+from veritls import roles
+from veritls.settings import Settings
 
 V = ssl.TLSVersion
 VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
@@ -138,11 +143,42 @@ def test_a_client_has_no_use_for_a_fingerprint(world: World) -> None:
     assert client._settings.frozen(False).settings.fingerprint is None
 
 
+def shows(text: str, server: Any) -> bool:
+    secret = bytes(server._settings.ticket_secret)
+    return repr(secret)[2:-1] in text or secret.hex() in text
+
+
+def test_no_traceback_that_shows_local_variables_shows_the_secret(world: World) -> None:
+    @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+    class Extended(Settings):
+        forgotten: bool = False
+
+    server = serving(world, world.authority)
+    settings = server._settings
+    values = {
+        field.name: getattr(settings, field.name) for field in dataclasses.fields(settings) if field.init
+    }
+    for fails in (
+        lambda: dataclasses.replace(settings, nonsense=1),  # type: ignore[call-arg]
+        lambda: roles.combined(Extended(**values), Extended(**values)),
+    ):
+        with pytest.raises(TypeError) as caught:
+            fails()
+        trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        text = "".join(trace.format())
+        assert "ticket_secret" in text and not shows(text, server)
+
+
+def test_the_secret_is_neither_written_nor_pickled(world: World) -> None:
+    secret = serving(world, world.authority)._settings.ticket_secret
+    assert f"{secret} {secret!r} {secret!s} %s %r" % (secret, secret) == " ".join(["<TicketSecret>"] * 5)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(secret, protocol)
+
+
 def test_no_secret_is_shown(world: World) -> None:
     server = serving(world, world.authority)
     frozen = server._settings.frozen(True)
     for shown in (repr(server), str(server), repr(frozen), repr(frozen.settings)):
-        assert (
-            repr(server._settings.ticket_secret) not in shown
-            and server._settings.ticket_secret.hex() not in shown
-        )
+        assert not shows(shown, server)

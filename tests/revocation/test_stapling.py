@@ -267,6 +267,44 @@ class TestRenewed:
         assert reference() is None
 
     @pytest.mark.usefixtures("often")
+    @pytest.mark.parametrize("given", [None, Responder()])
+    def test_that_was_being_fetched_when_it_was_taken_back_is_not_sent(
+        self, given: Responder | None, server: veritls.SSLContext
+    ) -> None:
+        responder, go_on = Responder(), threading.Event()
+        before = set(threading.enumerate())
+        server.set_ocsp_response(responder)
+        (thread,) = {*threading.enumerate()} - before
+        responder.answer = lambda certificate: go_on.wait(SECONDS) and response(LEAF)
+        responder.wait_for(len(responder.calls) + 1)
+        if given is not None:
+            given.answer = lambda certificate: None
+        server.set_ocsp_response(given)
+        for identity in server._identities():
+            identity.staple(None, 0)
+        go_on.set()
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+        assert not staples(server)
+
+    @pytest.mark.usefixtures("often")
+    def test_that_a_signal_handler_took_back_half_ends_all_the_same(
+        self, server: veritls.SSLContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def raising(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        before = set(threading.enumerate())
+        server.set_ocsp_response(Responder())
+        (thread,) = {*threading.enumerate()} - before
+        with monkeypatch.context() as patch:
+            patch.setattr(renewal.Renewal, "look", raising)
+            with pytest.raises(KeyboardInterrupt):
+                server.set_ocsp_response(None)
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+    @pytest.mark.usefixtures("often")
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_goes_on_in_a_process_that_is_forked(self, server: veritls.SSLContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import ssl
 import sys
@@ -12,7 +13,9 @@ from cryptography import x509
 from hypothesis import given, strategies as st
 
 import veritls
+from tests.pairs import tls_pair
 from tests.settings.conftest import CLIENT, ROOT, SERVER, World
+from tests.settings.test_one_value import Alarm, raising_at
 from tests.trust.made import Party, pem
 from veritls import roles
 from veritls.parameters import ProtocolSettings
@@ -284,6 +287,21 @@ def test_a_second_switch_adds_to_the_first_context_and_not_to_the_one_between(wo
     assert world.meet(first, world.client(None)).server.error is not None
 
 
+def test_a_context_that_a_callback_changes_and_chooses_again_asks_its_verify_callback_once(
+    world: World,
+) -> None:
+    server, asked = world.server(ssl.CERT_REQUIRED), []
+    server.set_verify_callback(asked.append)
+
+    def callback(connection: Any, name: str | None, context: Any) -> None:
+        context.max_resumption_age = 60
+        connection.context = context
+
+    server.sni_callback = callback
+    assert world.meet(server, world.client()).server.error is None
+    assert len(asked) == 1
+
+
 def test_the_first_contexts_demands_are_those_from_when_the_connection_was_made(sockets: World) -> None:
     first, second = sockets.server(ssl.CERT_REQUIRED), sockets.server()
 
@@ -293,3 +311,40 @@ def test_the_first_contexts_demands_are_those_from_when_the_connection_was_made(
 
     first.sni_callback = callback
     assert sockets.meet(first, sockets.client(None)).server.error is not None
+
+
+def test_the_ciphers_that_are_shown_as_shared_are_those_of_both_contexts_as_they_were(
+    sockets: World,
+) -> None:
+    first, second = sockets.server(), sockets.server()
+    first.set_ciphersuites("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384")
+    second.set_ciphersuites("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
+    for context in (first, second):
+        context.minimum_version = V.TLSv1_3
+    with tls_pair(switching(first, second), sockets.client()) as (server_end, _):
+        second.set_ciphersuites("TLS_CHACHA20_POLY1305_SHA256")
+        shared = [suite for suite, version, _ in server_end.shared_ciphers() if version == "TLSv1.3"]
+        assert shared == ["TLS_AES_256_GCM_SHA384"]
+        assert server_end.context is second
+
+
+def test_a_choice_that_is_interrupted_leaves_the_context_that_is_shown_enforced(sockets: World) -> None:
+    """Between its steps a signal handler raises, and the callback goes on as if nothing had happened."""
+    first, asking, open_to_all = sockets.server(), sockets.server(ssl.CERT_REQUIRED), sockets.server()
+    shown: list[Any] = []
+
+    def callback(connection: Any, name: str | None, context: Any) -> None:
+        connection.context = open_to_all  # what the engine needs of it is made
+        connection.context = asking
+        with raising_at(step) as seen, contextlib.suppress(Alarm):
+            connection.context = open_to_all
+        shown.append((connection.context, seen[0] < step))
+
+    first.sni_callback = callback
+    for step in range(1, 1000):
+        refused = sockets.meet(first, sockets.client(None)).server.error is not None
+        context, whole = shown.pop()
+        assert refused == (context is asking), f"interrupted at bytecode {step}"
+        if whole:
+            break
+    assert whole and step > 5

@@ -69,6 +69,25 @@ def test_a_subclass_may_have_what_it_defines(files: Files) -> None:
             context.lable = "x"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("set_verify_callback", print),
+        ("set_ocsp_response", print),
+        ("set_verify_callback", None),
+        ("load_crls", "crl.pem"),
+        ("load_verify_locations", "ca.pem"),
+        ("set_ciphers", "ECDHE"),
+        ("set_alpn_protocols", ["h2"]),
+    ],
+)
+def test_what_a_method_takes_cannot_be_put_in_its_place(name: str, value: Any) -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(AttributeError, match=f"{name!r} is a method of 'SSLContext': call it"):
+        setattr(context, name, value)
+    assert name not in vars(context)
+
+
 def test_what_a_method_is_called_can_be_replaced_as_in_tests() -> None:
     context: Any = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.wrap_socket = lambda *_: "mine"
