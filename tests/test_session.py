@@ -116,6 +116,14 @@ def test_op_no_ticket_turns_resumption_off(files: Files, version: ssl.TLSVersion
     assert connect(server, client, session)[1:] == (False, False)
 
 
+@pytest.mark.parametrize("count", [-1, 256, 2**63, 2**64])
+def test_num_tickets_is_bounded(count: int) -> None:
+    server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    with pytest.raises(ValueError, match="value must be"):
+        server.num_tickets = count
+    assert server.num_tickets == 2
+
+
 def test_num_tickets_is_how_many_tls13_tickets_a_server_sends(files: Files) -> None:
     server, client = contexts(files, V.TLSv1_3)
     server.num_tickets = 0

@@ -16,6 +16,9 @@ _V = ssl.TLSVersion
 
 Item = TypeVar("Item")
 
+MOST_TICKETS = 255
+"""Tickets for one TLS 1.3 handshake: each is sealed and sent, with the client's chain in it."""
+
 
 def _older(first: ssl.TLSVersion, second: ssl.TLSVersion) -> ssl.TLSVersion:
     """The older of two newest versions."""
@@ -117,6 +120,8 @@ class ProtocolSettings:
     def with_tickets(self, count: int) -> Self:
         if count < 0:
             raise ValueError("value must be non-negative")
+        if count > MOST_TICKETS:
+            raise ValueError(f"value must be {MOST_TICKETS} at most: each handshake makes so many tickets")
         if self.method != ssl.PROTOCOL_TLS_SERVER:
             raise ValueError("SSLContext is not a server context.")
         return replace(self, tickets=count)

@@ -143,7 +143,10 @@ class ProtocolFace(Face):
 
     @property
     def num_tickets(self) -> int:
-        """How many tickets a server sends after a TLS 1.3 handshake. Raises ValueError on a client."""
+        """How many tickets a server sends after a TLS 1.3 handshake: 2, at most 255.
+
+        Raises TypeError for what is no integer, ValueError for one that is out of range and on a client.
+        """
         return self._settings.protocol.tickets
 
     @num_tickets.setter
