@@ -138,10 +138,10 @@ impl Drop for StaysHere {
 /// Calls Python code. Whatever may run any is called by this: the thread may be ended in the midst of it.
 pub fn call<'py>(
     callable: &Bound<'py, PyAny>,
-    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error: Into<PyErr>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = callable.py();
-    let arguments = arguments.into_pyobject(py)?;
+    let arguments = arguments.into_pyobject(py).map_err(Into::into)?;
     let here = StaysHere;
     // SAFETY: both are alive and the GIL is held. A new reference comes back, or null with an exception set.
     let answer =

@@ -364,7 +364,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def pending(self) -> int:
         """Bytes of plaintext that can be read without waiting."""
-        return self._stream.pending() if self._stream is not None else len(self._plain_rest)
+        stream = self._stream
+        return stream.pending() if stream is not None else len(self._plain_rest)
 
     def shutdown(self, how: int) -> None:
         """Shuts the TCP connection down; before it ends what we send, close_notify goes out.
