@@ -287,7 +287,7 @@ def test_closing_again_after_an_interruption_or_by_a_second_thread_touches_no_ot
         pass
 
     for line in range(1, 30):
-        with tls_pair(server_context(files.server), client_context(files.ca)) as (server, end):
+        with tls_pair(server_context(files.server), client_context(files.ca)) as (_, end):
             end.settimeout(None)
             number, left = end.fileno(), line
             woken = waiting(end.recv, 100)

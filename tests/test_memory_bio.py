@@ -80,9 +80,9 @@ def test_wrap_socket_refuses_a_server_hostname_on_a_server(files: Files, module:
 
 
 def test_threads_that_share_an_object_keep_its_bytes_in_order(files: Files) -> None:
-    """Each stop, at any opcode of the passing on, lets another thread do the same from its begin to its end."""
+    """Each stop, at any opcode of the passing on, lets another thread do the same from begin to end."""
     for place in range(1, 400):
-        server, client, incoming = _handshaken(files)
+        server, client, _ = _handshaken(files)
         left, stopped = place, False
 
         def meanwhile(server: Any = server, client: Any = client) -> None:

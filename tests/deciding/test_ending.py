@@ -1,6 +1,6 @@
 """The interpreter ends while callbacks run on threads that it does not wait for.
 
-CPython before 3.14 ends such a thread where it next wants the GIL, within its call of Python code from the engine.
+CPython before 3.14 ends such a thread where it next wants the GIL, within the engine's call of Python code.
 """
 
 from __future__ import annotations
