@@ -276,6 +276,56 @@ def test_closing_does_not_end_a_connection_that_a_forked_child_goes_on_to_use(fi
             os.close(go_on)
 
 
+@pytest.mark.parametrize("second", ["close", "detach"])
+@pytest.mark.parametrize("first", ["close", "detach"])
+def test_closing_again_after_an_interruption_or_by_a_second_thread_touches_no_other_connection(
+    files: Files, first: str, second: str
+) -> None:
+    """The first ends in each line of it, by an exception; so it is for the second as long as it lasts."""
+
+    class Interrupted(Exception):
+        pass
+
+    for line in range(1, 30):
+        with tls_pair(server_context(files.server), client_context(files.ca)) as (_, end):
+            end.settimeout(None)
+            number, left = end.fileno(), line
+            woken = waiting(end.recv, 100)
+
+            def trace(frame: Any, event: str, _: Any) -> Any:
+                nonlocal left
+                if frame.f_code.co_filename.endswith("veritls/socket.py"):
+                    left -= event == "line"
+                    if left == 0 and event == "line":
+                        raise Interrupted
+                    return trace
+                return None
+
+            before, given = sys.gettrace(), -1
+            sys.settrace(trace)
+            try:
+                given = getattr(end, first)() or -1
+            except Interrupted:
+                pass
+            finally:
+                sys.settrace(before)
+            if left > 0:
+                break
+            with contextlib.suppress(OSError):
+                given = max(given, getattr(end, second)() or -1)
+            assert end.fileno() == -1
+            assert isinstance(woken.exception(SECONDS), OSError)
+            if given < 0:
+                with reused(number) as (other, far):
+                    far.sendall(b"not for veritls")
+                    assert other.recv(100) == b"not for veritls"
+                    with pytest.raises(BlockingIOError):
+                        far.recv(1)
+            else:
+                os.close(given)
+    assert 3 < line < 29, "it was interrupted in every line, and came to its end"
+
+
 def test_a_descriptor_that_is_detached_is_the_callers_alone(files: Files) -> None:
     with tls_pair(server_context(files.server), client_context(files.ca)) as (server, client):
         number = client.fileno()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +181,26 @@ def test_who_waits_in_a_child_is_woken_there_and_the_parents_threads_are_not(fil
         assert not kept.done()
         parents.close()
         assert isinstance(kept.exception(SECONDS), OSError)
+
+
+def test_a_child_shakes_hands_where_a_thread_was_writing_to_the_key_log(files: Files, tmp_path: Path) -> None:
+    pipe = tmp_path / "keys"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(reader, bytes(4096))
+    server, client = server_context(files.server), client_context(files.ca)
+    client.keylog_filename = pipe
+    writing = waiting(connect, server, client)
+
+    def shake_hands() -> str:
+        os.read(reader, 1_000_000)
+        return f"refused: {connect(server, client).refused}"
+
+    assert in_child(shake_hands) == "refused: False"
+    assert writing.result(SECONDS).refused is False
+    os.close(reader)
 
 
 def test_two_hundred_forks_under_load_neither_hang_nor_break_anything(files: Files) -> None:

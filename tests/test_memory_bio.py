@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
+import threading
 from typing import Any
 
 import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import client_context, raw_pair, server_context
+from tests.pairs import SECONDS, client_context, raw_pair, server_context
 
 
 def _handshaken(files: Files) -> tuple[Any, Any, ssl.MemoryBIO]:
@@ -75,3 +77,44 @@ def test_wrap_socket_refuses_a_server_hostname_on_a_server(files: Files, module:
         server_context(files.server, module).wrap_socket(
             server_raw, server_side=True, server_hostname="localhost"
         )
+
+
+def test_threads_that_share_an_object_keep_its_bytes_in_order(files: Files) -> None:
+    """Each stop, at any opcode of the passing on, lets another thread do the same from begin to end."""
+    for place in range(1, 400):
+        server, client, _ = _handshaken(files)
+        left, stopped = place, False
+
+        def meanwhile(server: Any = server, client: Any = client) -> None:
+            server.write(b"2")
+            with contextlib.suppress(ssl.SSLWantReadError):
+                client.read(0)
+            client.write(b"b")
+
+        def trace(frame: Any, event: str, _: Any) -> Any:
+            nonlocal left, stopped
+            if frame.f_code.co_name not in ("_take_in", "_give_out", "read", "write"):
+                return None
+            frame.f_trace_opcodes = True
+            left -= event == "opcode"
+            if event == "opcode" and left == 0:
+                stopped = True
+                thread = threading.Thread(target=meanwhile)
+                thread.start()
+                thread.join(SECONDS)
+            return trace
+
+        server.write(b"1")
+        before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 looks for it when the trace function is set
+        sys.settrace(trace)
+        try:
+            client.write(b"a")
+            got = client.read(1)
+        finally:
+            sys.settrace(before)
+        if not stopped:
+            break
+        assert got + client.read(1) == b"12", place
+        assert {server.read(1), server.read(1)} == {b"a", b"b"}, place
+    assert place > 10 and not stopped

@@ -1,14 +1,15 @@
-//! Memory and file descriptors that Python owns. The one file that may hold `unsafe`.
+//! Memory and file descriptors that Python owns, and calls of Python code. The one file that may hold `unsafe`.
 #![allow(unsafe_code)]
 
-use std::io;
+use std::hint::black_box;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::{io, mem, thread};
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::types::{PyBytes, PyMemoryView, PyTuple};
 use rustix::io::Errno;
 
 use crate::descriptor::Use;
@@ -105,4 +106,56 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the number is not -1, and is used for this one call; its object gave it a moment ago, with the
     // GIL held since.
     unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
+}
+
+/// What runs Python code and may not come back. PyO3 declares the same as functions that never unwind, and the
+/// compiler takes that for true of both declarations: so they are called by their address, out of its sight.
+mod python {
+    use pyo3::ffi::PyObject;
+
+    unsafe extern "C-unwind" {
+        pub fn PyObject_CallObject(callable: *mut PyObject, arguments: *mut PyObject) -> *mut PyObject;
+        pub fn PyErr_WriteUnraisable(object: *mut PyObject);
+    }
+}
+
+type Call = unsafe extern "C-unwind" fn(*mut ffi::PyObject, *mut ffi::PyObject) -> *mut ffi::PyObject;
+type Report = unsafe extern "C-unwind" fn(*mut ffi::PyObject);
+
+/// Lies on the stack while Python code runs. While the interpreter shuts down, CPython before 3.14 ends a thread
+/// that wants the GIL by unwinding its stack (pthread_exit), which aborts the process where it meets our own part
+/// of it. Here it meets this first, and the thread stays as it is until the process is gone, as with 3.14.
+struct StaysHere;
+
+impl Drop for StaysHere {
+    fn drop(&mut self) {
+        loop {
+            thread::park();
+        }
+    }
+}
+
+/// Calls Python code. Whatever may run any is called by this: the thread may be ended in the midst of it.
+pub fn call<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error: Into<PyErr>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = callable.py();
+    let arguments = arguments.into_pyobject(py).map_err(Into::into)?;
+    let here = StaysHere;
+    // SAFETY: both are alive and the GIL is held. A new reference comes back, or null with an exception set.
+    let answer =
+        unsafe { black_box(python::PyObject_CallObject as Call)(callable.as_ptr(), arguments.as_ptr()) };
+    mem::forget(here);
+    // SAFETY: as above.
+    unsafe { Bound::from_owned_ptr_or_err(py, answer) }
+}
+
+/// Hands `error`, which can be raised to nobody, to `sys.unraisablehook`.
+pub fn report(error: PyErr, callback: &Bound<'_, PyAny>) {
+    error.restore(callback.py());
+    let here = StaysHere;
+    // SAFETY: an exception is set, the object is alive and the GIL is held.
+    unsafe { black_box(python::PyErr_WriteUnraisable as Report)(callback.as_ptr()) };
+    mem::forget(here);
 }

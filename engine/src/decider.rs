@@ -28,9 +28,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use pyo3::exceptions::{PyException, PyRecursionError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::buffer::{call, report};
 use crate::failure::{Failure, Rejection};
 use crate::schemes::Schemes;
 use crate::settings::Settings;
@@ -266,8 +267,8 @@ pub fn ask(certificate: &CertificateDer<'_>) -> Result<(), Box<Rejection>> {
         if judged.chain.first() != Some(certificate) {
             return None;
         }
-        Some(guest.refuse_depth().and_then(|()| call(py, &callback, &judged)).map_err(|why| {
-            let mut rejection = nobody(&format!("the verify callback raised {why}"));
+        Some(guest.refuse_depth().and_then(|()| ask_python(py, &callback, &judged)).map_err(|why| {
+            let mut rejection = nobody(&format!("the verify callback raised {}", words(py, &why)));
             rejection.cause = Some(Arc::new(why));
             rejection
         }))
@@ -280,14 +281,25 @@ pub fn ask(certificate: &CertificateDer<'_>) -> Result<(), Box<Rejection>> {
     }
 }
 
-fn call(py: Python<'_>, callback: &Py<PyAny>, judged: &Judged) -> PyResult<()> {
+/// What an exception says of itself, which is Python code, too.
+fn words(py: Python<'_>, error: &PyErr) -> String {
+    let name =
+        error.get_type(py).qualname().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
+    let text = call(py.get_type::<PyString>().as_any(), (error.value(py),));
+    match text.and_then(|text| Ok(text.cast_into::<PyString>()?.to_string_lossy().into_owned())) {
+        Ok(text) => format!("{name}: {text}"),
+        Err(_) => format!("{name}: <exception str() failed>"),
+    }
+}
+
+fn ask_python(py: Python<'_>, callback: &Py<PyAny>, judged: &Judged) -> PyResult<()> {
     let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
     let chain: Vec<_> = judged.chain.iter().map(bytes).collect();
     let path = judged.path.as_ref().map(|above| {
         let own = judged.chain.first().map(bytes);
         own.into_iter().chain(above.iter().map(bytes)).collect::<Vec<_>>()
     });
-    callback.bind(py).call1((chain, path, judged.at.as_secs(), judged.stapled)).map(|_| ())
+    call(callback.bind(py), (chain, path, judged.at.as_secs(), judged.stapled)).map(|_| ())
 }
 
 /// What a connection goes on with after the hello: other settings and their verify callback, if any.
@@ -310,10 +322,10 @@ pub fn decide(callback: &Py<PyAny>, name: Option<String>, asking: Arc<Asking>) -
             if !error.is_instance_of::<PyException>(py) {
                 return Refusal { alert, cause: Some(Arc::new(error)) };
             }
-            error.write_unraisable(py, Some(callback));
+            report(error, callback);
             refusal(alert)
         };
-        let answer = guest.refuse_depth().and_then(|()| callback.call1((name,)));
+        let answer = guest.refuse_depth().and_then(|()| call(callback, (name,)));
         let answer = answer.and_then(|answer| answer.extract::<(Bound<'_, PyAny>, Switched)>());
         let (alert, switched) = answer.map_err(|error| raised(error, HANDSHAKE_FAILURE))?;
         match alert.extract::<Option<u8>>() {

@@ -10,6 +10,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use rustls::pki_types::UnixTime;
 
+use crate::buffer::call;
 use crate::decider::Callback;
 use crate::pool::NoMemory;
 use crate::trust::TrustSet;
@@ -232,7 +233,7 @@ impl From<Failure> for PyErr {
                 return cause.clone_ref(py);
             }
             let made = failure.evidence(py).and_then(|(detail, evidence)| match TRANSLATOR.get(py) {
-                Some(translator) => translator.bind(py).call1((failure.code(), detail, evidence)),
+                Some(translator) => call(translator.bind(py), (failure.code(), detail, evidence)),
                 None => Err(PyRuntimeError::new_err(failure.code())),
             });
             match made {

@@ -62,6 +62,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<settings::Statistics>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<trust::TrustSet>()?;
+    module.add_function(wrap_pyfunction!(bio::pass_on, module)?)?;
     module.add_function(wrap_pyfunction!(budget::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(contents::contents, module)?)?;
     module.add_function(wrap_pyfunction!(contents::distinguished_name, module)?)?;

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -88,18 +88,17 @@ impl Statistics {
     }
 }
 
-/// Secrets in the format of NSS, for tools that decrypt captured traffic. Appended to a file.
+/// Secrets in the format of NSS, for tools that decrypt captured traffic. Appended to a file, each line by one system
+/// call: no lock is held meanwhile, which a forked child would wait for.
 #[derive(Debug)]
-struct KeyLogFile(Mutex<File>);
+struct KeyLogFile(File);
 
 impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
-        if let Ok(mut file) = self.0.lock() {
-            // A diagnosis that cannot be written must not end the connection.
-            let _ = file.write_all(line.as_bytes());
-        }
+        // A diagnosis that cannot be written must not end the connection.
+        let _ = (&self.0).write_all(line.as_bytes());
     }
 }
 
@@ -238,7 +237,7 @@ impl Settings {
             None => Arc::new(NoKeyLog {}),
             Some(path) => {
                 let file = File::options().append(true).create(true).mode(0o600).open(path);
-                Arc::new(KeyLogFile(Mutex::new(file.map_err(|why| unusable("keylog_filename", why))?)))
+                Arc::new(KeyLogFile(file.map_err(|why| unusable("keylog_filename", why))?))
             }
         };
         let versions = versions(recipe.tls12, recipe.tls13);

@@ -10,7 +10,7 @@ use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::bio::MemoryBIO;
-use crate::buffer::{Readable, Writable, bytes_object};
+use crate::buffer::{Readable, Writable, bytes_object, call};
 use crate::connection::Connection;
 use crate::decider::Asking;
 use crate::descriptor::Descriptor;
@@ -237,7 +237,7 @@ impl Stream {
                 Err(error) => break Err(error),
             }
         };
-        let stands = file.call_method1("seek", (offset + sent,));
+        let stands = file.getattr("seek").and_then(|seek| call(&seek, (offset + sent,)));
         outcome.and_then(|sent| stands.map(|_| sent))
     }
 
@@ -268,7 +268,7 @@ impl Stream {
         if self.descriptor.close() {
             return Ok(false);
         }
-        let number: RawFd = detach.call1((socket,))?.extract()?;
+        let number: RawFd = call(detach, (socket,))?.extract()?;
         if number >= 0 {
             py.detach(|| self.descriptor.hand_over(number));
         }

@@ -59,13 +59,13 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
 
     def _take_in(self, source: ssl.MemoryBIO) -> None:
         if source.pending:
-            self._incoming.write(source.read())
+            _engine.pass_on(source.read, self._incoming.write)
         if source.eof and not self._incoming.eof:
             self._incoming.write_eof()
 
     def _give_out(self, sink: ssl.MemoryBIO) -> None:
         if self._outgoing.pending:
-            sink.write(self._outgoing.read())
+            _engine.pass_on(self._outgoing.read, sink.write)
 
     def _side(self) -> bool:
         return self._server_side

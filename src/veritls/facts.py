@@ -148,8 +148,9 @@ class Facts:
             raise ValueError("Cannot set session after handshake.")
         if self._side():
             return
-        if self._stream is not None:
-            if not self._stream.untouched:
+        stream = self._stream
+        if stream is not None:
+            if not stream.untouched:
                 raise ValueError("Cannot set session after the handshake has begun.")
             self._session = session
             self._renew()
@@ -208,12 +209,14 @@ class Facts:
 
     def version(self) -> str | None:
         """The protocol version, "TLSv1.2" or "TLSv1.3"; None before the handshake."""
-        agreed = self._stream.negotiated if self._stream is not None else None
+        stream = self._stream  # which another thread may close at any moment
+        agreed = stream.negotiated if stream is not None else None
         return VERSIONS[agreed[0]] if agreed else None
 
     def cipher(self) -> tuple[str, str, int] | None:
         """(name, protocol version, secret bits); None before the handshake."""
-        agreed = self._stream.negotiated if self._stream is not None else None
+        stream = self._stream  # which another thread may close at any moment
+        agreed = stream.negotiated if stream is not None else None
         return describe(agreed[1]) if agreed else None
 
     def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
@@ -252,7 +255,8 @@ class Facts:
 
     def selected_alpn_protocol(self) -> str | None:
         """The protocol agreed on by ALPN (RFC 7301), or None."""
-        name = self._stream.alpn_protocol if self._stream is not None else None
+        stream = self._stream
+        name = stream.alpn_protocol if stream is not None else None
         return name.decode("ascii", "backslashreplace") if name is not None else None
 
     def selected_npn_protocol(self) -> None:

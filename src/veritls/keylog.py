@@ -15,5 +15,5 @@ def begin(path: str) -> None:
     Raises OSError if it cannot be written.
     """
     with open(path, "a", opener=_private) as file:
-        if file.tell() == 0:
+        if file.seekable() and file.tell() == 0:
             file.write(_HEADER)

@@ -68,6 +68,9 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     _unwrapped: _engine.Stream | None = None
     """The connection that `unwrap` ended. Bytes pass in the clear only where there is one."""
 
+    _ending: _engine.Stream | None = None
+    """The connection whose descriptor is about to be closed: by several threads, or after an interruption."""
+
     _plain_rest: bytes
     _connected: bool
     do_handshake_on_connect: bool
@@ -100,8 +103,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         self.server_side = server_side
         self._session = None if session is None else self._check_session(session)
         family, kind = _numbers(sock)
-        socket.socket.__init__(self, family, kind, sock.proto, sock.fileno())
-        sock.detach()
+        # No signal handler comes in between: there are never two that close the number.
+        socket.socket.__init__(self, family, kind, sock.proto, sock.detach())
         self._stream = None
         self._plain_rest = b""
         self.server_hostname = name
@@ -361,7 +364,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def pending(self) -> int:
         """Bytes of plaintext that can be read without waiting."""
-        return self._stream.pending() if self._stream is not None else len(self._plain_rest)
+        stream = self._stream
+        return stream.pending() if stream is not None else len(self._plain_rest)
 
     def shutdown(self, how: int) -> None:
         """Shuts the TCP connection down; before it ends what we send, close_notify goes out.
@@ -400,7 +404,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
 
     def _give_up(self) -> _engine.Stream | None:
         """Closed is a state of its own: nothing passes any more, protected or not."""
-        stream = self._stream or self._unwrapped
+        stream = self._ending = self._stream or self._unwrapped or self._ending
         self._stream = self._unwrapped = None
         if stream is not None:
             stream.abandon()
@@ -412,6 +416,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
     def _close_number(self, stream: _engine.Stream | None) -> None:
         if stream is None or not stream.release(_take_number, self):
             socket.socket._real_close(self)  # type: ignore[attr-defined]
+        self._ending = None
 
     def detach(self) -> int:
         """Gives the descriptor away, which stays open, and closes this object: TLS cannot go on.
@@ -419,7 +424,8 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         Returns the number; a duplicate's where another thread is in a call with it.
         """
         stream = self._give_up()
-        if stream is None or stream.retire():
+        if stream is None or self.fileno() < 0 or stream.retire():
+            self._ending = None
             return socket.socket.detach(self)
         number = os.dup(self.fileno())
         os.set_inheritable(number, self.get_inheritable())
@@ -439,7 +445,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
             if failed is None:
                 socket.socket.connect(self, addr)
         except BaseException:
-            stream, self._stream = self._stream, None
+            stream = self._give_up()
             if stream is not None:
                 stream.retire()
             raise
