@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime
 use webpki::{Error, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
+use crate::budget::Budget;
 use crate::crl_scope::Points;
 use crate::profile::{examine, key_usage, outline};
 use crate::revocation::List;
@@ -29,6 +30,7 @@ pub struct RevocationCheck<'a> {
     verifier: &'a PeerVerifier,
     /// For signatures on what the peer sent, paid for by its budget.
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+    budget: &'a Budget,
     /// The certificates that the peer sent above its own.
     sent: &'a [CertificateDer<'a>],
     now: UnixTime,
@@ -66,13 +68,14 @@ struct Namesakes<'a> {
 impl<'a> RevocationCheck<'a> {
     pub fn new(
         verifier: &'a PeerVerifier,
-        algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+        (algorithms, budget): (&'a [&'a dyn SignatureVerificationAlgorithm], &'a Budget),
         sent: &'a [CertificateDer<'a>],
         now: UnixTime,
     ) -> Self {
         Self {
             verifier,
             algorithms,
+            budget,
             sent,
             now,
             sent_by_subject: OnceCell::new(),
@@ -269,6 +272,10 @@ impl<'a> RevocationCheck<'a> {
         let Ok(certificate) = outline(candidate.der) else { return Some(false) };
         let right = certificate.signature_algorithm == certificate.tbs_certificate.signature
             && Signed::read(candidate.der).is_ok_and(|signed| signed.is_of(&key.public, self.algorithms));
+        // Then it was not computed, and nobody knows.
+        if self.budget.exhausted() {
+            return None;
+        }
         Some(right && self.is_unrevoked(&certificate, issuer))
     }
 

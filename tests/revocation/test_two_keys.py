@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import veritls
+from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import SIGNS_RESPONSES, response
-from tests.trust.made import DAY, HOUR, NOW, SIGNS, Party
+from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
 
 SIGNS_LISTS = x509.KeyUsage(False, False, False, False, False, False, True, False, False)
 SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, False, False, False)
@@ -180,6 +182,38 @@ def test_signatures_on_certificates_of_the_name_are_bounded() -> None:
     context = asking(OLD.crl(), NEW.crl(), third.crl(LEAF))
     assert code(context, GOOD, OLD, NEW, *forged[:3]) == 0
     assert code(context, GOOD, OLD, NEW, *forged) == TOO_COMPLEX
+
+
+def _costly(name: str, issuer: Party | None = None, curve: type[ec.EllipticCurve] = ec.SECP384R1) -> Party:
+    return Party(name, issuer, ca=True, key=ec.generate_private_key(curve()))
+
+
+@pytest.mark.parametrize("forged", [5, 10, 12, 14, 20])
+def test_certificates_of_the_name_whose_keys_are_costly_hide_no_list(forged: int) -> None:
+    # The signatures on them use up what may be spent before the signer's own is looked at.
+    old = _costly("Middle", ROOT)
+    new, forger = _costly("Middle", ROOT), _costly("Middle")
+    revoked, responder = Party("localhost", old), Party("Responder", old, names=[], extra=[SIGNS_RESPONSES])
+    more = [Party("Middle", forger, ca=True) for _ in range(forged)]
+    context = asking(old.crl(), new.crl(revoked), trusted=[old, new])
+    assert code(context, revoked, old, *more) in (REVOKED, TOO_COMPLEX)
+    with pytest.raises(ssl.SSLCertVerificationError), tls_pair(serving(revoked, old, *more), context):
+        pass
+    context = asking(old.crl(), new.crl(responder), trusted=[old, new], flags=0)
+    answer = response(revoked, signer=responder)
+    assert code(context, revoked, old, *more, ocsp_response=answer) != 0
+
+
+@pytest.mark.parametrize("forged", [2, 6, 8, 14])
+def test_certificates_of_its_name_hide_no_list_from_one_that_is_trusted_by_itself(forged: int) -> None:
+    alone = Party("localhost", ca=True, usage=ALONE, key=ec.generate_private_key(ec.SECP521R1()))
+    second, forger = (_costly("localhost", issuer, ec.SECP521R1) for issuer in (alone, None))
+    third = _costly("localhost", second)
+    more = [Party("localhost", forger, ca=True) for _ in range(forged)]
+    context = asking(trusted=[alone, second, third])
+    for list_ in (alone.crl(), third.crl(alone)):
+        context.load_crls(list_)
+    assert code(context, alone, *more) in (REVOKED, TOO_COMPLEX)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
