@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import veritls
 from tests.bounds import judged
 from tests.hostile import authority, certificate, long_exponent, real_key
-from tests.shapes import SHAPES, Shape, ordinary, ring
+from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
@@ -94,6 +94,13 @@ def test_a_ring_of_namesakes_costs_a_handshake_no_more_than_fifty_ordinary_chain
 def test_what_is_cached_costs_the_same(bound: int) -> None:
     shape = ordinary()
     assert units(shape) == units(shape) == bound // TIMES
+
+
+def test_a_chain_whose_names_repeat_is_trusted_and_pays_for_the_orders_that_are_tried() -> None:
+    # Not on the way without a search, which has no price for them: a stranger's cost 64 ordinary ones there.
+    alternating, distinct = in_order("x", "y", "x", "y"), in_order("v", "w", "x", "y")
+    assert judged(alternating, alternating.context()) is judged(distinct, distinct.context()) is None
+    assert units(alternating) > 1.5 * units(distinct)
 
 
 def test_a_report_says_how_many_certificates_and_names_it_leaves_out() -> None:
