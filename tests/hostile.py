@@ -93,7 +93,7 @@ def real_key(private: Any = None) -> Key:
 
 
 def long_exponent() -> Key:
-    """An RSA key whose public exponent is as long as its modulus, so that verifying costs a hundred times as much."""
+    """An RSA key whose public exponent is as long as its modulus: verifying costs a hundred times as much."""
     known = rsa.generate_private_key(65537, 2048).private_numbers()
     modulus, order = known.public_numbers.n, math.lcm(known.p - 1, known.q - 1)
     secret = next(each for each in itertools.count(2**600 + 1, 2) if math.gcd(each, order) == 1)

@@ -162,7 +162,7 @@ def namesakes() -> Shape:
 
 
 def in_order(*names: str) -> Shape:
-    """A chain of intermediates of these names from the peer's issuer up, each with many extensions, all in order."""
+    """A chain of intermediates of these names, the peer's issuer first, with many extensions."""
     filler = [hostile.extension(b"\x2b\x06" + bytes([at]), b"\x05\x00") for at in range(100)]
     above = [CA("root")]
     for name in reversed(names):

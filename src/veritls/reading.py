@@ -31,7 +31,7 @@ _NO_SUBJECT = "(no subject)"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 _LARGEST_RSA, _LARGEST_EXPONENT = 8192, 33
-"""Bits of an RSA key and of its exponent up to which the engine verifies with it; OpenSSL takes far longer ones."""
+"""Bits of an RSA key and of its exponent until which the engine verifies with it; OpenSSL takes more."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
