@@ -142,16 +142,14 @@ impl<'a> RevocationCheck<'a> {
         }
     }
 
-    /// The newest CRL has to be in time; one that is in time and names the certificate refuses it, whichever key of
-    /// the CA signed it.
+    /// A CRL that is in time and names the certificate refuses it, whichever key of the CA signed it and however old
+    /// the others are; the newest has to be in time.
     fn status(&self, certificate: &X509Certificate<'_>, counted: Counted<'_>) -> Option<Result<(), Error>> {
         let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update());
         let Some(newest) = newest else { return counted.wrong.map(Err) };
-        if let Err(error) = newest.in_time(self.now) {
-            return Some(Err(error));
-        }
         let mut current = counted.lists.iter().filter(|(list, _)| list.in_time(self.now).is_ok());
-        Some(current.try_for_each(|(list, _)| list.names(certificate.raw_serial())))
+        let unnamed = current.try_for_each(|(list, _)| list.names(certificate.raw_serial()));
+        Some(unnamed.and_then(|()| newest.in_time(self.now)))
     }
 
     /// Of each line, and of each key that signed in it, the first CRL that covers the certificate. `namesakes`: not

@@ -244,6 +244,15 @@ def test_ocsp_signer_that_is_revoked_on_the_other_keys_list_vouches_for_nobody()
     assert code(context, LEAF, ocsp_response=answer) != 0
 
 
+def test_list_in_time_revokes_where_a_newer_one_of_the_other_key_has_expired() -> None:
+    ended = NEW.crl(since=NOW - HOUR / 2, until=NOW - HOUR / 4, number=2)
+    assert code(asking(OLD.crl(LEAF), ended, trusted=[OLD, NEW]), LEAF) == REVOKED
+    assert code(asking(OLD.crl(LEAF), ended, trusted=[OLD, NEW]), GOOD) == EXPIRED
+    delegate = Party("Responder", OLD, names=[], extra=[SIGNS_RESPONSES])
+    context = asking(OLD.crl(delegate), ended, trusted=[OLD, NEW], flags=0)
+    assert code(context, LEAF, ocsp_response=response(LEAF, signer=delegate)) != 0
+
+
 def test_without_the_flags_nothing_is_asked() -> None:
     context = asking(NEW.crl(LEAF), trusted=[OLD, NEW], flags=0)
     assert code(context, LEAF) == 0
