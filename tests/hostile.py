@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +90,22 @@ def real_key(private: Any = None) -> Key:
         algorithm, hashed = (_ECDSA_SHA512, hashes.SHA512()) if large else (_ECDSA_SHA256, hashes.SHA256())
         return Key(public, algorithm, lambda data: key.sign(data, ec.ECDSA(hashed)), key)
     return Key(public, _ML_DSA_65, key.sign, key)
+
+
+def long_exponent() -> Key:
+    """An RSA key whose public exponent is as long as its modulus: verifying costs a hundred times as much."""
+    known = rsa.generate_private_key(65537, 2048).private_numbers()
+    modulus, order = known.public_numbers.n, math.lcm(known.p - 1, known.q - 1)
+    secret = next(each for each in itertools.count(2**600 + 1, 2) if math.gcd(each, order) == 1)
+    public = rsa.RSAPublicNumbers(pow(secret, -1, order), modulus).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def sign(data: bytes) -> bytes:
+        digest = bytes.fromhex("3031300d060960864801650304020105000420") + hashlib.sha256(data).digest()
+        padded = b"\0\1" + b"\xff" * (253 - len(digest)) + b"\0" + digest
+        return pow(int.from_bytes(padded), secret, modulus).to_bytes(256)
+
+    return Key(der, _RSA_SHA256, sign)
 
 
 _serials = iter(range(1, 2**31))

@@ -161,6 +161,16 @@ def namesakes() -> Shape:
     return Shape([root.der], [leaf, *chain], key)
 
 
+def in_order(*names: str) -> Shape:
+    """A chain of intermediates of these names, the peer's issuer first, with many extensions."""
+    filler = [hostile.extension(b"\x2b\x06" + bytes([at]), b"\x05\x00") for at in range(100)]
+    above = [CA("root")]
+    for name in reversed(names):
+        above.append(CA(name, above[-1], *filler))
+    leaf, key = above[-1].issue()
+    return Shape([above[0].der], [leaf, *(each.der for each in reversed(above[1:]))], key)
+
+
 def straight(private: Callable[[], Any]) -> Shape:
     """The longest path that there can be, all in order."""
     above = [CA("root", private=private())]

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import veritls
 from tests.bounds import judged
-from tests.shapes import SHAPES, Shape, ordinary, ring
+from tests.hostile import authority, certificate, long_exponent, real_key
+from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
+from veritls.reading import Reading
 
 TIMES = 50
 ACCEPTED = {"path of eight, P-521 throughout"}
@@ -93,6 +96,13 @@ def test_what_is_cached_costs_the_same(bound: int) -> None:
     assert units(shape) == units(shape) == bound // TIMES
 
 
+def test_a_chain_whose_names_repeat_is_trusted_and_pays_for_the_orders_that_are_tried() -> None:
+    # Not on the way without a search, which has no price for them: a stranger's cost 64 ordinary ones there.
+    alternating, distinct = in_order("x", "y", "x", "y"), in_order("v", "w", "x", "y")
+    assert judged(alternating, alternating.context()) is judged(distinct, distinct.context()) is None
+    assert units(alternating) > 1.5 * units(distinct)
+
+
 def test_a_report_says_how_many_certificates_and_names_it_leaves_out() -> None:
     shape = ring("root")
     refused = judged(shape, shape.context())
@@ -107,6 +117,19 @@ def test_a_report_says_how_many_certificates_and_names_it_leaves_out() -> None:
     (leaf, *_) = refused.report.as_dict()["certificates"]
     assert (len(leaf["names"]), leaf["names_left_out"], leaf["pem"]) == (100, 3_400, None)
     assert "and 3,488 more" in str(refused.report)
+
+
+def test_no_explanation_verifies_with_an_exponent_that_the_engine_refuses() -> None:
+    long = long_exponent()
+    upper = Reading(certificate("0", "root", long, real_key(), authority()), "peer")
+    lower = Reading(certificate("peer", "0", real_key(), long), "peer")
+    assert lower.certificate is not None and upper.certificate is not None
+    lower.certificate.verify_directly_issued_by(upper.certificate)
+    assert lower.signed_by(upper) is None
+    usual = real_key(rsa.generate_private_key(65537, 2048))
+    upper = Reading(certificate("0", "root", usual, real_key(), authority()), "peer")
+    assert Reading(certificate("peer", "0", real_key(), usual), "peer").signed_by(upper)
+    assert lower.signed_by(upper) is False
 
 
 @pytest.mark.parametrize("make", [ordinary, SHAPES["path of eight, P-521 throughout"]])

@@ -72,6 +72,9 @@ pub fn work_spent() -> u64 {
     SPENT.take()
 }
 
+/// 65537, DER: the end of nearly every RSA key.
+const USUAL_EXPONENT: &[u8] = &[2, 3, 1, 0, 1];
+
 fn units(count: usize, each: u64) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX) / each
 }
@@ -80,6 +83,8 @@ fn units(count: usize, each: u64) -> u64 {
 /// revocation list is longer than what a peer can send.
 pub fn signature(algorithm: AlgorithmIdentifier, key: &[u8], message: &[u8]) -> u64 {
     const MOST: usize = 1 << 16;
+    // RSA takes exponents of up to 33 bits, which cost two to three times as much as the usual ones.
+    let times = if key.ends_with(USUAL_EXPONENT) { 1 } else { 3 };
     let of_key = match algorithm {
         alg_id::ECDSA_P256 => 100,
         alg_id::ECDSA_P384 => 450,
@@ -87,9 +92,10 @@ pub fn signature(algorithm: AlgorithmIdentifier, key: &[u8], message: &[u8]) -> 
         alg_id::ED25519 => 70,
         alg_id::ML_DSA_44 => 100,
         alg_id::ML_DSA_65 => 150,
-        alg_id::RSA_ENCRYPTION if key.len() <= 300 => 30,
-        alg_id::RSA_ENCRYPTION if key.len() <= 560 => 110,
-        // RSA with 8,192 bits, ML-DSA-87, and what this table does not know.
+        alg_id::RSA_ENCRYPTION if key.len() <= 300 => 30 * times,
+        alg_id::RSA_ENCRYPTION if key.len() <= 560 => 110 * times,
+        alg_id::RSA_ENCRYPTION => 800 * times,
+        // ML-DSA-87, and what this table does not know.
         _ => 800,
     };
     of_key + units(message.len().min(MOST), 128)
@@ -126,6 +132,14 @@ mod tests {
         assert!(price(alg_id::RSA_ENCRYPTION, 1040, 500) > 6 * price(alg_id::RSA_ENCRYPTION, 526, 500));
         assert!(price(alg_id::ECDSA_P521, 133, 500) > 6 * price(alg_id::ECDSA_P256, 65, 500));
         assert!(price(alg_id::ECDSA_P256, 65, 60_000) > 5 * price(alg_id::ECDSA_P256, 65, 500));
+    }
+
+    #[test]
+    fn a_longer_exponent_of_rsa_costs_more() {
+        let usual = [&[0; 520][..], USUAL_EXPONENT].concat();
+        let long = [&[0; 520][..], &[2, 5, 1, 255, 255, 255, 255]].concat();
+        let price = |key: &[u8]| signature(alg_id::RSA_ENCRYPTION, key, &[0; 500]);
+        assert!(price(&long) > 2 * price(&usual));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime
 use webpki::{Error, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
 
+use crate::budget::Budget;
 use crate::crl_scope::Points;
 use crate::profile::{examine, key_usage, outline};
 use crate::revocation::List;
@@ -29,6 +30,7 @@ pub struct RevocationCheck<'a> {
     verifier: &'a PeerVerifier,
     /// For signatures on what the peer sent, paid for by its budget.
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+    budget: &'a Budget,
     /// The certificates that the peer sent above its own.
     sent: &'a [CertificateDer<'a>],
     now: UnixTime,
@@ -66,13 +68,14 @@ struct Namesakes<'a> {
 impl<'a> RevocationCheck<'a> {
     pub fn new(
         verifier: &'a PeerVerifier,
-        algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+        (algorithms, budget): (&'a [&'a dyn SignatureVerificationAlgorithm], &'a Budget),
         sent: &'a [CertificateDer<'a>],
         now: UnixTime,
     ) -> Self {
         Self {
             verifier,
             algorithms,
+            budget,
             sent,
             now,
             sent_by_subject: OnceCell::new(),
@@ -139,16 +142,14 @@ impl<'a> RevocationCheck<'a> {
         }
     }
 
-    /// The newest CRL has to be in time; one that is in time and names the certificate refuses it, whichever key of
-    /// the CA signed it.
+    /// A CRL that is in time and names the certificate refuses it, whichever key of the CA signed it and however old
+    /// the others are; the newest has to be in time.
     fn status(&self, certificate: &X509Certificate<'_>, counted: Counted<'_>) -> Option<Result<(), Error>> {
         let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update());
         let Some(newest) = newest else { return counted.wrong.map(Err) };
-        if let Err(error) = newest.in_time(self.now) {
-            return Some(Err(error));
-        }
         let mut current = counted.lists.iter().filter(|(list, _)| list.in_time(self.now).is_ok());
-        Some(current.try_for_each(|(list, _)| list.names(certificate.raw_serial())))
+        let unnamed = current.try_for_each(|(list, _)| list.names(certificate.raw_serial()));
+        Some(unnamed.and_then(|()| newest.in_time(self.now)))
     }
 
     /// Of each line, and of each key that signed in it, the first CRL that covers the certificate. `namesakes`: not
@@ -269,6 +270,10 @@ impl<'a> RevocationCheck<'a> {
         let Ok(certificate) = outline(candidate.der) else { return Some(false) };
         let right = certificate.signature_algorithm == certificate.tbs_certificate.signature
             && Signed::read(candidate.der).is_ok_and(|signed| signed.is_of(&key.public, self.algorithms));
+        // Then it was not computed, and nobody knows.
+        if self.budget.exhausted() {
+            return None;
+        }
         Some(right && self.is_unrevoked(&certificate, issuer))
     }
 

@@ -274,7 +274,7 @@ impl PeerVerifier {
             ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
             (_, Some(issuer)) => {
                 let above = if above.is_empty() { std::slice::from_ref(issuer) } else { above };
-                self.judge_response(chain, above, response, &algorithms, now)
+                self.judge_response(chain, above, response, (&algorithms, &budget), now)
             }
             (_, None) if self.needs_staple(role, end_entity) => {
                 Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
@@ -327,7 +327,7 @@ impl PeerVerifier {
         (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         above: &[CertificateDer<'_>],
         response: &[u8],
-        algorithms: Algorithms<'_>,
+        (algorithms, budget): (Algorithms<'_>, &Budget),
         now: UnixTime,
     ) -> Result<(), Box<Rejection>> {
         let issuer = above.first().map(AsRef::as_ref);
@@ -335,7 +335,9 @@ impl PeerVerifier {
         // A delegate whom a list at hand calls revoked vouches for nobody.
         let Some(delegate) = good.delegate else { return Ok(()) };
         let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
-        match RevocationCheck::new(self, algorithms, intermediates, now).known(&delegate, &above) {
+        let revocation = RevocationCheck::new(self, (algorithms, budget), intermediates, now);
+        match revocation.known(&delegate, &above) {
+            _ if revocation.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
             Some(Err(webpki::Error::CertRevoked)) => {
                 Err(refused("ocsp_signature", "its signer's certificate was revoked"))
             }

@@ -14,6 +14,7 @@ use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use crate::budget::Budget;
 use crate::crl_scope::{Points, Scope};
 use crate::crl_signers::RevocationCheck;
 use crate::failure::Failure;
@@ -191,7 +192,7 @@ impl PeerVerifier {
         &self,
         itself: &CertificateDer<'_>,
         sent: &[CertificateDer<'_>],
-        algorithms: &[&dyn SignatureVerificationAlgorithm],
+        metered: (&[&dyn SignatureVerificationAlgorithm], &Budget),
         now: UnixTime,
     ) -> Result<bool, Error> {
         if self.revocation == Revocation::None {
@@ -199,7 +200,7 @@ impl PeerVerifier {
         }
         match outline(itself) {
             Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
-                RevocationCheck::new(self, algorithms, sent, now).judge(&[itself, itself])
+                RevocationCheck::new(self, metered, sent, now).judge(&[itself, itself])
             }
             _ if self.accept_unknown => Ok(true),
             _ => Err(Error::UnknownRevocationStatus),

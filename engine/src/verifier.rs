@@ -219,13 +219,13 @@ impl PeerVerifier {
             metered.iter().map(|each| each as _).collect();
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             rest.check_alone(itself).map_err(refused)?;
-            self.judge_own_revocation(end_entity, intermediates, &algorithms, now)
+            self.judge_own_revocation(end_entity, intermediates, (&algorithms, &budget), now)
                 .and_then(|numbered| rest.check_numbers(numbered))
                 .map_err(refused)?;
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
-        let revocation = RevocationCheck::new(self, &algorithms, intermediates, now);
+        let revocation = RevocationCheck::new(self, (&algorithms, &budget), intermediates, now);
         let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
             self.judge_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &rest)
         };

@@ -31,8 +31,8 @@ _LONGEST_NAME = 512
 _NO_SUBJECT = "(no subject)"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
-_LARGEST_RSA = 8192
-"""Bits of an RSA key up to which the engine verifies with it."""
+_LARGEST_RSA, _LARGEST_EXPONENT = 8192, 33
+"""Bits of an RSA key and of its exponent until which the engine verifies with it; OpenSSL takes more."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -261,8 +261,10 @@ class Reading:
         key = issuer.key
         if self.certificate is None or not issuer.key_is_usual:
             return None
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size > _LARGEST_RSA:
-            return None
+        if isinstance(key, rsa.RSAPublicKey):
+            exponent = key.public_numbers().e.bit_length()
+            if key.key_size > _LARGEST_RSA or exponent > _LARGEST_EXPONENT:
+                return None
         assert issuer.certificate is not None
         try:
             self.certificate.verify_directly_issued_by(issuer.certificate)

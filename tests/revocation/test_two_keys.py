@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import veritls
+from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import SIGNS_RESPONSES, response
-from tests.trust.made import DAY, HOUR, NOW, SIGNS, Party
+from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
 
 SIGNS_LISTS = x509.KeyUsage(False, False, False, False, False, False, True, False, False)
 SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, False, False, False)
@@ -182,6 +184,38 @@ def test_signatures_on_certificates_of_the_name_are_bounded() -> None:
     assert code(context, GOOD, OLD, NEW, *forged) == TOO_COMPLEX
 
 
+def _costly(name: str, issuer: Party | None = None, curve: type[ec.EllipticCurve] = ec.SECP384R1) -> Party:
+    return Party(name, issuer, ca=True, key=ec.generate_private_key(curve()))
+
+
+@pytest.mark.parametrize("forged", [5, 10, 12, 14, 20])
+def test_certificates_of_the_name_whose_keys_are_costly_hide_no_list(forged: int) -> None:
+    # The signatures on them use up what may be spent before the signer's own is looked at.
+    old = _costly("Middle", ROOT)
+    new, forger = _costly("Middle", ROOT), _costly("Middle")
+    revoked, responder = Party("localhost", old), Party("Responder", old, names=[], extra=[SIGNS_RESPONSES])
+    more = [Party("Middle", forger, ca=True) for _ in range(forged)]
+    context = asking(old.crl(), new.crl(revoked), trusted=[old, new])
+    assert code(context, revoked, old, *more) in (REVOKED, TOO_COMPLEX)
+    with pytest.raises(ssl.SSLCertVerificationError), tls_pair(serving(revoked, old, *more), context):
+        pass
+    context = asking(old.crl(), new.crl(responder), trusted=[old, new], flags=0)
+    answer = response(revoked, signer=responder)
+    assert code(context, revoked, old, *more, ocsp_response=answer) != 0
+
+
+@pytest.mark.parametrize("forged", [2, 6, 8, 14])
+def test_certificates_of_its_name_hide_no_list_from_one_that_is_trusted_by_itself(forged: int) -> None:
+    alone = Party("localhost", ca=True, usage=ALONE, key=ec.generate_private_key(ec.SECP521R1()))
+    second, forger = (_costly("localhost", issuer, ec.SECP521R1) for issuer in (alone, None))
+    third = _costly("localhost", second)
+    more = [Party("localhost", forger, ca=True) for _ in range(forged)]
+    context = asking(trusted=[alone, second, third])
+    for list_ in (alone.crl(), third.crl(alone)):
+        context.load_crls(list_)
+    assert code(context, alone, *more) in (REVOKED, TOO_COMPLEX)
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_server_that_is_revoked_on_the_other_keys_list_is_refused(version: Any) -> None:
     context = asking(OLD.crl(), NEW.crl(LEAF), trusted=[OLD, NEW])
@@ -208,6 +242,15 @@ def test_ocsp_signer_that_is_revoked_on_the_other_keys_list_vouches_for_nobody()
     assert code(context, LEAF, ocsp_response=answer) == 0
     context = asking(OLD.crl(), NEW.crl(delegate), trusted=[OLD, NEW], flags=0)
     assert code(context, LEAF, ocsp_response=answer) != 0
+
+
+def test_list_in_time_revokes_where_a_newer_one_of_the_other_key_has_expired() -> None:
+    ended = NEW.crl(since=NOW - HOUR / 2, until=NOW - HOUR / 4, number=2)
+    assert code(asking(OLD.crl(LEAF), ended, trusted=[OLD, NEW]), LEAF) == REVOKED
+    assert code(asking(OLD.crl(LEAF), ended, trusted=[OLD, NEW]), GOOD) == EXPIRED
+    delegate = Party("Responder", OLD, names=[], extra=[SIGNS_RESPONSES])
+    context = asking(OLD.crl(delegate), ended, trusted=[OLD, NEW], flags=0)
+    assert code(context, LEAF, ocsp_response=response(LEAF, signer=delegate)) != 0
 
 
 def test_without_the_flags_nothing_is_asked() -> None:
