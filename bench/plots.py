@@ -132,6 +132,7 @@ PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
     "loop-connections": _bars,
     "loop-bulk": _bars,
     "loop-roundtrips": _bars,
+    "first-request": _bars,
     "memory": _curve,
     "threads": _bars,
     "chain": _curve,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import machine, report
+from bench import machine, plots, report
 from bench.__main__ import measure
 from bench.certificates import Certificates
 from bench.contestants import BLOCKING
@@ -128,3 +128,7 @@ def test_no_contestant_has_two_meanings() -> None:
 def test_the_program_without_python_has_the_engines_rustls(crate: str) -> None:
     theirs = machine.engine_version(crate, _ROOT / "bench" / "rustls" / "Cargo.lock")
     assert theirs == machine.engine_version(crate) != "unknown"
+
+
+def test_every_measurement_has_a_picture() -> None:
+    assert set(plots.PICTURES) == set(_NAMES)
