@@ -17,7 +17,7 @@ from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
-from veritls.reading import Reading
+from veritls._explaining.parsed_certificate import Reading
 
 TIMES = 50
 ACCEPTED = {"path of eight, P-521 throughout"}

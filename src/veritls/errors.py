@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from veritls import _engine
-from veritls.diagnosis import Case, listed, refined, trusted_above
-from veritls.question import Question, Refusal
-from veritls.reading import is_address
+from veritls._explaining.diagnosis import Case, listed, refined, trusted_above
+from veritls._explaining.parsed_certificate import is_address
+from veritls._explaining.rendering import moment_of
+from veritls._explaining.request import Question, Refusal
 from veritls.report import VerificationReport, refused
-from veritls.shown import moment_of
 
 ALERTS = {
     0: ("SSLV3_ALERT_CLOSE_NOTIFY", "close notify"),

@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from veritls.checks import STEPS, Step, Verdict, step_of
-from veritls.diagnosis import Case, Finding
-from veritls.evidence import of_accepted
-from veritls.question import Purpose as Purpose, Question as Question, Refusal as Refusal
-from veritls.reading import LARGEST, Reading, Source, attempt
-from veritls.sentences import explained
-from veritls.shown import listing
-from veritls.tree import drawn
+from veritls._explaining.checks import STEPS, Step, Verdict, step_of
+from veritls._explaining.diagnosis import Case, Finding
+from veritls._explaining.evidence import of_accepted
+from veritls._explaining.explanations import explained
+from veritls._explaining.parsed_certificate import LARGEST, Reading, Source, attempt
+from veritls._explaining.rendering import listing
+from veritls._explaining.request import Purpose as Purpose, Question as Question, Refusal as Refusal
+from veritls._explaining.tree import drawn
 
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """What a certificate is in the path; "unused": it was sent, but is not part of it."""
@@ -33,7 +33,7 @@ _NOT_DEMANDED = {"callback": "asked last, with this report (set_verify_callback)
 class Check:
     """One thing that was looked at: its name, what came of it, and on what evidence, in words.
 
-    `name` is one of `veritls.checks.STEPS`. "not checked": not asked for, or the decision fell before it.
+    `name` is one of `checks.STEPS`. "not checked": not asked for, or the decision fell before it.
     """
 
     name: str
@@ -174,7 +174,7 @@ class VerificationReport:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Every check of `veritls.checks.STEPS`, in that order; one failed where the peer was refused."""
+        """Every check of `checks.STEPS`, in that order; one failed where the peer was refused."""
         if self.refusal is None:
             return tuple(self._passed(step) for step in STEPS)
         failed = step_of(self.refusal.kind)

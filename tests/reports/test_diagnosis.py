@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
 from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
-from veritls import errors, sentences
-from veritls.checks import step_of
-from veritls.diagnosis import refined
-from veritls.lists import read
+from veritls import errors
+from veritls._context.trust import Batch
+from veritls._explaining import explanations as sentences
+from veritls._explaining.checks import step_of
+from veritls._explaining.diagnosis import refined
+from veritls._loading.crls import read
 from veritls.report import VerificationReport
-from veritls.trust import Batch
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 

@@ -26,8 +26,8 @@ from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.reports.maker import DAY, NOW, Party, dns
 from veritls import errors
-from veritls.checks import STEPS
-from veritls.reading import Reading
+from veritls._explaining.checks import STEPS
+from veritls._explaining.parsed_certificate import Reading
 from veritls.report import Question, VerificationReport, unverified
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
@@ -248,7 +248,8 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
     assert len(huge.der) > 50_000
     read = []
     monkeypatch.setattr(
-        "veritls.reading.general_name", lambda name: read.append(name) or "a name of the certificate"
+        "veritls._explaining.parsed_certificate.general_name",
+        lambda name: read.append(name) or "a name of the certificate",
     )
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))

@@ -17,8 +17,8 @@ import ssl
 from asyncio import transports
 from typing import Any
 
+from veritls._context.context import SSLContext
 from veritls.aio.transport import SSLTransport
-from veritls.context import SSLContext
 from veritls.errors import ssl_error
 
 _SHOWN = 16
