@@ -6,6 +6,7 @@ differs.
 
 import sys
 
+from veritls import _engine
 from veritls._compat.constants import *  # noqa: F403
 from veritls._compat.functions import (
     _create_default_https_context as _create_default_https_context,
@@ -22,6 +23,7 @@ from veritls._connection.state import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_T
 from veritls._context.context import SSLContext as SSLContext
 from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
 from veritls._context.trust import TrustEntry as TrustEntry
+from veritls._explaining.failures import exception_for as _exception_for
 from veritls.peers import (
     SPIFFE as SPIFFE,
     URI as URI,
@@ -33,6 +35,8 @@ from veritls.report import VerificationReport as VerificationReport
 
 if sys.version_info < (3, 12):
     from veritls._compat.functions import wrap_socket as wrap_socket
+
+_engine.set_translator(_exception_for)
 
 __version__ = "0.1.0"
 

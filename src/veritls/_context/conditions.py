@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
@@ -12,12 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
+from veritls._explaining.explanation import accepted, unverified
+from veritls._explaining.failures import exception_for
+from veritls._explaining.request import Purpose, Request
 from veritls._loading.pem import pem_certificates
-from veritls.errors import exception_for
 from veritls.peers import Matcher, pin_text
-from veritls.report import Purpose, Question, VerificationReport, accepted, unverified
+from veritls.report import VerificationReport, VerifyCallback
 
-VerifyCallback: TypeAlias = Callable[[VerificationReport], object]
 Chain: TypeAlias = "str | bytes | x509.Certificate | Sequence[str | bytes | x509.Certificate]"
 
 
@@ -29,16 +30,16 @@ class Conditions:
     pinned: tuple[frozenset[bytes], ...] = ()
     callbacks: tuple[VerifyCallback, ...] = ()
 
-    def question(
+    def request(
         self,
         chain: Sequence[bytes],
         purpose: Purpose,
         at: datetime,
         server_hostname: str | None,
         check_hostname: bool,
-    ) -> Question:
+    ) -> Request:
         """What is asked about a chain under these conditions."""
-        return Question(
+        return Request(
             tuple(chain),
             purpose,
             at,
@@ -63,7 +64,7 @@ class Conditions:
             self.ask(report)
         except Exception as why:
             detail = f"the verify callback raised {type(why).__name__}: {why}"
-            evidence: dict[str, Any] = {"kind": "callback", "question": report.question, "cause": why}
+            evidence: dict[str, Any] = {"kind": "callback", "request": report.request, "cause": why}
             evidence["path"] = report.path[1:]
             raise exception_for("certificate", detail, evidence) from why
 
@@ -75,7 +76,7 @@ class Frozen(NamedTuple):
     conditions: Conditions
     demands: _engine.Demands
 
-    def question(
+    def request(
         self,
         chain: Sequence[bytes],
         purpose: Purpose,
@@ -83,9 +84,9 @@ class Frozen(NamedTuple):
         server_hostname: str | None,
         check_hostname: bool,
         stapled: bool,
-    ) -> Question:
+    ) -> Request:
         """What is asked about a chain by a context that was so; `stapled`: an OCSP response came along."""
-        asked = self.conditions.question(chain, purpose, at, server_hostname, check_hostname)
+        asked = self.conditions.request(chain, purpose, at, server_hostname, check_hostname)
         demands = self.demands
         return replace(
             asked,
@@ -102,8 +103,8 @@ class Frozen(NamedTuple):
 
         def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
             moment = datetime.fromtimestamp(at, UTC)
-            question = self.question(chain, purpose, moment, server_hostname, checked, stapled)
-            conditions.ask(unverified(question) if path is None else accepted(question, tuple(path)))
+            request = self.request(chain, purpose, moment, server_hostname, checked, stapled)
+            conditions.ask(unverified(request) if path is None else accepted(request, tuple(path)))
 
         return ask
 

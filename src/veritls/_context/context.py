@@ -28,8 +28,9 @@ from veritls._context.server_name import on_the_wire
 from veritls._context.settings import Settings, SNICallback, TicketSecret
 from veritls._context.trust import TrustStore
 from veritls._context.trust_face import TrustFace
-from veritls.errors import ssl_error
-from veritls.report import Purpose, VerificationReport, accepted
+from veritls._explaining.explanation import accepted
+from veritls._explaining.reasons import ssl_error
+from veritls.report import Purpose, VerificationReport
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -204,10 +205,10 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         name = on_the_wire(server_hostname) if server_hostname is not None else None
         frozen = settings.frozen(purpose == "client", validating=True)
         stapled = bool(ocsp_response)
-        question = frozen.question(der_chain(chain), purpose, moment, name, name is not None, stapled)
+        request = frozen.request(der_chain(chain), purpose, moment, name, name is not None, stapled)
         seconds = int(moment.timestamp())
-        above = frozen.settings.verify(question.chain, purpose == "server", name, seconds, ocsp_response)
-        report = accepted(question, (question.chain[0], *above))
+        above = frozen.settings.verify(request.chain, purpose == "server", name, seconds, ocsp_response)
+        report = accepted(request, (request.chain[0], *above))
         frozen.conditions.ask_about_chain(report)
         return report
 

@@ -11,7 +11,8 @@ from veritls import _engine
 from veritls._context.face import Face
 from veritls._context.ocsp_renewal import OCSPRenewal, Period, Renewal
 from veritls._context.settings import Settings
-from veritls._loading.certificates import readable
+from veritls._explaining.parsed_certificate import readable
+from veritls._explaining.reasons import ssl_error
 from veritls._loading.identities import (
     CertificateSource,
     KeySource,
@@ -20,7 +21,6 @@ from veritls._loading.identities import (
     load_pkcs12_identity,
 )
 from veritls._loading.pem import Content
-from veritls.errors import ssl_error
 
 
 class OwnFace(Face):

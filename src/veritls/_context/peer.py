@@ -13,8 +13,9 @@ from typing import Literal, NamedTuple, Self
 
 from veritls import _engine, policy
 from veritls._context.combining import demand
-from veritls._context.conditions import Conditions, VerifyCallback
+from veritls._context.conditions import Conditions
 from veritls.peers import Matcher, as_matchers, as_pins
+from veritls.report import VerifyCallback
 
 UnknownStatus = Literal["refuse", "accept"]
 

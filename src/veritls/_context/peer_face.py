@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Iterable
 from datetime import timedelta
 
-from veritls._context.conditions import VerifyCallback
 from veritls._context.face import Face
 from veritls._context.peer import (
     UnknownStatus,
@@ -19,6 +18,7 @@ from veritls._context.peer import (
     as_status,
 )
 from veritls.peers import Matcher
+from veritls.report import VerifyCallback
 
 
 class PeerFace(Face):

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from veritls import _engine
 from veritls._context import cipher_suites as ciphers, groups
 from veritls._context.combining import choice, demand
-from veritls.errors import ssl_error
+from veritls._explaining.reasons import ssl_error
 
 _V = ssl.TLSVersion
 

@@ -13,8 +13,8 @@ from typing import Any
 from veritls._context import cipher_suites as ciphers, groups, keylog
 from veritls._context.face import Face
 from veritls._context.protocol import as_alpn, as_group, as_groups, as_suites, as_tls13_suites, as_version
+from veritls._explaining.reasons import ssl_error
 from veritls._loading.pem import StrPath, pem_blocks, read_file
-from veritls.errors import ssl_error
 
 _NO_SIGALGS = (
     "{} is not offered: any algorithm of get_sigalgs() may sign a handshake, and each of them is good"

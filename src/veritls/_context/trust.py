@@ -17,11 +17,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
+from veritls._explaining.parsed_certificate import readable
+from veritls._explaining.reasons import ssl_error
 from veritls._explaining.rendering import moment_of, plain
-from veritls._loading.certificates import described, name_text, readable
+from veritls._loading.certificates import described, name_text
 from veritls._loading.crls import Found, RevocationLists, read
 from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
-from veritls.errors import ssl_error
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

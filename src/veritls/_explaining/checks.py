@@ -23,7 +23,7 @@ class Step:
     kinds: tuple[str, ...]
     stage: Stage
     asked_by: str | None = None
-    """The field of `veritls.report.Question` that asks for it; None where it is always made."""
+    """The field of `veritls.report.Request` that asks for it; None where it is always made."""
     switch: str = ""
     """What turns it on."""
 

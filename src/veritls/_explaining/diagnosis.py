@@ -14,8 +14,15 @@ from itertools import islice
 from typing import Protocol
 
 from veritls import _engine
-from veritls._explaining.parsed_certificate import MOST_ELEMENTS, Reading, attempt, is_large, raw_names
-from veritls._explaining.request import Purpose, Question, Refusal
+from veritls._explaining.parsed_certificate import (
+    MOST_ELEMENTS,
+    ParsedCertificate,
+    attempt,
+    is_large,
+    raw_names,
+)
+from veritls._explaining.rendering import moment, span
+from veritls._explaining.request import Purpose, Refusal, Request
 
 _MOST = 10
 """Certificates that are looked at, of those sent, and in a path: a peer may send thousands."""
@@ -52,7 +59,7 @@ def ordinal(number: int) -> str:
     return words[number] if number < len(words) else f"{number + 1}th"
 
 
-def _key_fits(upper: Reading, lower: Reading) -> bool:
+def _key_fits(upper: ParsedCertificate, lower: ParsedCertificate) -> bool:
     wanted, has = lower.signing_key_identifier, upper.own_key_identifier
     return wanted is not None and wanted == has
 
@@ -61,42 +68,45 @@ def _key_fits(upper: Reading, lower: Reading) -> bool:
 class Case:
     """A refusal with everything that it takes to explain it, read as far as it is needed."""
 
-    question: Question
+    request: Request
     refusal: Refusal
     found: tuple[bytes, ...] = ()
     """The engine's path (DER), the peer's certificate first, where it found one."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
-    def trusted(self) -> list[Reading]:
+    def trusted(self) -> list[ParsedCertificate]:
         """The certificates of the trust set that could stand above those sent."""
-        return [Reading(der, "trust set", anchor=anchor) for der, anchor in self.refusal.above]
+        return [ParsedCertificate(der, "trust set", anchor=anchor) for der, anchor in self.refusal.above]
 
     @cached_property
-    def sent(self) -> list[Reading]:
+    def sent(self) -> list[ParsedCertificate]:
         """The first certificates that the peer sent."""
         anchors = {reading.der for reading in self.trusted if reading.anchor}
-        chain = self.question.chain[:_MOST] or (b"",)
+        chain = self.request.chain[:_MOST] or (b"",)
         found, elements = [], 0
         for der in chain:
             elements += _engine.elements(der)
             large = is_large(der) or elements > _MOST_ELEMENTS
-            found.append(Reading(der, "peer", anchor=der in anchors, large=large))
+            found.append(ParsedCertificate(der, "peer", anchor=der in anchors, large=large))
         return found
 
     @cached_property
-    def leaf(self) -> Reading:
+    def leaf(self) -> ParsedCertificate:
         """The peer's own certificate."""
         return self.sent[0]
 
     @cached_property
-    def path(self) -> list[Reading]:
+    def path(self) -> list[ParsedCertificate]:
         """The engine's path; where it found none, the way up from the peer's as far as it goes."""
         if self.found:
             sent = {reading.der: reading for reading in self.sent}
             *between, anchor = self.found[1:] or (b"",)
-            path = [self.leaf, *(sent.get(der) or Reading(der, "trust set") for der in between[:_MOST])]
-            return [*path, Reading(anchor, "trust set", anchor=True)] if anchor else path
+            path = [
+                self.leaf,
+                *(sent.get(der) or ParsedCertificate(der, "trust set") for der in between[:_MOST]),
+            ]
+            return [*path, ParsedCertificate(anchor, "trust set", anchor=True)] if anchor else path
         path = [self.leaf]
         while len(path) < _MOST and not path[-1].anchor and not path[-1].self_issued:
             above = self._above(path)
@@ -105,7 +115,7 @@ class Case:
             path.append(above)
         return path
 
-    def _above(self, path: list[Reading]) -> Reading | None:
+    def _above(self, path: list[ParsedCertificate]) -> ParsedCertificate | None:
         """The likeliest issuer: an anchor before others, that with the right key before its namesakes."""
         top, used = path[-1], {reading.der for reading in path}
         issuer = top.raw_names[1]
@@ -119,18 +129,18 @@ class Case:
         return max(named, key=lambda each: (_key_fits(each, top), each.anchor))
 
     @cached_property
-    def all(self) -> list[Reading]:
+    def all(self) -> list[ParsedCertificate]:
         """The path, then whatever else is known."""
         on_path = {reading.der for reading in self.path}
         return self.path + [each for each in (*self.sent, *self.trusted) if each.der not in on_path]
 
     @property
-    def pairs(self) -> list[tuple[Reading, Reading]]:
+    def pairs(self) -> list[tuple[ParsedCertificate, ParsedCertificate]]:
         """Each certificate of the path with its issuer."""
         return list(zip(self.path, self.path[1:], strict=False))
 
     @property
-    def possible_pairs(self) -> list[tuple[Reading, Reading]]:
+    def possible_pairs(self) -> list[tuple[ParsedCertificate, ParsedCertificate]]:
         """The pairs, then each certificate of the path with whoever else has its issuer's name."""
         others = [
             (lower, upper)
@@ -143,14 +153,14 @@ class Case:
     @property
     def peer(self) -> Purpose:
         """Who the peer is."""
-        return self.question.purpose
+        return self.request.purpose
 
     @property
     def about_now(self) -> bool:
-        """Whether the question is about the present."""
-        return abs(self.now - self.question.at) < _NOW
+        """Whether the request is about the present."""
+        return abs(self.now - self.request.at) < _NOW
 
-    def who(self, reading: Reading) -> str:
+    def who(self, reading: ParsedCertificate) -> str:
         """One of the certificates, as the subject of a sentence."""
         if reading is self.leaf:
             if self.leaf.certificate is None:
@@ -162,11 +172,11 @@ class Case:
             return f"{reading.label} of the trust set"
         return f"the intermediate certificate {reading.label}"
 
-    def short(self, reading: Reading) -> str:
+    def short(self, reading: ParsedCertificate) -> str:
         """One of the certificates, as briefly as it can be told."""
         return reading.holder if reading is self.leaf else reading.label
 
-    def replace(self, reading: Reading, by: str) -> str:
+    def replace(self, reading: ParsedCertificate, by: str) -> str:
         """What to do about one certificate, by where it came from."""
         if reading is self.leaf:
             return f"Give the {self.peer} another certificate: {by}."
@@ -174,8 +184,16 @@ class Case:
             return f"Replace {reading.label} in the trust set: {by}."
         return f"Have the {self.peer} send another intermediate certificate than {reading.label}: {by}."
 
+    def ago(self, length: timedelta) -> str:
+        """ "3 days ago"; "3 days before 2030-01-01 00:00 UTC" where the request is not about the present."""
+        return f"{span(length)} ago" if self.about_now else f"{span(length)} before {moment(self.request.at)}"
 
-Explanation = Callable[[Case], Finding | None]
+    def ahead(self, length: timedelta) -> str:
+        """ "in 3 days"; "3 days after 2030-01-01 00:00 UTC"."""
+        return f"in {span(length)}" if self.about_now else f"{span(length)} after {moment(self.request.at)}"
+
+
+Explain = Callable[[Case], Finding | None]
 """Explains a refusal of one kind; None where nothing is found that fits."""
 
 
@@ -219,10 +237,10 @@ def trusted_above(chain: tuple[bytes, ...], trust: TrustSet) -> tuple[tuple[byte
     return tuple(found.items())
 
 
-def listed(path: list[Reading], trust: TrustSet) -> tuple[tuple[bool, int | None], ...]:
+def listed(path: list[ParsedCertificate], trust: TrustSet) -> tuple[tuple[bool, int | None], ...]:
     """What the revocation lists say of the certificates of a path below the anchor."""
 
-    def look(reading: Reading) -> tuple[bool, int | None]:
+    def look(reading: ParsedCertificate) -> tuple[bool, int | None]:
         return trust.listed(reading.der)
 
     unknown: tuple[bool, int | None] = (False, None)

@@ -14,7 +14,7 @@ def _validity(case: Case) -> str:
     if not known:
         return ""
     end, who = min(known)
-    days = (end - case.question.at).days
+    days = (end - case.request.at).days
     return f"{who} is the first to end, in {counted(days, 'day')} ({moment(end)})"
 
 
@@ -31,7 +31,7 @@ _EVIDENCE: dict[str, Callable[[Case], str]] = {
     "purpose": lambda case: f"for {case.peer}s",
     "chain": _chain,
     "signature": lambda case: listing(list(dict.fromkeys(each.signature_name for each in case.path[:-1])), 9),
-    "revocation": lambda case: f"of the {case.question.revocation}",
+    "revocation": lambda case: f"of the {case.request.revocation}",
     "host name": lambda case: (
         f"the certificate is for {listing(case.leaf.names, more=case.leaf.names_left_out)}"
     ),

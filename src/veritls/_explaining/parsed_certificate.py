@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property, partial
@@ -12,10 +14,10 @@ from typing import Any, Literal, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 
 from veritls import _engine
 from veritls._explaining.rendering import listing, plain
-from veritls._loading.certificates import quiet, readable
 
 Source = Literal["peer", "trust set"]
 
@@ -46,6 +48,26 @@ def attempt(read: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
+def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
+    """Within it `cryptography` does not warn of the serial number of a certificate (DER).
+
+    It does so for 0 or less, which is an error under ``-W error``. For no others are filters touched here:
+    they are one for all threads.
+    """
+    if not _engine.has_odd_serial(der):
+        return contextlib.nullcontext()
+    return warnings.catch_warnings(action="ignore", category=CryptographyDeprecationWarning)
+
+
+def readable(der: bytes) -> x509.Certificate:
+    """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
+    try:
+        with quiet(der):
+            return x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as why:
+        raise ValueError(str(why)) from None
+
+
 def raw_names(der: bytes) -> tuple[bytes, bytes]:
     """Subject and issuer of a certificate as they are encoded, which is how the engine compares them."""
     return attempt(lambda: _engine.names(der), (b"", b""))
@@ -74,7 +96,7 @@ def is_large(der: bytes) -> bool:
     return len(der) > LARGEST or _engine.elements(der) > MOST_ELEMENTS
 
 
-class Reading:
+class ParsedCertificate:
     """One certificate (DER). `anchor`: whether a path may end in it. `large`: not to be read as a whole."""
 
     def __init__(
@@ -256,7 +278,7 @@ class Reading:
         found = self.extension(x509.AuthorityKeyIdentifier)
         return found.key_identifier if found is not None else None
 
-    def signed_by(self, issuer: Reading) -> bool | None:
+    def signed_by(self, issuer: ParsedCertificate) -> bool | None:
         """Whether the key of `issuer` made its signature; None where that cannot be found out."""
         key = issuer.key
         if self.certificate is None or not issuer.key_is_usual:

@@ -14,7 +14,7 @@ Revocation = Literal["none", "leaf", "chain"]
 
 
 @dataclass(frozen=True)
-class Question:
+class Request:
     """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
 
     `server_hostname`: whom a client meant; the certificate's names are compared with it where

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
-import warnings
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from veritls import _engine
+from veritls._explaining.parsed_certificate import readable
 from veritls._explaining.rendering import moment_of
 from veritls._loading.attribute_names import LONG_NAMES
 
@@ -113,26 +110,6 @@ def _extensions(contents: _engine.Contents) -> dict[str, Any]:
         "crlDistributionPoints": contents.get("crls"),
     }
     return shown | {key: tuple(map(_text, uris)) for key, uris in places.items() if uris}
-
-
-def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
-    """Within it `cryptography` does not warn of the serial number of a certificate (DER).
-
-    It does so for 0 or less, which is an error under ``-W error``. For no others are filters touched here:
-    they are one for all threads.
-    """
-    if not _engine.has_odd_serial(der):
-        return contextlib.nullcontext()
-    return warnings.catch_warnings(action="ignore", category=CryptographyDeprecationWarning)
-
-
-def readable(der: bytes) -> x509.Certificate:
-    """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
-    try:
-        with quiet(der):
-            return x509.load_der_x509_certificate(der)
-    except x509.InvalidVersion as why:
-        raise ValueError(str(why)) from None
 
 
 def decoded(der: bytes) -> dict[str, Any]:

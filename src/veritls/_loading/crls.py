@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
+from veritls._explaining.reasons import ssl_error
 from veritls._loading.pem import Content, StrPath, is_content, is_pem, pem_crls, read_content, read_file
-from veritls.errors import ssl_error
 
 ListSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from veritls import _engine
+from veritls._explaining.reasons import ssl_error
 from veritls._loading.pem import (
     Content,
     from_pem,
@@ -27,7 +28,6 @@ from veritls._loading.pem import (
     pem_certificates,
     read_content,
 )
-from veritls.errors import ssl_error
 
 Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
 CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.errors import ssl_error
+from veritls._explaining.reasons import ssl_error
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Content: TypeAlias = StrPath | bytearray | memoryview

@@ -6,11 +6,11 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import Reading, general_name
+from veritls._explaining.parsed_certificate import ParsedCertificate, general_name
 from veritls._explaining.rendering import counted
 
 
-def _place(reading: Reading) -> str:
+def _place(reading: ParsedCertificate) -> str:
     """Where its issuer's certificate can be had, if it says so (RFC 5280, section 4.2.2.1)."""
     for each in reading.extension(x509.AuthorityInformationAccess) or ():
         if each.access_method == AuthorityInformationAccessOID.CA_ISSUERS:
@@ -45,7 +45,7 @@ def _system(case: Case) -> tuple[str, ...]:
     return (install,) if case.refusal.anchors == 0 else (told, install)
 
 
-def _same_name(case: Case, reading: Reading) -> str:
+def _same_name(case: Case, reading: ParsedCertificate) -> str:
     if any(each.raw_names[0] == reading.raw_names[0] for each in case.trusted):
         return ", which holds another one of the same name"
     return ""
@@ -72,9 +72,9 @@ def unknown_issuer(case: Case) -> Finding | None:
         return Finding(f"the trust set does not hold {down}", top.der, (load, *_system(case)))
     words = f"no certificate in the trust set signed {down}"
     send = f"Have the {case.peer} send the certificate of {issuer} after its own{_place(top)}."
-    if len(case.question.chain) == 1:
+    if len(case.request.chain) == 1:
         return Finding(f"{words}; the {case.peer} did not send an intermediate", top.der, (send, load))
-    others = counted(len(case.question.chain) - 1, "other certificate")
+    others = counted(len(case.request.chain) - 1, "other certificate")
     words = f"{words}; the {case.peer} sent {others}, but not that of {issuer}"
     return Finding(words, top.der, (send, load, *_system(case)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.explanations.validity import ago, ahead
 from veritls._explaining.rendering import moment, moment_of, plain
 
 _LONGEST = 500
@@ -53,10 +52,10 @@ def ocsp(case: Case) -> Finding | None:
     if kind == "ocsp_unknown":
         return Finding(f"{stapled} says that its issuer does not know it", case.leaf.der, renew)
     if kind == "ocsp_expired" and bound is not None:
-        words = f"{stapled} expired {ago(case, case.question.at - bound)} ({moment(bound)})"
+        words = f"{stapled} expired {case.ago(case.request.at - bound)} ({moment(bound)})"
         return Finding(words, case.leaf.der, renew)
     if kind == "ocsp_not_yet_valid" and bound is not None:
-        words = f"{stapled} becomes valid only {ahead(case, bound - case.question.at)} ({moment(bound)})"
+        words = f"{stapled} becomes valid only {case.ahead(bound - case.request.at)} ({moment(bound)})"
         return Finding(words, case.leaf.der, renew)
     what = _OCSP.get(kind, "does not count")
     return Finding(f"{stapled} {what}: {_words(case)}", case.leaf.der, renew)

@@ -8,14 +8,14 @@ from functools import partial
 from cryptography import x509
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import MOST_NAMES, Reading, attempt, is_address
+from veritls._explaining.parsed_certificate import MOST_NAMES, ParsedCertificate, attempt, is_address
 from veritls._explaining.rendering import listing, plain
 
 _QUOTED = re.compile(r'"(.*)"')
 """The engine gives names as `DnsName("a.example")`."""
 
 
-def _common_names(leaf: Reading) -> list[str]:
+def _common_names(leaf: ParsedCertificate) -> list[str]:
     if leaf.certificate is None:
         return []
     found = leaf.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
@@ -35,7 +35,7 @@ def _listing(case: Case, names: tuple[str, ...]) -> str:
     return listing(names, more=case.leaf.names_left_out)
 
 
-def _dns_names(leaf: Reading) -> list[str]:
+def _dns_names(leaf: ParsedCertificate) -> list[str]:
     names = () if leaf.large else leaf.alternative
     return [each.value for each in names if isinstance(each, x509.DNSName)]
 
@@ -48,7 +48,7 @@ def _too_deep(name: str, names: tuple[str, ...]) -> bool:
 
 def name(case: Case) -> Finding | None:
     """The name that was asked for beside those that the certificate holds."""
-    asked, leaf = case.question.server_hostname, case.leaf
+    asked, leaf = case.request.server_hostname, case.leaf
     if asked is None:
         return None
     names, address = _names(case), is_address(asked)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.explanations.validity import ago
-from veritls._explaining.parsed_certificate import Reading
+from veritls._explaining.parsed_certificate import ParsedCertificate
 from veritls._explaining.rendering import moment, moment_of
 
 _LOAD = "Load its current list (load_verify_locations)."
 
 
-def _asked_about(case: Case) -> list[tuple[Reading, tuple[bool, int | None]]]:
+def _asked_about(case: Case) -> list[tuple[ParsedCertificate, tuple[bool, int | None]]]:
     found = list(zip(case.path, case.refusal.lists, strict=False))
-    return found[:1] if case.question.revocation == "leaf" else found
+    return found[:1] if case.request.revocation == "leaf" else found
 
 
 def revoked(case: Case) -> Finding | None:
@@ -47,7 +46,7 @@ def list_expired(case: Case) -> Finding | None:
     listed = [reading for reading, (there, _) in _asked_about(case) if there]
     if end is None or not listed:
         return None
-    since = f"expired {ago(case, case.question.at - end)} ({moment(end)})"
+    since = f"expired {case.ago(case.request.at - end)} ({moment(end)})"
     if len(listed) > 1:
         return Finding(f"the revocation list of an authority of {case.leaf.holder} {since}", None, (_LOAD,))
     reading = listed[0]

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from veritls._explaining.diagnosis import Case, Finding, ordinal
-from veritls._explaining.parsed_certificate import Reading, general_name, oid_words
+from veritls._explaining.parsed_certificate import ParsedCertificate, general_name, oid_words
 from veritls._explaining.rendering import counted, listing
 
 _PROCESSED = {"2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"}
@@ -106,7 +106,7 @@ def path_length(case: Case) -> Finding | None:
             )
             remedy = case.replace(case.leaf, f"one that {reading.label} or an authority it allows signed")
             return Finding(words, reading.der, (remedy,))
-    if len(case.question.chain) > _MOST_INTERMEDIATES:
+    if len(case.request.chain) > _MOST_INTERMEDIATES:
         words = (
             f"the chain of {case.leaf.holder} is too long: at most {_MOST_INTERMEDIATES} intermediates count"
         )
@@ -126,7 +126,7 @@ def _under(name: x509.GeneralName, base: x509.GeneralName) -> bool | None:
             return False if type(name) is type(base) else None
 
 
-def _departures(upper: Reading, lower: Reading) -> Iterator[str]:
+def _departures(upper: ParsedCertificate, lower: ParsedCertificate) -> Iterator[str]:
     limits = upper.extension(x509.NameConstraints)
     if limits is None:
         return
@@ -167,7 +167,7 @@ def critical_extension(case: Case) -> Finding | None:
     return None
 
 
-def _damage(reading: Reading) -> str:
+def _damage(reading: ParsedCertificate) -> str:
     if len(reading.der) > _LARGEST:
         return f"is too large: {len(reading.der):,} bytes; up to {_LARGEST:,} are read"
     if "ExtraData" in reading.problem:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.explanations.chain import self_signed
-from veritls._explaining.parsed_certificate import Reading
+from veritls._explaining.diagnosis import Case, Explain, Finding
+from veritls._explaining.parsed_certificate import ParsedCertificate
 
 _MOST = 4
 """Signatures that are verified anew to find the wrong one: refusing has to stay cheap."""
@@ -14,7 +13,7 @@ _WEAKEST_RSA, _STRONGEST_RSA = 2048, 8192
 _WEAK_HASHES = ("md5", "sha1", "sha224")
 
 
-def _wrong_size(case: Case, upper: Reading) -> Finding | None:
+def _wrong_size(case: Case, upper: ParsedCertificate) -> Finding | None:
     key = upper.key
     if not isinstance(key, rsa.RSAPublicKey) or _WEAKEST_RSA <= key.key_size <= _STRONGEST_RSA:
         return None
@@ -26,8 +25,8 @@ def _wrong_size(case: Case, upper: Reading) -> Finding | None:
     return Finding(words, upper.der, (case.replace(upper, "with a key of an accepted size"),))
 
 
-def signature(case: Case) -> Finding | None:
-    """Which certificate, and whose key should have signed it."""
+def signature(case: Case, *, self_signed: Explain) -> Finding | None:
+    """Which certificate, and whose key should have signed it. `self_signed`: the explanation of that kind."""
     for lower, upper in case.possible_pairs[:_MOST]:
         if found := _wrong_size(case, upper):
             return found

@@ -7,28 +7,28 @@ from collections.abc import Callable
 from cryptography import x509
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import Reading
+from veritls._explaining.parsed_certificate import ParsedCertificate
 from veritls._explaining.rendering import plain
 
-Departs = Callable[[Reading, bool], bool]
+Departs = Callable[[ParsedCertificate, bool], bool]
 """Whether a certificate, which is the anchor or not, departs in that way."""
 
 
-def _critical(reading: Reading, kind: type[x509.ExtensionType]) -> bool | None:
+def _critical(reading: ParsedCertificate, kind: type[x509.ExtensionType]) -> bool | None:
     """Whether an extension is critical; None where it is not there."""
     return next((each.critical for each in reading.extensions if isinstance(each.value, kind)), None)
 
 
-def _usage(reading: Reading) -> x509.KeyUsage | None:
+def _usage(reading: ParsedCertificate) -> x509.KeyUsage | None:
     return reading.extension(x509.KeyUsage)
 
 
-def _signs(reading: Reading) -> bool:
+def _signs(reading: ParsedCertificate) -> bool:
     usage = _usage(reading)
     return usage is not None and usage.key_cert_sign
 
 
-def _no_usage(reading: Reading) -> bool:
+def _no_usage(reading: ParsedCertificate) -> bool:
     usage = _usage(reading)
     if usage is None:
         return False
@@ -43,11 +43,11 @@ def _no_usage(reading: Reading) -> bool:
     )
 
 
-def _names_no_signing_key(reading: Reading, is_anchor: bool) -> bool:
+def _names_no_signing_key(reading: ParsedCertificate, is_anchor: bool) -> bool:
     return not is_anchor and reading.signing_key_identifier is None
 
 
-def _version_too_old(reading: Reading, _: bool) -> bool:
+def _version_too_old(reading: ParsedCertificate, _: bool) -> bool:
     certificate = reading.certificate
     return certificate is not None and certificate.version is not x509.Version.v3
 

@@ -5,20 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.rendering import moment, moment_of, span
+from veritls._explaining.rendering import moment, moment_of
 
 _CLOCK = timedelta(days=1)
 """Up to here a wrong clock is as likely as a wrong certificate."""
-
-
-def ago(case: Case, length: timedelta) -> str:
-    """ "3 days ago"; "3 days before 2030-01-01 00:00 UTC" where the question is not about the present."""
-    return f"{span(length)} ago" if case.about_now else f"{span(length)} before {moment(case.question.at)}"
-
-
-def ahead(case: Case, length: timedelta) -> str:
-    """ "in 3 days"; "3 days after 2030-01-01 00:00 UTC"."""
-    return f"in {span(length)}" if case.about_now else f"{span(length)} after {moment(case.question.at)}"
 
 
 def expired(case: Case) -> Finding | None:
@@ -35,11 +25,11 @@ def expired(case: Case) -> Finding | None:
             )
             return Finding(words, reading.der, (case.replace(reading, "one whose dates are right"),))
         if stop == end:
-            length = case.question.at - end
+            length = case.request.at - end
             remedies = [case.replace(reading, "one that is valid now")]
             if length < _CLOCK:
                 remedies.append("If it should still be valid, set the clock of this machine right.")
-            words = f"{case.who(reading)} expired {ago(case, length)} ({moment(end)})"
+            words = f"{case.who(reading)} expired {case.ago(length)} ({moment(end)})"
             return Finding(words, reading.der, tuple(remedies))
     return None
 
@@ -49,10 +39,10 @@ def not_yet_valid(case: Case) -> Finding | None:
     start = moment_of(case.refusal.bound) if case.refusal.bound is not None else None
     for reading in case.all:
         if start is not None and reading.not_before == start:
-            length = start - case.question.at
+            length = start - case.request.at
             remedies = [case.replace(reading, "one that is valid now, or wait until it is")]
             if length < _CLOCK:
                 remedies.insert(0, "Set the clock of this machine right: it may be slow.")
-            words = f"{case.who(reading)} becomes valid only {ahead(case, length)} ({moment(start)})"
+            words = f"{case.who(reading)} becomes valid only {case.ahead(length)} ({moment(start)})"
             return Finding(words, reading.der, tuple(remedies))
     return None
