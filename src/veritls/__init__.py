@@ -15,7 +15,12 @@ from veritls._compat.functions import (
     create_default_context as create_default_context,
     get_server_certificate as get_server_certificate,
 )
-from veritls._compat.injection import extract as extract, inject as inject
+from veritls._compat.injection import (
+    PRIVATE as _PRIVATE,
+    extract as extract,
+    inject as inject,
+    offer as _offer,
+)
 from veritls._connection.session import SSLSession as SSLSession
 from veritls._connection.sslobject import MemoryBIO as MemoryBIO, SSLObject as SSLObject
 from veritls._connection.sslsocket import SSLSocket as SSLSocket
@@ -36,6 +41,7 @@ from veritls.report import VerificationReport as VerificationReport
 if sys.version_info < (3, 12):
     from veritls._compat.functions import wrap_socket as wrap_socket
 
+SSLContext.sslsocket_class, SSLContext.sslobject_class = SSLSocket, SSLObject
 _engine.set_translator(_exception_for)
 
 __version__ = "0.1.0"
@@ -43,3 +49,5 @@ __version__ = "0.1.0"
 __all__ = [
     name for name, value in vars().items() if not (name.startswith("_") or isinstance(value, type(sys)))
 ]
+
+_offer({name: globals()[name] for name in (*__all__, *_PRIVATE)})

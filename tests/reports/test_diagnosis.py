@@ -17,11 +17,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
 from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
-from veritls._context.trust import Batch
 from veritls._explaining import explanation, failures, refusals
 from veritls._explaining.checks import step_of
 from veritls._explaining.diagnosis import refined
-from veritls._loading.crls import read
+from veritls._loading.trust import Batch
 from veritls.report import VerificationReport
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -59,7 +58,7 @@ def ask(
         return real(detail, evidence)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context._trust_also([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
+    context._trust_also([Batch(trusted, lists, "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(failures, "certificate_refused", spy)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+from collections.abc import Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
 PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
 """What the standard library's other modules use of `ssl` besides its public names."""
 
+_offered: dict[str, Any] = {}
+"""The names of veritls: `veritls/__init__.py` offers them."""
 _lock = threading.Lock()
 _undo: list[tuple[Any, str, Any]] | None = None
 
@@ -29,12 +32,13 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _ours() -> dict[str, Any]:
-    import veritls
-    from veritls._compat import functions
+def offer(names: Mapping[str, Any]) -> None:
+    """Says what stands in the place of the standard module's names."""
+    _offered.update(names)
 
-    names = {name: getattr(veritls, name) for name in veritls.__all__ if name not in ("inject", "extract")}
-    names |= {name: getattr(functions, name) for name in PRIVATE}
+
+def _ours() -> dict[str, Any]:
+    names = {name: value for name, value in _offered.items() if name not in ("inject", "extract")}
     return {name: value for name, value in names.items() if getattr(ssl, name, None) is not value}
 
 

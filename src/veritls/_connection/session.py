@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING
 
 from veritls import _engine
-
-if TYPE_CHECKING:
-    from veritls._context.context import SSLContext
 
 TIMEOUT = 7200
 """Seconds, as `ssl` tells them. What ends a session are `max_resumption_age` and the server."""
@@ -26,7 +22,7 @@ class SSLSession:
 
     __slots__ = ("_context", "_engine_session", "_id", "_time")
 
-    _context: SSLContext
+    _context: object
     _engine_session: _engine.Session
     _id: bytes
     _time: int
@@ -36,7 +32,7 @@ class SSLSession:
 
     @classmethod
     def _create(
-        cls, context: SSLContext, session: _engine.Session, resumes: SSLSession | None = None
+        cls, context: object, session: _engine.Session, resumes: SSLSession | None = None
     ) -> SSLSession:
         self = cls.__new__(cls)
         self._context = context

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from veritls._loading.certificates import decoded, subject_text
 
-if TYPE_CHECKING:
-    from veritls._connection.state import Facts
+
+class Chains(Protocol):
+    """What is asked of a connection here, besides what is passed on."""
+
+    def get_unverified_chain(self) -> list[bytes]: ...
+
 
 ENCODING_PEM = 1
 ENCODING_DER = 2
@@ -36,10 +40,10 @@ class Certificate(bytes):
         return f"<Certificate {subject_text(self)!r}>"
 
 
-class Inner:
+class SSLObj:
     """Everything that the connection itself has; a chain that is not there is None."""
 
-    def __init__(self, owner: Facts) -> None:
+    def __init__(self, owner: Chains) -> None:
         self.owner = owner
 
     def __getattr__(self, name: str) -> Any:

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
-from veritls._connection.state import Facts
+from veritls._connection.state import ConnectionState
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from veritls._context.context import SSLContext
-
 MemoryBIO = _engine.MemoryBIO
 
 
-class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
+class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
     """A TLS connection over two memory buffers; made by `SSLContext.wrap_bio`. Never waits.
 
     A call that needs bytes that are not there yet raises ssl.SSLWantReadError.
@@ -38,7 +36,7 @@ class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
         server_side: bool = False,
         server_hostname: str | None = None,
         session: SSLSession | None = None,
-        context: SSLContext | None = None,
+        context: Any | None = None,
     ) -> SSLObject:
         assert context is not None
         self = cls.__new__(cls)

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
-from veritls._connection.state import Facts
+from veritls._connection.state import ConnectionState
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-    from veritls._context.context import SSLContext
 
 
 _RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)
@@ -55,7 +53,7 @@ def _regular_file(file: Any) -> _engine.File | None:
     return source if source.regular else None
 
 
-class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
+class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
 
     Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
@@ -84,7 +82,7 @@ class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
         do_handshake_on_connect: bool = True,
         suppress_ragged_eofs: bool = True,
         server_hostname: str | bytes | None = None,
-        context: SSLContext | None = None,
+        context: Any | None = None,
         session: SSLSession | None = None,
     ) -> SSLSocket:
         assert context is not None

@@ -1,30 +1,46 @@
-"""What an SSLSocket and an SSLObject have in common: the facts about the connection."""
+"""What an SSLSocket and an SSLObject have in common: the state of the connection."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
-from veritls._connection.sslobj import Certificate, Inner
+from veritls._connection.sslobj import Certificate, SSLObj
 from veritls._context import groups, signature_algorithms as sigalgs
 from veritls._context.cipher_suites import VERSIONS, describe
-from veritls._context.face import Face
+from veritls._context.settings import Frozen, HasSettings, Settings
+from veritls._explaining.explanation import accepted, unverified
+from veritls._explaining.request import Purpose
 from veritls._loading.certificates import decoded, end_point_hash
 
 if TYPE_CHECKING:
     from veritls._context.context import SSLContext
-    from veritls._context.settings import Settings
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel bindings that `get_channel_binding` gives (RFC 5929)."""
 
 
-class Facts:
-    """Mixed into SSLSocket and SSLObject. Before the handshake is done, most facts are None."""
+def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerdictCallback | None:
+    """What the engine calls within a handshake; None where no callback is set. Holds no connection alive."""
+    peer, checked = frozen.peer, frozen.demands["check_name"]
+    if not peer.callbacks:
+        return None
+
+    def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
+        moment = datetime.fromtimestamp(at, UTC)
+        request = peer.request(chain, purpose, moment, name, checked, stapled)
+        peer.ask(unverified(request) if path is None else accepted(request, tuple(path)))
+
+    return ask
+
+
+class ConnectionState:
+    """Mixed into SSLSocket and SSLObject. Before the handshake is done, most of it is None."""
 
     _context: SSLContext
     _settings: Settings
@@ -60,9 +76,7 @@ class Facts:
         name = None if server_side else name  # a server's is shown, as with `ssl`, and has no effect
         if frozen.demands["check_name"] and name is None:
             raise ValueError("check_hostname requires server_hostname")
-        callback = None
-        if frozen.conditions.callbacks:
-            callback = frozen.callback("client" if server_side else "server", name)
+        callback = _verify_callback(frozen, "client" if server_side else "server", name)
         offer = session._engine_session if session is not None else None
         decision = self._hello_decision() if server_side else None
         return _engine.Stream(frozen.settings, name, bios, offer, decision, callback, descriptor)
@@ -72,9 +86,9 @@ class Facts:
         return stream if stream is not None and stream.established else None
 
     @property
-    def _sslobj(self) -> Inner | None:
+    def _sslobj(self) -> SSLObj | None:
         """What some libraries ask whether TLS is on, and for the chains before Python 3.13."""
-        return Inner(self) if self._stream is not None else None
+        return SSLObj(self) if self._stream is not None else None
 
     @property
     def context(self) -> SSLContext:
@@ -91,7 +105,7 @@ class Facts:
 
     @context.setter
     def context(self, context: SSLContext) -> None:
-        if not isinstance(context, Face):
+        if not isinstance(context, HasSettings):
             raise TypeError("The value must be a SSLContext")
         if self._deciding == threading.get_ident():
             both = context._settings.after(self._settings)
@@ -123,7 +137,7 @@ class Facts:
                     return answer, None
                 frozen = switched[1].frozen(True)
                 connection._context, connection._settings = switched
-                return None, (frozen.settings, frozen.callback("client", None))
+                return None, (frozen.settings, _verify_callback(frozen, "client", None))
             finally:
                 connection._deciding = connection._switched = None
 

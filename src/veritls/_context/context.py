@@ -8,29 +8,30 @@ import socket
 import ssl
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import FunctionType
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from veritls import _engine
-from veritls._connection.sslobject import SSLObject
-from veritls._connection.sslsocket import SSLSocket
-from veritls._context.conditions import Chain, der_chain
-from veritls._context.own_face import OwnFace
-from veritls._context.own_identities import Keyring
-from veritls._context.peer import PeerPolicy
-from veritls._context.peer_face import PeerFace
-from veritls._context.protocol import ProtocolSettings
-from veritls._context.protocol_face import ProtocolFace
+from veritls._context.ocsp_renewal import Renewal
+from veritls._context.own_identities import Keyring, OwnMembers
+from veritls._context.peer import PeerMembers, PeerPolicy
+from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.server_name import on_the_wire
-from veritls._context.settings import Settings, SNICallback, TicketSecret
-from veritls._context.trust import TrustStore
-from veritls._context.trust_face import TrustFace
+from veritls._context.settings import HasSettings, Settings, SNICallback, TicketSecret
+from veritls._context.trust import TrustMembers, TrustStore
 from veritls._explaining.explanation import accepted
 from veritls._explaining.reasons import ssl_error
-from veritls.report import Purpose, VerificationReport
+from veritls._explaining.refusals import callback_refused
+from veritls._explaining.request import Purpose
+from veritls._loading.chains import Chain, der_chain
+from veritls.report import VerificationReport
+
+if TYPE_CHECKING:
+    from veritls._connection.sslobject import SSLObject
+    from veritls._connection.sslsocket import SSLSocket
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -72,7 +73,9 @@ def _members(kind: type) -> frozenset[str]:
     return frozenset(name for name in names if not name.startswith("_"))
 
 
-class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  # type: ignore[misc, override]
+class SSLContext(  # type: ignore[misc, override]
+    HasSettings, ProtocolMembers, PeerMembers, TrustMembers, OwnMembers, ssl.SSLContext
+):
     """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
 
     The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
@@ -80,8 +83,9 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
     misspelt demand would demand nothing.
     """
 
-    sslsocket_class: type[ssl.SSLSocket] = SSLSocket
-    sslobject_class: type[ssl.SSLObject] = SSLObject
+    sslsocket_class: type[ssl.SSLSocket]
+    """What `wrap_socket` makes. As in `ssl`, the class is put here when the module is put together."""
+    sslobject_class: type[ssl.SSLObject]
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -101,7 +105,7 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
             words = f"ssl.{method.name} is deprecated"
             warnings.warn(words, category=DeprecationWarning, stacklevel=2)
-        interpreters_options = super(ProtocolFace, self).options  # past our own property
+        interpreters_options = super(ProtocolMembers, self).options  # past our own property
         spoken = ProtocolSettings(method, interpreters_options)
         if protocol == ssl.PROTOCOL_TLSv1_2:
             spoken = replace(spoken, minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_2)
@@ -134,6 +138,56 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
             words = f"{name!r} is a method of {type(self).__name__!r}: call it"
             raise AttributeError(words, name=name, obj=self)
         super().__setattr__(name, value)
+
+    @property
+    def _protocol(self) -> ProtocolSettings:
+        return self._settings.protocol
+
+    def _change_protocol(self, change: Callable[[ProtocolSettings], ProtocolSettings]) -> None:
+        self._change(lambda settings: replace(settings, protocol=change(settings.protocol)))
+
+    @property
+    def _peer(self) -> PeerPolicy:
+        return self._settings.peer
+
+    def _change_peer(self, change: Callable[[PeerPolicy], PeerPolicy]) -> None:
+        self._change(lambda settings: replace(settings, peer=change(settings.peer)))
+
+    @property
+    def _trust(self) -> TrustStore:
+        return self._settings.trust
+
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+        def changed(settings: Settings) -> Settings:
+            trust = change(settings.trust)
+            return settings if trust is settings.trust else replace(settings, trust=trust)
+
+        self._change(changed)
+
+    @property
+    def _partial_chain(self) -> bool:
+        return self._settings.peer.partial_chain
+
+    def _trusted_above(self, der: bytes) -> list[bytes]:
+        return self._settings.trust.path_above(der)
+
+    @property
+    def _own(self) -> Keyring:
+        return self._settings.own
+
+    def _change_own(self, change: Callable[[Keyring], Keyring]) -> None:
+        self._change(lambda settings: replace(settings, own=change(settings.own)))
+
+    @property
+    def _is_client_only(self) -> bool:
+        return self._settings.protocol.method == PROTOCOL_TLS_CLIENT
+
+    @property
+    def _renewal(self) -> Renewal | None:
+        return self._settings.renewal
+
+    def _put_renewal(self, renewal: Renewal | None) -> Renewal | None:
+        return self._change(lambda settings: replace(settings, renewal=renewal)).renewal
 
     def wrap_socket(
         self,
@@ -205,11 +259,14 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
         name = on_the_wire(server_hostname) if server_hostname is not None else None
         frozen = settings.frozen(purpose == "client", validating=True)
         stapled = bool(ocsp_response)
-        request = frozen.request(der_chain(chain), purpose, moment, name, name is not None, stapled)
+        request = frozen.peer.request(der_chain(chain), purpose, moment, name, name is not None, stapled)
         seconds = int(moment.timestamp())
         above = frozen.settings.verify(request.chain, purpose == "server", name, seconds, ocsp_response)
         report = accepted(request, (request.chain[0], *above))
-        frozen.conditions.ask_about_chain(report)
+        try:
+            frozen.peer.ask(report)
+        except Exception as why:
+            raise callback_refused(report, why) from why
         return report
 
     @property  # type: ignore[override]
@@ -233,6 +290,23 @@ class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  #
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """The older name of setting `sni_callback`."""
         self.sni_callback = server_name_callback
+
+    def session_stats(self) -> dict[str, int]:
+        """This context's handshakes, in the terms of `ssl`; what does not exist counts 0."""
+        (connect, connect_good, resumed), (accept, accept_good, hits) = self._settings.statistics.read()
+        return {
+            "number": 0,
+            "connect": connect,
+            "connect_good": connect_good,
+            "connect_renegotiate": 0,
+            "accept": accept,
+            "accept_good": accept_good,
+            "accept_renegotiate": 0,
+            "hits": resumed + hits,
+            "misses": 0,
+            "timeouts": 0,
+            "cache_full": 0,
+        }
 
     def __reduce__(self) -> Any:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")

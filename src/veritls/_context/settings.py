@@ -17,19 +17,16 @@ import ssl
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from veritls import _engine
 from veritls._context.combining import choice, combined, demand
-from veritls._context.conditions import Frozen
+from veritls._context.ocsp_renewal import Renewal
 from veritls._context.own_identities import Keyring
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
 from veritls._context.trust import TrustStore
-
-if TYPE_CHECKING:
-    from veritls._context.ocsp_renewal import Renewal
 
 SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -51,6 +48,14 @@ class TicketSecret(bytes):
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError("cannot pickle 'TicketSecret' object")
+
+
+class Frozen(NamedTuple):
+    """What a context was when a connection was made with it: for the engine, and what is asked beside it."""
+
+    settings: _engine.Settings
+    peer: PeerPolicy
+    demands: _engine.Demands
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,7 +100,7 @@ class Settings:
             self.ticket_secret,
             peer.token,
         )
-        return Frozen(settings, peer.conditions, demands)
+        return Frozen(settings, peer, demands)
 
     def _identities(self) -> list[_engine.Identity]:
         """Our identities as the engine takes them, the one to prefer first.
@@ -134,3 +139,24 @@ class Settings:
                 raise ValueError("check_hostname requires server_hostname")
             return None
         return on_the_wire(name)
+
+
+class HasSettings:
+    """Shows one immutable Settings value and swaps it: an SSLContext. It has no other state, and no lock."""
+
+    _cell: _engine.Cell[Settings]
+
+    @property
+    def _settings(self) -> Settings:
+        return self._cell.get()
+
+    def _change(self, change: Callable[[Settings], Settings]) -> Settings:
+        """Puts what `change` makes of the value in its place; returns the value that was replaced.
+
+        Where another thread changed it meanwhile, `change` is asked again, with that thread's value. What it
+        raises leaves everything as it was.
+        """
+        while True:
+            before = self._cell.get()
+            if self._cell.replace(before, change(before)):
+                return before

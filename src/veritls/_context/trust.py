@@ -1,52 +1,31 @@
-"""Whom to trust: certificates from files, hashed folders, memory and the system."""
+"""Whom a context trusts: certificates and CRLs, and SSLContext's members about them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
 from veritls._explaining.parsed_certificate import readable
-from veritls._explaining.reasons import ssl_error
-from veritls._explaining.rendering import moment_of, plain
-from veritls._loading.certificates import described, name_text
-from veritls._loading.crls import Found, RevocationLists, read
-from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
+from veritls._explaining.rendering import moment_of
+from veritls._loading.certificates import decoded, described, name_text
+from veritls._loading.crls import Found, ListSource, RevocationLists, in_source, read
+from veritls._loading.pem import StrPath, is_content
+from veritls._loading.trust import Batch, TrustData, in_data, in_file, in_folder, in_system
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
-TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
-
 _LONGEST_PATH = 10
 _MOST_UNREAD = 4
-_LONGEST_UNREAD = 300
-"""Of what could not be read, how much is told, and in how many characters."""
-_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r?\d+")
-
-
-def from_der(data: bytes, where: str) -> list[bytes]:
-    """The certificates of a string of DER, one after the other.
-
-    Raises ssl.SSLError naming `where` if one is damaged or nothing is there.
-    """
-    try:
-        return _engine.split_certificates(data)
-    except ssl.SSLError as why:
-        words = f"not enough data: {where} does not contain a certificate in DER: {why.args[1]}"
-        raise ssl_error("NOT_ENOUGH_DATA", words) from None
+"""Of what could not be read, how much is told."""
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
@@ -73,26 +52,6 @@ class TrustEntry:
     expires: datetime | None
     source: str
     der: bytes = field(repr=False)
-
-
-class Batch(NamedTuple):
-    """Trust as it was read from one place; every certificate was found usable."""
-
-    certificates: Sequence[bytes]
-    lists: Sequence[Found]
-    source: str
-    on_request: bool = False
-    """Not listed before a path has ended in it, as `ssl` documents for a folder."""
-    place: StrPath | None = None
-    """The path of a file or folder that held CRLs, to be read again."""
-    unread: tuple[str, ...] = ()
-    """What could not be read there, in words."""
-
-
-def _usable(certificates: Sequence[bytes]) -> Sequence[bytes]:
-    """Raises ssl.SSLError where one cannot be used."""
-    _engine.TrustSet(certificates, [], False)
-    return certificates
 
 
 class TrustStore:
@@ -130,13 +89,14 @@ class TrustStore:
         unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
         store = TrustStore(certificates, self.lists, hidden, tuple(unread)[:_MOST_UNREAD])
         for batch in batches:
-            if batch.lists:
-                store, _ = store.plus_lists(batch.lists, foreign=True)
+            if batch.crls:
+                crls = [read(der, batch.source) for der in batch.crls]
+                store, _ = store.plus_crls(crls, foreign=True)
             if batch.place is not None:
                 store = store.remembering(batch.place)
         return store
 
-    def plus_lists(
+    def plus_crls(
         self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
     ) -> tuple[TrustStore, int]:
         """With the CRLs, as `RevocationLists.add` takes them, and how many of them were new."""
@@ -212,96 +172,115 @@ class TrustStore:
         return found
 
 
-def _in_pem(data: bytes, where: str, *, on_request: bool = False) -> Batch:
-    lists = [read(der, where) for der in pem_crls(data, where)]
-    certificates = pem_certificates(data, where) if not lists or has_certificates(data) else []
-    return Batch(_usable(certificates), lists, where, on_request)
+class TrustMembers:
+    """SSLContext's members about trust. A change holds for connections made after it."""
 
+    @property
+    def _trust(self) -> TrustStore:
+        raise NotImplementedError
 
-def in_file(path: StrPath) -> list[Batch]:
-    """What a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
-    batch = _in_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
-    return [batch._replace(place=path) if batch.lists else batch]
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+        raise NotImplementedError
 
+    @property
+    def _partial_chain(self) -> bool:
+        raise NotImplementedError
 
-def in_folder(path: StrPath) -> list[Batch]:
-    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``, ``9d66eef0.r0``)."""
-    folder = os.fsdecode(path)
-    found = [Batch((), (), repr(folder), place=folder)]
-    for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
-        where = os.path.join(folder, name)
-        found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
-    return found
+    def _trust_also(self, batches: list[Batch]) -> None:
+        self._change_trust(lambda store: store.plus(batches))
 
+    def load_verify_locations(
+        self,
+        cafile: StrPath | None = None,
+        capath: StrPath | None = None,
+        cadata: str | ReadableBuffer | TrustData | None = None,
+    ) -> None:
+        """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
 
-def in_data(data: str | ReadableBuffer | TrustData) -> list[Batch]:
-    """PEM text (str), DER (bytes-like), or `cryptography` certificates and revocation lists."""
-    if isinstance(data, str):
-        try:
-            text = data.encode("ascii")
-        except UnicodeEncodeError:
-            raise TypeError("cadata should be an ASCII string or a bytes-like object") from None
-        if not text:
-            raise ValueError("Empty certificate data")
-        return [_in_pem(text, "cadata")]
-    if isinstance(data, bytes | bytearray | memoryview):
-        if not data:
-            raise ValueError("Empty certificate data")
-        return [Batch(_usable(from_der(bytes(data), "cadata")), (), "cadata")]
-    if isinstance(data, x509.Certificate | x509.CertificateRevocationList):
-        return [_in_objects([data])]
-    if isinstance(data, Iterable):
-        return [_in_objects(list(data))]
-    raise TypeError("cadata should be an ASCII string or a bytes-like object")
+        `cadata` may also be `cryptography` certificates and revocation lists, one or several.
+        Raises TypeError if all are omitted, OSError for what cannot be read, ssl.SSLError (naming the file)
+        or ValueError for what holds no usable certificate. Nothing is added then.
+        """
+        if cafile is None and capath is None and cadata is None:
+            raise TypeError("cafile, capath and cadata cannot be all omitted")
+        cafile, capath = (None if path is None else os.fsdecode(path) for path in (cafile, capath))
+        batches: list[Batch] = []
+        if cadata is not None:
+            batches += in_data(cadata)
+        if cafile is not None:
+            batches += in_file(cafile)
+        if capath is not None:
+            batches += in_folder(capath)
+        self._trust_also(batches)
 
+    def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
+        """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
+        if not isinstance(purpose, ssl._ASN1Object):
+            raise TypeError(purpose)
+        self._trust_also(in_system())
 
-def _in_objects(objects: list[TrustObject]) -> Batch:
-    certificates, lists = [], []
-    for each in objects:
-        if isinstance(each, x509.Certificate):
-            certificates.append(each.public_bytes(Encoding.DER))
-        elif isinstance(each, x509.CertificateRevocationList):
-            lists.append(read(each.public_bytes(Encoding.DER), "cadata"))
-        else:
-            words = "cadata should be an ASCII string, a bytes-like object, or certificates and lists"
-            raise TypeError(words)
-    if not objects:
-        raise ValueError("Empty certificate data")
-    return Batch(_usable(certificates), lists, "cadata")
+    def set_default_verify_paths(self) -> None:
+        """The same as `load_default_certs()`."""
+        self.load_default_certs()
 
+    def load_crls(self, source: ListSource, *, allow_older: bool = False) -> int:
+        """Adds revocation lists (RFC 5280, section 5), and returns how many of them were new.
 
-def in_system() -> list[Batch]:
-    """What the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
+        `source`: the path of a file (PEM, or one list in DER) or of a folder in OpenSSL's hashed layout
+        (``9d66eef0.r0``); PEM or DER bytes; `cryptography` lists, one or several. What is a path is as for
+        `load_cert_chain`. A list takes the place of an earlier one of the same issuer, key and distribution
+        point: the CRL number decides, or else thisUpdate; `allow_older` takes it whatever they say. One that
+        no known certificate signed, as its issuer's comes from the peer, takes no place: it is kept beside
+        the others, eight at most, and the peer's chain tells which of them count. A list with a distribution
+        point is about certificates that name the point.
 
-    A file, folder or certificate that cannot be read is left out: it then vouches for nobody. What it was is
-    kept for the errors that follow.
-    """
-    file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file is not None or folders:
-        found = _tried("SSL_CERT_FILE", file, in_file) if file is not None else []
-        for folder in filter(None, (folders or "").split(os.pathsep)):
-            found += _tried("SSL_CERT_DIR", folder, in_folder)
-        return found or [Batch((), (), "SSL_CERT_DIR", unread=("SSL_CERT_DIR names no folder",))]
-    readable: list[bytes] = []
-    ders, errors = _engine.system_certificates()
-    for der in ders:
-        with contextlib.suppress(ssl.SSLError):
-            readable += _usable([der])
-    if not (readable or errors):
-        errors = ["the system has no trusted certificates where they usually are"]
-    unread = tuple(plain(words, _LONGEST_UNREAD) for words in errors)
-    return [Batch(readable, (), "the system", unread=unread)]
+        They count where `verify_flags` hold VERIFY_CRL_CHECK_LEAF or _CHAIN, for connections made after this.
 
+        Raises OSError for what cannot be read; ssl.SSLError for what is no list, for delta and indirect ones
+        and those partitioned by reason, and for one whose issuer is in the trust set and did not sign it;
+        TypeError for none of the above. All of them are taken then, or none.
+        """
+        place = None
+        if isinstance(source, str | bytes | os.PathLike) and not is_content(source):
+            source = place = os.fsdecode(source)
+        found = list(in_source(source))
+        taken = 0
 
-def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list[Batch]:
-    """What a path that the environment names holds, or why nothing."""
-    try:
-        found = read(path)
-    except (OSError, ssl.SSLError) as why:
-        words = (isinstance(why, OSError) and why.strerror) or str(why.args[-1])
-        unread = plain(f"{variable} names {path!r}, which cannot be read: {words}", _LONGEST_UNREAD)
-    else:
-        if any(batch.certificates for batch in found):
-            return found
-        unread = plain(f"{variable} names {path!r}, which holds no certificate", _LONGEST_UNREAD)
-    return [Batch((), (), repr(path), unread=(unread,))]
+        def change(store: TrustStore) -> TrustStore:
+            nonlocal taken
+            store, taken = store.plus_crls(found, older=allow_older)
+            return store.remembering(place) if place is not None else store
+
+        self._change_trust(change)
+        return taken
+
+    def reload_crls(self) -> int:
+        """Reads again the files and folders that revocation lists came from; returns how many were new.
+
+        Those that came by `load_verify_locations` too. A list that is not there any more stays until a newer
+        one replaces it. Raises as `load_crls`, and changes nothing then. Where nothing is new, sessions stay
+        good.
+        """
+        found = list(self._trust.lists.again())
+        taken = 0
+
+        def change(store: TrustStore) -> TrustStore:
+            nonlocal taken
+            store, taken = store.plus_crls(found)
+            return store
+
+        self._change_trust(change)
+        return taken
+
+    def list_trust(self) -> list[TrustEntry]:
+        """All that was loaded: certificates and revocation lists, their kinds and where they came from."""
+        return self._trust.entries(partial_chain=self._partial_chain)
+
+    def cert_store_stats(self) -> dict[str, int]:
+        """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""
+        return self._trust.statistics()
+
+    def get_ca_certs(self, binary_form: bool = False) -> Any:
+        """The trusted authorities, DER where `binary_form`, else decoded as by `getpeercert`."""
+        certificates = self._trust.authorities()
+        return certificates if binary_form else [decoded(der) for der in certificates]

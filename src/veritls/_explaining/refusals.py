@@ -13,6 +13,7 @@ from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
 from veritls._explaining.rendering import moment_of
 from veritls._explaining.request import Refusal, Request
 from veritls.errors import SSLCertVerificationError
+from veritls.report import VerificationReport
 
 
 def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Request) -> Refusal:
@@ -71,3 +72,12 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerific
     if evidence.get("cause") is not None:
         error.__cause__ = evidence["cause"]
     return error
+
+
+def callback_refused(report: VerificationReport, why: Exception) -> SSLCertVerificationError:
+    """The error for a peer that a verify callback refused outside of a handshake, by raising `why`."""
+    detail = f"the verify callback raised {type(why).__name__}: {why}"
+    path = report.path[1:]
+    return certificate_refused(
+        detail, {"kind": "callback", "request": report.request, "cause": why, "path": path}
+    )
