@@ -7,7 +7,7 @@ use rustls::Error;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 
-use crate::failure::Failure;
+use crate::tls::failure::Failure;
 
 /// The clock shows a time before 1970.
 #[derive(Debug, PartialEq)]

@@ -11,8 +11,8 @@ use std::thread;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::bell;
-use crate::failure::Failure;
+use crate::driving::bell;
+use crate::tls::failure::Failure;
 
 /// How many forks lie between this process and the one that the interpreter started in.
 static GENERATION: AtomicU32 = AtomicU32::new(0);

@@ -5,25 +5,25 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use crate::ocsp;
-use crate::peers::Conditions;
-use crate::profile;
-use crate::revocation::List;
-use crate::signatures::algorithms;
-use crate::strict::strict;
-use crate::trust::Trust;
-use crate::verifier::{PeerVerifier, Revocation, Role};
+use crate::verify::certificate;
+use crate::verify::crl::List;
+use crate::verify::ocsp;
+use crate::verify::peer_policy::Conditions;
+use crate::verify::rfc5280::strict;
+use crate::verify::signature_cache::algorithms;
+use crate::verify::trust::Trust;
+use crate::verify::verifier::{PeerVerifier, Revocation, Role};
 
 /// Everything that is read of a single certificate, from a string of them or from one.
 pub fn certificate(data: &[u8]) {
-    for der in profile::split(data).unwrap_or_default() {
-        assert!(profile::read(der).is_ok(), "split and read disagree");
+    for der in certificate::split(data).unwrap_or_default() {
+        assert!(certificate::read(der).is_ok(), "split and read disagree");
     }
-    let _ = profile::names(data);
-    let _ = profile::public_key(data);
+    let _ = certificate::names(data);
+    let _ = certificate::public_key(data);
     let _ = strict(&[&CertificateDer::from(data)]);
     let trusted = Trust::of(vec![data.to_vec()], true);
-    assert!(trusted.is_err() || profile::examine(data).is_ok(), "trusted and not examined");
+    assert!(trusted.is_err() || certificate::examine(data).is_ok(), "trusted and not examined");
 }
 
 /// The pieces of a string of DER, one after the other; what follows the last of them is one, too. Not by a

@@ -172,7 +172,7 @@ def _question(evidence: dict[str, Any]) -> Question:
 def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
     """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
 
-    `evidence` has the fields that engine/src/failure.rs gives; all but "kind" and "chain" may be missing.
+    `evidence` has the fields that engine/src/tls/failure.rs gives; all but "kind" and "chain" may be missing.
     In their place it may hold the "question" itself.
     """
     question = evidence.get("question") or _question(evidence)
@@ -220,7 +220,7 @@ def _incompatible(detail: str) -> ssl.SSLError:
 
 
 def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseException:
-    """The exception for a failure of the engine. `code` and `evidence` are those of engine/src/failure.rs."""
+    """The exception for a failure of the engine. `code` and `evidence` are those of engine/src/tls/failure.rs."""
     match code:
         case "want_read":
             words = "The operation did not complete (read)"

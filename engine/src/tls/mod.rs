@@ -1,0 +1,13 @@
+//! One connection without I/O, and what it is made of. The only callers of rustls.
+
+pub mod client_hello;
+pub mod config;
+pub mod connection;
+pub mod failure;
+pub mod fatal_alert;
+pub mod fingerprint;
+pub mod own_identity;
+pub mod session;
+pub mod signature_schemes;
+pub mod ticket_keys;
+pub mod tickets;

@@ -1,0 +1,269 @@
+//! Revocation lists: read once, their signatures verified once under each issuer, serial numbers looked up.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{CertRevocationList, Error, OwnedCertRevocationList};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use crate::tls::failure::Failure;
+use crate::verify::budget::Budget;
+use crate::verify::certificate::outline;
+use crate::verify::crl_scope::{Points, Scope};
+use crate::verify::crl_signers::RevocationCheck;
+use crate::verify::signature_cache::algorithms;
+use crate::verify::signed::Signed;
+use crate::verify::verifier::{PeerVerifier, Revocation};
+
+/// How far the clocks of an authority and ours may differ, in seconds.
+pub const SKEW: u64 = 300;
+/// Issuers whose judgement of one list is remembered. More than a list ever has.
+const MAX_ISSUERS: usize = 16;
+
+#[derive(Debug)]
+pub struct List {
+    parsed: CertRevocationList<'static>,
+    pub der: Vec<u8>,
+    /// DER.
+    pub issuer: Vec<u8>,
+    number: Option<Vec<u8>>,
+    /// Has a number that is not critical, as RFC 5280 demands (section 5.2.3).
+    pub numbered: bool,
+    authority_key: Option<Vec<u8>>,
+    /// None: it covers all that its issuer issued.
+    scope: Option<Scope>,
+    this_update: u64,
+    next_update: u64,
+    known: Mutex<Known>,
+}
+
+/// What was found out about a list.
+#[derive(Debug, Default)]
+struct Known {
+    /// By the issuer's certificate, DER: whether it signed the list, and may sign lists.
+    issuers: HashMap<Vec<u8>, Result<(), Error>>,
+    /// The first certificate, DER, that signed the list and that a verified path led to.
+    signer: Option<Vec<u8>>,
+}
+
+impl List {
+    pub fn read(der: Vec<u8>) -> Result<Self, String> {
+        let parsed = OwnedCertRevocationList::from_der(&der).map_err(|why| why.to_string())?;
+        let (_, list) = CertificateRevocationList::from_der(&der).map_err(|why| why.to_string())?;
+        let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
+        let authority_key = list.extensions().iter().find_map(|each| match each.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(key) => Some(key.key_identifier.as_ref()?.0.to_vec()),
+            _ => None,
+        });
+        let scope =
+            match list.extensions().iter().find(|each| each.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT) {
+                None => None,
+                Some(extension) => match extension.parsed_extension() {
+                    ParsedExtension::IssuingDistributionPoint(point) => Some(Scope::of(point)),
+                    _ => return Err("its issuing distribution point cannot be read".to_owned()),
+                },
+            };
+        Ok(Self {
+            issuer: list.issuer().as_raw().to_vec(),
+            number: list.crl_number().map(|number| number.to_bytes_be()),
+            numbered: list.extensions().iter().any(|each| {
+                !each.critical && matches!(each.parsed_extension(), ParsedExtension::CRLNumber(_))
+            }),
+            authority_key,
+            scope,
+            this_update: seconds(list.last_update()),
+            next_update: list.next_update().map_or(0, seconds),
+            parsed: parsed.into(),
+            known: Mutex::default(),
+            der,
+        })
+    }
+
+    /// Whether it is to have a certificate of its issuer, if that was revoked.
+    pub fn covers<'a>(&self, points: impl FnOnce() -> &'a Points) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.covers(points()))
+    }
+
+    /// Whether both follow one another: of one key and one distribution point, as far as they say so.
+    pub fn follows(&self, other: &Self) -> bool {
+        let scopes = [self, other].map(|list| list.parsed.issuing_distribution_point());
+        self.authority_key == other.authority_key && scopes[0] == scopes[1]
+    }
+
+    pub fn begun(&self, now: UnixTime) -> bool {
+        self.this_update <= now.as_secs().saturating_add(SKEW)
+    }
+
+    pub fn this_update(&self) -> u64 {
+        self.this_update
+    }
+
+    /// A list out of date is a refusal: who asks for revocation wants to know.
+    pub fn in_time(&self, now: UnixTime) -> Result<(), Error> {
+        if now.as_secs() < self.next_update {
+            return Ok(());
+        }
+        let next_update = UnixTime::since_unix_epoch(Duration::from_secs(self.next_update));
+        Err(Error::CrlExpired { time: now, next_update })
+    }
+
+    /// `CertRevoked` where it names the certificate with that serial number.
+    pub fn names(&self, serial: &[u8]) -> Result<(), Error> {
+        match self.parsed.find_serial(serial)? {
+            None => Ok(()),
+            Some(_) => Err(Error::CertRevoked),
+        }
+    }
+
+    /// When the certificate with that serial number was revoked, in seconds since 1970.
+    pub fn revoked_since(&self, serial: &[u8]) -> Option<u64> {
+        let entry = self.parsed.find_serial(serial).ok().flatten();
+        entry.map(|entry| entry.revocation_date.as_secs())
+    }
+
+    // Nobody waits here: who finds it taken finds out anew, and a process that was forked just then never could wait.
+    fn known(&self) -> Option<MutexGuard<'_, Known>> {
+        match self.known.try_lock() {
+            Ok(known) => Some(known),
+            Err(TryLockError::Poisoned(known)) => Some(known.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Keeps that a verified path led to `signer` (DER), which signed this list.
+    pub fn confirm(&self, signer: &[u8]) {
+        if let Some(mut known) = self.known() {
+            known.signer.get_or_insert_with(|| signer.to_vec());
+        }
+    }
+
+    pub fn confirmed(&self) -> bool {
+        self.known().is_some_and(|known| known.signer.is_some())
+    }
+
+    /// Whether `issuer` (its certificate, DER) signed this list, and may sign lists.
+    pub fn signed_by(
+        &self,
+        issuer: &[u8],
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), Error> {
+        if let Some(judged) = self.known().and_then(|known| known.issuers.get(issuer).cloned()) {
+            return judged;
+        }
+        let judged = self.judge_issuer(issuer, algorithms);
+        if let Some(mut known) = self.known() {
+            if known.issuers.len() == MAX_ISSUERS {
+                known.issuers.clear();
+            }
+            known.issuers.insert(issuer.to_vec(), judged.clone());
+        }
+        judged
+    }
+
+    fn judge_issuer(
+        &self,
+        issuer: &[u8],
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), Error> {
+        let (_, certificate) = X509Certificate::from_der(issuer).map_err(|_| Error::BadDer)?;
+        let signed = Signed::read(&self.der).map_err(|_| Error::BadDer)?;
+        if !signed.is_of(certificate.public_key().raw, algorithms) {
+            return Err(Error::InvalidCrlSignatureForPublicKey);
+        }
+        match certificate.key_usage() {
+            Ok(None) => Ok(()),
+            Ok(Some(usage)) if usage.value.crl_sign() => Ok(()),
+            _ => Err(Error::IssuerNotCrlSigner),
+        }
+    }
+}
+
+impl PeerVerifier {
+    /// Looks a certificate up that is trusted by itself: only one that issued itself has an issuer to ask.
+    pub fn judge_own_revocation(
+        &self,
+        itself: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
+        metered: (&[&dyn SignatureVerificationAlgorithm], &Budget),
+        now: UnixTime,
+    ) -> Result<bool, Error> {
+        if self.revocation == Revocation::None {
+            return Ok(true);
+        }
+        match outline(itself) {
+            Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
+                RevocationCheck::new(self, metered, sent, now).judge(&[itself, itself])
+            }
+            _ if self.accept_unknown => Ok(true),
+            _ => Err(Error::UnknownRevocationStatus),
+        }
+    }
+}
+
+/// A revocation list as Python keeps it.
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct RevocationList(pub Arc<List>);
+
+#[pymethods]
+impl RevocationList {
+    /// `der`: of the form that webpki takes. Refuses what cannot be read, delta and indirect lists, and those
+    /// that are partitioned by reason.
+    #[new]
+    fn new(py: Python<'_>, der: Vec<u8>) -> PyResult<Self> {
+        let list = py.detach(|| List::read(der));
+        Ok(Self(Arc::new(list.map_err(|why| Failure::Unusable { what: "revocation list", why })?)))
+    }
+
+    /// Whether the subject of a certificate (DER) signed it, and may sign lists.
+    fn signed_by(&self, py: Python<'_>, issuer: Vec<u8>) -> bool {
+        let algorithms = algorithms();
+        py.detach(|| self.0.signed_by(&issuer, algorithms.all).is_ok())
+    }
+
+    #[getter]
+    fn der<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.der)
+    }
+
+    /// The issuer's name, DER.
+    #[getter]
+    fn issuer<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.issuer)
+    }
+
+    /// The authority key identifier, and the issuing distribution point, DER: lists of one issuer that have
+    /// both in common follow one another.
+    #[getter]
+    fn line<'py>(&self, py: Python<'py>) -> (Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>) {
+        let bytes = |part: &[u8]| PyBytes::new(py, part);
+        let scope = self.0.parsed.issuing_distribution_point();
+        (self.0.authority_key.as_deref().map(bytes), scope.map(bytes))
+    }
+
+    /// The certificate, DER, that signed it, once a verified path led to one.
+    #[getter]
+    fn signer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let signer = self.0.known()?.signer.clone()?;
+        Some(PyBytes::new(py, &signer))
+    }
+
+    /// The CRL number, as bytes of a big-endian number.
+    #[getter]
+    fn number<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.number.as_deref().map(|number| PyBytes::new(py, number))
+    }
+
+    /// thisUpdate and nextUpdate, in seconds since 1970.
+    #[getter]
+    fn period(&self) -> (u64, u64) {
+        (self.0.this_update, self.0.next_update)
+    }
+}

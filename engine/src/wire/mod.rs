@@ -1,0 +1,4 @@
+//! Records and the memory that they lie in.
+
+pub mod buffers;
+pub mod records;
