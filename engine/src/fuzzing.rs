@@ -12,7 +12,8 @@ use crate::verify::peer_policy::Conditions;
 use crate::verify::rfc5280::strict;
 use crate::verify::signature_cache::algorithms;
 use crate::verify::trust::Trust;
-use crate::verify::verifier::{PeerVerifier, Revocation, Role};
+use crate::verify::types::{Revocation, RevocationPolicy, Role};
+use crate::verify::verifier::PeerVerifier;
 
 /// Everything that is read of a single certificate, from a string of them or from one.
 pub fn certificate(data: &[u8]) {
@@ -69,8 +70,7 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         validate: true,
         peer: Role::Server,
         check_name: false,
-        revocation: Revocation::None,
-        accept_unknown: false,
+        revocation: RevocationPolicy { of: Revocation::None, accept_unknown: false },
         require_ocsp: false,
         strict,
         conditions: Conditions::default(),
@@ -81,5 +81,6 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
     };
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    verifier.verdict(Role::Server, &chain, None, &[], now).is_ok()
+    let Some((own, sent)) = chain.split_first() else { return false };
+    verifier.verdict(Role::Server, (own, sent), None, &[], now).is_ok()
 }

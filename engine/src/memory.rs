@@ -12,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyTuple};
 use rustix::io::Errno;
 
-use crate::driving::descriptor::Use;
+/// What keeps a descriptor's number open as long as it lives: `Use` of a `Descriptor`, and nothing else.
+pub trait KeepsOpen {}
 
 /// A contiguous bytes-like object, held open so that its memory can neither move nor be freed.
 pub struct Readable(PyUntypedBuffer);
@@ -84,7 +85,7 @@ pub fn bytes_object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, P
 }
 
 /// The descriptor behind a number that `_owner` keeps open.
-pub fn borrow_number<'a>(number: RawFd, _owner: &'a Use<'_>) -> BorrowedFd<'a> {
+pub fn borrow_number(number: RawFd, _owner: &impl KeepsOpen) -> BorrowedFd<'_> {
     // SAFETY: the number is that of a Python socket (never -1), which is closed when its `Descriptor` has no
     // users and lets nobody in, or by the last of them. `_owner` is one. A program that closes the number past
     // its socket gets what it gets from Python's own calls: EBADF, or another's bytes.

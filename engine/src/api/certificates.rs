@@ -1,4 +1,5 @@
-//! What stands in a certificate, field by field, for `getpeercert()`: bytes and numbers, no words.
+//! What Python asks of certificates that no connection shows. What stands in one, field by field, for
+//! `getpeercert()`: bytes and numbers, no words.
 //!
 //! A peer chooses all of it, and much of it no verifier looks at. So nothing here fails but for what is no
 //! certificate at all: an extension that cannot be read is left out, as OpenSSL leaves it out.
@@ -14,8 +15,8 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
-use crate::tls::failure::Failure;
-use crate::verify::certificate::read;
+use crate::error::Unusable;
+use crate::verify::certificate::{self, examine, outline, read, split};
 
 type Object = Py<PyAny>;
 
@@ -24,7 +25,7 @@ const URI: u32 = 6;
 /// The fields of a certificate (DER). Names are lists of RDNs, those of (OID, tag of the value, value).
 #[pyfunction]
 pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-    let certificate = read(der).map_err(|why| Failure::Unusable { what: "certificate", why })?;
+    let certificate = read(der).map_err(|why| Unusable { what: "certificate", why })?;
     let fields = PyDict::new(py);
     fields.set_item("subject", name(py, certificate.subject())?)?;
     fields.set_item("issuer", name(py, certificate.issuer())?)?;
@@ -66,8 +67,59 @@ pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>
 pub fn distinguished_name(py: Python<'_>, der: &[u8]) -> PyResult<Object> {
     match X509Name::from_der(der) {
         Ok((_, read)) => name(py, &read),
-        Err(why) => Err(Failure::Unusable { what: "name", why: why.to_string() }.into()),
+        Err(why) => Err(Unusable { what: "name", why: why.to_string() }.into()),
     }
+}
+
+/// The certificates of a string of DER, one after the other.
+#[pyfunction]
+pub fn split_certificates<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let found = split(data).map_err(|why| Unusable { what: "certificate", why })?;
+    Ok(found.into_iter().map(|der| PyBytes::new(py, der)).collect())
+}
+
+/// Subject and issuer of a certificate, DER. Raises for what cannot be read.
+#[pyfunction]
+pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let (subject, issuer) = certificate::names(der).map_err(|why| Unusable { what: "certificate", why })?;
+    Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
+}
+
+/// How many elements of DER a certificate holds: what reading it costs.
+#[pyfunction]
+pub fn elements(der: &[u8]) -> usize {
+    certificate::elements(der)
+}
+
+/// The first `most` names of a certificate, as text, and how many it holds. Raises for what cannot be read.
+#[pyfunction]
+pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usize)> {
+    let names = certificate::alternative_names(der, most);
+    Ok(names.map_err(|why| Unusable { what: "certificate", why })?)
+}
+
+/// Whether a certificate may sign others. Raises for what cannot be read.
+#[pyfunction]
+pub fn is_authority(der: &[u8]) -> PyResult<bool> {
+    let examined = examine(der).map_err(|why| Unusable { what: "certificate", why })?;
+    Ok(examined.authority)
+}
+
+/// Whether the serial number of a certificate (DER) is 0 or less, which RFC 5280, section 4.1.2.2, forbids.
+#[pyfunction]
+pub fn has_odd_serial(der: &[u8]) -> bool {
+    outline(der).is_ok_and(|certificate| {
+        let serial = certificate.raw_serial();
+        serial.iter().all(|byte| *byte == 0) || serial[0] & 0x80 != 0
+    })
+}
+
+/// The certificates that the operating system trusts, DER, and what could not be read of them, in words.
+#[pyfunction]
+pub fn system_certificates(py: Python<'_>) -> (Vec<Vec<u8>>, Vec<String>) {
+    let found = py.detach(rustls_native_certs::load_native_certs);
+    let errors = found.errors.iter().map(ToString::to_string).collect();
+    (found.certs.into_iter().map(|der| der.to_vec()).collect(), errors)
 }
 
 /// The extension of that kind. What stands there twice says nothing.

@@ -19,7 +19,7 @@ use crate::memory::{Readable, Writable, bytes_object};
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
 use crate::wire::buffers::Buffer;
-use crate::wire::records::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
+use crate::wire::limits::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
 
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
 const TURN: usize = 4 * BATCH;
@@ -235,10 +235,10 @@ impl Link {
     /// is touched in between.
     fn drive<T>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T, Failure>) -> PyResult<T> {
         let asking = self.stream.get().asking();
-        asking.refuse_reentry()?;
+        asking.refuse_reentry().map_err(Failure::from)?;
         let _at_work = self.stream.get().enter()?;
         let outcome = loop {
-            asking.refuse_reentry()?;
+            asking.refuse_reentry().map_err(Failure::from)?;
             match self.working.try_lock() {
                 Ok(_working) => {
                     self.began.store(generation(), Ordering::Relaxed);

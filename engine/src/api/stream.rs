@@ -10,19 +10,21 @@ use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::api::file::File;
+use crate::api::memory_bio::MemoryBIO;
+use crate::api::session::Session;
+use crate::api::settings::{Settings, read_hello_answer};
 use crate::driving::blocking::{Pump, Read, Target};
 use crate::driving::descriptor::Descriptor;
-use crate::driving::memory_bio::MemoryBIO;
 use crate::driving::transport::{Memory, Socket, Transport, Wait};
 use crate::fork::{AtWork, Users};
 use crate::memory::{Readable, Writable, bytes_object, call};
-use crate::tls::config::{Config, Settings};
+use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
-use crate::tls::session::Session;
+use crate::tls::hello_callback::HelloCallback;
 use crate::verify::callback::Asking;
 use crate::wire::buffers::Buffer;
-use crate::wire::records::BATCH;
+use crate::wire::limits::BATCH;
 
 /// How long to leave a connection alone that somebody works on, before its facts are looked at again.
 pub const MOMENT: Duration = Duration::from_micros(50);
@@ -53,7 +55,7 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.pump.asking.refuse_reentry()?;
+        self.pump.asking.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
             let at_work = &self.enter()?;
             // Who waits for another's turn comes by here, however long that takes.
@@ -61,7 +63,7 @@ impl Stream {
             let outcome = guarded(|| match &self.bios {
                 None => work(&self.pump, &Socket { descriptor: &self.descriptor, at_work, wait }),
                 Some((incoming, outgoing)) => {
-                    let (incoming, outgoing) = (incoming.get(), outgoing.get());
+                    let (incoming, outgoing) = (&incoming.get().0, &outgoing.get().0);
                     work(&self.pump, &Memory { incoming, outgoing, at_work })
                 }
             });
@@ -84,7 +86,7 @@ impl Stream {
 impl Stream {
     /// To be kept by who works on the connection, while that lasts.
     pub fn enter(&self) -> Result<AtWork<'_>, Failure> {
-        AtWork::on(&self.users)
+        Ok(AtWork::on(&self.users)?)
     }
 
     /// The connection itself, for who drives it over a transport of its own.
@@ -161,9 +163,13 @@ impl Stream {
         callback: Option<Py<PyAny>>,
         fd: Option<RawFd>,
     ) -> PyResult<Self> {
-        let make = || guarded(|| Connection::new(settings, server_name, session, on_hello, callback));
+        let config = &*settings.0;
+        let session = session.map(|session| &session.0);
+        let on_hello = on_hello.map(|callable| HelloCallback { callable, read: read_hello_answer });
+        let make = || guarded(|| Connection::new(config, server_name, session, on_hello, callback));
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
-        let connection = if matches!(settings.config, Config::Client(_)) { py.detach(make) } else { make() }?;
+        let connection =
+            if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
         let (users, descriptor) = (Users::default(), Descriptor::new(fd));
         Ok(Self { pump: Pump::new(connection), users, descriptor, bios })
     }
@@ -298,7 +304,7 @@ impl Stream {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
                 guarded(|| {
-                    incoming.get().lock()?.give_back(rest);
+                    incoming.get().0.lock()?.give_back(rest);
                     Ok(())
                 })?;
                 bytes_object(py, b"")
@@ -371,7 +377,7 @@ impl Stream {
     /// What a client can come back with.
     #[getter]
     fn session(&self, py: Python<'_>) -> Option<Session> {
-        self.look(py, |core| Some(core.session()))
+        self.look(py, |core| Some(Session(core.session())))
     }
 
     /// Whether a certificate of the peer's was validated before it got here.

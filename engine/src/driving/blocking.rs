@@ -17,7 +17,8 @@ use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
 use crate::verify::callback::Asking;
 use crate::wire::buffers::Buffer;
-use crate::wire::records::{BATCH, Begun, MAX_FRAGMENT};
+use crate::wire::limits::{BATCH, MAX_FRAGMENT};
+use crate::wire::records::Begun;
 
 /// How often a read goes on that brought no data before it looks at deadlines and signals again: a peer may
 /// send records without any for as long as it likes.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::driving::bell;
 use crate::fork::{Shut, Users};
-use crate::memory::{borrow_number, close_number};
+use crate::memory::{KeepsOpen, borrow_number, close_number};
 use crate::tls::failure::Failure;
 
 /// How long closing waits for those whom it woke. They need microseconds: it is for those who count on the
@@ -87,6 +87,8 @@ impl Descriptor {
         }
     }
 }
+
+impl KeepsOpen for Use<'_> {}
 
 impl Use<'_> {
     pub fn fd(&self) -> BorrowedFd<'_> {

@@ -1,14 +1,10 @@
-//! A memory buffer with an end, as `ssl.MemoryBIO` documents it.
+//! A memory buffer with an end, from which a connection takes whole records.
 
 use std::mem;
 use std::sync::MutexGuard;
 
-use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
-
 use crate::fork::Lock;
-use crate::memory::{Readable, bytes_object, call};
-use crate::tls::failure::{Failure, guarded};
+use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::records::whole_records;
 
@@ -21,6 +17,20 @@ pub struct Bytes {
 impl Bytes {
     pub fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// Nothing is written after this.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Moves bytes from the front to `into`, as many as fit.
+    pub fn move_into(&mut self, into: &mut [u8]) -> usize {
+        self.data.move_into(into)
     }
 
     pub fn append_buffer(&mut self, bytes: &mut Buffer) {
@@ -43,18 +53,17 @@ impl Bytes {
     }
 }
 
-/// A buffer in memory between a program and a connection. Safe to share between threads: they wait for its lock
-/// with the GIL, so nothing of Python's is touched under it (see `verify/callback.rs`).
-#[pyclass(frozen, module = "veritls")]
+/// What `MemoryBIO` wraps. Safe to share between threads: they wait for its lock with the GIL, so nothing of Python's
+/// is touched under it (see `verify/callback.rs`).
 #[derive(Default)]
-pub struct MemoryBIO(Lock<Bytes>);
+pub struct MemoryBuffer(Lock<Bytes>);
 
-impl MemoryBIO {
+impl MemoryBuffer {
     pub fn lock(&self) -> Result<MutexGuard<'_, Bytes>, Failure> {
-        self.0.lock()
+        Ok(self.0.lock()?)
     }
 
-    fn append(&self, bytes: &[u8]) -> Result<usize, Failure> {
+    pub fn append(&self, bytes: &[u8]) -> Result<usize, Failure> {
         let mut own = self.lock()?;
         if own.ended {
             return Err(Failure::WriteAfterEof);
@@ -62,58 +71,4 @@ impl MemoryBIO {
         own.data.append(bytes);
         Ok(bytes.len())
     }
-}
-
-#[pymethods]
-impl MemoryBIO {
-    #[new]
-    fn new() -> Self {
-        Self::default()
-    }
-
-    /// Number of bytes that can be read now.
-    #[getter]
-    fn pending(&self) -> PyResult<usize> {
-        Ok(self.lock()?.data.len())
-    }
-
-    /// True once `write_eof` was called and every byte was read.
-    #[getter]
-    fn eof(&self) -> PyResult<bool> {
-        let bytes = self.lock()?;
-        Ok(bytes.ended && bytes.data.is_empty())
-    }
-
-    /// Up to `size` bytes; all of them where `size` is negative.
-    #[pyo3(signature = (size = -1, /))]
-    fn read<'py>(&self, py: Python<'py>, size: isize) -> PyResult<Bound<'py, PyBytes>> {
-        let limit = usize::try_from(size).unwrap_or(usize::MAX).min(self.pending()?);
-        let mut count = 0;
-        let taken = PyBytes::new_with(py, limit, |room| {
-            count = self.lock()?.data.move_into(room);
-            Ok(())
-        })?;
-        // A connection that works without the GIL may have taken some in between.
-        if count == limit { Ok(taken) } else { bytes_object(py, &taken.as_bytes()[..count]) }
-    }
-
-    /// Appends a bytes-like object; returns its length in bytes.
-    fn write(&self, buf: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let readable = Readable::get(buf)?;
-        Ok(guarded(|| self.append(readable.bytes()))?)
-    }
-
-    /// Marks the end: what was written can still be read, then `eof` is True.
-    fn write_eof(&self) -> PyResult<()> {
-        self.lock()?.ended = true;
-        Ok(())
-    }
-}
-
-/// Hands what `read` returns to `write`. Where both are another buffer's and this one's, they run no Python code, and
-/// no other thread comes in between: the bytes stay in order.
-#[pyfunction]
-pub fn pass_on(read: &Bound<'_, PyAny>, write: &Bound<'_, PyAny>) -> PyResult<()> {
-    let bytes = call(read, PyTuple::empty(read.py()))?;
-    if bytes.is_truthy()? { call(write, (bytes,)).map(drop) } else { Ok(()) }
 }

@@ -9,11 +9,12 @@ use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 
 use crate::driving::bell;
 use crate::driving::descriptor::{Descriptor, Use};
-use crate::driving::memory_bio::MemoryBIO;
+use crate::driving::memory_bio::MemoryBuffer;
 use crate::fork::AtWork;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
-use crate::wire::records::{BATCH, Begun, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
+use crate::wire::limits::{BATCH, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
+use crate::wire::records::Begun;
 
 /// More than an alert takes, in any version and suite: what a batch leaves in the kernel.
 const LEFT_IN_SIGHT: usize = 64;
@@ -238,8 +239,8 @@ impl Transport for Socket<'_> {
 }
 
 pub struct Memory<'a> {
-    pub incoming: &'a MemoryBIO,
-    pub outgoing: &'a MemoryBIO,
+    pub incoming: &'a MemoryBuffer,
+    pub outgoing: &'a MemoryBuffer,
     pub at_work: &'a AtWork<'a>,
 }
 
@@ -271,7 +272,7 @@ impl Transport for Memory<'_> {
     }
 
     fn check(&self) -> Result<(), Failure> {
-        self.at_work.check()
+        Ok(self.at_work.check()?)
     }
 
     fn wait(&self) -> Wait {

@@ -13,29 +13,27 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
-use crate::clock::{NoTime, now};
-use crate::tls::client_hello::{Hello, Preview, Seen, take_hello};
-use crate::tls::config::{Config, Counters, Settings};
-use crate::tls::failure::{Failure, Rejection};
+use crate::clock::now;
+use crate::error::NoTime;
+use crate::tls::client_hello::{Preview, Seen};
+use crate::tls::config::{Config, Counters, RustlsConfig};
+use crate::tls::failure::Failure;
+use crate::tls::hello_callback::{HANDSHAKE_FAILURE, HelloCallback, Switched, decide};
+use crate::tls::resolvers::{Hello, take_hello};
 use crate::tls::session::{Session, Store, Wallet};
-use crate::tls::signature_schemes::Schemes;
-use crate::verify::callback::{self, Asking, Callback, HANDSHAKE_FAILURE, Scope, Switched, Verdict};
-use crate::verify::verifier::{Path, PeerVerifier, Role, take_rejection};
+use crate::tls::side::Side;
+use crate::verify::callback::{Asking, Callback, Schemes, Scope, Verdict};
+use crate::verify::rejection::Rejection;
+use crate::verify::types::{Path, Role};
+use crate::verify::verifier::{PeerVerifier, take_rejection};
 use crate::wire::buffers::Buffer;
-use crate::wire::records::{MAX_FRAGMENT, RECORD_OVERHEAD};
+use crate::wire::limits::{MAX_FRAGMENT, RECORD_OVERHEAD};
 
 /// What a peer may make us keep of a handshake message that is not complete, on the wire: the messages
 /// that rustls takes are smaller, and may come in many records.
 const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
-
-// One connection is one allocation, and both variants are of a similar size in use.
-#[allow(clippy::large_enum_variant)]
-pub enum Side {
-    Client(UnbufferedClientConnection),
-    Server(UnbufferedServerConnection),
-}
 
 /// The same expression for whichever side the connection is.
 macro_rules! either {
@@ -50,7 +48,7 @@ macro_rules! either {
 /// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
 enum Greeting {
     /// It is not complete; who decides on it then.
-    Looking(Box<Preview>, Py<PyAny>),
+    Looking(Box<Preview>, HelloCallback),
     Deciding,
     Decided,
 }
@@ -65,7 +63,7 @@ pub struct Connection {
     /// Once the handshake is over.
     pub schemes: Schemes,
     /// What a connection can be made of that is given up for its last alert.
-    spare: Option<Config>,
+    spare: Option<RustlsConfig>,
     name: Option<ServerName<'static>>,
     /// The path that convinced us, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
@@ -99,18 +97,18 @@ enum Step {
     Blocked,
 }
 
-/// The side that `settings` are for.
-fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
+/// The side that `config` is for.
+fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
     let broken = |why: Error| Failure::Internal(why.to_string());
-    match &settings.config {
-        Config::Client(config) => {
+    match &config.rustls {
+        RustlsConfig::Client(config) => {
             let mut config = ClientConfig::clone(config);
             config.resumption = Resumption::store(Arc::new(store));
             // Without a name none is sent; rustls sends none for an address.
             let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))));
             UnbufferedClientConnection::new(Arc::new(config), name).map(Side::Client).map_err(broken)
         }
-        Config::Server(config) => {
+        RustlsConfig::Server(config) => {
             UnbufferedServerConnection::new(config.clone()).map(Side::Server).map_err(broken)
         }
     }
@@ -118,13 +116,13 @@ fn side_of(settings: &Settings, name: Option<ServerName<'static>>, store: Store)
 
 impl Connection {
     /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
-    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `callback::decide`.
+    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `hello_callback::decide`.
     /// `callback`: see `callback::Verdict`.
     pub fn new(
-        settings: &Settings,
+        config: &Config,
         server_name: Option<&str>,
         session: Option<&Session>,
-        on_hello: Option<Py<PyAny>>,
+        on_hello: Option<HelloCallback>,
         callback: Option<Py<PyAny>>,
     ) -> Result<Self, Failure> {
         let name = match server_name {
@@ -134,7 +132,7 @@ impl Connection {
             ),
             None => None,
         };
-        let verifier = settings.verifier.clone();
+        let verifier = config.verifier.clone();
         let same_name = session.filter(|session| session.name == name);
         let usable = same_name.and_then(|session| {
             let chain = session.chain.clone();
@@ -148,7 +146,7 @@ impl Connection {
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
-            side: side_of(settings, name.clone(), store)?,
+            side: side_of(config, name.clone(), store)?,
             greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
             // What was judged holds for a session that is taken up; a handshake in full brings its own.
             verdict: Verdict {
@@ -161,7 +159,7 @@ impl Connection {
             },
             schemes: Schemes::default(),
             asking,
-            spare: verifier.decides.then(|| settings.config.clone()),
+            spare: verifier.decides.then(|| config.rustls.clone()),
             verifier,
             name,
             path: None,
@@ -171,7 +169,7 @@ impl Connection {
             offered,
             rejudged: false,
             untouched: true,
-            counters: settings.counters.clone(),
+            counters: config.counters.clone(),
             failed: None,
             peer_closed: false,
             close_sent: false,
@@ -204,7 +202,7 @@ impl Connection {
     fn decide(&mut self, name: Option<String>) -> Result<(), Failure> {
         let looked = mem::replace(&mut self.greeting, Greeting::Deciding);
         let Greeting::Looking(_, callback) = looked else { return Err(Failure::Deciding(Callback::Hello)) };
-        let decided = callback::decide(&callback, name, self.asking.clone());
+        let decided = decide(&callback, name, self.asking.clone());
         if self.asking.abandoned() {
             return Err(self.abandon());
         }
@@ -224,12 +222,11 @@ impl Connection {
         if !matches!(self.greeting, Greeting::Deciding) {
             return Err(self.fail(Failure::Internal("no hello waits to be accepted".to_owned())));
         }
-        if let Some((settings, callback)) = switched {
-            let settings = settings.get();
+        if let Some((config, callback)) = switched {
             let store = Store { offered: None, fresh: Arc::default() };
-            self.side = side_of(settings, None, store).map_err(|failure| self.fail(failure))?;
-            self.verifier = settings.verifier.clone();
-            self.spare = self.verifier.decides.then(|| settings.config.clone());
+            self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
+            self.verifier = config.verifier.clone();
+            self.spare = self.verifier.decides.then(|| config.rustls.clone());
             self.verdict.callback = callback;
         }
         self.greeting = Greeting::Decided;
@@ -239,7 +236,7 @@ impl Connection {
     /// What this holds of the program's.
     pub fn callbacks(&self) -> [Option<&Py<PyAny>>; 2] {
         let on_hello = match &self.greeting {
-            Greeting::Looking(_, callback) => Some(callback),
+            Greeting::Looking(_, callback) => Some(&callback.callable),
             _ => None,
         };
         [on_hello, self.verdict.callback.as_ref()]

@@ -6,7 +6,7 @@ use rustls::{
     AlertDescription, ConnectionTrafficSecrets, ContentType, ProtocolVersion, SupportedCipherSuite,
 };
 
-use crate::tls::connection::Side;
+use crate::tls::side::Side;
 
 /// A record with a fatal alert (RFC 8446, section 6.2), the last that this side sends. None where the
 /// connection is not in a state to send any.

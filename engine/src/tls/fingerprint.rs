@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::tls::config::{Demands, Recipe};
 use crate::tls::own_identity::Own;
+use crate::tls::recipe::{Demands, Recipe};
 use crate::verify::trust::Trust;
 
 pub type Fingerprint = [u8; 32];

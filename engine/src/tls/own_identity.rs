@@ -3,10 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use rustls::SignatureScheme;
-use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -15,10 +11,7 @@ use zeroize::Zeroizing;
 use crate::clock::now;
 use crate::tls::failure::Failure;
 use crate::tls::signature_schemes::Noting;
-use crate::verify::certificate::{names, public_key};
-
-#[pyclass(frozen, module = "veritls._engine")]
-pub struct Identity(pub Arc<Own>);
+use crate::verify::certificate::public_key;
 
 /// A stapled OCSP response, and until when it may be sent, in seconds since 1970.
 #[derive(Debug)]
@@ -40,7 +33,39 @@ pub struct Own {
 }
 
 impl Own {
-    fn new(bare: CertifiedKey, staple: Arc<Staple>) -> Self {
+    /// `chain`: certificates, DER, own one first. `key`: PKCS#8, DER. Refuses a key of another certificate.
+    pub fn new(chain: Vec<Vec<u8>>, key: Vec<u8>) -> Result<Self, Failure> {
+        let key = Zeroizing::new(key);
+        let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
+        let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
+        let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
+        let key: Arc<dyn SigningKey> = Arc::new(Noting(key));
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+        let own = chain.first().ok_or_else(|| unusable("certificate", &"there is none"))?;
+        let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;
+        match key.public_key() {
+            Some(own_key) if own_key.as_ref() == certified_key => {
+                Ok(Self::with(CertifiedKey::new(chain, key), Arc::default()))
+            }
+            Some(_) => Err(Failure::KeyMismatch),
+            None => Err(unusable("private key", &"its public key cannot be told")),
+        }
+    }
+
+    /// The same key and OCSP response with the certificates `above` after its own.
+    pub fn completed(&self, above: Vec<Vec<u8>>) -> Self {
+        let mut own = CertifiedKey::clone(&self.bare);
+        own.cert.extend(above.into_iter().map(CertificateDer::from));
+        Self::with(own, self.staple.clone())
+    }
+
+    /// Sends `response` (an OCSP response, DER) along from now on, up to the second `until` of the epoch; None
+    /// sends none. It is not looked at here.
+    pub fn staple(&self, response: Option<Vec<u8>>, until: u64) {
+        self.staple.store(response.map(|der| Arc::new(Response { der, until })));
+    }
+
+    fn with(bare: CertifiedKey, staple: Arc<Staple>) -> Self {
         Self { bare: Arc::new(bare), staple, stapled: ArcSwapOption::empty() }
     }
 
@@ -70,85 +95,6 @@ impl Own {
 }
 
 /// Whether a private key (PKCS#8, SEC 1 or PKCS#1, DER) is one that can sign here.
-#[pyfunction]
 pub fn is_private_key(der: &[u8]) -> bool {
     PrivateKeyDer::try_from(der).is_ok_and(|key| any_supported_type(&key).is_ok())
-}
-
-/// A client's certificates in the order of preference: the first that the server can verify is shown, one by
-/// an authority that the server named before others.
-#[derive(Debug)]
-pub struct OwnIdentities(Vec<(Arc<Own>, Vec<Vec<u8>>)>);
-
-impl OwnIdentities {
-    pub fn new(own: Vec<Arc<Own>>) -> Self {
-        let issuers = |own: &Arc<Own>| -> Vec<_> {
-            own.bare.cert.iter().filter_map(|der| Some(names(der).ok()?.1)).collect()
-        };
-        Self(own.into_iter().map(|own| (own.clone(), issuers(&own))).collect())
-    }
-}
-
-impl ResolvesClientCert for OwnIdentities {
-    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let mut usable = self.0.iter().filter(|(own, _)| own.bare.key.choose_scheme(schemes).is_some());
-        let wanted = |(_, issuers): &&(Arc<Own>, Vec<Vec<u8>>)| {
-            issuers.iter().any(|issuer| authorities.contains(&issuer.as_slice()))
-        };
-        let (own, _) = usable.clone().find(wanted).or_else(|| usable.next())?;
-        Some(own.bare.clone())
-    }
-
-    fn has_certs(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-#[pymethods]
-impl Identity {
-    /// `chain`: certificates, DER, own one first. `key`: PKCS#8, DER. Refuses a key of another certificate.
-    #[new]
-    fn new(chain: Vec<Vec<u8>>, key: Vec<u8>) -> PyResult<Self> {
-        let key = Zeroizing::new(key);
-        let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
-        let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
-        let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
-        let key: Arc<dyn SigningKey> = Arc::new(Noting(key));
-        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
-        let own = chain.first().ok_or_else(|| unusable("certificate", &"there is none"))?;
-        let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;
-        match key.public_key() {
-            Some(own_key) if own_key.as_ref() == certified_key => {
-                Ok(Self(Arc::new(Own::new(CertifiedKey::new(chain, key), Arc::default()))))
-            }
-            Some(_) => Err(Failure::KeyMismatch.into()),
-            None => Err(unusable("private key", &"its public key cannot be told").into()),
-        }
-    }
-
-    /// The same key and OCSP response with the certificates `above` after its own.
-    fn completed(&self, above: Vec<Vec<u8>>) -> Self {
-        let mut own = CertifiedKey::clone(&self.0.bare);
-        own.cert.extend(above.into_iter().map(CertificateDer::from));
-        Self(Arc::new(Own::new(own, self.0.staple.clone())))
-    }
-
-    /// Sends `response` (an OCSP response, DER) along from now on, up to the second `until` of the epoch; None
-    /// sends none. It is not looked at here.
-    fn staple(&self, response: Option<Vec<u8>>, until: u64) {
-        let response = response.map(|der| Arc::new(Response { der, until }));
-        self.0.staple.store(response);
-    }
-
-    /// The kind of key: "RSA", "ECDSA", "ED25519".
-    #[getter]
-    fn algorithm(&self) -> String {
-        format!("{:?}", self.0.bare.key.algorithm())
-    }
-
-    /// The certificates, DER, own one first.
-    #[getter]
-    fn chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.0.bare.cert.iter().map(|der| PyBytes::new(py, der)).collect()
-    }
 }

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard};
 
-use pyo3::prelude::*;
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -79,14 +78,7 @@ impl ClientSessionStore for Store {
     }
 }
 
-/// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
-/// seconds old. One from the future may not: some clock was wrong, and nobody knows how old it is.
-pub fn may_resume(since: UnixTime, now: UnixTime, max_age: u32) -> bool {
-    now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < u64::from(max_age))
-}
-
 /// A session that a later connection of the same client can offer.
-#[pyclass(frozen, module = "veritls._engine")]
 pub struct Session {
     pub wallet: Arc<Wallet>,
     /// What the server showed when the session began and for which name.
@@ -94,32 +86,4 @@ pub struct Session {
     pub name: Option<ServerName<'static>>,
     /// When that was: the last handshake in full, whatever resumptions came between.
     pub since: UnixTime,
-}
-
-#[pymethods]
-impl Session {
-    /// Whether something is left to offer.
-    #[getter]
-    fn has_ticket(&self) -> bool {
-        !self.wallet.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn a_session_is_resumed_before_it_is_as_old_as_allowed_and_never_from_the_future() {
-        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        assert!(may_resume(at(1000), at(1000), 1));
-        assert!(may_resume(at(1000), at(1059), 60));
-        assert!(!may_resume(at(1000), at(1060), 60));
-        assert!(!may_resume(at(1000), at(1000), 0));
-        assert!(!may_resume(at(1001), at(1000), 60));
-        assert!(!may_resume(at(u64::MAX), at(1000), u32::MAX));
-        assert!(!may_resume(at(0), at(u64::MAX), u32::MAX));
-    }
 }

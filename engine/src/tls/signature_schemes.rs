@@ -5,20 +5,11 @@
 
 use std::sync::Arc;
 
-use pyo3::prelude::*;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 use crate::verify::callback;
-use crate::verify::signature_cache::algorithms;
-
-/// By their IANA numbers; None where that end has signed nothing, as in a resumption.
-#[derive(Clone, Copy, Default)]
-pub struct Schemes {
-    pub own: Option<u16>,
-    pub peer: Option<u16>,
-}
 
 /// A key that notes with which scheme it signs.
 #[derive(Debug)]
@@ -50,10 +41,4 @@ impl Signer for NotingSigner {
     fn scheme(&self) -> SignatureScheme {
         self.0.scheme()
     }
-}
-
-/// The signature algorithms that exist here, by their IANA numbers, best first.
-#[pyfunction]
-pub fn signature_schemes() -> Vec<u16> {
-    algorithms().supported_schemes().into_iter().map(u16::from).collect()
 }

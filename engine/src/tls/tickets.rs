@@ -11,7 +11,8 @@ use rustls::server::ProducesTickets;
 use crate::clock::now;
 use crate::tls::ticket_keys::{Epoch, OVERHEAD, TicketKeys};
 use crate::verify::callback::{judged, keep_opened, may_open, resumed_since};
-use crate::verify::verifier::{PeerVerifier, Role, take_rejection};
+use crate::verify::types::Role;
+use crate::verify::verifier::{PeerVerifier, take_rejection};
 
 /// Leaves room in the 65,535 bytes of a ticket (RFC 8446, section 4.6.1) for what rustls puts beside it.
 const LONGEST: usize = 65_000 - OVERHEAD;
@@ -122,7 +123,7 @@ mod tests {
     use crate::verify::peer_policy::Conditions;
     use crate::verify::signature_cache::algorithms;
     use crate::verify::trust::Trust;
-    use crate::verify::verifier::Revocation;
+    use crate::verify::types::{Revocation, RevocationPolicy};
 
     fn tickets(max_resumption_age: u32) -> Tickets {
         let verifier = PeerVerifier {
@@ -132,8 +133,7 @@ mod tests {
             validate: false,
             peer: Role::Client,
             check_name: false,
-            revocation: Revocation::None,
-            accept_unknown: false,
+            revocation: RevocationPolicy { of: Revocation::None, accept_unknown: false },
             require_ocsp: false,
             strict: false,
             conditions: Conditions::default(),

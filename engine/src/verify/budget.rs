@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use pyo3::prelude::*;
 use rustls::pki_types::{AlgorithmIdentifier, alg_id};
 
 use crate::verify::certificate;
@@ -67,8 +66,7 @@ impl fmt::Debug for Budget {
 }
 
 /// The units that verifying took on this thread since this was asked last: for tests, which count no time.
-#[pyfunction]
-pub fn work_spent() -> u64 {
+pub fn take_spent() -> u64 {
     SPENT.take()
 }
 

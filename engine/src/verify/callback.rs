@@ -26,20 +26,14 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use pyo3::exceptions::{PyException, PyRecursionError};
+use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use crate::memory::{call, report};
-use crate::tls::config::Settings;
-use crate::tls::failure::{Failure, Rejection};
-use crate::tls::signature_schemes::Schemes;
-use crate::verify::verifier::Path;
-
-/// The alerts for a hello whose callback raised, and for one whose answer is none (RFC 8446, section 6.2).
-pub const HANDSHAKE_FAILURE: u8 = 40;
-const INTERNAL_ERROR: u8 = 80;
+use crate::memory::call;
+use crate::verify::rejection::Rejection;
+use crate::verify::types::Path;
 
 /// How many callbacks may wait for each other's handshakes on one thread.
 const MAX_DEPTH: usize = 8;
@@ -96,9 +90,9 @@ impl Asking {
 
     /// Who is within a callback and came to a connection that is being decided about would wait for itself,
     /// or for somebody who waits for it.
-    pub fn refuse_reentry(&self) -> Result<(), Failure> {
+    pub fn refuse_reentry(&self) -> Result<(), Callback> {
         match self.which() {
-            Some(which) if GUESTS.get() > 0 => Err(Failure::Deciding(which)),
+            Some(which) if GUESTS.get() > 0 => Err(which),
             _ => Ok(()),
         }
     }
@@ -122,17 +116,17 @@ impl Asking {
 
 /// A callback of this connection runs on this thread as long as this lives. It is entered before the
 /// interpreter is attached: what that lets run (destructors that waited) may use the connection, too.
-struct Guest(Arc<Asking>);
+pub struct Guest(Arc<Asking>);
 
 impl Guest {
-    fn enter(asking: Arc<Asking>, which: Callback) -> Self {
+    pub fn enter(asking: Arc<Asking>, which: Callback) -> Self {
         let number = if which == Callback::Verify { 1 } else { 2 };
         asking.under_way.store(number, Ordering::Release);
         GUESTS.set(GUESTS.get() + 1);
         Self(asking)
     }
 
-    fn refuse_depth(&self) -> PyResult<()> {
+    pub fn refuse_depth(&self) -> PyResult<()> {
         match GUESTS.get() > MAX_DEPTH {
             true => Err(PyRecursionError::new_err("callbacks within callbacks of other handshakes")),
             false => Ok(()),
@@ -146,6 +140,14 @@ impl Drop for Guest {
         self.0.under_way.store(0, Ordering::Release);
         self.0.answered.store(true, Ordering::Release);
     }
+}
+
+/// With which signature algorithms the two ends proved that they hold their keys,
+/// by their IANA numbers; None where that end has signed nothing, as in a resumption.
+#[derive(Clone, Copy, Default)]
+pub struct Schemes {
+    pub own: Option<u16>,
+    pub peer: Option<u16>,
 }
 
 /// What the handshake of one connection carries from one call into rustls to the next.
@@ -300,39 +302,4 @@ fn ask_python(py: Python<'_>, callback: &Py<PyAny>, judged: &Judged) -> PyResult
         own.into_iter().chain(above.iter().map(bytes)).collect::<Vec<_>>()
     });
     call(callback.bind(py), (chain, path, judged.at.as_secs(), judged.stapled)).map(|_| ())
-}
-
-/// What a connection goes on with after the hello: other settings and their verify callback, if any.
-pub type Switched = Option<(Py<Settings>, Option<Py<PyAny>>)>;
-
-/// Why a hello is refused: the alert, and what is no refusal but somebody's wish to end (KeyboardInterrupt).
-pub struct Refusal {
-    pub alert: u8,
-    pub cause: Option<Arc<PyErr>>,
-}
-
-/// Asks `callback`, a server's, what to go on with for a client that asks for `name`. What goes wrong in it
-/// cannot be raised to anybody: it is reported, and the client is refused.
-pub fn decide(callback: &Py<PyAny>, name: Option<String>, asking: Arc<Asking>) -> Result<Switched, Refusal> {
-    let guest = Guest::enter(asking, Callback::Hello);
-    let refusal = |alert| Refusal { alert, cause: None };
-    let decided = Python::try_attach(|py| {
-        let callback = callback.bind(py);
-        let raised = |error: PyErr, alert| {
-            if !error.is_instance_of::<PyException>(py) {
-                return Refusal { alert, cause: Some(Arc::new(error)) };
-            }
-            report(error, callback);
-            refusal(alert)
-        };
-        let answer = guest.refuse_depth().and_then(|()| call(callback, (name,)));
-        let answer = answer.and_then(|answer| answer.extract::<(Bound<'_, PyAny>, Switched)>());
-        let (alert, switched) = answer.map_err(|error| raised(error, HANDSHAKE_FAILURE))?;
-        match alert.extract::<Option<u8>>() {
-            Ok(None) => Ok(switched),
-            Ok(Some(alert)) => Err(refusal(alert)),
-            Err(error) => Err(raised(error, INTERNAL_ERROR)),
-        }
-    });
-    decided.unwrap_or(Err(refusal(INTERNAL_ERROR)))
 }

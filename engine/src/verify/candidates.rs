@@ -13,7 +13,7 @@ use crate::verify::budget::{self, Budget, Exhausted};
 use crate::verify::certificate;
 use crate::verify::signed::Signed;
 use crate::verify::trust::Trust;
-use crate::verify::verifier::Role;
+use crate::verify::types::Role;
 
 /// Intermediates of a path, as many as webpki takes.
 pub const MAX_INTERMEDIATES: usize = 6;

@@ -1,12 +1,10 @@
 //! Revocation lists: read once, their signatures verified once under each issuer, serial numbers looked up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
-use pyo3::prelude::*;
-use pyo3::types::PyBytes;
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use rustls::pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::{CertRevocationList, Error, OwnedCertRevocationList};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
@@ -14,14 +12,8 @@ use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::tls::failure::Failure;
-use crate::verify::budget::Budget;
-use crate::verify::certificate::outline;
 use crate::verify::crl_scope::{Points, Scope};
-use crate::verify::crl_signers::RevocationCheck;
-use crate::verify::signature_cache::algorithms;
 use crate::verify::signed::Signed;
-use crate::verify::verifier::{PeerVerifier, Revocation};
 
 /// How far the clocks of an authority and ours may differ, in seconds.
 pub const SKEW: u64 = 300;
@@ -34,14 +26,14 @@ pub struct List {
     pub der: Vec<u8>,
     /// DER.
     pub issuer: Vec<u8>,
-    number: Option<Vec<u8>>,
+    pub number: Option<Vec<u8>>,
     /// Has a number that is not critical, as RFC 5280 demands (section 5.2.3).
     pub numbered: bool,
-    authority_key: Option<Vec<u8>>,
+    pub authority_key: Option<Vec<u8>>,
     /// None: it covers all that its issuer issued.
     scope: Option<Scope>,
-    this_update: u64,
-    next_update: u64,
+    pub this_update: u64,
+    pub next_update: u64,
     known: Mutex<Known>,
 }
 
@@ -94,16 +86,12 @@ impl List {
 
     /// Whether both follow one another: of one key and one distribution point, as far as they say so.
     pub fn follows(&self, other: &Self) -> bool {
-        let scopes = [self, other].map(|list| list.parsed.issuing_distribution_point());
+        let scopes = [self, other].map(Self::distribution_point);
         self.authority_key == other.authority_key && scopes[0] == scopes[1]
     }
 
     pub fn begun(&self, now: UnixTime) -> bool {
         self.this_update <= now.as_secs().saturating_add(SKEW)
-    }
-
-    pub fn this_update(&self) -> u64 {
-        self.this_update
     }
 
     /// A list out of date is a refusal: who asks for revocation wants to know.
@@ -145,6 +133,15 @@ impl List {
         }
     }
 
+    pub fn signer(&self) -> Option<Vec<u8>> {
+        self.known()?.signer.clone()
+    }
+
+    /// Its issuing distribution point, DER.
+    pub fn distribution_point(&self) -> Option<&[u8]> {
+        self.parsed.issuing_distribution_point()
+    }
+
     pub fn confirmed(&self) -> bool {
         self.known().is_some_and(|known| known.signer.is_some())
     }
@@ -183,87 +180,5 @@ impl List {
             Ok(Some(usage)) if usage.value.crl_sign() => Ok(()),
             _ => Err(Error::IssuerNotCrlSigner),
         }
-    }
-}
-
-impl PeerVerifier {
-    /// Looks a certificate up that is trusted by itself: only one that issued itself has an issuer to ask.
-    pub fn judge_own_revocation(
-        &self,
-        itself: &CertificateDer<'_>,
-        sent: &[CertificateDer<'_>],
-        metered: (&[&dyn SignatureVerificationAlgorithm], &Budget),
-        now: UnixTime,
-    ) -> Result<bool, Error> {
-        if self.revocation == Revocation::None {
-            return Ok(true);
-        }
-        match outline(itself) {
-            Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
-                RevocationCheck::new(self, metered, sent, now).judge(&[itself, itself])
-            }
-            _ if self.accept_unknown => Ok(true),
-            _ => Err(Error::UnknownRevocationStatus),
-        }
-    }
-}
-
-/// A revocation list as Python keeps it.
-#[pyclass(frozen, module = "veritls._engine")]
-pub struct RevocationList(pub Arc<List>);
-
-#[pymethods]
-impl RevocationList {
-    /// `der`: of the form that webpki takes. Refuses what cannot be read, delta and indirect lists, and those
-    /// that are partitioned by reason.
-    #[new]
-    fn new(py: Python<'_>, der: Vec<u8>) -> PyResult<Self> {
-        let list = py.detach(|| List::read(der));
-        Ok(Self(Arc::new(list.map_err(|why| Failure::Unusable { what: "revocation list", why })?)))
-    }
-
-    /// Whether the subject of a certificate (DER) signed it, and may sign lists.
-    fn signed_by(&self, py: Python<'_>, issuer: Vec<u8>) -> bool {
-        let algorithms = algorithms();
-        py.detach(|| self.0.signed_by(&issuer, algorithms.all).is_ok())
-    }
-
-    #[getter]
-    fn der<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.der)
-    }
-
-    /// The issuer's name, DER.
-    #[getter]
-    fn issuer<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.issuer)
-    }
-
-    /// The authority key identifier, and the issuing distribution point, DER: lists of one issuer that have
-    /// both in common follow one another.
-    #[getter]
-    fn line<'py>(&self, py: Python<'py>) -> (Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>) {
-        let bytes = |part: &[u8]| PyBytes::new(py, part);
-        let scope = self.0.parsed.issuing_distribution_point();
-        (self.0.authority_key.as_deref().map(bytes), scope.map(bytes))
-    }
-
-    /// The certificate, DER, that signed it, once a verified path led to one.
-    #[getter]
-    fn signer<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let signer = self.0.known()?.signer.clone()?;
-        Some(PyBytes::new(py, &signer))
-    }
-
-    /// The CRL number, as bytes of a big-endian number.
-    #[getter]
-    fn number<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.number.as_deref().map(|number| PyBytes::new(py, number))
-    }
-
-    /// thisUpdate and nextUpdate, in seconds since 1970.
-    #[getter]
-    fn period(&self) -> (u64, u64) {
-        (self.0.this_update, self.0.next_update)
     }
 }

@@ -17,8 +17,10 @@ use crate::verify::budget::Budget;
 use crate::verify::certificate::{examine, key_usage, outline};
 use crate::verify::crl::List;
 use crate::verify::crl_scope::Points;
+use crate::verify::signature_cache::algorithms;
 use crate::verify::signed::Signed;
-use crate::verify::verifier::{PeerVerifier, Revocation};
+use crate::verify::trust::Trust;
+use crate::verify::types::{Revocation, RevocationPolicy};
 
 /// Certificates of a CA's name, besides its own in the path, that are looked at.
 const MAX_NAMESAKES: usize = 16;
@@ -27,7 +29,8 @@ const MAX_SIGNATURES: usize = 24;
 
 /// The revocation check of one path.
 pub struct RevocationCheck<'a> {
-    verifier: &'a PeerVerifier,
+    trust: &'a Trust,
+    policy: RevocationPolicy,
     /// For signatures on what the peer sent, paid for by its budget.
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     budget: &'a Budget,
@@ -67,13 +70,15 @@ struct Namesakes<'a> {
 
 impl<'a> RevocationCheck<'a> {
     pub fn new(
-        verifier: &'a PeerVerifier,
+        trust: &'a Trust,
+        policy: RevocationPolicy,
         (algorithms, budget): (&'a [&'a dyn SignatureVerificationAlgorithm], &'a Budget),
         sent: &'a [CertificateDer<'a>],
         now: UnixTime,
     ) -> Self {
         Self {
-            verifier,
+            trust,
+            policy,
             algorithms,
             budget,
             sent,
@@ -92,7 +97,7 @@ impl<'a> RevocationCheck<'a> {
     /// Looks the certificates of a verified path up, DER, from the peer's own to the anchor's. Whether all CRLs that
     /// counted bear a number.
     pub fn judge<'p>(&'p self, path: &[&'p [u8]]) -> Result<bool, Error> {
-        let depth = match self.verifier.revocation {
+        let depth = match self.policy.of {
             Revocation::None => 0,
             Revocation::Leaf => 1,
             Revocation::Chain => usize::MAX,
@@ -105,9 +110,23 @@ impl<'a> RevocationCheck<'a> {
         Ok(numbered)
     }
 
+    /// Looks a certificate up that is trusted by itself: only one that issued itself has an issuer to ask.
+    pub fn judge_itself(&self, itself: &[u8]) -> Result<bool, Error> {
+        if self.policy.of == Revocation::None {
+            return Ok(true);
+        }
+        match outline(itself) {
+            Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
+                self.judge(&[itself, itself])
+            }
+            _ if self.policy.accept_unknown => Ok(true),
+            _ => Err(Error::UnknownRevocationStatus),
+        }
+    }
+
     /// The same of a path that webpki would take.
     pub fn judge_path(&self, path: &VerifiedPath<'_>) -> Result<bool, Error> {
-        let trust = &self.verifier.trust;
+        let trust = self.trust;
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, path.anchor()));
         let anchor = anchor.map(|index| trust.anchor_certificates[index].clone());
         let anchor = anchor.ok_or(Error::UnknownRevocationStatus)?;
@@ -128,7 +147,7 @@ impl<'a> RevocationCheck<'a> {
         let numbered = counted.lists.iter().all(|(list, _)| list.numbered);
         match self.status(&read, counted) {
             Some(known) => known.map(|()| numbered),
-            None if self.verifier.accept_unknown => Ok(true),
+            None if self.policy.accept_unknown => Ok(true),
             None => Err(Error::UnknownRevocationStatus),
         }
     }
@@ -145,7 +164,7 @@ impl<'a> RevocationCheck<'a> {
     /// A CRL that is in time and names the certificate refuses it, whichever key of the CA signed it and however old
     /// the others are; the newest has to be in time.
     fn status(&self, certificate: &X509Certificate<'_>, counted: Counted<'_>) -> Option<Result<(), Error>> {
-        let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update());
+        let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update);
         let Some(newest) = newest else { return counted.wrong.map(Err) };
         let mut current = counted.lists.iter().filter(|(list, _)| list.in_time(self.now).is_ok());
         let unnamed = current.try_for_each(|(list, _)| list.names(certificate.raw_serial()));
@@ -164,10 +183,10 @@ impl<'a> RevocationCheck<'a> {
         let points = LazyCell::new(|| Points::of(certificate));
         let others = OnceCell::new();
         let mut found = Counted::default();
-        for line in self.verifier.trust.lines_of(certificate.issuer().as_raw()) {
+        for line in self.trust.lines_of(certificate.issuer().as_raw()) {
             let before = found.lists.len();
             for list in line.iter().filter(|list| list.begun(self.now) && list.covers(|| &points)) {
-                let signed_by = |signer: &[u8]| list.signed_by(signer, self.verifier.algorithms.all);
+                let signed_by = |signer: &[u8]| list.signed_by(signer, algorithms().all);
                 let signer = match signed_by(issuer) {
                     Ok(()) => Ok(issuer),
                     Err(error) if !namesakes => Err(error),
@@ -204,8 +223,7 @@ impl<'a> RevocationCheck<'a> {
             |der: &&[u8]| outline(der).is_ok_and(|certificate| certificate.subject().as_raw() == subject);
         // What is in the path already is verified.
         found.verified = above[1..].iter().copied().filter(is_namesake).collect();
-        let trusted =
-            self.verifier.trust.of_subject(subject).filter_map(|der| Candidate::read(der, self.now));
+        let trusted = self.trust.of_subject(subject).filter_map(|der| Candidate::read(der, self.now));
         let mut open: Vec<Candidate<'p>> = Vec::new();
         for candidate in trusted.chain(self.sent_of(subject).iter().cloned()) {
             if above.contains(&candidate.der) || open.iter().any(|known| known.der == candidate.der) {
@@ -284,8 +302,8 @@ impl<'a> RevocationCheck<'a> {
         match self.status(signer, counted) {
             Some(Ok(())) => true,
             Some(Err(Error::CertRevoked)) => false,
-            Some(Err(_)) => self.verifier.revocation != Revocation::Chain,
-            None => self.verifier.revocation != Revocation::Chain || self.verifier.accept_unknown,
+            Some(Err(_)) => self.policy.of != Revocation::Chain,
+            None => self.policy.of != Revocation::Chain || self.policy.accept_unknown,
         }
     }
 }

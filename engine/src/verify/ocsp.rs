@@ -5,9 +5,7 @@ use std::cell::OnceCell;
 use aws_lc_rs::digest::{self, Algorithm, Digest, digest};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode};
-use pyo3::prelude::*;
-use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
-use rustls::{CertificateError, Error};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_ocsp::{
     CertId, CertStatus, OcspGeneralizedTime, OcspResponse, OcspResponseStatus, ResponderId, ResponseData,
@@ -17,15 +15,15 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 
-use crate::clock::now;
-use crate::tls::failure::{Asked, Failure, Rejection};
 use crate::verify::budget::{self, Budget};
 use crate::verify::certificate::outline;
 use crate::verify::crl::SKEW;
 use crate::verify::crl_signers::RevocationCheck;
-use crate::verify::signature_cache::{Meter, algorithms};
+use crate::verify::rejection::Rejection;
+use crate::verify::signature_cache::Meter;
 use crate::verify::signed::Signed;
-use crate::verify::verifier::{PeerVerifier, Role, in_words, refuse};
+use crate::verify::trust::Trust;
+use crate::verify::types::RevocationPolicy;
 
 /// How long a response is good that does not say for how long, in seconds.
 const WITHOUT_END: u64 = 24 * 60 * 60;
@@ -43,8 +41,8 @@ type Algorithms<'a> = &'a [&'a dyn SignatureVerificationAlgorithm];
 
 /// The certificate is good, by a response from the one second since 1970 to the other.
 pub struct Good {
-    since: u64,
-    until: u64,
+    pub since: u64,
+    pub until: u64,
     /// The certificate of the responder, DER, where that is not the issuer itself.
     delegate: Option<Vec<u8>>,
 }
@@ -228,7 +226,7 @@ pub fn signed_part(response: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether a certificate demands that its server staples a response (RFC 7633). What cannot be read does.
-fn must_staple(der: &[u8]) -> bool {
+pub fn must_staple(der: &[u8]) -> bool {
     let Ok(certificate) = outline(der) else { return true };
     match certificate.get_extension_unique(&Oid::new(TLS_FEATURE.into())) {
         Ok(None) => false,
@@ -239,27 +237,24 @@ fn must_staple(der: &[u8]) -> bool {
     }
 }
 
-impl PeerVerifier {
-    /// Whether a server with this certificate is refused without a good response.
-    pub fn needs_staple(&self, role: Role, end_entity: &[u8]) -> bool {
-        self.validate && role == Role::Server && (self.require_ocsp || must_staple(end_entity))
-    }
+/// The check of what a server staples, for a chain that is good otherwise.
+pub struct StapleCheck<'a> {
+    pub trust: &'a Trust,
+    pub revocation: RevocationPolicy,
+    /// The server is refused without a good response.
+    pub required: bool,
+    pub end_entity: &'a CertificateDer<'a>,
+    /// The certificates that the server sent above its own.
+    pub sent: &'a [CertificateDer<'a>],
+    /// The path that convinced us.
+    pub above: &'a [CertificateDer<'a>],
+    pub now: UnixTime,
+}
 
-    /// The last check of a chain that is good otherwise. `response`: empty where none came. One that came and is not
-    /// good is a refusal, needed or not (RFC 6066, section 8).
-    pub fn judge_staple(
-        &self,
-        role: Role,
-        chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        above: &[CertificateDer<'static>],
-        response: &[u8],
-        name: Option<&ServerName<'_>>,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let (end_entity, intermediates) = chain;
-        if !self.validate || response.is_empty() && !self.needs_staple(role, end_entity) {
-            return Ok(());
-        }
+impl<'a> StapleCheck<'a> {
+    /// `response`: empty where none came. One that came and is not good is a refusal, needed or not (RFC 6066,
+    /// section 8).
+    pub fn run(&self, response: &[u8]) -> Result<(), Box<Rejection>> {
         let budget = Budget::new(budget::RESPONSE);
         let meter = Meter::new(&budget);
         let metered = meter.algorithms();
@@ -267,51 +262,34 @@ impl PeerVerifier {
             metered.iter().map(|each| each as _).collect();
         let issuer = match response {
             [] => None,
-            _ => above.first().or_else(|| self.issuer_of(end_entity, intermediates, &algorithms, &budget)),
+            _ => self.above.first().or_else(|| self.issuer(&algorithms, &budget)),
         };
         let judged = match (response, issuer) {
             _ if budget.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
             ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
             (_, Some(issuer)) => {
-                let above = if above.is_empty() { std::slice::from_ref(issuer) } else { above };
-                self.judge_response(chain, above, response, (&algorithms, &budget), now)
+                let above = if self.above.is_empty() { std::slice::from_ref(issuer) } else { self.above };
+                self.judge_response(above, response, (&algorithms, &budget))
             }
-            (_, None) if self.needs_staple(role, end_entity) => {
+            (_, None) if self.required => {
                 Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
             }
             (_, None) => Ok(()),
         };
-        judged.map_err(|mut rejection| {
-            if budget.exhausted() {
-                rejection = refused("ocsp_invalid", TOO_COMPLEX);
-            }
-            rejection.chain =
-                std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-            rejection.time.get_or_insert(now.as_secs());
-            rejection.path = above.iter().map(|der| der.to_vec()).collect();
-            rejection.asked = Asked { ocsp: true, ..self.asked(role, name.map(in_words)) };
-            let error = match rejection.kind {
-                "ocsp_revoked" => CertificateError::Revoked,
-                _ => CertificateError::InvalidOcspResponse,
-            };
-            refuse(*rejection);
-            Error::InvalidCertificate(error)
-        })
+        match judged {
+            Err(_) if budget.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
+            judged => judged,
+        }
     }
 
     /// Who issued a certificate that is trusted by itself: one whose key is that of its signature.
-    fn issuer_of<'a>(
-        &'a self,
-        end_entity: &'a CertificateDer<'a>,
-        intermediates: &'a [CertificateDer<'a>],
-        algorithms: Algorithms<'_>,
-        budget: &Budget,
-    ) -> Option<&'a CertificateDer<'a>> {
-        let (signed, leaf) = (Signed::read(end_entity).ok()?, EndEntityCert::try_from(end_entity).ok()?);
-        let trust = &self.trust;
+    fn issuer(&self, algorithms: Algorithms<'_>, budget: &Budget) -> Option<&'a CertificateDer<'a>> {
+        let (signed, leaf) =
+            (Signed::read(self.end_entity).ok()?, EndEntityCert::try_from(self.end_entity).ok()?);
+        let trust = self.trust;
         let helpers = trust.helpers_of(leaf.issuer()).iter().map(|index| &trust.helpers[*index]);
         let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
-        let mut known = std::iter::once(end_entity).chain(intermediates).chain(helpers).chain(anchors);
+        let mut known = std::iter::once(self.end_entity).chain(self.sent).chain(helpers).chain(anchors);
         known.find(|der| {
             budget.spend(budget::reading(der)).is_ok()
                 && read(der).is_ok_and(|issuer| {
@@ -324,18 +302,17 @@ impl PeerVerifier {
 
     fn judge_response(
         &self,
-        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         above: &[CertificateDer<'_>],
         response: &[u8],
         (algorithms, budget): (Algorithms<'_>, &Budget),
-        now: UnixTime,
     ) -> Result<(), Box<Rejection>> {
         let issuer = above.first().map(AsRef::as_ref);
-        let good = check(response, end_entity, issuer, algorithms, now)?;
+        let good = check(response, self.end_entity, issuer, algorithms, self.now)?;
         // A delegate whom a list at hand calls revoked vouches for nobody.
         let Some(delegate) = good.delegate else { return Ok(()) };
         let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
-        let revocation = RevocationCheck::new(self, (algorithms, budget), intermediates, now);
+        let revocation =
+            RevocationCheck::new(self.trust, self.revocation, (algorithms, budget), self.sent, self.now);
         match revocation.known(&delegate, &above) {
             _ if revocation.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
             Some(Err(webpki::Error::CertRevoked)) => {
@@ -343,29 +320,5 @@ impl PeerVerifier {
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Whether a server may send `response` with `certificate` now: from when and until when it is good; None where it is
-/// about another certificate. `issuer`: without it nobody can tell who signed it. All DER.
-#[pyfunction]
-#[pyo3(signature = (response, certificate, issuer = None))]
-pub fn check_ocsp_response(
-    py: Python<'_>,
-    response: Vec<u8>,
-    certificate: Vec<u8>,
-    issuer: Option<Vec<u8>>,
-) -> PyResult<Option<(u64, u64)>> {
-    let algorithms = algorithms();
-    let now = now().map_err(Failure::from)?;
-    let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
-    match checked {
-        // What a client may overlook is no reason to send it.
-        Ok(good) if good.until < now.as_secs() => {
-            Err(Failure::Unusable { what: "OCSP response", why: "it is out of date".to_owned() }.into())
-        }
-        Ok(good) => Ok(Some((good.since, good.until))),
-        Err(rejection) if rejection.kind == "ocsp_foreign" => Ok(None),
-        Err(rejection) => Err(Failure::Unusable { what: "OCSP response", why: rejection.detail }.into()),
     }
 }

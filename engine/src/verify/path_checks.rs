@@ -10,13 +10,13 @@ use webpki::{EndEntityCert, Error, VerifiedPath};
 use crate::verify::certificate::{Examined, key_usage, read};
 use crate::verify::rfc5280::strict;
 use crate::verify::trust::Trust;
-use crate::verify::verifier::Role;
+use crate::verify::types::Role;
 
 /// The refusal that says no more than that it is one: webpki has no kind of error for what is found here.
 const REFUSED: Error = Error::CertDistrusted;
 
 /// The questions that webpki does not ask, for one peer.
-pub struct Remainder<'a> {
+pub struct PathChecks<'a> {
     trust: &'a Trust,
     end_entity: &'a CertificateDer<'a>,
     role: Role,
@@ -31,7 +31,7 @@ enum Fault {
     Kind(&'static str),
 }
 
-impl<'a> Remainder<'a> {
+impl<'a> PathChecks<'a> {
     pub fn new(
         trust: &'a Trust,
         end_entity: &'a CertificateDer<'a>,

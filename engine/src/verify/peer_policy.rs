@@ -7,14 +7,13 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64;
-use pyo3::prelude::*;
 use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
-use crate::tls::failure::Rejection;
 use crate::verify::certificate::{outline, read};
+use crate::verify::rejection::Rejection;
 
 /// SPIFFE-ID, sections 2.1 and 2.3: how long a trust domain and an ID may be.
 const MAX_TRUST_DOMAIN: usize = 255;
@@ -118,12 +117,6 @@ impl<'a> Presented<'a> {
             _ => {}
         }
     }
-}
-
-/// Why a pattern cannot be used; None where it can.
-#[pyfunction]
-pub fn matcher_fault(kind: &str, value: &str) -> Option<String> {
-    Matcher::new(kind, value).err()
 }
 
 /// In lower case: labels of letters, digits, hyphens and underscores; the leftmost may be `*` where more follow.

@@ -17,7 +17,7 @@ use crate::verify::budget::{self, Budget, Exhausted};
 use crate::verify::candidates::{Candidate, Candidates, MAX_INTERMEDIATES};
 use crate::verify::specific::more_specific;
 use crate::verify::trust::Trust;
-use crate::verify::verifier::Path;
+use crate::verify::types::Path;
 
 /// Paths that are handed to webpki for the reason of a refusal.
 const MAX_REASONS: usize = 16;
@@ -322,7 +322,7 @@ mod tests {
 
     use super::*;
     use crate::verify::signature_cache::Meter;
-    use crate::verify::verifier::Role;
+    use crate::verify::types::Role;
 
     const ANCHOR: &[u8] = include_bytes!("../../fuzz/seeds/certificate/anchor");
     const BELOW: &[u8] = include_bytes!("../../fuzz/seeds/chain/below");

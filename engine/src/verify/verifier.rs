@@ -7,40 +7,28 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-    verify_tls13_signature_with_raw_key,
-};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
-};
-use webpki::{
-    EndEntityCert, KeyUsage, RawPublicKeyEntity, VerifiedPath, anchor_from_trusted_cert, spki_for_anchor,
-};
+use rustls::{CertificateError, Error, OtherError};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::clock::now;
-use crate::tls::failure::{Asked, Failure, Rejection};
-use crate::tls::session::may_resume;
 use crate::verify::budget::{self, Budget};
 use crate::verify::callback::{self, Judged};
 use crate::verify::candidates::{Candidates, straight};
 use crate::verify::crl_signers::RevocationCheck;
-use crate::verify::path_checks::Remainder;
+use crate::verify::ocsp::{StapleCheck, must_staple};
+use crate::verify::path_checks::PathChecks;
 use crate::verify::peer_policy::Conditions;
+use crate::verify::rejection::{Asked, Rejection};
 use crate::verify::search::Search;
 use crate::verify::signature_cache::Meter;
-use crate::verify::trust::{Trust, TrustSet};
+use crate::verify::trust::Trust;
+use crate::verify::types::{Path, RevocationPolicy, Role};
 
 thread_local! {
     static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
 }
-
-/// What stands above a peer's certificate in the path that convinced us: its issuer, that one's, up to the
-/// anchor. Empty where the certificate is trusted by itself.
-pub type Path = Vec<CertificateDer<'static>>;
 
 /// The evidence of the refusal that the last call on this thread ended with.
 pub fn take_rejection() -> Option<Rejection> {
@@ -48,7 +36,7 @@ pub fn take_rejection() -> Option<Rejection> {
 }
 
 /// Leaves the evidence of a refusal.
-pub fn refuse(rejection: Rejection) {
+fn refuse(rejection: Rejection) {
     REJECTION.set(Some(rejection));
 }
 
@@ -62,9 +50,7 @@ pub struct PeerVerifier {
     /// Whose certificates a handshake brings.
     pub peer: Role,
     pub check_name: bool,
-    pub revocation: Revocation,
-    /// Whose revocation nobody knows is good enough.
-    pub accept_unknown: bool,
+    pub revocation: RevocationPolicy,
     /// A server without a good OCSP response is refused.
     pub require_ocsp: bool,
     /// Hold the path to RFC 5280 where webpki does not.
@@ -79,30 +65,6 @@ pub struct PeerVerifier {
     pub algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Whose revocation status must be known, and good.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Revocation {
-    None,
-    Leaf,
-    Chain,
-}
-
-impl Revocation {
-    fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Leaf => "leaf",
-            Self::Chain => "chain",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Role {
-    Server,
-    Client,
-}
-
 impl PeerVerifier {
     /// The same judgement of a chain that was shown `then`, in the last handshake in full, before its session
     /// is resumed.
@@ -113,7 +75,7 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         then: UnixTime,
     ) -> Result<Option<Judged>, Error> {
-        let now = now()?;
+        let now = now().map_err(|_| Error::FailedToGetCurrentTime)?;
         if !may_resume(then, now, self.max_resumption_age) {
             return Err(Error::General("the session is too old, or from the future".to_owned()));
         }
@@ -137,28 +99,59 @@ impl PeerVerifier {
     pub fn verdict(
         &self,
         role: Role,
-        chain: &[CertificateDer<'_>],
+        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         name: Option<&ServerName<'_>>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<Path, Failure> {
-        let (end_entity, intermediates) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
+    ) -> Result<Path, Box<Rejection>> {
         take_rejection();
         let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|path| {
             let path = path.unwrap_or_default();
             self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, name, now)
                 .map(|()| path)
         });
-        match judged {
-            Ok(path) => Ok(path),
-            Err(error) => Err(take_rejection().map_or_else(
-                || Failure::Internal(error.to_string()),
-                |rejection| Failure::Certificate(Box::new(rejection)),
-            )),
-        }
+        judged.map_err(|error| {
+            Box::new(take_rejection().unwrap_or_else(|| Rejection::new("other", error.to_string())))
+        })
     }
 
-    fn judge(
+    /// Whether a server with this certificate is refused without a good OCSP response.
+    fn needs_staple(&self, role: Role, end_entity: &[u8]) -> bool {
+        self.validate && role == Role::Server && (self.require_ocsp || must_staple(end_entity))
+    }
+
+    /// The last check of a chain that is good otherwise. `response`: empty where none came.
+    pub fn judge_staple(
+        &self,
+        role: Role,
+        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        above: &[CertificateDer<'static>],
+        response: &[u8],
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let required = self.needs_staple(role, end_entity);
+        if !self.validate || response.is_empty() && !required {
+            return Ok(());
+        }
+        let (trust, revocation) = (&*self.trust, self.revocation);
+        let check = StapleCheck { trust, revocation, required, end_entity, sent: intermediates, above, now };
+        check.run(response).map_err(|mut rejection| {
+            rejection.chain =
+                std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
+            rejection.time.get_or_insert(now.as_secs());
+            rejection.path = above.iter().map(|der| der.to_vec()).collect();
+            rejection.asked = Asked { ocsp: true, ..self.asked(role, name.map(in_words)) };
+            let error = match rejection.kind {
+                "ocsp_revoked" => CertificateError::Revoked,
+                _ => CertificateError::InvalidOcspResponse,
+            };
+            refuse(*rejection);
+            Error::InvalidCertificate(error)
+        })
+    }
+
+    pub fn judge(
         &self,
         role: Role,
         end_entity: &CertificateDer<'_>,
@@ -192,14 +185,14 @@ impl PeerVerifier {
     /// What `judge` asks, for who reads its answer.
     pub fn asked(&self, role: Role, name: Option<String>) -> Asked {
         Asked {
-            purpose: if role == Role::Server { "server" } else { "client" },
+            purpose: role.word(),
             name,
-            revocation: self.revocation.word(),
+            revocation: self.revocation.of.word(),
             strict: self.strict,
             allowed: self.conditions.allowed_texts(),
             pinned: self.conditions.pinned_texts(),
             ocsp: self.require_ocsp && role == Role::Server,
-            trust: Some(TrustSet(self.trust.clone())),
+            trust: Some(self.trust.clone()),
         }
     }
 
@@ -210,7 +203,7 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<Path, Refusal> {
-        let rest = Remainder::new(&self.trust, end_entity, role, self.strict, now);
+        let rest = PathChecks::new(&self.trust, end_entity, role, self.strict, now);
         let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
         let budget = Budget::new(budget::PATH);
         let meter = Meter::new(&budget);
@@ -219,13 +212,15 @@ impl PeerVerifier {
             metered.iter().map(|each| each as _).collect();
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             rest.check_alone(itself).map_err(refused)?;
-            self.judge_own_revocation(end_entity, intermediates, (&algorithms, &budget), now)
+            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now)
+                .judge_itself(end_entity)
                 .and_then(|numbered| rest.check_numbers(numbered))
                 .map_err(refused)?;
             return Ok(Vec::new());
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
-        let revocation = RevocationCheck::new(self, (&algorithms, &budget), intermediates, now);
+        let revocation =
+            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now);
         let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
             self.judge_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &rest)
         };
@@ -251,7 +246,7 @@ impl PeerVerifier {
         (role, now): (Role, UnixTime),
         revocation: &RevocationCheck<'_>,
         algorithms: &[&dyn SignatureVerificationAlgorithm],
-        rest: &Remainder<'_>,
+        rest: &PathChecks<'_>,
     ) -> Result<Path, webpki::Error> {
         let usage = match role {
             Role::Server => KeyUsage::server_auth(),
@@ -279,22 +274,6 @@ impl PeerVerifier {
         Ok(path)
     }
 
-    /// The peer proved that it holds the certificate's key: now the program may have its say.
-    fn signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-        tls13: bool,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let valid = self.signature_alone(message, certificate, dss, tls13)?;
-        callback::note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
-        if self.decides {
-            self.ask(certificate)?;
-        }
-        Ok(valid)
-    }
-
     /// Whether the program accepts the peer, too.
     pub fn ask(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
         callback::ask(certificate).map_err(|mut rejection| {
@@ -312,39 +291,12 @@ impl PeerVerifier {
             CertificateError::ApplicationVerificationFailure.into()
         })
     }
+}
 
-    fn signature_alone(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-        tls13: bool,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let key_only = matches!(
-            EndEntityCert::try_from(certificate).err(),
-            Some(webpki::Error::UnsupportedCertVersion | webpki::Error::UnsupportedCriticalExtension)
-        );
-        if !key_only {
-            return match tls13 {
-                true => verify_tls13_signature(message, certificate, dss, &self.algorithms),
-                false => verify_tls12_signature(message, certificate, dss, &self.algorithms),
-            };
-        }
-        // X.509 v1, or an extension that refuses it wherever it is validated: webpki reads both as a trust anchor
-        // only, and the key must prove itself all the same.
-        let anchor = anchor_from_trusted_cert(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        let key = spki_for_anchor(&anchor);
-        if tls13 {
-            return verify_tls13_signature_with_raw_key(message, &key, dss, &self.algorithms);
-        }
-        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
-        let mapped = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == dss.scheme);
-        let candidates = mapped.map_or(&[][..], |(_, candidates)| candidates);
-        match candidates.iter().any(|alg| key.verify_signature(*alg, message, dss.signature()).is_ok()) {
-            true => Ok(HandshakeSignatureValid::assertion()),
-            false => Err(CertificateError::BadSignature.into()),
-        }
-    }
+/// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
+/// seconds old. One from the future may not: some clock was wrong, and nobody knows how old it is.
+pub fn may_resume(since: UnixTime, now: UnixTime, max_age: u32) -> bool {
+    now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < u64::from(max_age))
 }
 
 pub fn in_words(name: &ServerName<'_>) -> String {
@@ -376,7 +328,7 @@ fn too_complex() -> Refusal {
     Box::new(other("too_complex", detail.to_owned(), webpki::Error::MaximumPathBuildCallsExceeded))
 }
 
-/// What webpki does not ask and `Remainder` does.
+/// What webpki does not ask and `PathChecks` does.
 fn further_refusal(kind: &'static str) -> Refusal {
     let error = match kind {
         "purpose" | "key_usage" => CertificateError::InvalidPurpose,
@@ -456,92 +408,21 @@ fn other(kind: &'static str, detail: String, error: webpki::Error) -> (Rejection
     (Rejection::new(kind, detail), CertificateError::Other(OtherError(Arc::new(error))))
 }
 
-impl ServerCertVerifier for PeerVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let name = self.check_name.then_some(server_name);
-        let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
-        if let Some(path) = &path {
-            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, name, now)?;
-        }
-        let stapled = path.is_some() && !ocsp_response.is_empty();
-        callback::set_judged(end_entity, intermediates, path, now, name.map(in_words), stapled);
-        Ok(ServerCertVerified::assertion())
-    }
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss, false)
-    }
+    use super::*;
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss, true)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
-}
-
-impl ClientCertVerifier for PeerVerifier {
-    fn offer_client_auth(&self) -> bool {
-        self.request
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.require
-    }
-
-    /// None: as with `ssl`, a client is not told which authorities count.
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let path = self.judge(Role::Client, end_entity, intermediates, None, now)?;
-        callback::set_judged(end_entity, intermediates, path, now, None, false);
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss, false)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss, true)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+    #[test]
+    fn a_session_is_resumed_before_it_is_as_old_as_allowed_and_never_from_the_future() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        assert!(may_resume(at(1000), at(1000), 1));
+        assert!(may_resume(at(1000), at(1059), 60));
+        assert!(!may_resume(at(1000), at(1060), 60));
+        assert!(!may_resume(at(1000), at(1000), 0));
+        assert!(!may_resume(at(1001), at(1000), 60));
+        assert!(!may_resume(at(u64::MAX), at(1000), u32::MAX));
+        assert!(!may_resume(at(0), at(u64::MAX), u32::MAX));
     }
 }

@@ -5,7 +5,8 @@ use std::mem;
 use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::wire::records::{BATCH_ON_WIRE, RECORD_ON_WIRE};
+use crate::error::NoMemory;
+use crate::wire::limits::{BATCH_ON_WIRE, RECORD_ON_WIRE};
 
 /// Below this an allocation costs no more than a place in the pool.
 const SMALL: usize = 2048;
@@ -32,10 +33,6 @@ impl Shelf {
 
 /// One record, or as many as one system call moves.
 static SHELVES: [Shelf; 2] = [Shelf::new(RECORD_ON_WIRE, 32), Shelf::new(BATCH_ON_WIRE, 8)];
-
-/// What a call unwinds with where there is no memory: `tls::failure::guarded` makes a MemoryError of it. A connection
-/// that was amid a step by then cannot go on, as after any panic; nothing else is lost.
-pub struct NoMemory;
 
 /// So many initialised bytes. To abort the process, as `vec!` does, is no answer to what one connection needs.
 fn made(size: usize) -> Vec<u8> {
@@ -189,7 +186,7 @@ impl Drop for Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::failure::{Failure, guarded};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]
     fn a_buffer_gives_what_was_added_in_order_through_every_growth() {
@@ -224,11 +221,8 @@ mod tests {
     fn a_buffer_that_finds_no_memory_is_as_before() {
         let mut buffer = Buffer::default();
         buffer.append(b"abc");
-        let grown = guarded(|| {
-            buffer.room(isize::MAX as usize);
-            Ok(())
-        });
-        assert!(matches!(grown, Err(Failure::NoMemory)));
+        let grown = catch_unwind(AssertUnwindSafe(|| buffer.room(isize::MAX as usize).len()));
+        assert!(grown.is_err_and(|payload| payload.is::<NoMemory>()));
         assert_eq!(buffer.bytes(), b"abc");
     }
 

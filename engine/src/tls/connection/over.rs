@@ -9,13 +9,16 @@ use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::{AlertDescription, Error, HandshakeKind};
 
-use super::{Connection, Side};
-use crate::clock::{NoTime, now};
-use crate::tls::config::Config;
+use crate::clock::now;
+use crate::error::NoTime;
+use crate::tls::config::RustlsConfig;
+use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
 use crate::tls::fatal_alert::fatal_alert;
+use crate::tls::side::Side;
 use crate::verify::callback::{Judged, Scope, Verdict};
-use crate::verify::verifier::{Role, take_rejection};
+use crate::verify::types::Role;
+use crate::verify::verifier::take_rejection;
 use crate::wire::buffers::Buffer;
 
 impl Connection {
@@ -97,10 +100,10 @@ impl Connection {
             _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
         };
         let blank = match &self.spare {
-            Some(Config::Server(config)) => {
+            Some(RustlsConfig::Server(config)) => {
                 UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
             }
-            Some(Config::Client(config)) => {
+            Some(RustlsConfig::Client(config)) => {
                 let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
                 UnbufferedClientConnection::new(config.clone(), nobody).map(Side::Client).ok()
             }
