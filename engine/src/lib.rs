@@ -20,7 +20,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::cell::Cell>()?;
     module.add_class::<api::file::File>()?;
     module.add_class::<api::identity::Identity>()?;
-    module.add_class::<api::event_loop_stream::Link>()?;
+    module.add_class::<api::event_loop_stream::EventLoopStream>()?;
     module.add_class::<api::revocation_list::RevocationList>()?;
     module.add_class::<api::session::Session>()?;
     module.add_class::<api::settings::Settings>()?;

@@ -1,247 +1,77 @@
-//! A connection over a non-blocking socket that an event loop watches. It never waits. Nobody else looks at
-//! the socket, so a read takes whatever the kernel has, up to a bound.
+//! A connection over a non-blocking socket that an event loop watches, as Python holds it.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::TryLockError;
 use std::thread::sleep;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::api::file::File;
 use crate::api::stream::{MOMENT, Stream};
-use crate::driving::descriptor::Use;
-use crate::fork::generation;
+use crate::driving::endpoint::Endpoint;
+use crate::driving::event_loop::{EventLoopDriver, Got, OnLoop, Ready, SMALL};
 use crate::memory::{Readable, Writable, bytes_object};
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
 use crate::wire::buffers::Buffer;
-use crate::wire::limits::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
-
-/// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
-const TURN: usize = 4 * BATCH;
-/// Work on no more bytes than this is done before the GIL would have been released and taken again.
-const SMALL: usize = 4096;
-
-/// What a read came to.
-enum Got {
-    Data(usize),
-    Nothing,
-    /// The peer's close_notify.
-    End,
-}
+use crate::wire::limits::BATCH;
 
 /// Drives the connection of a `Stream` over a socket. Every call but the getters comes from the
 /// thread that runs the event loop.
 #[pyclass(frozen, module = "veritls._engine")]
-pub struct Link {
+pub struct EventLoopStream {
     stream: Py<Stream>,
-    /// What the kernel has not taken yet.
-    unsent: Mutex<Buffer>,
-    /// Held by the call that works. Another thread's waits for it without the GIL: see `verify/callback.rs`.
-    working: Mutex<()>,
-    /// The generation (`fork.rs`) in which it began: where a callback forked, the child does not go on.
-    began: AtomicU32,
+    driver: EventLoopDriver,
 }
 
-impl Link {
-    fn used(&self) -> Result<Use<'_>, Failure> {
-        if self.began.load(Ordering::Relaxed) != generation() {
-            return Err(Failure::Forked);
-        }
-        self.stream.get().descriptor.enter().map_err(|failure| match failure {
-            Failure::Os(_) => Failure::Closed,
-            failure => failure,
-        })
+impl EventLoopStream {
+    fn endpoint(&self) -> &Endpoint {
+        &self.stream.get().endpoint
     }
 
-    fn core(&self) -> MutexGuard<'_, Connection> {
-        self.stream.get().core()
-    }
-
-    fn unsent(&self) -> MutexGuard<'_, Buffer> {
-        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
-    fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
-        let used = self.used()?;
-        // An incomplete message may have taken most of the room.
-        let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
-        loop {
-            match recv(used.fd(), tls.room(size), RecvFlags::DONTWAIT) {
-                Ok((_, count)) => {
-                    tls.added(count);
-                    return Ok(Some(count));
-                }
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-    }
-
-    /// Hands everything that waits to the kernel, in order; false where it takes no more.
-    fn flush(&self) -> Result<bool, Failure> {
-        let mut unsent = self.unsent();
-        loop {
-            while !unsent.is_empty() {
-                let used = self.used()?;
-                let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                match send(used.fd(), unsent.bytes(), flags) {
-                    Ok(count) => unsent.discard(count),
-                    Err(Errno::AGAIN) => return Ok(false),
-                    Err(Errno::INTR) => {}
-                    Err(errno) => {
-                        drop(unsent);
-                        return Err(self.explain(errno.into()));
-                    }
-                }
-            }
-            *unsent = self.core().take_outgoing();
-            if unsent.is_empty() {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
-    fn explain(&self, failure: Failure) -> Failure {
-        let mut tls = Buffer::default();
-        if matches!(self.receive(&mut tls), Ok(Some(1..))) {
-            let mut core = self.core();
-            core.feed(tls);
-            if let Err(alert @ Failure::AlertReceived(_)) = core.settle() {
-                return alert;
-            }
-        }
-        failure
-    }
-
-    /// Goes on with the handshake with what has come, where `readable`; true once it is done.
-    fn handshake_step(&self, readable: bool) -> Result<bool, Failure> {
-        if readable {
-            let mut tls = Buffer::default();
-            match self.receive(&mut tls) {
-                Ok(None) => return Ok(false),
-                Ok(Some(0)) => return Err(self.core().fail(Failure::UnexpectedEof)),
-                Ok(Some(_)) => self.core().feed(tls),
-                Err(failure) => return Err(self.core().fail(failure)),
-            }
-        }
-        let advanced = self.core().process(&mut []);
-        // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
-        let (established, tickets) = {
-            let core = self.core();
-            let established = core.established();
-            (established, established && core.only_tickets_wait())
-        };
-        let flushed = if tickets { Ok(true) } else { self.flush() };
-        // Where the alert cannot be sent, why the handshake failed matters more.
-        advanced?;
-        flushed?;
-        Ok(established)
+    fn on_loop(&self) -> OnLoop<'_> {
+        OnLoop { driver: &self.driver, endpoint: self.endpoint() }
     }
 
     /// Reads once: the plaintext goes `into` the buffer that is made for it.
     fn read_with(&self, py: Python<'_>, into: Place<'_>) -> Result<Got, Failure> {
-        let mut tls = {
-            let mut core = self.core();
-            if core.pending() == 0 {
-                core.check()?;
-                if core.peer_closed() {
-                    return Ok(Got::End);
-                }
-                Some(core.take_incoming())
-            } else {
-                None
-            }
+        let driver = self.on_loop();
+        let (room, small) = match driver.prepare_read()? {
+            Ready::Nothing => return Ok(Got::Nothing),
+            Ready::End => return Ok(Got::End),
+            Ready::Plaintext { room, small } => (room, small),
         };
-        let received = tls.as_mut().map_or(Ok(Some(1)), |tls| self.receive(tls));
-        let (room, small) = {
-            let mut core = self.core();
-            core.feed(tls.unwrap_or_default());
-            (core.at_hand(), core.at_hand() <= SMALL && core.judged())
+        let process = |plain: &mut [u8]| match small {
+            true => driver.process(plain),
+            false => py.detach(|| driver.process(plain)),
         };
-        match received? {
-            None => return Ok(Got::Nothing),
-            Some(0) => return Err(Failure::UnexpectedEof),
-            Some(_) => {}
-        }
         match into {
             Place::Made(made) => {
                 *made = Buffer::with_room(room);
-                let got = self.process_within(py, small, made.room(room));
+                let got = process(made.room(room));
                 if let Ok(Got::Data(count)) = got {
                     made.added(count);
                 }
                 got
             }
-            Place::Callers(plain) => self.process_within(py, small, plain),
+            Place::Callers(plain) => process(plain),
         }
-    }
-
-    fn process_within(&self, py: Python<'_>, small: bool, plain: &mut [u8]) -> Result<Got, Failure> {
-        let mut process = || self.process(plain);
-        if small { process() } else { py.detach(process) }
-    }
-
-    fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
-        let mut core = self.core();
-        let processed = core.process(plain);
-        if matches!(processed, Ok(count) if count == plain.len()) {
-            // The caller's buffer is full: the rest is kept as plaintext. What fails is said by the next read.
-            let _ = core.settle();
-        }
-        core.trim();
-        let ended = core.peer_closed();
-        let answers = !core.outgoing.is_empty();
-        drop(core);
-        if answers {
-            // Why the read failed matters more than whether the alert could be sent.
-            let _ = self.flush();
-        }
-        match processed? {
-            0 if ended => Ok(Got::End),
-            0 => Ok(Got::Nothing),
-            count => Ok(Got::Data(count)),
-        }
-    }
-
-    /// Encrypts and sends; returns how much of `data` it has not looked at, None where all was sent.
-    fn push(&self, data: &[u8]) -> Result<Option<usize>, Failure> {
-        if !self.unsent().is_empty() && !self.flush()? {
-            return Ok(Some(data.len()));
-        }
-        let mut done = 0;
-        while done < data.len() {
-            if done >= TURN {
-                return Ok(Some(data.len() - done));
-            }
-            let end = data.len().min(done + BATCH);
-            self.core().encrypt(&data[done..end])?;
-            done = end;
-            if !self.flush()? {
-                return Ok(Some(data.len() - done));
-            }
-        }
-        Ok(None)
     }
 
     /// Does `work` while no other call does, and makes an exception of what it fails with. Nothing of Python's
     /// is touched in between.
     fn drive<T>(&self, py: Python<'_>, work: impl FnOnce() -> Result<T, Failure>) -> PyResult<T> {
-        let asking = self.stream.get().asking();
+        let endpoint = self.endpoint();
+        let asking = &endpoint.pump.asking;
         asking.refuse_reentry().map_err(Failure::from)?;
-        let _at_work = self.stream.get().enter()?;
+        let _at_work = endpoint.enter()?;
         let outcome = loop {
             asking.refuse_reentry().map_err(Failure::from)?;
-            match self.working.try_lock() {
+            match self.driver.working.try_lock() {
                 Ok(_working) => {
-                    self.began.store(generation(), Ordering::Relaxed);
+                    self.driver.begin();
                     break guarded(work);
                 }
                 Err(TryLockError::Poisoned(_)) => {
@@ -251,9 +81,9 @@ impl Link {
             }
         };
         outcome.map_err(|failure| match failure {
-            Failure::Internal(_) => py.detach(|| self.core().fail(failure)).into(),
+            Failure::Internal(_) => py.detach(|| endpoint.pump.core().fail(failure)).into(),
             // What was amid a step is lost. In the kernel's word, which is an OSError.
-            Failure::NoMemory => py.detach(|| self.core().fail(Errno::NOMEM.into())).into(),
+            Failure::NoMemory => py.detach(|| endpoint.pump.core().fail(Errno::NOMEM.into())).into(),
             failure => failure.into(),
         })
     }
@@ -266,16 +96,16 @@ enum Place<'a> {
 }
 
 #[pymethods]
-impl Link {
+impl EventLoopStream {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        stream.get().descriptor.bind(fd);
-        Self { stream, unsent: Mutex::default(), working: Mutex::default(), began: AtomicU32::default() }
+        stream.get().endpoint.descriptor.bind(fd);
+        Self { stream, driver: EventLoopDriver::default() }
     }
 
     /// The socket is about to be closed: nothing touches its number from here on.
     fn release(&self) {
-        self.stream.get().descriptor.close();
+        self.endpoint().descriptor.close();
     }
 
     /// Bytes from the peer that were read from the socket before it was ours.
@@ -283,14 +113,14 @@ impl Link {
         self.drive(py, || {
             let mut tls = Buffer::with_room(early.len());
             tls.append(early);
-            self.core().feed(tls);
+            self.on_loop().core().feed(tls);
             Ok(())
         })
     }
 
     /// Goes on with the handshake, with what has come where `readable`; True once it is done.
     fn handshake(&self, py: Python<'_>, readable: bool) -> PyResult<bool> {
-        self.drive(py, || py.detach(|| self.handshake_step(readable)))
+        self.drive(py, || py.detach(|| self.on_loop().handshake_step(readable)))
     }
 
     /// What has come: None where nothing has, no bytes at the peer's close_notify.
@@ -328,7 +158,7 @@ impl Link {
 
     /// Encrypted bytes that the kernel has not taken.
     fn unsent_size(&self) -> usize {
-        self.stream.get().enter().map_or(0, |_at_work| self.unsent().len())
+        self.endpoint().enter().map_or(0, |_at_work| self.on_loop().unsent().len())
     }
 
     /// Encrypts and sends `data`: None where the kernel took all of it. Else how many bytes of its end are
@@ -336,7 +166,7 @@ impl Link {
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let readable = Readable::get(data)?;
         let bytes = readable.bytes();
-        let work = || self.push(bytes);
+        let work = || self.on_loop().push(bytes);
         self.drive(py, || if bytes.len() <= SMALL { work() } else { py.detach(work) })
     }
 
@@ -350,7 +180,7 @@ impl Link {
                 Ok(0) => Ok(None),
                 Ok(read) => {
                     plain.added(read);
-                    self.push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
+                    self.on_loop().push(plain.bytes()).map(|left| Some(read - left.unwrap_or(0)))
                 }
                 Err(Failure::Interrupted) => Ok(Some(0)),
                 Err(failure) => Err(failure),
@@ -362,15 +192,15 @@ impl Link {
     /// Sends what waits; whether nothing does any more.
     #[pyo3(name = "flush")]
     fn py_flush(&self, py: Python<'_>) -> PyResult<bool> {
-        self.drive(py, || py.detach(|| self.flush()))
+        self.drive(py, || py.detach(|| self.on_loop().flush()))
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
         self.drive(py, || {
             py.detach(|| {
-                self.core().close()?;
-                self.flush()
+                self.on_loop().core().close()?;
+                self.on_loop().flush()
             })
         })
     }

@@ -14,7 +14,7 @@ use crate::clock::now;
 use crate::error::Unusable;
 use crate::tls::config::{Config, Counters};
 use crate::tls::failure::{Failure, guarded};
-use crate::tls::hello_callback::Switched;
+use crate::tls::hello_callback::Answer;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::verify::signature_cache::algorithms;
 use crate::verify::types::Role;
@@ -59,9 +59,9 @@ pub fn signature_schemes() -> Vec<u16> {
 pub struct Settings(pub Arc<Config>);
 
 /// What `sni_callback` answers: an alert or None, and what to go on with, if anything else.
-pub fn read_hello_answer<'py>(answer: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Switched)> {
-    type Answer<'py> = (Bound<'py, PyAny>, Option<(Py<Settings>, Option<Py<PyAny>>)>);
-    let (alert, switched) = answer.extract::<Answer<'py>>()?;
+pub fn read_hello_answer<'py>(answer: &Bound<'py, PyAny>) -> PyResult<Answer<'py>> {
+    type Switched = Option<(Py<Settings>, Option<Py<PyAny>>)>;
+    let (alert, switched) = answer.extract::<(Bound<'py, PyAny>, Switched)>()?;
     Ok((alert, switched.map(|(settings, callback)| (settings.get().0.clone(), callback))))
 }
 

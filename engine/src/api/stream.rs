@@ -1,7 +1,6 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
 use std::os::fd::RawFd;
-use std::sync::MutexGuard;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -15,14 +14,14 @@ use crate::api::session::Session;
 use crate::api::settings::{Settings, read_hello_answer};
 use crate::driving::blocking::{Pump, Read, Target};
 use crate::driving::descriptor::Descriptor;
+use crate::driving::endpoint::Endpoint;
 use crate::driving::transport::{Memory, Socket, Transport, Wait};
-use crate::fork::{AtWork, Users};
+use crate::fork::Users;
 use crate::memory::{Readable, Writable, bytes_object, call};
 use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::HelloCallback;
-use crate::verify::callback::Asking;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
 
@@ -32,10 +31,7 @@ pub const MOMENT: Duration = Duration::from_micros(50);
 /// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Stream {
-    pump: Pump,
-    /// Who is within a call, or looks at the connection.
-    users: Users,
-    pub descriptor: Descriptor,
+    pub endpoint: Endpoint,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
 }
 
@@ -55,20 +51,23 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.pump.asking.refuse_reentry().map_err(Failure::from)?;
+        self.endpoint.pump.asking.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
-            let at_work = &self.enter()?;
+            let at_work = &self.endpoint.enter()?;
             // Who waits for another's turn comes by here, however long that takes.
-            self.descriptor.check()?;
+            self.endpoint.descriptor.check()?;
             let outcome = guarded(|| match &self.bios {
-                None => work(&self.pump, &Socket { descriptor: &self.descriptor, at_work, wait }),
+                None => work(
+                    &self.endpoint.pump,
+                    &Socket { descriptor: &self.endpoint.descriptor, at_work, wait },
+                ),
                 Some((incoming, outgoing)) => {
                     let (incoming, outgoing) = (&incoming.get().0, &outgoing.get().0);
-                    work(&self.pump, &Memory { incoming, outgoing, at_work })
+                    work(&self.endpoint.pump, &Memory { incoming, outgoing, at_work })
                 }
             });
             outcome.map_err(|failure| match failure {
-                Failure::Internal(_) => self.pump.core().fail(failure),
+                Failure::Internal(_) => self.endpoint.pump.core().fail(failure),
                 failure => failure,
             })
         };
@@ -84,30 +83,16 @@ impl Stream {
 }
 
 impl Stream {
-    /// To be kept by who works on the connection, while that lasts.
-    pub fn enter(&self) -> Result<AtWork<'_>, Failure> {
-        Ok(AtWork::on(&self.users)?)
-    }
-
-    /// The connection itself, for who drives it over a transport of its own.
-    pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.pump.core()
-    }
-
-    pub fn asking(&self) -> &Asking {
-        &self.pump.asking
-    }
-
     /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
     /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
     /// Python's: see `verify/callback.rs`.
     pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
-        let Ok(_at_work) = self.enter() else { return T::default() };
+        let Ok(_at_work) = self.endpoint.enter() else { return T::default() };
         loop {
-            if let Some(core) = self.pump.try_core() {
+            if let Some(core) = self.endpoint.pump.try_core() {
                 return fact(&core);
             }
-            if self.pump.asking.under_way() {
+            if self.endpoint.pump.asking.under_way() {
                 return T::default();
             }
             // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
@@ -139,7 +124,7 @@ impl Stream {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let mut sending = self.pump.sending(bytes.bytes(), true);
+        let mut sending = self.endpoint.pump.sending(bytes.bytes(), true);
         self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
@@ -147,7 +132,7 @@ impl Stream {
 #[pymethods]
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
-    /// of a Link. `on_hello`: called with the server name that a client asks for; says what to go on with.
+    /// of a EventLoopStream. `on_hello`: called with the server name that a client asks for; says what to go on with.
     #[new]
     #[pyo3(signature = (
         settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
@@ -171,7 +156,7 @@ impl Stream {
         let connection =
             if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
         let (users, descriptor) = (Users::default(), Descriptor::new(fd));
-        Ok(Self { pump: Pump::new(connection), users, descriptor, bios })
+        Ok(Self { endpoint: Endpoint { pump: Pump::new(connection), users, descriptor }, bios })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
@@ -219,7 +204,7 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        let mut sending = self.pump.sending(readable.bytes(), all);
+        let mut sending = self.endpoint.pump.sending(readable.bytes(), all);
         self.run(py, timeout, |_, transport| sending.go_on(transport))
     }
 
@@ -259,7 +244,7 @@ impl Stream {
 
     /// The socket is being closed: a handshake in a callback of which that happens is over.
     fn abandon(&self) {
-        self.pump.asking.abandon();
+        self.endpoint.pump.asking.abandon();
     }
 
     /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
@@ -271,24 +256,24 @@ impl Stream {
         detach: &Bound<'_, PyAny>,
         socket: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if self.descriptor.close() {
+        if self.endpoint.descriptor.close() {
             return Ok(false);
         }
         let number: RawFd = call(detach, (socket,))?.extract()?;
         if number >= 0 {
-            py.detach(|| self.descriptor.hand_over(number));
+            py.detach(|| self.endpoint.descriptor.hand_over(number));
         }
         Ok(true)
     }
 
     /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
     fn retire(&self) -> bool {
-        self.descriptor.close()
+        self.endpoint.descriptor.close()
     }
 
     /// Whether no call is under way.
     fn idle(&self) -> bool {
-        self.users.empty()
+        self.endpoint.users.empty()
     }
 
     /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
@@ -405,7 +390,7 @@ impl Stream {
 
     /// Every cycle through here also goes through an object that the collector can clear.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.pump.try_core() {
+        match self.endpoint.pump.try_core() {
             Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
             None => Ok(()),
         }

@@ -3,6 +3,8 @@
 pub mod bell;
 pub mod blocking;
 pub mod descriptor;
+pub mod endpoint;
+pub mod event_loop;
 pub mod memory_bio;
 pub mod transport;
 pub mod turn_lock;

@@ -216,6 +216,6 @@ impl Config {
             config.resumption = Resumption::disabled();
             RustlsConfig::Client(Arc::new(config))
         };
-        Ok(Self { rustls, verifier, counters: counters, fingerprint })
+        Ok(Self { rustls, verifier, counters, fingerprint })
     }
 }

@@ -17,10 +17,13 @@ const INTERNAL_ERROR: u8 = 80;
 /// What a connection goes on with after the hello: another configuration and its verify callback, if any.
 pub type Switched = Option<(Arc<Config>, Option<Py<PyAny>>)>;
 
-/// `sni_callback`, and how its answer is read: an alert, or what to go on with.
+/// What `sni_callback` answers: an alert or None, and what to go on with.
+pub type Answer<'py> = (Bound<'py, PyAny>, Switched);
+
+/// `sni_callback`, and how its answer is read: the classes in it are those of the layer above.
 pub struct HelloCallback {
     pub callable: Py<PyAny>,
-    pub read: for<'py> fn(&Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Switched)>,
+    pub read: for<'py> fn(&Bound<'py, PyAny>) -> PyResult<Answer<'py>>,
 }
 
 /// Why a hello is refused: the alert, and what is no refusal but somebody's wish to end (KeyboardInterrupt).
