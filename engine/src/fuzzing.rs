@@ -12,7 +12,7 @@ use crate::verify::peer_policy::Conditions;
 use crate::verify::rfc5280::strict;
 use crate::verify::signature_cache::algorithms;
 use crate::verify::trust::Trust;
-use crate::verify::types::{Revocation, RevocationPolicy, Role};
+use crate::verify::types::{Revocation, RevocationPolicy, Role, SentChain};
 use crate::verify::verifier::PeerVerifier;
 
 /// Everything that is read of a single certificate, from a string of them or from one.
@@ -55,7 +55,7 @@ pub fn revocation_list(data: &[u8]) {
 /// What was signed in a response that clears `certificate` at `seconds` since 1970; None where it does not. All DER.
 pub fn clears(response: &[u8], certificate: &[u8], issuer: &[u8], seconds: u64) -> Option<Vec<u8>> {
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    ocsp::check(response, certificate, Some(issuer), algorithms().all, now).ok()?;
+    ocsp::check(response, certificate, Some(issuer), algorithms(), now).ok()?;
     ocsp::signed_part(response)
 }
 
@@ -77,10 +77,9 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         decides: false,
         reverify: false,
         max_resumption_age: 0,
-        algorithms: algorithms(),
     };
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let Some((own, sent)) = chain.split_first() else { return false };
-    verifier.verdict(Role::Server, (own, sent), None, &[], now).is_ok()
+    let Some(chain) = SentChain::of(&chain) else { return false };
+    verifier.verify(Role::Server, chain, None, now).is_ok()
 }

@@ -18,6 +18,8 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::memory_bio::MemoryBIO>()?;
     module.add_class::<api::cell::Cell>()?;
+    module.add_class::<api::failure::FailureEvidence>()?;
+    module.add_class::<api::failure::Rejection>()?;
     module.add_class::<api::file::File>()?;
     module.add_class::<api::identity::Identity>()?;
     module.add_class::<api::event_loop_stream::EventLoopStream>()?;
@@ -45,7 +47,5 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::is_authority, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::system_certificates, module)?)?;
-    // Made now: a thread that is at it when the process forks never ends it in the child.
-    verify::signature_cache::algorithms();
     api::forks::watch(module)
 }

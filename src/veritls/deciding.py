@@ -6,16 +6,16 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls.errors import exception_for
+from veritls.errors import verification_error
 from veritls.peers import Matcher, pin_text
 from veritls.pem import pem_certificates
-from veritls.report import Purpose, Question, VerificationReport, accepted, unverified
+from veritls.report import Purpose, Question, Refusal, VerificationReport, accepted, unverified
 
 VerifyCallback: TypeAlias = Callable[[VerificationReport], object]
 Chain: TypeAlias = "str | bytes | x509.Certificate | Sequence[str | bytes | x509.Certificate]"
@@ -63,9 +63,8 @@ class Conditions:
             self.ask(report)
         except Exception as why:
             detail = f"the verify callback raised {type(why).__name__}: {why}"
-            evidence: dict[str, Any] = {"kind": "callback", "question": report.question, "cause": why}
-            evidence["path"] = report.path[1:]
-            raise exception_for("certificate", detail, evidence) from why
+            refusal = Refusal("callback", detail, path=report.path[1:])
+            raise verification_error(report.question, refusal, why) from why
 
 
 class Frozen(NamedTuple):

@@ -8,10 +8,10 @@ import os
 import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from veritls import _engine
 from veritls.diagnosis import Case, listed, refined, trusted_above
+from veritls.engine_words import CALLBACKS, THINGS, refusal_words, words
 from veritls.question import Question, Refusal
 from veritls.reading import is_address
 from veritls.report import VerificationReport, refused
@@ -137,48 +137,52 @@ class SSLCertVerificationError(ssl.SSLCertVerificationError):
     report: VerificationReport
 
 
-def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Question) -> Refusal:
-    trust, path = evidence.get("trust"), evidence.get("path", ())
-    plain = Refusal(kind, detail, evidence.get("bound"), tuple(evidence.get("presented", ())), path)
+def _refusal(rejection: _engine.Rejection, question: Question) -> Refusal:
+    trust = rejection.trust
+    kind = refined(rejection.kind, rejection.detail, question.chain)
+    presented, path = tuple(rejection.presented), tuple(rejection.path)
+    plain = Refusal(kind, refusal_words(rejection), rejection.bound, presented, path)
     if trust is None:
         return plain
     known = replace(
-        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(case_of.chain, trust)
+        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(question.chain, trust)
     )
     if not kind.startswith("revo"):
         return known
-    return replace(known, lists=listed(Case(case_of, known).path, trust))
+    return replace(known, lists=listed(Case(question, known).path, trust))
 
 
 def _texts(given: list[str] | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _question(evidence: dict[str, Any]) -> Question:
-    time = evidence.get("time")
+def _question(rejection: _engine.Rejection) -> Question:
+    time = rejection.time
     return Question(
-        chain=tuple(evidence["chain"]),
-        purpose=evidence.get("purpose", "server"),
+        chain=tuple(rejection.chain),
+        purpose=rejection.purpose,
         at=(moment_of(time) if time is not None else None) or datetime.now(UTC),
-        server_hostname=evidence.get("name"),
-        revocation=evidence.get("revocation", "none"),
-        strict=evidence.get("strict", False),
-        allowed_peers=_texts(evidence.get("allowed")),
-        pinned_keys=_texts(evidence.get("pinned")),
-        ocsp=evidence.get("ocsp", False),
+        server_hostname=rejection.server_hostname,
+        revocation=rejection.revocation,
+        strict=rejection.strict,
+        allowed_peers=_texts(rejection.allowed_peers),
+        pinned_keys=_texts(rejection.pinned_keys),
+        ocsp=rejection.ocsp,
     )
 
 
-def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
-    """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
+def certificate_refused(rejection: _engine.Rejection) -> SSLCertVerificationError:
+    """The error for a certificate that the engine refused."""
+    question = _question(rejection)
+    return verification_error(question, _refusal(rejection, question), rejection.cause)
 
-    `evidence` has the fields that engine/src/tls/failure.rs gives; all but "kind" and "chain" may be missing.
-    In their place it may hold the "question" itself.
-    """
-    question = evidence.get("question") or _question(evidence)
-    kind = refined(evidence["kind"], detail, question.chain)
-    report = refused(question, _refusal(kind, detail, evidence, question))
-    name = question.server_hostname
+
+def verification_error(
+    question: Question, refusal: Refusal, cause: BaseException | None = None
+) -> SSLCertVerificationError:
+    """OpenSSL's code and words for a refusal, then one sentence of ours. `cause`: what a callback raised."""
+    report = refused(question, refusal)
+    kind, name = refusal.kind, question.server_hostname
     if kind == "name" and name is not None:
         number, label = (64, "IP address") if is_address(name) else (62, "Hostname")
         message = f"{label} mismatch, certificate is not valid for '{name}'."
@@ -190,21 +194,19 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerific
     error.verify_code = number
     error.verify_message = message
     error.report = report
-    if evidence.get("cause") is not None:
-        error.__cause__ = evidence["cause"]
+    if cause is not None:
+        error.__cause__ = cause
     return error
 
 
-def _not_tls(evidence: dict[str, Any]) -> ssl.SSLError:
-    if evidence["start"].startswith(_HTTP_STARTS):
+def _not_tls(start: bytes) -> ssl.SSLError:
+    if start.startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
-    start = evidence["start"]
     why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
     return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
-def _alert(evidence: dict[str, Any]) -> ssl.SSLError:
-    number = evidence["alert"]
+def _alert(number: int) -> ssl.SSLError:
     reason, words = ALERTS.get(number, ("UNKNOWN_ALERT_TYPE", f"unknown alert {number}"))
     return ssl_error(reason, words)
 
@@ -219,63 +221,65 @@ def _incompatible(detail: str) -> ssl.SSLError:
     return ssl_error("HANDSHAKE_FAILURE_ON_CLIENT_HELLO", f"nothing in common with the peer ({detail})")
 
 
-def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseException:
-    """The exception for a failure of the engine. `code` and `evidence` are those of engine/src/tls/failure.rs."""
-    match code:
+def exception_for(failure: _engine.Failure) -> BaseException:
+    """The exception for a failure of the engine."""
+    match failure.code:
         case "want_read":
-            words = "The operation did not complete (read)"
-            return ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), words)
+            text = "The operation did not complete (read)"
+            return ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), text)
         case "want_write":
-            words = "The operation did not complete (write)"
-            return ssl.SSLWantWriteError(int(ssl.SSL_ERROR_WANT_WRITE), words)
+            text = "The operation did not complete (write)"
+            return ssl.SSLWantWriteError(int(ssl.SSL_ERROR_WANT_WRITE), text)
         case "timeout":
             return TimeoutError("The operation timed out")
         case "unexpected_eof":
-            words = "EOF occurred in violation of protocol"
+            text = "EOF occurred in violation of protocol"
             reason = "UNEXPECTED_EOF_WHILE_READING"
-            return ssl_error(reason, words, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF)
+            return ssl_error(reason, text, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF)
         case "closed":
-            words = "TLS/SSL connection has been closed (EOF)"
-            return ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), words)
+            text = "TLS/SSL connection has been closed (EOF)"
+            return ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), text)
         case "hello_refused":
             return ssl_error("CALLBACK_FAILED", "callback failed: sni_callback refused the client")
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            words = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
-            return ssl_error("BAD_WRITE_RETRY", words)
+            text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            return ssl_error("BAD_WRITE_RETRY", text)
         case "deciding":
-            return ValueError(f"handshake not done yet: {detail} decides about this connection")
+            return ValueError(
+                f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
+            )
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
             return MemoryError()
         case "forked":
-            words = "forked: another thread worked on this connection when this process was forked"
-            return ssl_error("FORKED", words)
+            text = "forked: another thread worked on this connection when this process was forked"
+            return ssl_error("FORKED", text)
         case "os":
-            return OSError(evidence["errno"], os.strerror(evidence["errno"]))
+            return OSError(failure.errno, os.strerror(failure.errno))
         case "alert_received":
-            return _alert(evidence)
+            return _alert(failure.alert)
         case "no_peer_certificate":
             return ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "peer did not return a certificate")
-        case "certificate":
-            return certificate_refused(detail, evidence)
+        case "certificate" if failure.rejection is not None:
+            return certificate_refused(failure.rejection)
         case "not_tls":
-            return _not_tls(evidence)
+            return _not_tls(failure.start)
         case "bad_record_mac":
-            words = "decryption failed or bad record mac: a record was changed on its way"
-            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", words)
+            text = "decryption failed or bad record mac: a record was changed on its way"
+            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
-            return _incompatible(detail)
+            return _incompatible(failure.detail)
         case "key_mismatch":
             return ssl_error("KEY_VALUES_MISMATCH", "key values mismatch: the key is of another certificate")
         case "unusable":
-            return ssl_error("UNUSABLE", f"{evidence['what']} cannot be used: {detail}")
+            return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
         case "protocol":
-            return ssl_error("PROTOCOL_ERROR", detail)
-        case _:
-            return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {detail}")
+            return ssl_error("PROTOCOL_ERROR", words(failure.detail))
+        case code:
+            return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {failure.detail}")
 
 
 _engine.set_translator(exception_for)

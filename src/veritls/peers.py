@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from veritls import _engine
+from veritls.engine_words import PATTERNS
 
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
@@ -30,7 +31,7 @@ class _Pattern:
         object.__setattr__(self, "value", self._normal(self.value))
         fault = _engine.matcher_fault(self._kind, self.value)
         if fault is not None:
-            raise ValueError(f"{type(self).__name__}({self.value!r}): {fault}")
+            raise ValueError(f"{type(self).__name__}({self.value!r}): {PATTERNS[fault]}")
 
     def _normal(self, value: str) -> str:
         return value

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
 from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
-from veritls import errors, sentences
+from veritls import _engine, errors, sentences
 from veritls.checks import step_of
 from veritls.diagnosis import refined
 from veritls.lists import read
@@ -54,9 +54,9 @@ def ask(
     seen: dict[str, Any] = {}
     real = errors.certificate_refused
 
-    def spy(detail: str, evidence: dict[str, Any]) -> Any:
-        seen.update(evidence, detail=detail)
-        return real(detail, evidence)
+    def spy(rejection: _engine.Rejection) -> Any:
+        seen.update(kind=rejection.kind, detail=rejection.detail)
+        return real(rejection)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context._trust_also([Batch(trusted, [read(each, "memory") for each in lists], "memory")])

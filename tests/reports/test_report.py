@@ -28,7 +28,7 @@ from tests.reports.maker import DAY, NOW, Party, dns
 from veritls import errors
 from veritls.checks import STEPS
 from veritls.reading import Reading
-from veritls.report import Question, VerificationReport, unverified
+from veritls.report import Question, Refusal, VerificationReport, unverified
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
 
@@ -180,8 +180,8 @@ def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
 @pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
     words = "nobody is called so"
-    evidence = {"kind": kind, "chain": tuple(chain(leaf(), middle()))}
-    error = errors.certificate_refused(words, evidence)
+    question = Question(tuple(chain(leaf(), middle())), "server", NOW)
+    error = errors.verification_error(question, Refusal(kind, words))
     assert words in str(error) and error.report.kind == kind
     failed = [check for check in error.report.checks if check.verdict == "failed"]
     assert len(failed) == 1
@@ -210,20 +210,16 @@ DEMANDS = {
 
 @pytest.mark.parametrize("kind", DEMANDS)
 def test_what_a_program_demands_beyond_a_path_has_its_sentence(kind: str) -> None:
-    evidence = {
-        "kind": kind,
-        "chain": tuple(chain(leaf(), middle())),
-        "purpose": "client",
-        "bound": int((NOW - 2 * DAY).timestamp()),
-    }
-    error = errors.certificate_refused("its names: a; allowed: b", evidence)
+    question = Question(tuple(chain(leaf(), middle())), "client", datetime.now(UTC))
+    refusal = Refusal(kind, "its names: a; allowed: b", int((NOW - 2 * DAY).timestamp()))
+    error = errors.verification_error(question, refusal)
     sentence, check = DEMANDS[kind]
     assert sentence in str(error)
     assert [each.name for each in error.report.checks if each.verdict == "failed"] == [check]
 
 
 def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:
-    error = errors.certificate_refused("no reason", {"kind": "callback", "chain": ()})
+    error = errors.verification_error(Question((), "server", NOW), Refusal("callback", "no reason"))
     assert "no reason" in str(error) and str(error.report) and error.report.as_json()
 
 

@@ -15,7 +15,7 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::verify::certificate::{self, examine, outline, read, split};
 
 type Object = Py<PyAny>;
@@ -25,7 +25,7 @@ const URI: u32 = 6;
 /// The fields of a certificate (DER). Names are lists of RDNs, those of (OID, tag of the value, value).
 #[pyfunction]
 pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-    let certificate = read(der).map_err(|why| Unusable { what: "certificate", why })?;
+    let certificate = read(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     let fields = PyDict::new(py);
     fields.set_item("subject", name(py, certificate.subject())?)?;
     fields.set_item("issuer", name(py, certificate.issuer())?)?;
@@ -67,21 +67,21 @@ pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>
 pub fn distinguished_name(py: Python<'_>, der: &[u8]) -> PyResult<Object> {
     match X509Name::from_der(der) {
         Ok((_, read)) => name(py, &read),
-        Err(why) => Err(Unusable { what: "name", why: why.to_string() }.into()),
+        Err(why) => Err(Unusable::new(Thing::Name, why).into()),
     }
 }
 
 /// The certificates of a string of DER, one after the other.
 #[pyfunction]
 pub fn split_certificates<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    let found = split(data).map_err(|why| Unusable { what: "certificate", why })?;
+    let found = split(data).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     Ok(found.into_iter().map(|der| PyBytes::new(py, der)).collect())
 }
 
 /// Subject and issuer of a certificate, DER. Raises for what cannot be read.
 #[pyfunction]
 pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-    let (subject, issuer) = certificate::names(der).map_err(|why| Unusable { what: "certificate", why })?;
+    let (subject, issuer) = certificate::names(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
 }
 
@@ -95,13 +95,13 @@ pub fn elements(der: &[u8]) -> usize {
 #[pyfunction]
 pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usize)> {
     let names = certificate::alternative_names(der, most);
-    Ok(names.map_err(|why| Unusable { what: "certificate", why })?)
+    Ok(names.map_err(|why| Unusable::new(Thing::Certificate, why))?)
 }
 
 /// Whether a certificate may sign others. Raises for what cannot be read.
 #[pyfunction]
 pub fn is_authority(der: &[u8]) -> PyResult<bool> {
-    let examined = examine(der).map_err(|why| Unusable { what: "certificate", why })?;
+    let examined = examine(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     Ok(examined.authority)
 }
 

@@ -3,15 +3,16 @@
 use pyo3::prelude::*;
 
 use crate::clock::now;
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::verify::budget;
 use crate::verify::ocsp::check;
 use crate::verify::peer_policy::Matcher;
-use crate::verify::signature_cache::algorithms;
+use crate::verify::rejection::Kind;
+use crate::verify::signature_cache;
 
-/// Why a pattern cannot be used; None where it can.
+/// Why a pattern cannot be used, as a code; None where it can.
 #[pyfunction]
-pub fn matcher_fault(kind: &str, value: &str) -> Option<String> {
+pub fn matcher_fault(kind: &str, value: &str) -> Option<&'static str> {
     Matcher::new(kind, value).err()
 }
 
@@ -31,16 +32,20 @@ pub fn check_ocsp_response(
     certificate: Vec<u8>,
     issuer: Option<Vec<u8>>,
 ) -> PyResult<Option<(u64, u64)>> {
-    let algorithms = algorithms();
+    let algorithms = signature_cache::algorithms();
     let now = now()?;
-    let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms.all, now));
+    let checked = py.detach(|| check(&response, &certificate, issuer.as_deref(), algorithms, now));
     match checked {
         // What a client may overlook is no reason to send it.
         Ok(good) if good.until < now.as_secs() => {
-            Err(Unusable { what: "OCSP response", why: "it is out of date".to_owned() }.into())
+            Err(Unusable::new(Thing::OcspResponse, "out_of_date").into())
         }
         Ok(good) => Ok(Some((good.since, good.until))),
-        Err(rejection) if rejection.kind == "ocsp_foreign" => Ok(None),
-        Err(rejection) => Err(Unusable { what: "OCSP response", why: rejection.detail }.into()),
+        Err(rejection) if rejection.kind == Kind::OcspForeign => Ok(None),
+        Err(rejection) => {
+            let kind = rejection.kind.word().to_owned();
+            let why = Some(rejection.detail).filter(|detail| !detail.is_empty()).unwrap_or(kind);
+            Err(Unusable::new(Thing::OcspResponse, why).into())
+        }
     }
 }

@@ -1,20 +1,21 @@
-//! What Python is told of a failure: a code and its evidence. What a user reads is made of it in `errors.py`.
+//! Failures as Python sees them: facts, of which Python makes an exception and its words.
 
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::PyBytes;
 
 use crate::api::trust_set::TrustSet;
 use crate::error::{NoTime, Unusable};
 use crate::memory::call;
 use crate::tls::failure::Failure;
 use crate::verify::callback::Callback;
-use crate::verify::rejection::Rejection;
+use crate::verify::rejection;
 
 static TRANSLATOR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Hands over the function that makes the exception: (code, detail, evidence) -> BaseException.
+/// Registers the function that makes the exception of a failure: (Failure) -> BaseException. Once; the first counts.
+/// The engine imports no module of Python's: what stands above it in the package gives it this one function.
 #[pyfunction]
 pub fn set_translator(py: Python<'_>, translator: Py<PyAny>) {
     let _ = TRANSLATOR.set(py, translator);
@@ -32,10 +33,10 @@ impl From<Failure> for PyErr {
             if let Some(cause) = cause.filter(|cause| !cause.is_instance_of::<PyException>(py)) {
                 return cause.clone_ref(py);
             }
-            let made = evidence(&failure, py).and_then(|(detail, evidence)| match TRANSLATOR.get(py) {
-                Some(translator) => call(translator.bind(py), (code(&failure), detail, evidence)),
+            let made = match TRANSLATOR.get(py) {
+                Some(translator) => call(translator.bind(py), (FailureEvidence(failure),)),
                 None => Err(PyRuntimeError::new_err(code(&failure))),
-            });
+            };
             match made {
                 Ok(exception) => PyErr::from_value(exception),
                 Err(error) => error,
@@ -85,55 +86,175 @@ fn code(failure: &Failure) -> &'static str {
     }
 }
 
-fn evidence<'py>(failure: &Failure, py: Python<'py>) -> PyResult<(String, Bound<'py, PyDict>)> {
-    let evidence = PyDict::new(py);
-    let detail = match failure {
-        Failure::Os(errno) => {
-            evidence.set_item("errno", errno)?;
-            String::new()
+/// Why an operation failed. What a failure of its kind does not have is empty or 0.
+#[pyclass(frozen, name = "Failure", module = "veritls._engine")]
+pub struct FailureEvidence(Failure);
+
+#[pymethods]
+impl FailureEvidence {
+    /// Which failure it is.
+    #[getter]
+    fn code(&self) -> &'static str {
+        code(&self.0)
+    }
+
+    /// What tells failures of one code apart: a code of the engine's, or what a library says.
+    #[getter]
+    fn detail(&self) -> &str {
+        match &self.0 {
+            Failure::Deciding(Callback::Verify) => "verify",
+            Failure::Deciding(Callback::Hello) => "hello",
+            Failure::Unusable { why, .. } => why,
+            Failure::Incompatible(why) | Failure::Protocol(why) | Failure::Internal(why) => why,
+            Failure::Certificate(rejection) => &rejection.detail,
+            _ => "",
         }
-        Failure::AlertReceived(description) => {
-            evidence.set_item("alert", description)?;
-            String::new()
-        }
-        Failure::Deciding(callback) => match callback {
-            Callback::Verify => "the verify callback".to_owned(),
-            Callback::Hello => "sni_callback".to_owned(),
-        },
-        Failure::NotTls(start) => {
-            evidence.set_item("start", start.as_slice())?;
-            String::new()
-        }
-        Failure::Unusable { what, why } => {
-            evidence.set_item("what", what)?;
-            why.clone()
-        }
-        Failure::Incompatible(why) | Failure::Protocol(why) | Failure::Internal(why) => why.clone(),
-        Failure::Certificate(rejection) => {
-            add_rejection(rejection, py, &evidence)?;
-            rejection.detail.clone()
-        }
-        _ => String::new(),
-    };
-    Ok((detail, evidence))
+    }
+
+    /// Of "os": the number of the error.
+    #[getter]
+    fn errno(&self) -> i32 {
+        if let Failure::Os(errno) = self.0 { errno } else { 0 }
+    }
+
+    /// Of "alert_received": the alert (RFC 8446, section 6).
+    #[getter]
+    fn alert(&self) -> u8 {
+        if let Failure::AlertReceived(alert) = self.0 { alert } else { 0 }
+    }
+
+    /// Of "not_tls": the first bytes, where it is the beginning of what the peer sent.
+    #[getter]
+    fn start(&self) -> &[u8] {
+        if let Failure::NotTls(start) = &self.0 { start } else { &[] }
+    }
+
+    /// Of "unusable": what cannot be used.
+    #[getter]
+    fn what(&self) -> &'static str {
+        if let Failure::Unusable { what, .. } = &self.0 { what.word() } else { "" }
+    }
+
+    /// Of "certificate": the evidence.
+    #[getter]
+    fn rejection(&self) -> Option<Rejection> {
+        if let Failure::Certificate(rejection) = &self.0 { Some(Rejection(rejection.clone())) } else { None }
+    }
 }
 
-fn add_rejection<'py>(rejection: &Rejection, py: Python<'py>, evidence: &Bound<'py, PyDict>) -> PyResult<()> {
-    let bytes = |list: &[Vec<u8>]| PyTuple::new(py, list.iter().map(|der| PyBytes::new(py, der)));
-    evidence.set_item("kind", rejection.kind)?;
-    evidence.set_item("time", rejection.time)?;
-    evidence.set_item("bound", rejection.bound)?;
-    evidence.set_item("expected", &rejection.expected)?;
-    evidence.set_item("presented", &rejection.presented)?;
-    evidence.set_item("chain", bytes(&rejection.chain)?)?;
-    evidence.set_item("path", bytes(&rejection.path)?)?;
-    evidence.set_item("purpose", rejection.asked.purpose)?;
-    evidence.set_item("name", &rejection.asked.name)?;
-    evidence.set_item("revocation", rejection.asked.revocation)?;
-    evidence.set_item("strict", rejection.asked.strict)?;
-    evidence.set_item("allowed", &rejection.asked.allowed)?;
-    evidence.set_item("pinned", &rejection.asked.pinned)?;
-    evidence.set_item("ocsp", rejection.asked.ocsp)?;
-    evidence.set_item("cause", rejection.cause.as_ref().map(|cause| cause.value(py)))?;
-    evidence.set_item("trust", rejection.asked.trust.clone().map(TrustSet))
+/// Why a peer's certificate was refused.
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct Rejection(Box<rejection::Rejection>);
+
+fn bytes<'py>(py: Python<'py>, all: &[Vec<u8>]) -> Vec<Bound<'py, PyBytes>> {
+    all.iter().map(|der| PyBytes::new(py, der)).collect()
+}
+
+#[pymethods]
+impl Rejection {
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.0.kind.word()
+    }
+
+    /// What tells cases of one kind apart: a code of the engine's, or webpki's name for it. What a library said may
+    /// follow after ": ".
+    #[getter]
+    fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// Of the verification, in seconds since 1970.
+    #[getter]
+    fn time(&self) -> Option<u64> {
+        self.0.time
+    }
+
+    /// What that is past, or before.
+    #[getter]
+    fn bound(&self) -> Option<u64> {
+        self.0.bound
+    }
+
+    /// Names or keys that the certificate holds, the first of them.
+    #[getter]
+    fn presented(&self) -> Vec<String> {
+        self.0.presented.clone()
+    }
+
+    /// How many there are besides.
+    #[getter]
+    fn left_out(&self) -> usize {
+        self.0.left_out
+    }
+
+    /// The list of allowed peers or of pinned keys in which none of them is.
+    #[getter]
+    fn wanted(&self) -> Vec<String> {
+        self.0.wanted.clone()
+    }
+
+    /// As the peer sent it, DER, its own certificate first.
+    #[getter]
+    fn chain<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        bytes(py, &self.0.chain)
+    }
+
+    /// What is above the peer's certificate, up to the anchor's, DER; empty where no good path was found.
+    #[getter]
+    fn path<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        bytes(py, &self.0.path)
+    }
+
+    /// Whose certificate it is.
+    #[getter]
+    fn purpose(&self) -> &'static str {
+        self.0.demanded.purpose.word()
+    }
+
+    /// The name that it had to be for, where it had to be for one.
+    #[getter]
+    fn server_hostname(&self) -> Option<&str> {
+        self.0.demanded.name.as_deref()
+    }
+
+    /// Whose revocation had to be known.
+    #[getter]
+    fn revocation(&self) -> &'static str {
+        self.0.demanded.revocation.word()
+    }
+
+    #[getter]
+    fn strict(&self) -> bool {
+        self.0.demanded.strict
+    }
+
+    /// As text; None where any was.
+    #[getter]
+    fn allowed_peers(&self) -> Option<Vec<String>> {
+        self.0.demanded.allowed.clone()
+    }
+
+    /// The same.
+    #[getter]
+    fn pinned_keys(&self) -> Option<Vec<String>> {
+        self.0.demanded.pinned.clone()
+    }
+
+    /// Whether an OCSP response came along, or had to.
+    #[getter]
+    fn ocsp(&self) -> bool {
+        self.0.demanded.ocsp
+    }
+
+    /// What the program's callback raised.
+    #[getter]
+    fn cause(&self, py: Python<'_>) -> Option<Py<PyBaseException>> {
+        self.0.cause.as_deref().map(|cause| cause.value(py).clone().unbind())
+    }
+
+    #[getter]
+    fn trust(&self) -> Option<TrustSet> {
+        self.0.demanded.trust.clone().map(TrustSet)
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::verify::crl::List;
 use crate::verify::signature_cache::algorithms;
 
@@ -20,13 +20,13 @@ impl RevocationList {
     #[new]
     fn new(py: Python<'_>, der: Vec<u8>) -> PyResult<Self> {
         let list = py.detach(|| List::read(der));
-        Ok(Self(Arc::new(list.map_err(|why| Unusable { what: "revocation list", why })?)))
+        Ok(Self(Arc::new(list.map_err(|why| Unusable::new(Thing::Crl, why))?)))
     }
 
     /// Whether the subject of a certificate (DER) signed it, and may sign lists.
     fn signed_by(&self, py: Python<'_>, issuer: Vec<u8>) -> bool {
         let algorithms = algorithms();
-        py.detach(|| self.0.signed_by(&issuer, algorithms.all).is_ok())
+        py.detach(|| self.0.signed_by(&issuer, algorithms).is_ok())
     }
 
     #[getter]

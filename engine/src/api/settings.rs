@@ -11,13 +11,13 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use crate::api::identity::Identity;
 use crate::api::trust_set::TrustSet;
 use crate::clock::now;
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters};
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::Answer;
 use crate::tls::recipe::{Demands, Recipe};
-use crate::verify::signature_cache::algorithms;
-use crate::verify::types::Role;
+use crate::tls::signature_schemes::algorithms;
+use crate::verify::types::{Role, SentChain};
 
 /// Counters that outlive a change of settings.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -105,10 +105,7 @@ impl Settings {
         ocsp_response: Option<Vec<u8>>,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let name = name
-            .map(|name| {
-                ServerName::try_from(name)
-                    .map_err(|why| Unusable { what: "server_hostname", why: why.to_string() })
-            })
+            .map(|name| ServerName::try_from(name).map_err(|why| Unusable::new(Thing::ServerHostname, why)))
             .transpose()?;
         let role = if of_server { Role::Server } else { Role::Client };
         let at = match at {
@@ -120,8 +117,9 @@ impl Settings {
         let verifier = &self.0.verifier;
         let path = py.detach(|| {
             guarded(|| {
-                let (own, sent) = chain.split_first().ok_or(Failure::NoPeerCertificate)?;
-                Ok(verifier.verdict(role, (own, sent), name.as_ref(), &response, at)?)
+                let chain = SentChain::of(&chain).ok_or(Failure::NoPeerCertificate)?;
+                let path = verifier.verify_stapled(role, chain, name.as_ref(), &response, at)?;
+                Ok(path.unwrap_or_default())
             })
         })?;
         Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())

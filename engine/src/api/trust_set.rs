@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::api::revocation_list::RevocationList;
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::verify::certificate::outline;
 use crate::verify::crl_scope::Points;
 use crate::verify::trust::Trust;
@@ -60,7 +60,7 @@ impl TrustSet {
     /// seconds since 1970; the latter by lists only that counted for a verified path. Raises for what cannot be
     /// read.
     fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
-        let certificate = outline(der).map_err(|why| Unusable { what: "certificate", why })?;
+        let certificate = outline(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
         let points = LazyCell::new(|| Points::of(&certificate));
         let lines = self.0.lines_of(certificate.issuer().as_raw());
         let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(|| &points));

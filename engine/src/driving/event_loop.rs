@@ -182,7 +182,7 @@ impl OnLoop<'_> {
         let (room, small) = {
             let mut core = self.core();
             core.feed(tls.unwrap_or_default());
-            (core.at_hand(), core.at_hand() <= SMALL && core.judged())
+            (core.at_hand(), core.at_hand() <= SMALL && core.finished())
         };
         match received? {
             None => Ok(Ready::Nothing),

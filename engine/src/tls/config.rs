@@ -15,16 +15,16 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
 use crate::clock::now;
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::tls::fingerprint::{Fingerprint, fingerprint};
 use crate::tls::own_identity::Own;
+use crate::tls::peer_verifier::RustlsVerifier;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::resolvers::{OwnCertificates, OwnIdentities};
 use crate::tls::side::Side;
 use crate::tls::ticket_keys::{Secret, TicketKeys};
 use crate::tls::tickets::Tickets;
 use crate::verify::peer_policy::{Conditions, Matcher};
-use crate::verify::signature_cache::algorithms;
 use crate::verify::trust::Trust;
 use crate::verify::types::{Revocation, RevocationPolicy, Role};
 use crate::verify::verifier::PeerVerifier;
@@ -110,16 +110,13 @@ fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> 
 
 fn conditions(demands: &Demands) -> Result<Conditions, Unusable> {
     let matcher = |(kind, value): &(String, String)| {
-        Matcher::new(kind, value).map_err(|why| unusable("allowed_peers", format!("{value:?}: {why}")))
+        Matcher::new(kind, value)
+            .map_err(|why| Unusable::new(Thing::AllowedPeers, format!("{value:?}: {why}")))
     };
     let list = |list: &Vec<(String, String)>| list.iter().map(matcher).collect();
     let allowed = demands.allowed.iter().map(list).collect::<Result<_, Unusable>>()?;
     let pinned = demands.pinned.iter().map(|pins| pins.iter().copied().collect()).collect();
     Ok(Conditions { allowed, pinned })
-}
-
-fn unusable(what: &'static str, why: impl std::fmt::Display) -> Unusable {
-    Unusable { what, why: why.to_string() }
 }
 
 impl Config {
@@ -171,22 +168,22 @@ impl Config {
             decides: demands.decides,
             reverify: demands.reverify,
             max_resumption_age: demands.max_resumption_age,
-            algorithms: algorithms(),
         });
+        let adapter = Arc::new(RustlsVerifier::new(verifier.clone()));
         let key_log: Arc<dyn KeyLog> = match &recipe.keylog {
             None => Arc::new(NoKeyLog {}),
             Some(path) => {
                 let file = File::options().append(true).create(true).mode(0o600).open(path);
-                Arc::new(KeyLogFile(file.map_err(|why| unusable("keylog_filename", why))?))
+                Arc::new(KeyLogFile(file.map_err(|why| Unusable::new(Thing::KeyLog, why))?))
             }
         };
         let versions = versions(recipe.tls12, recipe.tls13);
-        let wrong = |why: rustls::Error| unusable("versions, ciphers and groups", why);
+        let wrong = |why: rustls::Error| Unusable::new(Thing::Protocols, why);
         let rustls = if recipe.server_side {
             let mut config = ServerConfig::builder_with_details(provider, Arc::new(Clock))
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
-                .with_client_cert_verifier(verifier.clone())
+                .with_client_cert_verifier(adapter)
                 .with_cert_resolver(Arc::new(OwnCertificates::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.ignore_client_order = recipe.own_order;
@@ -207,7 +204,7 @@ impl Config {
                 .with_protocol_versions(&versions)
                 .map_err(wrong)?
                 .dangerous()
-                .with_custom_certificate_verifier(verifier.clone())
+                .with_custom_certificate_verifier(adapter)
                 .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;

@@ -14,18 +14,18 @@ use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
 
 use crate::clock::now;
-use crate::error::NoTime;
+use crate::error::{NoTime, Thing, Unusable};
 use crate::tls::client_hello::{Preview, Seen};
 use crate::tls::config::{Config, Counters, RustlsConfig};
 use crate::tls::failure::Failure;
+use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{HANDSHAKE_FAILURE, HelloCallback, Switched, decide};
-use crate::tls::resolvers::{Hello, take_hello};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
-use crate::verify::callback::{Asking, Callback, Schemes, Scope, Verdict};
+use crate::verify::callback::{Asking, Callback};
 use crate::verify::rejection::Rejection;
 use crate::verify::types::{Path, Role};
-use crate::verify::verifier::{PeerVerifier, take_rejection};
+use crate::verify::verifier::PeerVerifier;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::{MAX_FRAGMENT, RECORD_OVERHEAD};
 
@@ -57,8 +57,8 @@ pub struct Connection {
     side: Side,
     verifier: Arc<PeerVerifier>,
     greeting: Greeting,
-    /// Until the handshake is over: what was decided of the peer so far.
-    pub verdict: Verdict,
+    /// Until the handshake is over.
+    handshake: Option<Arc<Handshake>>,
     pub asking: Arc<Asking>,
     /// Once the handshake is over.
     pub schemes: Schemes,
@@ -72,7 +72,6 @@ pub struct Connection {
     /// A client's: what the server gives it to come back with, and what it came back with.
     fresh: Arc<Wallet>,
     offered: Option<Arc<Wallet>>,
-    rejudged: bool,
     /// No step of the handshake was made yet.
     untouched: bool,
     counters: Arc<Counters>,
@@ -128,7 +127,7 @@ impl Connection {
         let name = match server_name {
             Some(name) => Some(
                 ServerName::try_from(name.to_owned())
-                    .map_err(|why| Failure::Unusable { what: "server_hostname", why: why.to_string() })?,
+                    .map_err(|why| Unusable::new(Thing::ServerHostname, why))?,
             ),
             None => None,
         };
@@ -136,27 +135,18 @@ impl Connection {
         let same_name = session.filter(|session| session.name == name);
         let usable = same_name.and_then(|session| {
             let chain = session.chain.clone();
-            let judged = verifier.still_good(Role::Server, chain, name.as_ref(), session.since).ok()?;
-            Some((session.wallet.clone(), (judged, session.since)))
+            let verified = verifier.verify_again(Role::Server, chain, name.as_ref(), session.since).ok()?;
+            Some((session.wallet.clone(), (verified, session.since)))
         });
-        take_rejection();
-        let (offered, judged) = usable.unzip();
-        let (judged, since) = judged.unzip();
+        let (offered, known) = usable.unzip();
+        let (verified, since) = known.unzip();
         let asking = Arc::<Asking>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
             side: side_of(config, name.clone(), store)?,
             greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
-            // What was judged holds for a session that is taken up; a handshake in full brings its own.
-            verdict: Verdict {
-                judged: judged.flatten(),
-                callback,
-                asking: asking.clone(),
-                since,
-                tickets: 0,
-                schemes: Schemes::default(),
-            },
+            handshake: Some(Arc::new(Handshake::new(asking.clone(), callback, verified.flatten(), since))),
             schemes: Schemes::default(),
             asking,
             spare: verifier.decides.then(|| config.rustls.clone()),
@@ -167,7 +157,6 @@ impl Connection {
             hello: Hello::default(),
             fresh,
             offered,
-            rejudged: false,
             untouched: true,
             counters: config.counters.clone(),
             failed: None,
@@ -227,7 +216,8 @@ impl Connection {
             self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
             self.verifier = config.verifier.clone();
             self.spare = self.verifier.decides.then(|| config.rustls.clone());
-            self.verdict.callback = callback;
+            // Nothing of the handshake was done yet.
+            self.handshake = Some(Arc::new(Handshake::new(self.asking.clone(), callback, None, None)));
         }
         self.greeting = Greeting::Decided;
         Ok(())
@@ -239,7 +229,7 @@ impl Connection {
             Greeting::Looking(_, callback) => Some(&callback.callable),
             _ => None,
         };
-        [on_hello, self.verdict.callback.as_ref()]
+        [on_hello, self.handshake.as_ref().and_then(|handshake| handshake.callback.as_ref())]
     }
 
     /// Whether nothing of the handshake was done yet.
@@ -288,8 +278,8 @@ impl Connection {
     }
 
     /// The handshake is over, and no callback is held any more.
-    pub fn judged(&self) -> bool {
-        self.rejudged
+    pub fn finished(&self) -> bool {
+        self.handshake.is_none()
     }
 
     /// A certificate of the peer's was validated, or there is no connection.
@@ -350,18 +340,18 @@ impl Connection {
         if !self.greet()? {
             return Ok(0);
         }
-        let handshaking = !self.rejudged;
         if mem::take(&mut self.untouched) {
             self.counters.begun(&self.side);
         }
-        let scope = handshaking.then(|| Scope::enter(self.take_verdict()));
-        let processed = self.advance(into);
-        if let Some(scope) = scope {
-            self.verdict = scope.leave();
-            self.hello = take_hello().unwrap_or_else(|| mem::take(&mut self.hello));
-            if processed.is_ok() {
-                self.rejudge()?;
-            }
+        let Some(handshake) = self.handshake.clone() else { return self.advance(into) };
+        self.forget_declined_session(&handshake);
+        let processed = handshake.run(|| self.advance(into));
+        if let Some(hello) = handshake.take_hello() {
+            self.hello = hello;
+        }
+        drop(handshake);
+        if processed.is_ok() {
+            self.finish_handshake()?;
         }
         processed
     }
@@ -397,8 +387,8 @@ impl Connection {
                 Ok(step) => {
                     self.incoming.discard(used);
                     if matches!(step, Step::Blocked) && self.incoming.len() > HANDSHAKE_ON_WIRE {
-                        let words = "a handshake message is spread over too many bytes".to_owned();
-                        return Err(self.fail(Failure::Protocol(words)));
+                        let why = "handshake_too_long".to_owned();
+                        return Err(self.fail(Failure::Protocol(why)));
                     }
                     return Ok(got);
                 }
@@ -406,7 +396,7 @@ impl Connection {
                     self.incoming.discard(used);
                     let failure = self.refuse(error, started_with);
                     // What came before it is good, once the peer is: whoever asks again is told why no more.
-                    return if got > 0 && self.rejudged { Ok(got) } else { Err(failure) };
+                    return if got > 0 && self.finished() { Ok(got) } else { Err(failure) };
                 }
             }
         }
@@ -414,7 +404,7 @@ impl Connection {
 
     /// The handshake or a record failed: the alert is queued, the connection is over.
     fn refuse(&mut self, error: Error, started_with: Option<[u8; 5]>) -> Failure {
-        let rejection = take_rejection();
+        let rejection = self.handshake.as_ref().and_then(|handshake| handshake.take_rejection());
         let early = self.facts().protocol_version().is_none();
         let before = self.outgoing.len();
         self.drain();
@@ -517,16 +507,17 @@ impl Connection {
 /// What an error of rustls's is to who uses the connection. `early`: no version is agreed on yet.
 fn failure_of(
     error: Error,
-    rejection: Option<Rejection>,
+    rejection: Option<Box<Rejection>>,
     early: bool,
     started_with: Option<[u8; 5]>,
 ) -> Failure {
     match error {
+        Error::InvalidCertificate(why) => rejection.map_or_else(
+            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
+            Failure::Certificate,
+        ),
         Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
         Error::NoCertificatesPresented => Failure::NoPeerCertificate,
-        Error::InvalidCertificate(_) if rejection.is_some() => {
-            Failure::Certificate(Box::new(rejection.unwrap_or_default()))
-        }
         Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
             Failure::NotTls(started_with.unwrap_or_default().to_vec())
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pyo3::PyErr;
 
-use crate::error::{Forked, NoMemory, NoTime, Unusable};
+use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
 use crate::verify::rejection::Rejection;
 
@@ -51,10 +51,10 @@ pub enum Failure {
     BadRecordMac,
     /// The two sides have no version, suite, group or signature in common.
     Incompatible(String),
-    /// The peer broke the protocol.
+    /// The peer broke the protocol: a code of ours, or what rustls says.
     Protocol(String),
     /// Our own certificate, key or setting is unusable: which, and why.
-    Unusable { what: &'static str, why: String },
+    Unusable { what: Thing, why: String },
     /// The private key does not belong to the certificate.
     KeyMismatch,
     /// There is not enough memory.
@@ -84,7 +84,7 @@ impl From<rustix::io::Errno> for Failure {
 
 impl From<NoTime> for Failure {
     fn from(_: NoTime) -> Self {
-        Self::Unusable { what: "the system's clock", why: "it shows a time before 1970".to_owned() }
+        Self::Unusable { what: Thing::Clock, why: "before_1970".to_owned() }
     }
 }
 

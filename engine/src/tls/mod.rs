@@ -6,6 +6,7 @@ pub mod connection;
 pub mod failure;
 pub mod fatal_alert;
 pub mod fingerprint;
+pub mod handshake;
 pub mod hello_callback;
 pub mod own_identity;
 pub mod peer_verifier;

@@ -9,6 +9,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::clock::now;
+use crate::error::{Thing, Unusable};
 use crate::tls::failure::Failure;
 use crate::tls::signature_schemes::Noting;
 use crate::verify::certificate::public_key;
@@ -36,19 +37,19 @@ impl Own {
     /// `chain`: certificates, DER, own one first. `key`: PKCS#8, DER. Refuses a key of another certificate.
     pub fn new(chain: Vec<Vec<u8>>, key: Vec<u8>) -> Result<Self, Failure> {
         let key = Zeroizing::new(key);
-        let unusable = |what, why: &dyn std::fmt::Display| Failure::Unusable { what, why: why.to_string() };
-        let key = PrivateKeyDer::try_from(key.as_slice()).map_err(|why| unusable("private key", &why))?;
-        let key = any_supported_type(&key).map_err(|why| unusable("private key", &why))?;
+        let key =
+            PrivateKeyDer::try_from(key.as_slice()).map_err(|why| Unusable::new(Thing::PrivateKey, why))?;
+        let key = any_supported_type(&key).map_err(|why| Unusable::new(Thing::PrivateKey, why))?;
         let key: Arc<dyn SigningKey> = Arc::new(Noting(key));
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
-        let own = chain.first().ok_or_else(|| unusable("certificate", &"there is none"))?;
-        let certified_key = public_key(own).map_err(|why| unusable("certificate", &why))?;
+        let own = chain.first().ok_or_else(|| Unusable::new(Thing::Certificate, "none"))?;
+        let certified_key = public_key(own).map_err(|why| Unusable::new(Thing::Certificate, why))?;
         match key.public_key() {
             Some(own_key) if own_key.as_ref() == certified_key => {
                 Ok(Self::with(CertifiedKey::new(chain, key), Arc::default()))
             }
             Some(_) => Err(Failure::KeyMismatch),
-            None => Err(unusable("private key", &"its public key cannot be told")),
+            None => Err(Unusable::new(Thing::PrivateKey, "no_public_key").into()),
         }
     }
 

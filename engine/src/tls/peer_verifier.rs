@@ -1,17 +1,130 @@
-//! The verifier as rustls asks for it.
+//! The verifier as rustls asks for it: a policy, shared by all connections of a context. What it finds out is noted
+//! with the handshake for which it is asked.
+
+use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
+};
 use webpki::{EndEntityCert, RawPublicKeyEntity, anchor_from_trusted_cert, spki_for_anchor};
 
-use crate::verify::callback;
-use crate::verify::types::Role;
+use crate::tls::handshake::{Handshake, current};
+use crate::tls::signature_schemes::algorithms;
+use crate::verify::rejection::{Kind, Rejection};
+use crate::verify::types::{Role, SentChain, Verified};
 use crate::verify::verifier::{PeerVerifier, in_words};
 
-impl ServerCertVerifier for PeerVerifier {
+#[derive(Debug)]
+pub struct RustlsVerifier {
+    policy: Arc<PeerVerifier>,
+    /// Those that a peer may sign a handshake with.
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// The error from which rustls makes the alert of a refusal.
+pub fn error_of(kind: Kind) -> CertificateError {
+    match kind {
+        Kind::Expired => CertificateError::Expired,
+        Kind::NotYetValid => CertificateError::NotValidYet,
+        Kind::Name => CertificateError::NotValidForName,
+        Kind::UnknownIssuer | Kind::LeafAsCa | Kind::PathLength => CertificateError::UnknownIssuer,
+        Kind::Revoked | Kind::OcspRevoked => CertificateError::Revoked,
+        Kind::RevocationUnknown | Kind::RevocationListSignature | Kind::ListSigner => {
+            CertificateError::UnknownRevocationStatus
+        }
+        Kind::RevocationListExpired => CertificateError::ExpiredRevocationList,
+        Kind::Signature | Kind::Algorithm => CertificateError::BadSignature,
+        Kind::Purpose | Kind::KeyUsage | Kind::CaAsLeaf => CertificateError::InvalidPurpose,
+        Kind::CriticalExtension => CertificateError::UnhandledCriticalExtension,
+        Kind::NotAllowed | Kind::NotPinned | Kind::Callback => {
+            CertificateError::ApplicationVerificationFailure
+        }
+        Kind::OcspMissing
+        | Kind::OcspInvalid
+        | Kind::OcspForeign
+        | Kind::OcspSignature
+        | Kind::OcspExpired
+        | Kind::OcspNotYetValid
+        | Kind::OcspUnknown => CertificateError::InvalidOcspResponse,
+        Kind::NameConstraint | Kind::TooComplex | Kind::Other => {
+            CertificateError::Other(OtherError(Arc::new(Unnamed)))
+        }
+        // Encoding, and what departs from RFC 5280.
+        _ => CertificateError::BadEncoding,
+    }
+}
+
+/// A kind of refusal for which rustls has no error.
+#[derive(Debug)]
+struct Unnamed;
+
+impl std::fmt::Display for Unnamed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("refused")
+    }
+}
+
+impl std::error::Error for Unnamed {}
+
+fn refuse(handshake: &Handshake, rejection: Box<Rejection>) -> Error {
+    let error = error_of(rejection.kind);
+    handshake.keep_rejection(rejection);
+    Error::InvalidCertificate(error)
+}
+
+impl RustlsVerifier {
+    pub fn new(policy: Arc<PeerVerifier>) -> Self {
+        Self { policy, algorithms: algorithms() }
+    }
+
+    fn verify(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        response: &[u8],
+        at: UnixTime,
+    ) -> Result<(), Error> {
+        let handshake = current()?;
+        let path = self
+            .policy
+            .verify_stapled(role, chain, name, response, at)
+            .map_err(|rejection| refuse(&handshake, rejection))?;
+        let stapled = path.is_some() && !response.is_empty();
+        let chain = chain.certificates().map(|der| der.clone().into_owned()).collect();
+        handshake.keep_verified(Verified { chain, path, at, name: name.map(in_words), stapled });
+        Ok(())
+    }
+
+    /// The peer proved that it holds the certificate's key: now the program may have its say.
+    fn verify_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        tls13: bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = verify_signature(&self.algorithms, message, certificate, dss, tls13)?;
+        let handshake = current()?;
+        handshake.note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
+        if self.policy.decides {
+            let verified = handshake.verified();
+            handshake
+                .ask(&self.policy, verified.as_ref(), certificate)
+                .map_err(|rejection| refuse(&handshake, rejection))?;
+        }
+        Ok(valid)
+    }
+}
+
+impl ServerCertVerifier for RustlsVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -20,13 +133,9 @@ impl ServerCertVerifier for PeerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let name = self.check_name.then_some(server_name);
-        let path = self.judge(Role::Server, end_entity, intermediates, name, now)?;
-        if let Some(path) = &path {
-            self.judge_staple(Role::Server, (end_entity, intermediates), path, ocsp_response, name, now)?;
-        }
-        let stapled = path.is_some() && !ocsp_response.is_empty();
-        callback::set_judged(end_entity, intermediates, path, now, name.map(in_words), stapled);
+        let name = self.policy.check_name.then_some(server_name);
+        let chain = SentChain { own: end_entity, above: intermediates };
+        self.verify(Role::Server, chain, name, ocsp_response, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -36,7 +145,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(self, message, cert, dss, false)
+        self.verify_signature(message, cert, dss, false)
     }
 
     fn verify_tls13_signature(
@@ -45,7 +154,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(self, message, cert, dss, true)
+        self.verify_signature(message, cert, dss, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -53,16 +162,16 @@ impl ServerCertVerifier for PeerVerifier {
     }
 }
 
-impl ClientCertVerifier for PeerVerifier {
+impl ClientCertVerifier for RustlsVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.request
+        self.policy.request
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.require
+        self.policy.require
     }
 
-    /// None: as with `ssl`, a client is not told which authorities count.
+    /// None: as with `ssl`, a client is not told which CAs count.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -73,8 +182,8 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let path = self.judge(Role::Client, end_entity, intermediates, None, now)?;
-        callback::set_judged(end_entity, intermediates, path, now, None, false);
+        let chain = SentChain { own: end_entity, above: intermediates };
+        self.verify(Role::Client, chain, None, &[], now)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -84,7 +193,7 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(self, message, cert, dss, false)
+        self.verify_signature(message, cert, dss, false)
     }
 
     fn verify_tls13_signature(
@@ -93,7 +202,7 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        check_signature(self, message, cert, dss, true)
+        self.verify_signature(message, cert, dss, true)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -101,24 +210,8 @@ impl ClientCertVerifier for PeerVerifier {
     }
 }
 
-/// The peer proved that it holds the certificate's key: now the program may have its say.
-fn check_signature(
-    verifier: &PeerVerifier,
-    message: &[u8],
-    certificate: &CertificateDer<'_>,
-    dss: &DigitallySignedStruct,
-    tls13: bool,
-) -> Result<HandshakeSignatureValid, Error> {
-    let valid = signature_alone(verifier, message, certificate, dss, tls13)?;
-    callback::note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
-    if verifier.decides {
-        verifier.ask(certificate)?;
-    }
-    Ok(valid)
-}
-
-fn signature_alone(
-    verifier: &PeerVerifier,
+fn verify_signature(
+    algorithms: &WebPkiSupportedAlgorithms,
     message: &[u8],
     certificate: &CertificateDer<'_>,
     dss: &DigitallySignedStruct,
@@ -130,8 +223,8 @@ fn signature_alone(
     );
     if !key_only {
         return match tls13 {
-            true => verify_tls13_signature(message, certificate, dss, &verifier.algorithms),
-            false => verify_tls12_signature(message, certificate, dss, &verifier.algorithms),
+            true => verify_tls13_signature(message, certificate, dss, algorithms),
+            false => verify_tls12_signature(message, certificate, dss, algorithms),
         };
     }
     // X.509 v1, or an extension that refuses it wherever it is validated: webpki reads both as a trust anchor
@@ -139,10 +232,10 @@ fn signature_alone(
     let anchor = anchor_from_trusted_cert(certificate).map_err(|_| CertificateError::BadEncoding)?;
     let key = spki_for_anchor(&anchor);
     if tls13 {
-        return verify_tls13_signature_with_raw_key(message, &key, dss, &verifier.algorithms);
+        return verify_tls13_signature_with_raw_key(message, &key, dss, algorithms);
     }
     let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
-    let mapped = verifier.algorithms.mapping.iter().find(|(scheme, _)| *scheme == dss.scheme);
+    let mapped = algorithms.mapping.iter().find(|(scheme, _)| *scheme == dss.scheme);
     let candidates = mapped.map_or(&[][..], |(_, candidates)| candidates);
     match candidates.iter().any(|alg| key.verify_signature(*alg, message, dss.signature()).is_ok()) {
         true => Ok(HandshakeSignatureValid::assertion()),

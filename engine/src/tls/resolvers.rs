@@ -1,6 +1,5 @@
 //! Which of our own certificates is shown, on either side.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,24 +10,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, SignatureScheme};
 use webpki::EndEntityCert;
 
+use crate::tls::handshake::{Hello, current};
 use crate::tls::own_identity::Own;
 use crate::verify::certificate::names;
-
-thread_local! {
-    static HELLO: RefCell<Option<Hello>> = const { RefCell::new(None) };
-}
-
-/// The cipher suites that a client offered, and the certificate that we answered with.
-#[derive(Default)]
-pub struct Hello {
-    pub suites: Vec<u16>,
-    pub own: Option<Arc<CertifiedKey>>,
-}
-
-/// The hello that the last call on this thread processed.
-pub fn take_hello() -> Option<Hello> {
-    HELLO.take()
-}
 
 /// A server's certificates. Those for the name that the client asks for come first, then those for a wildcard
 /// that covers it, then all of them, each in the order of preference: the first that the client can verify is
@@ -44,7 +28,9 @@ impl ResolvesServerCert for OwnCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let own = self.choose(&hello).map(|own| own.current());
         let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect();
-        HELLO.set(Some(Hello { suites, own: own.clone() }));
+        if let Ok(handshake) = current() {
+            handshake.note_hello(Hello { suites, own: own.clone() });
+        }
         own
     }
 }

@@ -9,10 +9,10 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ProducesTickets;
 
 use crate::clock::now;
+use crate::tls::handshake::current;
 use crate::tls::ticket_keys::{Epoch, OVERHEAD, TicketKeys};
-use crate::verify::callback::{judged, keep_opened, may_open, resumed_since};
 use crate::verify::types::Role;
-use crate::verify::verifier::{PeerVerifier, take_rejection};
+use crate::verify::verifier::PeerVerifier;
 
 /// Leaves room in the 65,535 bytes of a ticket (RFC 8446, section 4.6.1) for what rustls puts beside it.
 const LONGEST: usize = 65_000 - OVERHEAD;
@@ -91,37 +91,28 @@ impl ProducesTickets for Tickets {
 
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
         let now = now().ok()?;
-        let (at, chain) = judged().map_or((now, Vec::new()), |found| (found.at, found.chain));
-        let since = resumed_since().unwrap_or(at);
+        let handshake = current().ok()?;
+        let (at, chain) = handshake.verified().map_or((now, Vec::new()), |found| (found.at, found.chain));
+        let since = handshake.since().unwrap_or(at);
         self.keys.seal(epoch(now), &Content { since, chain, session }.encode()?)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
-        if !may_open() {
-            return None;
-        }
+        let handshake = current().ok().filter(|handshake| handshake.may_open())?;
         let plain = self.keys.open(&epochs(now().ok()?), ticket)?;
         let Content { since, chain, session } = Content::decode(&plain)?;
-        match self.verifier.still_good(Role::Client, chain, None, since) {
-            Ok(found) => {
-                keep_opened(found, since);
-                Some(session.to_vec())
-            }
-            Err(_) => {
-                take_rejection();
-                None
-            }
-        }
+        let found = self.verifier.verify_again(Role::Client, chain, None, since).ok()?;
+        handshake.keep_opened(found, since);
+        Some(session.to_vec())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::handshake::Handshake;
     use crate::tls::ticket_keys::Secret;
-    use crate::verify::callback::{Scope, Verdict};
     use crate::verify::peer_policy::Conditions;
-    use crate::verify::signature_cache::algorithms;
     use crate::verify::trust::Trust;
     use crate::verify::types::{Revocation, RevocationPolicy};
 
@@ -140,7 +131,6 @@ mod tests {
             decides: false,
             reverify: true,
             max_resumption_age,
-            algorithms: algorithms(),
         };
         Tickets { keys: TicketKeys::new(Secret::default(), [0; 32]), verifier: Arc::new(verifier) }
     }
@@ -149,22 +139,26 @@ mod tests {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     }
 
+    fn handshake(since: Option<UnixTime>) -> Arc<Handshake> {
+        Arc::new(Handshake::new(Arc::default(), None, None, since))
+    }
+
     #[test]
     fn four_tickets_of_one_handshake_are_opened_at_most_and_none_outside_of_one() {
         let tickets = tickets(60);
-        let ticket = tickets.encrypt(b"a session").expect("a ticket");
+        let ticket = handshake(None).run(|| tickets.encrypt(b"a session")).expect("a ticket");
         assert_eq!(tickets.decrypt(&ticket), None);
         for _ in 0..2 {
-            let scope = Scope::enter(Verdict::default());
-            for _ in 0..4 {
-                assert_eq!(tickets.decrypt(&ticket).as_deref(), Some(&b"a session"[..]));
-            }
-            assert_eq!(tickets.decrypt(&ticket), None);
-            let verdict = scope.leave();
+            let handshake = handshake(None);
             // The next flight of the same handshake counts on.
-            let scope = Scope::enter(verdict);
-            assert_eq!(tickets.decrypt(&ticket), None);
-            scope.leave();
+            for opened in [3, 1, 0] {
+                handshake.run(|| {
+                    for _ in 0..opened {
+                        assert_eq!(tickets.decrypt(&ticket).as_deref(), Some(&b"a session"[..]));
+                    }
+                });
+            }
+            assert_eq!(handshake.run(|| tickets.decrypt(&ticket)), None);
         }
     }
 
@@ -172,12 +166,10 @@ mod tests {
     fn a_ticket_made_of_another_carries_its_time_on() {
         let tickets = tickets(60);
         let since = at(now().unwrap().as_secs() - 30);
-        let scope = Scope::enter(Verdict { since: Some(since), ..Verdict::default() });
-        let renewed = tickets.encrypt(b"a session").expect("a ticket");
-        scope.leave();
-        let scope = Scope::enter(Verdict::default());
-        assert!(tickets.decrypt(&renewed).is_some());
-        assert_eq!(scope.leave().since, Some(since));
+        let renewed = handshake(Some(since)).run(|| tickets.encrypt(b"a session")).expect("a ticket");
+        let handshake = handshake(None);
+        assert!(handshake.run(|| tickets.decrypt(&renewed)).is_some());
+        assert_eq!(handshake.since(), Some(since));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The program's own say: about a client's hello (`sni_callback`), and about a peer after the verdict was yes,
-//! which can only refuse.
+//! The program's own say: about a client's hello (`sni_callback`), and about a peer that was verified, which can
+//! only refuse.
 //!
 //! A callback is a guest. It runs within the step of the handshake that needs its answer, so the thread that
 //! runs it holds the connection's core and both turns; all that guards a connection against its callbacks
@@ -19,30 +19,27 @@
 //! step of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock
 //! that is waited for with the GIL is always held by somebody who does not need it.
 //!
-//! rustls asks the verifier within the call that processes the peer's flight. What a connection's handshake
-//! carries lies on a stack of the thread meanwhile: a callback may itself make other connections.
+//! What a handshake carries lies with its connection (`tls::handshake`). Only the count of callbacks belongs to the
+//! thread: it answers whether this thread, were it to wait for a connection that a callback decides about, would wait
+//! for itself. A greenlet that is switched to within a callback is on the same thread, and would.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use pyo3::types::PyBytes;
+use rustls::pki_types::CertificateDer;
 
 use crate::memory::call;
-use crate::verify::rejection::Rejection;
-use crate::verify::types::Path;
+use crate::verify::rejection::{Kind, Rejection};
+use crate::verify::types::Verified;
 
 /// How many callbacks may wait for each other's handshakes on one thread.
 const MAX_DEPTH: usize = 8;
-/// How many tickets of one client are opened. Each may cost the verification of a chain.
-const MAX_TICKETS: usize = 4;
-
 thread_local! {
-    static STACK: RefCell<Vec<Verdict>> = const { RefCell::new(Vec::new()) };
-    /// How many callbacks run on this thread, one within the other.
+    /// How many callbacks run on this thread, one within the other or, by greenlets, in turns.
     static GUESTS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -51,19 +48,6 @@ thread_local! {
 pub enum Callback {
     Verify,
     Hello,
-}
-
-/// A chain (the peer's own certificate first) that was found good, and what stands above it in the path;
-/// None where nobody validated it.
-#[derive(Clone, Debug)]
-pub struct Judged {
-    pub chain: Vec<CertificateDer<'static>>,
-    pub path: Option<Path>,
-    pub at: UnixTime,
-    /// The name that it had to be for, where it had to be for one.
-    pub name: Option<String>,
-    /// Whether a good OCSP response came along.
-    pub stapled: bool,
 }
 
 /// What other threads, and the callback itself, must know of a connection that is being decided about.
@@ -142,164 +126,44 @@ impl Drop for Guest {
     }
 }
 
-/// With which signature algorithms the two ends proved that they hold their keys,
-/// by their IANA numbers; None where that end has signed nothing, as in a resumption.
-#[derive(Clone, Copy, Default)]
-pub struct Schemes {
-    pub own: Option<u16>,
-    pub peer: Option<u16>,
+fn refused(why: &str) -> Box<Rejection> {
+    Rejection::new(Kind::Callback, why)
 }
 
-/// What the handshake of one connection carries from one call into rustls to the next.
-#[derive(Default)]
-pub struct Verdict {
-    pub judged: Option<Judged>,
-    /// Called with (chain, path or None, seconds since 1970, whether an OCSP response came along).
-    pub callback: Option<Py<PyAny>>,
-    pub asking: Arc<Asking>,
-    pub schemes: Schemes,
-    /// While a session may be resumed: when its peers proved their keys.
-    pub since: Option<UnixTime>,
-    /// How many tickets the client showed.
-    pub tickets: usize,
-}
-
-impl Verdict {
-    /// The handshake is one in full: a session that was at hand is not resumed, and is no evidence.
-    pub fn forget_session(&mut self) {
-        if self.since.take().is_some() {
-            self.judged = None;
-        }
-    }
-}
-
-/// A verdict lies on the stack as long as this lives.
-pub struct Scope(());
-
-impl Scope {
-    pub fn enter(verdict: Verdict) -> Self {
-        STACK.with_borrow_mut(|stack| stack.push(verdict));
-        Self(())
-    }
-
-    pub fn leave(self) -> Verdict {
-        let verdict = STACK.with_borrow_mut(Vec::pop).unwrap_or_default();
-        std::mem::forget(self);
-        verdict
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        STACK.with_borrow_mut(Vec::pop);
-    }
-}
-
-pub fn set_judged(
-    end_entity: &CertificateDer<'_>,
-    intermediates: &[CertificateDer<'_>],
-    path: Option<Path>,
-    at: UnixTime,
-    name: Option<String>,
-    stapled: bool,
-) {
-    let chain =
-        std::iter::once(end_entity).chain(intermediates).map(|der| der.clone().into_owned()).collect();
-    keep(Some(Judged { chain, path, at, name, stapled }), None);
-}
-
-/// What was found good of the client whose ticket was opened; `since`: when it proved its key. It stands until
-/// another ticket or a handshake in full takes its place.
-pub fn keep_opened(judged: Option<Judged>, since: UnixTime) {
-    keep(judged, Some(since));
-}
-
-fn keep(judged: Option<Judged>, since: Option<UnixTime>) {
-    STACK.with_borrow_mut(|stack| {
-        if let Some(top) = stack.last_mut() {
-            (top.judged, top.since) = (judged, since);
-        }
-    });
-}
-
-/// Since when the session is that the handshake on this thread resumes.
-pub fn resumed_since() -> Option<UnixTime> {
-    STACK.with_borrow(|stack| stack.last()?.since)
-}
-
-/// Whether one more ticket may be opened in the handshake that this thread works on.
-pub fn may_open() -> bool {
-    STACK.with_borrow_mut(|stack| match stack.last_mut() {
-        Some(top) if top.tickets < MAX_TICKETS => {
-            top.tickets += 1;
-            true
-        }
-        _ => false,
-    })
-}
-
-/// Notes a signature of the handshake that this thread works on.
-pub fn note_schemes(note: impl FnOnce(&mut Schemes)) {
-    STACK.with_borrow_mut(|stack| {
-        if let Some(top) = stack.last_mut() {
-            note(&mut top.schemes);
-        }
-    });
-}
-
-/// What was found good in the handshake that this thread works on.
-pub fn judged() -> Option<Judged> {
-    STACK.with_borrow(|stack| stack.last()?.judged.clone())
-}
-
-fn nobody(why: &str) -> Box<Rejection> {
-    Box::new(Rejection::new("callback", why))
-}
-
-/// Asks the callback of the connection that this thread works on about the peer with this certificate.
-/// Whatever keeps it from being asked is a refusal.
-pub fn ask(certificate: &CertificateDer<'_>) -> Result<(), Box<Rejection>> {
-    let asking = STACK.with_borrow(|stack| stack.last().map(|top| top.asking.clone()));
-    let guest = Guest::enter(asking.unwrap_or_default(), Callback::Verify);
+/// Asks a connection's callback about the peer with this certificate: with (chain, path or None, seconds since 1970,
+/// whether an OCSP response came along). Whatever keeps it from being asked is a refusal.
+pub fn ask(
+    callback: Option<&Py<PyAny>>,
+    asking: &Arc<Asking>,
+    verified: Option<&Verified>,
+    certificate: &CertificateDer<'_>,
+) -> Result<(), Box<Rejection>> {
+    let guest = Guest::enter(asking.clone(), Callback::Verify);
     let asked = Python::try_attach(|py| {
-        let (callback, judged) = STACK.with_borrow(|stack| {
-            let top = stack.last()?;
-            Some((top.callback.as_ref()?.clone_ref(py), top.judged.clone()?))
-        })?;
-        if judged.chain.first() != Some(certificate) {
+        let (callback, verified) = (callback?, verified?);
+        if verified.chain.first() != Some(certificate) {
             return None;
         }
-        Some(guest.refuse_depth().and_then(|()| ask_python(py, &callback, &judged)).map_err(|why| {
-            let mut rejection = nobody(&format!("the verify callback raised {}", words(py, &why)));
+        Some(guest.refuse_depth().and_then(|()| ask_python(py, callback, verified)).map_err(|why| {
+            let mut rejection = refused("raised");
             rejection.cause = Some(Arc::new(why));
             rejection
         }))
     });
     match asked {
-        None => Err(nobody("the interpreter is shutting down")),
-        Some(None) => Err(nobody("there is no callback to ask")),
-        Some(Some(Ok(()))) if guest.0.abandoned() => Err(nobody("the socket was closed meanwhile")),
+        None => Err(refused("shutting_down")),
+        Some(None) => Err(refused("no_callback")),
+        Some(Some(Ok(()))) if asking.abandoned() => Err(refused("closed")),
         Some(Some(answer)) => answer,
     }
 }
 
-/// What an exception says of itself, which is Python code, too.
-fn words(py: Python<'_>, error: &PyErr) -> String {
-    let name =
-        error.get_type(py).qualname().map_or_else(|_| "an exception".to_owned(), |name| name.to_string());
-    let text = call(py.get_type::<PyString>().as_any(), (error.value(py),));
-    match text.and_then(|text| Ok(text.cast_into::<PyString>()?.to_string_lossy().into_owned())) {
-        Ok(text) => format!("{name}: {text}"),
-        Err(_) => format!("{name}: <exception str() failed>"),
-    }
-}
-
-fn ask_python(py: Python<'_>, callback: &Py<PyAny>, judged: &Judged) -> PyResult<()> {
+fn ask_python(py: Python<'_>, callback: &Py<PyAny>, verified: &Verified) -> PyResult<()> {
     let bytes = |der: &CertificateDer<'_>| PyBytes::new(py, der);
-    let chain: Vec<_> = judged.chain.iter().map(bytes).collect();
-    let path = judged.path.as_ref().map(|above| {
-        let own = judged.chain.first().map(bytes);
+    let chain: Vec<_> = verified.chain.iter().map(bytes).collect();
+    let path = verified.path.as_ref().map(|above| {
+        let own = verified.chain.first().map(bytes);
         own.into_iter().chain(above.iter().map(bytes)).collect::<Vec<_>>()
     });
-    call(callback.bind(py), (chain, path, judged.at.as_secs(), judged.stapled)).map(|_| ())
+    call(callback.bind(py), (chain, path, verified.at.as_secs(), verified.stapled)).map(|_| ())
 }

@@ -43,7 +43,7 @@ pub fn split(mut data: &[u8]) -> Result<Vec<&[u8]>, String> {
 pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err("bytes after the end of the certificate".to_owned()),
+        Ok(_) => Err("trailing_bytes".to_owned()),
         Err(why) => Err(why.to_string()),
     }
 }
@@ -52,7 +52,7 @@ pub fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
 pub fn outline(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509CertificateParser::new().with_deep_parse_extensions(false).parse(der) {
         Ok(([], certificate)) => Ok(certificate),
-        Ok(_) => Err("bytes after the end of the certificate".to_owned()),
+        Ok(_) => Err("trailing_bytes".to_owned()),
         Err(why) => Err(why.to_string()),
     }
 }
@@ -64,7 +64,7 @@ pub fn key_usage(der: &[u8]) -> Result<Option<KeyUsage>, String> {
     match found.map(|extension| KeyUsage::from_der(extension.value)) {
         None => Ok(None),
         Some(Ok(([], usage))) => Ok(Some(usage)),
-        Some(_) => Err("its key usage cannot be read".to_owned()),
+        Some(_) => Err("key_usage".to_owned()),
     }
 }
 

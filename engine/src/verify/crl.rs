@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustls::pki_types::{SignatureVerificationAlgorithm, UnixTime};
 use webpki::{CertRevocationList, Error, OwnedCertRevocationList};
-use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use crate::verify::certificate::read;
 use crate::verify::crl_scope::{Points, Scope};
 use crate::verify::signed::Signed;
 
@@ -60,7 +60,7 @@ impl List {
                 None => None,
                 Some(extension) => match extension.parsed_extension() {
                     ParsedExtension::IssuingDistributionPoint(point) => Some(Scope::of(point)),
-                    _ => return Err("its issuing distribution point cannot be read".to_owned()),
+                    _ => return Err("issuing_distribution_point".to_owned()),
                 },
             };
         Ok(Self {
@@ -170,7 +170,7 @@ impl List {
         issuer: &[u8],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        let (_, certificate) = X509Certificate::from_der(issuer).map_err(|_| Error::BadDer)?;
+        let certificate = read(issuer).map_err(|_| Error::BadDer)?;
         let signed = Signed::read(&self.der).map_err(|_| Error::BadDer)?;
         if !signed.is_of(certificate.public_key().raw, algorithms) {
             return Err(Error::InvalidCrlSignatureForPublicKey);

@@ -186,7 +186,7 @@ impl<'a> RevocationCheck<'a> {
         for line in self.trust.lines_of(certificate.issuer().as_raw()) {
             let before = found.lists.len();
             for list in line.iter().filter(|list| list.begun(self.now) && list.covers(|| &points)) {
-                let signed_by = |signer: &[u8]| list.signed_by(signer, algorithms().all);
+                let signed_by = |signer: &[u8]| list.signed_by(signer, algorithms());
                 let signer = match signed_by(issuer) {
                     Ok(()) => Ok(issuer),
                     Err(error) if !namesakes => Err(error),

@@ -13,23 +13,22 @@ use x509_ocsp::{
 };
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::Oid;
-use x509_parser::prelude::FromDer;
 
 use crate::verify::budget::{self, Budget};
-use crate::verify::certificate::outline;
+use crate::verify::certificate::{outline, read};
 use crate::verify::crl::SKEW;
 use crate::verify::crl_signers::RevocationCheck;
-use crate::verify::rejection::Rejection;
+use crate::verify::rejection::{Kind, Rejection};
 use crate::verify::signature_cache::Meter;
 use crate::verify::signed::Signed;
 use crate::verify::trust::Trust;
-use crate::verify::types::RevocationPolicy;
+use crate::verify::types::{RevocationPolicy, SentChain};
 
 /// How long a response is good that does not say for how long, in seconds.
 const WITHOUT_END: u64 = 24 * 60 * 60;
 /// Certificates in a response that are looked at for its signer's. One is usual.
 const MAX_CERTIFICATES: usize = 8;
-const TOO_COMPLEX: &str = "verifying it would take too much work";
+const TOO_COMPLEX: &str = "too_complex";
 const BASIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.1");
 /// id-kp-OCSPSigning, 1.3.6.1.5.5.7.3.9, DER without its header.
 const SIGNS_RESPONSES: &[u8] = &[43, 6, 1, 5, 5, 7, 3, 9];
@@ -47,13 +46,13 @@ pub struct Good {
     delegate: Option<Vec<u8>>,
 }
 
-fn refused(kind: &'static str, detail: impl Into<String>) -> Box<Rejection> {
-    Box::new(Rejection::new(kind, detail))
+fn refused(kind: Kind, detail: impl Into<String>) -> Box<Rejection> {
+    Rejection::new(kind, detail)
 }
 
-fn bounded(kind: &'static str, detail: &str, now: UnixTime, bound: u64) -> Box<Rejection> {
+fn bounded(kind: Kind, now: UnixTime, bound: u64) -> Box<Rejection> {
     let bound = UnixTime::since_unix_epoch(std::time::Duration::from_secs(bound));
-    Box::new(Rejection::new(kind, detail).at(now, bound))
+    Rejection::new(kind, "").at(now, bound)
 }
 
 /// The hashes with which a response may name a certificate (RFC 6960, section 4.1.1).
@@ -64,10 +63,8 @@ const HASHES: [(ObjectIdentifier, &Algorithm); 4] = [
     (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), &digest::SHA512),
 ];
 
-fn read(der: &[u8]) -> Result<X509Certificate<'_>, Box<Rejection>> {
-    let (_, certificate) =
-        X509Certificate::from_der(der).map_err(|why| refused("ocsp_invalid", why.to_string()))?;
-    Ok(certificate)
+fn read_certificate(der: &[u8]) -> Result<X509Certificate<'_>, Box<Rejection>> {
+    read(der).map_err(|why| refused(Kind::OcspInvalid, format!("certificate: {why}")))
 }
 
 fn seconds(time: OcspGeneralizedTime) -> u64 {
@@ -129,13 +126,14 @@ fn verify_signer(
     algorithms: Algorithms<'_>,
     now: UnixTime,
 ) -> Result<Option<Vec<u8>>, Box<Rejection>> {
-    let issuer_read = read(issuer)?;
+    let issuer_read = read_certificate(issuer)?;
     if names(id, &issuer_read) && signed.is_of(issuer_read.public_key().raw, algorithms) {
         return Ok(None);
     }
     let issuer = CertificateDer::from(issuer);
-    let anchor = [anchor_from_trusted_cert(&issuer).map_err(|why| refused("ocsp_invalid", why.to_string()))?];
-    let mut why = "its issuer did not sign it, nor anybody whom it authorized".to_owned();
+    let anchor = [anchor_from_trusted_cert(&issuer)
+        .map_err(|why| refused(Kind::OcspInvalid, format!("certificate: {why}")))?];
+    let mut why = "not_authorized".to_owned();
     for certificate in signed.certificates.iter().flatten().take(MAX_CERTIFICATES) {
         let Ok(der) = certificate.to_der() else { continue };
         let Ok(delegate) = read(&der) else { continue };
@@ -154,13 +152,13 @@ fn verify_signer(
             delegate.verify_for_usage(algorithms, &anchor, &[], now, usage, None, None).map(|_| ())
         });
         match issued {
-            Err(error) => why = format!("its signer is not to be trusted with that: {error}"),
-            Ok(()) if !may_sign => why = "its signer's key is not for signatures".to_owned(),
+            Err(error) => why = format!("signer: {error}"),
+            Ok(()) if !may_sign => why = "signer_key_usage".to_owned(),
             Ok(()) if signed.is_of(delegate.public_key().raw, algorithms) => return Ok(Some(der.to_vec())),
             Ok(()) => {}
         }
     }
-    Err(refused("ocsp_signature", why))
+    Err(refused(Kind::OcspSignature, why))
 }
 
 /// What `response` says of `certificate`, both DER. Without its issuer's certificate nobody can tell who signed it:
@@ -172,25 +170,26 @@ pub fn check(
     algorithms: Algorithms<'_>,
     now: UnixTime,
 ) -> Result<Good, Box<Rejection>> {
-    let invalid = |why: String| refused("ocsp_invalid", why);
-    let unreadable = |why: der::Error| invalid(format!("it cannot be read: {why}"));
+    let invalid = |why: String| refused(Kind::OcspInvalid, why);
+    let unreadable = |why: der::Error| invalid(format!("unreadable: {why}"));
     let response = OcspResponse::from_der(response).map_err(unreadable)?;
     if response.response_status != OcspResponseStatus::Successful {
-        return Err(invalid(format!("the responder answered {:?}", response.response_status)));
+        return Err(invalid(format!("status: {:?}", response.response_status)));
     }
-    let bytes = response.response_bytes.ok_or_else(|| invalid("it holds no answer".to_owned()))?;
+    let bytes = response.response_bytes.ok_or_else(|| invalid("no_answer".to_owned()))?;
     if bytes.response_type != BASIC {
-        return Err(invalid(format!("it is of the unknown type {}", bytes.response_type)));
+        return Err(invalid(format!("type: {}", bytes.response_type)));
     }
-    let signed = Signed::read(bytes.response.as_bytes()).map_err(invalid)?;
+    let signed =
+        Signed::read(bytes.response.as_bytes()).map_err(|why| invalid(format!("unreadable: {why}")))?;
     let data = signed.content.decode_as::<ResponseData>().map_err(unreadable)?;
-    let certificate = read(certificate)?;
-    let issuer_read = issuer.map(read).transpose()?;
+    let certificate = read_certificate(certificate)?;
+    let issuer_read = issuer.map(read_certificate).transpose()?;
     let subject = Subject::of(&certificate, issuer_read.as_ref());
     let about = |single: &&SingleResponse| subject.is_meant(&single.cert_id);
     let answers: Vec<_> = data.responses.iter().filter(about).collect();
     if answers.is_empty() {
-        return Err(refused("ocsp_foreign", "it is about another certificate"));
+        return Err(refused(Kind::OcspForeign, ""));
     }
     let delegate = match issuer {
         Some(issuer) => verify_signer(&signed, &data.responder_id, issuer, algorithms, now)?,
@@ -198,19 +197,19 @@ pub fn check(
     };
     let of_answers = answers.iter().flat_map(|answer| answer.single_extensions.iter().flatten());
     if data.response_extensions.iter().flatten().chain(of_answers).any(|extension| extension.critical) {
-        return Err(invalid("it has a critical extension that is unknown here".to_owned()));
+        return Err(invalid("critical_extension".to_owned()));
     }
     if answers.iter().any(|answer| matches!(answer.cert_status, CertStatus::Revoked(_))) {
-        return Err(refused("ocsp_revoked", "its OCSP response says that it was revoked"));
+        return Err(refused(Kind::OcspRevoked, ""));
     }
-    let mut verdict = Err(refused("ocsp_unknown", "the responder does not know it"));
+    let mut verdict = Err(refused(Kind::OcspUnknown, ""));
     for answer in answers {
         let since = seconds(answer.this_update);
         let until = answer.next_update.map_or(since.saturating_add(WITHOUT_END), seconds);
         if now.as_secs().saturating_add(SKEW) < since {
-            verdict = Err(bounded("ocsp_not_yet_valid", "it is not valid yet", now, since));
+            verdict = Err(bounded(Kind::OcspNotYetValid, now, since));
         } else if now.as_secs() > until.saturating_add(SKEW) {
-            verdict = Err(bounded("ocsp_expired", "it is out of date", now, until));
+            verdict = Err(bounded(Kind::OcspExpired, now, until));
         } else if matches!(answer.cert_status, CertStatus::Good(_)) {
             return Ok(Good { since, until, delegate });
         }
@@ -243,10 +242,8 @@ pub struct StapleCheck<'a> {
     pub revocation: RevocationPolicy,
     /// The server is refused without a good response.
     pub required: bool,
-    pub end_entity: &'a CertificateDer<'a>,
-    /// The certificates that the server sent above its own.
-    pub sent: &'a [CertificateDer<'a>],
-    /// The path that convinced us.
+    pub chain: SentChain<'a>,
+    /// The verified path.
     pub above: &'a [CertificateDer<'a>],
     pub now: UnixTime,
 }
@@ -265,19 +262,17 @@ impl<'a> StapleCheck<'a> {
             _ => self.above.first().or_else(|| self.issuer(&algorithms, &budget)),
         };
         let judged = match (response, issuer) {
-            _ if budget.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
-            ([], _) => Err(refused("ocsp_missing", "the server sent no OCSP response")),
+            _ if budget.exhausted() => Err(refused(Kind::OcspInvalid, TOO_COMPLEX)),
+            ([], _) => Err(refused(Kind::OcspMissing, "")),
             (_, Some(issuer)) => {
                 let above = if self.above.is_empty() { std::slice::from_ref(issuer) } else { self.above };
                 self.judge_response(above, response, (&algorithms, &budget))
             }
-            (_, None) if self.required => {
-                Err(refused("ocsp_signature", "nobody knows its issuer, who has to sign it"))
-            }
+            (_, None) if self.required => Err(refused(Kind::OcspSignature, "issuer_unknown")),
             (_, None) => Ok(()),
         };
         match judged {
-            Err(_) if budget.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
+            Err(_) if budget.exhausted() => Err(refused(Kind::OcspInvalid, TOO_COMPLEX)),
             judged => judged,
         }
     }
@@ -285,11 +280,11 @@ impl<'a> StapleCheck<'a> {
     /// Who issued a certificate that is trusted by itself: one whose key is that of its signature.
     fn issuer(&self, algorithms: Algorithms<'_>, budget: &Budget) -> Option<&'a CertificateDer<'a>> {
         let (signed, leaf) =
-            (Signed::read(self.end_entity).ok()?, EndEntityCert::try_from(self.end_entity).ok()?);
+            (Signed::read(self.chain.own).ok()?, EndEntityCert::try_from(self.chain.own).ok()?);
         let trust = self.trust;
         let helpers = trust.helpers_of(leaf.issuer()).iter().map(|index| &trust.helpers[*index]);
         let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
-        let mut known = std::iter::once(self.end_entity).chain(self.sent).chain(helpers).chain(anchors);
+        let mut known = self.chain.certificates().chain(helpers).chain(anchors);
         known.find(|der| {
             budget.spend(budget::reading(der)).is_ok()
                 && read(der).is_ok_and(|issuer| {
@@ -307,17 +302,20 @@ impl<'a> StapleCheck<'a> {
         (algorithms, budget): (Algorithms<'_>, &Budget),
     ) -> Result<(), Box<Rejection>> {
         let issuer = above.first().map(AsRef::as_ref);
-        let good = check(response, self.end_entity, issuer, algorithms, self.now)?;
+        let good = check(response, self.chain.own, issuer, algorithms, self.now)?;
         // A delegate whom a list at hand calls revoked vouches for nobody.
         let Some(delegate) = good.delegate else { return Ok(()) };
         let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
-        let revocation =
-            RevocationCheck::new(self.trust, self.revocation, (algorithms, budget), self.sent, self.now);
+        let revocation = RevocationCheck::new(
+            self.trust,
+            self.revocation,
+            (algorithms, budget),
+            self.chain.above,
+            self.now,
+        );
         match revocation.known(&delegate, &above) {
-            _ if revocation.exhausted() => Err(refused("ocsp_invalid", TOO_COMPLEX)),
-            Some(Err(webpki::Error::CertRevoked)) => {
-                Err(refused("ocsp_signature", "its signer's certificate was revoked"))
-            }
+            _ if revocation.exhausted() => Err(refused(Kind::OcspInvalid, TOO_COMPLEX)),
+            Some(Err(webpki::Error::CertRevoked)) => Err(refused(Kind::OcspSignature, "signer_revoked")),
             _ => Ok(()),
         }
     }

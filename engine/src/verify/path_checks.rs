@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use crate::verify::certificate::{Examined, key_usage, read};
+use crate::verify::rejection::Kind;
 use crate::verify::rfc5280::strict;
 use crate::verify::trust::Trust;
 use crate::verify::types::Role;
@@ -22,13 +23,13 @@ pub struct PathChecks<'a> {
     role: Role,
     strict: bool,
     now: UnixTime,
-    found: Cell<Option<&'static str>>,
+    found: Cell<Option<Kind>>,
 }
 
 /// Why a path is refused: in webpki's words, or the kind of it.
 enum Fault {
     Webpki(Error),
-    Kind(&'static str),
+    Kind(Kind),
 }
 
 impl<'a> PathChecks<'a> {
@@ -62,7 +63,7 @@ impl<'a> PathChecks<'a> {
 
     /// Whether the CRLs that counted for it bear a number, as the profile demands (RFC 5280, section 5.2.3).
     pub fn check_numbers(&self, numbered: bool) -> Result<(), Error> {
-        self.noted(refuse_unless(numbered || !self.strict, Fault::Kind("strict_list_number")))
+        self.noted(refuse_unless(numbered || !self.strict, Fault::Kind(Kind::StrictListNumber)))
     }
 
     /// For a certificate that is trusted by itself.
@@ -79,7 +80,7 @@ impl<'a> PathChecks<'a> {
     }
 
     /// The kind of a refusal that webpki handed back, if it began here.
-    pub fn kind_of(&self, error: &Error) -> Option<&'static str> {
+    pub fn kind_of(&self, error: &Error) -> Option<Kind> {
         if *error == REFUSED { self.found.get() } else { None }
     }
 
@@ -98,17 +99,17 @@ impl<'a> PathChecks<'a> {
             Role::Server => certificate.for_servers,
             Role::Client => certificate.for_clients,
         };
-        refuse_unless(usable, Fault::Kind("purpose"))
+        refuse_unless(usable, Fault::Kind(Kind::Purpose))
     }
 
     /// A peer's key may do what TLS needs of it, an authority's may sign certificates, where they say so
     /// (RFC 5280, section 4.2.1.3).
     fn check_usages(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
-        let usage_of = |der| key_usage(der).map_err(|_| Fault::Kind("encoding"));
+        let usage_of = |der| key_usage(der).map_err(|_| Fault::Kind(Kind::Encoding));
         if let Some(usage) = usage_of(self.end_entity)? {
             let signs = usage.digital_signature() || usage.key_agreement();
             let fits = signs || (self.role == Role::Server && usage.key_encipherment());
-            refuse_unless(fits, Fault::Kind("key_usage"))?;
+            refuse_unless(fits, Fault::Kind(Kind::KeyUsage))?;
         }
         for der in intermediates {
             let signs = usage_of(der)?.is_none_or(|usage| usage.key_cert_sign());

@@ -7,19 +7,16 @@ use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64;
-use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 
 use crate::verify::certificate::{outline, read};
-use crate::verify::rejection::Rejection;
+use crate::verify::rejection::{Kind, Rejection};
 
 /// SPIFFE-ID, sections 2.1 and 2.3: how long a trust domain and an ID may be.
 const MAX_TRUST_DOMAIN: usize = 255;
 const MAX_SPIFFE_ID: usize = 2048;
-/// How many of a certificate's names an error shows.
-const SHOWN: usize = 10;
 /// How many of a certificate's names an error holds.
 const MAX_PRESENTED: usize = 100;
 
@@ -45,21 +42,19 @@ enum Pattern {
 }
 
 impl Matcher {
-    pub fn new(kind: &str, value: &str) -> Result<Self, String> {
+    /// The error is a code: what is wrong with the value.
+    pub fn new(kind: &str, value: &str) -> Result<Self, &'static str> {
         let pattern = match kind {
-            "DNS" => dns_name(value).map(Pattern::Dns).ok_or("it is not a DNS name, or *. and one"),
-            "network" => network(value).ok_or("it is not an address and the length of a prefix"),
+            "DNS" => dns_name(value).map(Pattern::Dns).ok_or("dns"),
+            "network" => network(value).ok_or("network"),
             "URI" => (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()))
                 .then(|| Pattern::Uri(value.to_owned()))
-                .ok_or("it is not a URI in ASCII"),
+                .ok_or("uri"),
             "SPIFFE" => spiffe_pattern(value),
-            "email" => email(value).ok_or("it is not one local part, @ and a DNS name, in ASCII"),
-            _ => Err("there is no such kind of name"),
+            "email" => email(value).ok_or("email"),
+            _ => Err("kind"),
         };
-        match pattern {
-            Ok(pattern) => Ok(Self { text: format!("{kind} {value}"), pattern }),
-            Err(why) => Err(why.to_owned()),
-        }
+        Ok(Self { text: format!("{kind} {value}"), pattern: pattern? })
     }
 
     fn matches(&self, presented: &Presented<'_>) -> bool {
@@ -185,10 +180,10 @@ fn is_segment(text: &str) -> bool {
 }
 
 fn spiffe_pattern(text: &str) -> Result<Pattern, &'static str> {
-    let (trust_domain, path) = spiffe_parts(text, |each| matches!(each, "*" | "**") || is_segment(each))
-        .ok_or("it is not spiffe://, a trust domain and a path whose segments are names, * or **")?;
+    let (trust_domain, path) =
+        spiffe_parts(text, |each| matches!(each, "*" | "**") || is_segment(each)).ok_or("spiffe")?;
     match path.iter().position(|each| *each == "**") {
-        Some(place) if place + 1 < path.len() => Err("** can only be the last segment"),
+        Some(place) if place + 1 < path.len() => Err("spiffe_stars"),
         _ => Ok(Pattern::Spiffe(trust_domain.to_owned(), path.into_iter().map(str::to_owned).collect())),
     }
 }
@@ -219,27 +214,18 @@ fn spiffe_id<'a>(
     if signs { None } else { spiffe_parts(uri, is_segment) }
 }
 
-/// A name of a certificate in words that are safe to print.
+/// A name of a certificate, safe to print; "other" for a kind that none can match.
 fn shown(name: &GeneralName<'_>) -> String {
     let (kind, value) = match name {
         GeneralName::DNSName(name) => ("DNS", (*name).to_owned()),
         GeneralName::IPAddress(bytes) => {
-            ("IP", ip_address(bytes).map_or("unreadable".to_owned(), |ip| ip.to_string()))
+            ("IP", ip_address(bytes).map_or("?".to_owned(), |ip| ip.to_string()))
         }
         GeneralName::URI(name) => ("URI", (*name).to_owned()),
         GeneralName::RFC822Name(name) => ("email", (*name).to_owned()),
-        _ => ("another kind of", "name".to_owned()),
+        _ => return "other".to_owned(),
     };
     format!("{kind} {}", value.escape_debug())
-}
-
-/// The first of `texts`, which begin a list of `count`.
-fn listed(texts: &[String], count: usize) -> String {
-    match count {
-        0 => "none".to_owned(),
-        count if count > SHOWN => format!("{} and {} more", texts[..SHOWN].join(", "), count - SHOWN),
-        _ => texts.join(", "),
-    }
 }
 
 /// What is demanded beyond a good path; of several lists each must be satisfied.
@@ -269,7 +255,7 @@ impl Conditions {
         &self,
         end_entity: &CertificateDer<'_>,
         path: Option<&[CertificateDer<'static>]>,
-    ) -> Result<(), Box<(Rejection, CertificateError)>> {
+    ) -> Result<(), Box<Rejection>> {
         for allowed in &self.allowed {
             check_allowed(allowed, end_entity, path.is_some())?;
         }
@@ -282,27 +268,21 @@ impl Conditions {
             if !keys.iter().flatten().any(|key| pinned.contains(key)) {
                 let mut texts: Vec<String> = pinned.iter().map(pin_text).collect();
                 texts.sort();
-                let expected = listed(&texts, texts.len());
-                let presented: Vec<String> = keys.iter().flatten().map(pin_text).collect();
-                let detail = format!("its keys: {}; pinned: {expected}", listed(&presented, presented.len()));
-                let mut rejection = Rejection::new("not_pinned", detail);
-                (rejection.expected, rejection.presented) = (Some(expected), presented);
-                return Err(refused(rejection));
+                let mut rejection = Rejection::new(Kind::NotPinned, "");
+                rejection.presented = keys.iter().flatten().map(pin_text).collect();
+                rejection.wanted = texts;
+                return Err(rejection);
             }
         }
         Ok(())
     }
 }
 
-fn refused(rejection: Rejection) -> Box<(Rejection, CertificateError)> {
-    Box::new((rejection, CertificateError::ApplicationVerificationFailure))
-}
-
 fn check_allowed(
     allowed: &[Matcher],
     end_entity: &CertificateDer<'_>,
     validated: bool,
-) -> Result<(), Box<(Rejection, CertificateError)>> {
+) -> Result<(), Box<Rejection>> {
     let certificate = read(end_entity).ok();
     let names = certificate.as_ref().and_then(|found| found.subject_alternative_name().ok().flatten());
     let names = names.as_ref().map_or(&[][..], |found| &found.value.general_names);
@@ -310,14 +290,11 @@ fn check_allowed(
     if validated && certificate.is_some() && allowed.iter().any(|matcher| matcher.matches(&presented)) {
         return Ok(());
     }
-    let presented: Vec<String> = names.iter().take(MAX_PRESENTED).map(shown).collect();
-    let texts: Vec<String> = allowed.iter().map(|matcher| matcher.text.clone()).collect();
-    let expected = listed(&texts, texts.len());
-    let detail = format!("its names: {}; allowed: {expected}", listed(&presented, names.len()));
-    let mut rejection = Rejection::new("not_allowed", detail);
-    rejection.expected = Some(expected);
-    rejection.presented = presented;
-    Err(refused(rejection))
+    let mut rejection = Rejection::new(Kind::NotAllowed, "");
+    rejection.presented = names.iter().take(MAX_PRESENTED).map(shown).collect();
+    rejection.left_out = names.len() - rejection.presented.len();
+    rejection.wanted = allowed.iter().map(|matcher| matcher.text.clone()).collect();
+    Err(rejection)
 }
 
 fn key_of(certificate: &CertificateDer<'_>) -> Option<Pin> {

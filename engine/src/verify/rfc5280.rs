@@ -16,6 +16,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
 use crate::verify::certificate::read;
+use crate::verify::rejection::Kind;
 
 const LONGEST_SERIAL_NUMBER: usize = 20;
 const LONGEST_DNS_NAME: usize = 253;
@@ -23,13 +24,13 @@ const LONGEST_LABEL: usize = 63;
 const LEAST_RSA_BITS: usize = 2048;
 
 /// What comes of a check: nothing, or the kind of the refusal.
-type Checked = Result<(), &'static str>;
+type Checked = Result<(), Kind>;
 
 /// Holds `path`, the peer's certificate first and the anchor last, to the profile. A refusal names its kind.
 pub fn strict(path: &[&CertificateDer<'_>]) -> Checked {
     let read_path: Result<Vec<_>, _> = path.iter().map(|der| read(der)).collect();
-    let certificates = read_path.map_err(|_| "encoding")?;
-    let Some(last) = certificates.len().checked_sub(1) else { return Err("encoding") };
+    let certificates = read_path.map_err(|_| Kind::Encoding)?;
+    let Some(last) = certificates.len().checked_sub(1) else { return Err(Kind::Encoding) };
     for (index, certificate) in certificates.iter().enumerate() {
         Examination::of(certificate, index == 0, index == last)?.profile()?;
     }
@@ -40,7 +41,7 @@ pub fn strict(path: &[&CertificateDer<'_>]) -> Checked {
     if anchor.subject() == anchor.issuer() { keys_match(anchor, anchor) } else { Ok(()) }
 }
 
-fn refuse_if(wrong: bool, kind: &'static str) -> Checked {
+fn refuse_if(wrong: bool, kind: Kind) -> Checked {
     if wrong { Err(kind) } else { Ok(()) }
 }
 
@@ -54,13 +55,9 @@ struct Examination<'a> {
 }
 
 impl<'a> Examination<'a> {
-    fn of(
-        certificate: &'a X509Certificate<'a>,
-        is_peer: bool,
-        is_anchor: bool,
-    ) -> Result<Self, &'static str> {
-        let constraints = certificate.basic_constraints().map_err(|_| "encoding")?;
-        let usage = certificate.key_usage().map_err(|_| "encoding")?;
+    fn of(certificate: &'a X509Certificate<'a>, is_peer: bool, is_anchor: bool) -> Result<Self, Kind> {
+        let constraints = certificate.basic_constraints().map_err(|_| Kind::Encoding)?;
+        let usage = certificate.key_usage().map_err(|_| Kind::Encoding)?;
         Ok(Self {
             certificate,
             is_peer,
@@ -92,74 +89,75 @@ impl<'a> Examination<'a> {
         let mut seen = HashSet::with_capacity(extensions.len());
         refuse_if(
             !extensions.iter().all(|each| seen.insert(each.oid.as_bytes())),
-            "strict_extension_invalid",
+            Kind::StrictExtensionInvalid,
         )?;
         let unreadable = |parsed: &ParsedExtension<'_>| matches!(parsed, ParsedExtension::ParseError { .. });
         refuse_if(
             extensions.iter().any(|each| unreadable(each.parsed_extension())),
-            "strict_extension_invalid",
+            Kind::StrictExtensionInvalid,
         )
     }
 
     fn authority(&self) -> Checked {
         let certificate = self.certificate;
-        let constraints = certificate.basic_constraints().map_err(|_| "encoding")?.map(|found| found.value);
-        let usage = certificate.key_usage().map_err(|_| "encoding")?.map(|found| found.value);
+        let constraints =
+            certificate.basic_constraints().map_err(|_| Kind::Encoding)?.map(|found| found.value);
+        let usage = certificate.key_usage().map_err(|_| Kind::Encoding)?.map(|found| found.value);
         if constraints.is_some_and(|found| found.path_len_constraint.is_some()) {
-            refuse_if(!self.is_authority, "strict_path_length_for_non_ca")?;
-            refuse_if(usage.is_some() && !self.signs, "strict_path_length_without_signing")?;
+            refuse_if(!self.is_authority, Kind::StrictPathLengthForNonCa)?;
+            refuse_if(usage.is_some() && !self.signs, Kind::StrictPathLengthWithoutSigning)?;
         }
         let constraints_critical = self.critical(&OID_X509_EXT_BASIC_CONSTRAINTS);
         refuse_if(
             self.is_authority && constraints_critical == Some(false),
-            "strict_constraints_not_critical",
+            Kind::StrictConstraintsNotCritical,
         )?;
-        refuse_if(self.is_authority && usage.is_none(), "strict_ca_without_key_usage")?;
-        refuse_if(!self.is_authority && self.signs, "strict_signing_for_non_ca")?;
-        refuse_if(!self.is_peer && !self.is_authority, "leaf_as_ca")?;
-        refuse_if(usage.is_some_and(|found| found.flags == 0), "strict_key_usage_empty")
+        refuse_if(self.is_authority && usage.is_none(), Kind::StrictCaWithoutKeyUsage)?;
+        refuse_if(!self.is_authority && self.signs, Kind::StrictSigningForNonCa)?;
+        refuse_if(!self.is_peer && !self.is_authority, Kind::LeafAsCa)?;
+        refuse_if(usage.is_some_and(|found| found.flags == 0), Kind::StrictKeyUsageEmpty)
     }
 
     fn names(&self) -> Checked {
         let certificate = self.certificate;
         let nameless = certificate.subject().iter().next().is_none();
-        refuse_if(certificate.issuer().iter().next().is_none(), "strict_issuer_empty")?;
-        let alternative = certificate.subject_alternative_name().map_err(|_| "encoding")?;
-        let usage = certificate.key_usage().map_err(|_| "encoding")?;
+        refuse_if(certificate.issuer().iter().next().is_none(), Kind::StrictIssuerEmpty)?;
+        let alternative = certificate.subject_alternative_name().map_err(|_| Kind::Encoding)?;
+        let usage = certificate.key_usage().map_err(|_| Kind::Encoding)?;
         let signs_lists = usage.is_some_and(|found| found.value.crl_sign());
         refuse_if(
             nameless && (self.is_authority || signs_lists || alternative.is_none()),
-            "strict_subject_empty",
+            Kind::StrictSubjectEmpty,
         )?;
         let Some(alternative) = alternative else { return Ok(()) };
-        refuse_if(nameless && !alternative.critical, "strict_names_not_critical")?;
+        refuse_if(nameless && !alternative.critical, Kind::StrictNamesNotCritical)?;
         let names = &alternative.value.general_names;
-        refuse_if(names.is_empty(), "strict_names_empty")?;
-        refuse_if(self.is_peer && !names.iter().all(has_form), "strict_name_form")
+        refuse_if(names.is_empty(), Kind::StrictNamesEmpty)?;
+        refuse_if(self.is_peer && !names.iter().all(has_form), Kind::StrictNameForm)
     }
 
     fn key_identifiers(&self) -> Checked {
         let certificate = self.certificate;
         refuse_if(
             certificate.signature_algorithm != certificate.tbs_certificate.signature,
-            "strict_algorithms_differ",
+            Kind::StrictAlgorithmsDiffer,
         )?;
         let authority_key = self.critical(&OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER);
         let subject_key = self.critical(&OID_X509_EXT_SUBJECT_KEY_IDENTIFIER);
-        refuse_if(authority_key == Some(true), "strict_authority_key_critical")?;
-        refuse_if(subject_key == Some(true), "strict_subject_key_critical")?;
+        refuse_if(authority_key == Some(true), Kind::StrictAuthorityKeyCritical)?;
+        refuse_if(subject_key == Some(true), Kind::StrictSubjectKeyCritical)?;
         if certificate.version() != X509Version::V3 {
-            return refuse_if(!certificate.extensions().is_empty(), "strict_extensions_need_v3");
+            return refuse_if(!certificate.extensions().is_empty(), Kind::StrictExtensionsNeedV3);
         }
         let identifier = authority_key_identifier(certificate);
         let names_key = identifier.is_some_and(|found| found.key_identifier.is_some());
         let may_lack = self.is_anchor && identifier.is_none();
-        refuse_if(!names_key && !may_lack, "strict_authority_key_missing")?;
+        refuse_if(!names_key && !may_lack, Kind::StrictAuthorityKeyMissing)?;
         let halved = |found: &AuthorityKeyIdentifier<'_>| {
             found.authority_cert_issuer.is_some() != found.authority_cert_serial.is_some()
         };
-        refuse_if(identifier.is_some_and(halved), "strict_authority_key_incomplete")?;
-        refuse_if(self.is_authority && subject_key.is_none(), "strict_subject_key_missing")
+        refuse_if(identifier.is_some_and(halved), Kind::StrictAuthorityKeyIncomplete)?;
+        refuse_if(self.is_authority && subject_key.is_none(), Kind::StrictSubjectKeyMissing)
     }
 
     /// Positive, of at most 20 octets (RFC 5280, section 4.1.2.2). Well-known roots have 0.
@@ -168,16 +166,16 @@ impl<'a> Examination<'a> {
         let value = raw.strip_prefix(&[0]).unwrap_or(raw);
         let negative = raw.first().is_some_and(|first| first & 0x80 != 0);
         let wrong = negative || value.iter().all(|byte| *byte == 0) || value.len() > LONGEST_SERIAL_NUMBER;
-        refuse_if(wrong && (self.is_peer || !self.is_anchor), "strict_serial_number")
+        refuse_if(wrong && (self.is_peer || !self.is_anchor), Kind::StrictSerialNumber)
     }
 
     /// RFC 5280, sections 4.2.1.11, 4.2.1.14, 4.2.2.1 and 4.2.2.2.
     fn criticality(&self) -> Checked {
         for oid in [OID_X509_EXT_POLICY_CONSTRAINTS, OID_X509_EXT_INHIBIT_ANY_POLICY] {
-            refuse_if(self.critical(&oid) == Some(false), "strict_criticality")?;
+            refuse_if(self.critical(&oid) == Some(false), Kind::StrictCriticality)?;
         }
         for oid in [OID_PKIX_AUTHORITY_INFO_ACCESS, OID_PKIX_SUBJECT_INFO_ACCESS] {
-            refuse_if(self.critical(&oid) == Some(true), "strict_criticality")?;
+            refuse_if(self.critical(&oid) == Some(true), Kind::StrictCriticality)?;
         }
         Ok(())
     }
@@ -185,25 +183,25 @@ impl<'a> Examination<'a> {
     /// RFC 5280, section 4.2.1.10. Not that they be critical: what is in use often is not, and webpki applies
     /// them all the same.
     fn name_constraints(&self) -> Checked {
-        let found = self.certificate.name_constraints().map_err(|_| "encoding")?;
+        let found = self.certificate.name_constraints().map_err(|_| Kind::Encoding)?;
         let Some(NameConstraints { permitted_subtrees, excluded_subtrees }) = found.map(|found| found.value)
         else {
             return Ok(());
         };
-        refuse_if(!self.is_authority, "strict_name_constraints_for_non_ca")?;
+        refuse_if(!self.is_authority, Kind::StrictNameConstraintsForNonCa)?;
         let subtrees = [permitted_subtrees, excluded_subtrees];
         let present: Vec<_> = subtrees.into_iter().flatten().collect();
         refuse_if(
             present.is_empty() || present.iter().any(|each| each.is_empty()),
-            "strict_name_constraints_empty",
+            Kind::StrictNameConstraintsEmpty,
         )?;
         let bases = present.into_iter().flatten().map(|subtree| &subtree.base);
-        refuse_if(bases.into_iter().any(|base| !constrains(base)), "strict_name_constraint_form")
+        refuse_if(bases.into_iter().any(|base| !constrains(base)), Kind::StrictNameConstraintForm)
     }
 
     /// A key with which a TLS peer of today can sign. RSA: of whole bytes, as anything that makes keys does.
     fn key(&self) -> Checked {
-        let weak = if self.is_peer { "strict_key" } else { "strict_authority_key" };
+        let weak = if self.is_peer { Kind::StrictKey } else { Kind::StrictAuthorityKey };
         refuse_if(!is_strong(self.certificate.public_key()), weak)
     }
 }
@@ -242,16 +240,16 @@ fn keys_match(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -
         _ => None,
     });
     if let (Some(said), Some(is)) = (&said.key_identifier, subject_key) {
-        refuse_if(said != is, "strict_authority_key_mismatch")?;
+        refuse_if(said != is, Kind::StrictAuthorityKeyMismatch)?;
     }
     if let Some(serial) = said.authority_cert_serial {
-        refuse_if(serial != issuer.raw_serial(), "strict_authority_serial_mismatch")?;
+        refuse_if(serial != issuer.raw_serial(), Kind::StrictAuthoritySerialMismatch)?;
     }
     let names = said.authority_cert_issuer.iter().flatten();
     let wrong = names.into_iter().any(
         |name| matches!(name, GeneralName::DirectoryName(name) if name.as_raw() != issuer.issuer().as_raw()),
     );
-    refuse_if(wrong, "strict_authority_serial_mismatch")
+    refuse_if(wrong, Kind::StrictAuthoritySerialMismatch)
 }
 
 /// Whether a subjectAltName has the form of its kind (RFC 5280, section 4.2.1.6).
@@ -325,6 +323,6 @@ mod tests {
 
     #[test]
     fn an_empty_path_is_refused() {
-        assert_eq!(strict(&[]), Err("encoding"));
+        assert_eq!(strict(&[]), Err(Kind::Encoding));
     }
 }

@@ -5,12 +5,11 @@
 //! peer's proof that it holds its key, which no two handshakes share, is not remembered.
 
 use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
-use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use webpki::aws_lc_rs as known;
 
 use crate::verify::budget::{self, Budget};
 
@@ -48,7 +47,7 @@ impl Memory {
 static MEMORY: Memory = Memory::new();
 
 /// An algorithm that remembers what it found right.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Remembering {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
     memory: &'static Memory,
@@ -166,16 +165,55 @@ impl SignatureVerificationAlgorithm for Metered<'_> {
     }
 }
 
-static REMEMBERING: LazyLock<Vec<Remembering>> = LazyLock::new(|| {
-    let all = default_provider().signature_verification_algorithms.all;
-    all.iter().map(|algorithm| Remembering { algorithm: *algorithm, memory: &MEMORY }).collect()
-});
+/// Those that the TLS provider has, in its order.
+const KNOWN: [&dyn SignatureVerificationAlgorithm; 22] = [
+    known::ECDSA_P256_SHA256,
+    known::ECDSA_P256_SHA384,
+    known::ECDSA_P256_SHA512,
+    known::ECDSA_P384_SHA256,
+    known::ECDSA_P384_SHA384,
+    known::ECDSA_P384_SHA512,
+    known::ECDSA_P521_SHA256,
+    known::ECDSA_P521_SHA384,
+    known::ECDSA_P521_SHA512,
+    known::ED25519,
+    known::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    known::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    known::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    known::RSA_PKCS1_2048_8192_SHA256,
+    known::RSA_PKCS1_2048_8192_SHA384,
+    known::RSA_PKCS1_2048_8192_SHA512,
+    known::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+    known::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+    known::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    known::ML_DSA_44,
+    known::ML_DSA_65,
+    known::ML_DSA_87,
+];
 
-/// The provider's algorithms: those for what stays the same (`all`) remember, those for handshakes do not.
-pub fn algorithms() -> WebPkiSupportedAlgorithms {
-    static ALL: LazyLock<Vec<&'static dyn SignatureVerificationAlgorithm>> =
-        LazyLock::new(|| REMEMBERING.iter().map(|each| each as _).collect());
-    WebPkiSupportedAlgorithms { all: &ALL, ..default_provider().signature_verification_algorithms }
+static REMEMBERING: [Remembering; KNOWN.len()] = {
+    let mut all = [Remembering { algorithm: KNOWN[0], memory: &MEMORY }; KNOWN.len()];
+    let mut index = 1;
+    while index < KNOWN.len() {
+        all[index].algorithm = KNOWN[index];
+        index += 1;
+    }
+    all
+};
+
+static ALGORITHMS: [&dyn SignatureVerificationAlgorithm; KNOWN.len()] = {
+    let mut all: [&dyn SignatureVerificationAlgorithm; KNOWN.len()] = [&REMEMBERING[0]; KNOWN.len()];
+    let mut index = 1;
+    while index < KNOWN.len() {
+        all[index] = &REMEMBERING[index];
+        index += 1;
+    }
+    all
+};
+
+/// The algorithms for certificates, CRLs and OCSP responses. Those for what a peer signs in a handshake are rustls's.
+pub fn algorithms() -> &'static [&'static dyn SignatureVerificationAlgorithm] {
+    &ALGORITHMS
 }
 
 #[cfg(test)]
@@ -270,13 +308,5 @@ mod tests {
         assert!(algorithm.verify_signature(b"key", b"1", b"1").is_ok());
         assert!(algorithm.verify_signature(b"key", b"1", b"2").is_err());
         assert_eq!(fake.asked.load(Ordering::Relaxed), before + 2);
-    }
-
-    #[test]
-    fn what_a_peer_proves_in_a_handshake_is_not_remembered() {
-        let (plain, ours) = (default_provider().signature_verification_algorithms, algorithms());
-        assert_eq!(ours.all.len(), plain.all.len());
-        assert!(std::ptr::eq(ours.mapping, plain.mapping));
-        assert!(ours.all.iter().all(|each| format!("{each:?}").starts_with("Remembering")));
     }
 }

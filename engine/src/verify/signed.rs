@@ -20,7 +20,7 @@ impl<'a> Signed<'a> {
         let signed = Self::from_der(der).map_err(|why| why.to_string())?;
         match signed.algorithm.tag() {
             Tag::Sequence => Ok(signed),
-            _ => Err("its algorithm is damaged".to_owned()),
+            _ => Err("algorithm".to_owned()),
         }
     }
 

@@ -9,7 +9,7 @@ use der::asn1::AnyRef;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use webpki::anchor_from_trusted_cert;
 
-use crate::error::Unusable;
+use crate::error::{Thing, Unusable};
 use crate::verify::certificate::{self, Examined, examine};
 use crate::verify::crl::List;
 
@@ -89,18 +89,19 @@ impl Trust {
     pub fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Unusable> {
         let mut trust = Self::default();
         for der in certificates {
-            let examined = examine(&der).map_err(|why| unusable("certificate", why))?;
+            let examined = examine(&der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
             let certificate = CertificateDer::from(der);
             if !(examined.self_issued || partial_chain) {
-                let subject = certificate::names(&certificate).map_err(|why| unusable("certificate", why))?.0;
+                let subject =
+                    certificate::names(&certificate).map_err(|why| Unusable::new(Thing::Certificate, why))?.0;
                 let subject = AnyRef::from_der(&subject).map(|name| name.value().to_vec());
-                let subject = subject.map_err(|why| unusable("certificate", why.to_string()))?;
+                let subject = subject.map_err(|why| Unusable::new(Thing::Certificate, why))?;
                 trust.helpers_of.entry(subject).or_default().push(trust.helpers.len());
                 trust.helpers.push(certificate);
                 continue;
             }
             let anchor = anchor_from_trusted_cert(&certificate)
-                .map_err(|why| unusable("trust anchor", why.to_string()))?
+                .map_err(|why| Unusable::new(Thing::TrustAnchor, why))?
                 .to_owned();
             trust.anchors_of.entry(anchor.subject.to_vec()).or_default().push(trust.anchors.len());
             trust.by_itself.insert(certificate.to_vec(), examined);
@@ -110,13 +111,9 @@ impl Trust {
         }
         // Not when it is first asked for: a process forked meanwhile would wait for ever.
         for (index, der) in trust.anchor_certificates.iter().chain(&trust.helpers).enumerate() {
-            let read = certificate::outline(der).map_err(|why| unusable("certificate", why))?;
+            let read = certificate::outline(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
             trust.by_subject.entry(read.subject().as_raw().to_vec()).or_default().push(index);
         }
         Ok(trust)
     }
-}
-
-fn unusable(what: &'static str, why: String) -> Unusable {
-    Unusable { what, why }
 }

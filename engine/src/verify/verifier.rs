@@ -1,44 +1,46 @@
 //! Is this chain good enough for what the settings ask?
 //!
-//! rustls calls a verifier within the call that processes the peer's flight, on the same thread; the
-//! evidence of a refusal is left in a thread-local slot, where `connection.rs` picks it up.
+//! **How a verification runs.** `PeerVerifier` is a policy: one immutable value for all connections of a context, which
+//! holds no state of any of them, knows no rustls, and answers with a path or a `Rejection`. `verify` goes
+//!
+//! 1. for a path: the one that the peer sent, where it stands in order (`candidates::straight`), else a search
+//!    (`candidates`, `search`) within a `Budget`. Each path is handed to webpki with its one anchor; webpki asks back,
+//!    for a path that holds by its own rules, what it leaves open itself (`path_checks`, `rfc5280`) and about
+//!    revocation (`crl_signers`, `crl`). A certificate that is trusted by itself needs no path;
+//! 2. then for the name, then for the program's demands (`peer_policy`);
+//! 3. on a client, for the stapled OCSP response (`verify_staple`, `ocsp`).
+//!
+//! Then, once the peer proved its key, the program is asked (`callback`), which can only refuse. A session is verified
+//! again before it is resumed (`verify_again`).
+//!
+//! **Who calls, and where the answer goes.** rustls calls a verifier amid the call that processes the peer's flight,
+//! and takes from it no more than an error from which it makes the alert. So the evidence cannot travel through
+//! rustls: `tls::peer_verifier` leaves it with the connection's `tls::handshake::Handshake`, whence the connection
+//! takes it when rustls's error comes back. How the adapter knows the connection stands there.
+//!
+//! **Locks.** None is held over a verification but the connection's own core. What is shared between verifications
+//! (the signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: whoever finds
+//! it taken does the work anew, as does a process that was forked while another thread held it.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
-use rustls::{CertificateError, Error, OtherError};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use crate::clock::now;
+use crate::error::NoTime;
 use crate::verify::budget::{self, Budget};
-use crate::verify::callback::{self, Judged};
 use crate::verify::candidates::{Candidates, straight};
 use crate::verify::crl_signers::RevocationCheck;
 use crate::verify::ocsp::{StapleCheck, must_staple};
 use crate::verify::path_checks::PathChecks;
 use crate::verify::peer_policy::Conditions;
-use crate::verify::rejection::{Asked, Rejection};
+use crate::verify::rejection::{Demanded, Kind, Rejection};
 use crate::verify::search::Search;
 use crate::verify::signature_cache::Meter;
 use crate::verify::trust::Trust;
-use crate::verify::types::{Path, RevocationPolicy, Role};
-
-thread_local! {
-    static REJECTION: RefCell<Option<Rejection>> = const { RefCell::new(None) };
-}
-
-/// The evidence of the refusal that the last call on this thread ended with.
-pub fn take_rejection() -> Option<Rejection> {
-    REJECTION.take()
-}
-
-/// Leaves the evidence of a refusal.
-fn refuse(rejection: Rejection) {
-    REJECTION.set(Some(rejection));
-}
+use crate::verify::types::{Path, RevocationPolicy, Role, SentChain, Verified};
 
 /// What to ask of the peer and what to check of its answer.
 #[derive(Debug)]
@@ -58,187 +60,196 @@ pub struct PeerVerifier {
     pub conditions: Conditions,
     /// Ask the connection's callback whether it accepts the peer, too.
     pub decides: bool,
-    /// A session is judged as of the time when it is taken up, not of the time when it began.
+    /// A session is verified as of the time when it is resumed, not of the time when it began.
     pub reverify: bool,
     /// Seconds since the last handshake in full for which a session is resumed.
     pub max_resumption_age: u32,
-    pub algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Why a session is not resumed.
+#[derive(Debug)]
+pub enum NotResumed {
+    NoTime,
+    /// It is too old, or from the future.
+    Age,
+    /// Its peer showed no certificate, and one is required.
+    NoCertificate,
+    /// Its server needs an OCSP response. A session brings none along.
+    NoStaple,
+    Rejected(Box<Rejection>),
+}
+
+impl From<NoTime> for NotResumed {
+    fn from(_: NoTime) -> Self {
+        Self::NoTime
+    }
 }
 
 impl PeerVerifier {
-    /// The same judgement of a chain that was shown `then`, in the last handshake in full, before its session
-    /// is resumed.
-    pub fn still_good(
+    /// What is above the peer's own certificate in the verified path at `at`; None where chains are not validated.
+    pub fn verify(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        at: UnixTime,
+    ) -> Result<Option<Path>, Box<Rejection>> {
+        let path = match self.validate {
+            true => self.verify_path(role, chain, at).and_then(|path| {
+                name.map_or(Ok(()), |name| verify_name(chain.own, name, at))
+                    .map_err(|rejection| rejection.on_path(&path))?;
+                Ok(Some(path))
+            }),
+            false => Ok(None),
+        };
+        path.and_then(|path| match self.conditions.check(chain.own, path.as_deref()) {
+            Ok(()) => Ok(path),
+            Err(rejection) => Err(rejection.on_path(path.as_deref().unwrap_or_default())),
+        })
+        .map_err(|rejection| rejection.of(chain, at, self.demanded(role, name.map(in_words))))
+    }
+
+    /// The same of a server, with the OCSP response that it stapled; empty where none came.
+    pub fn verify_stapled(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        response: &[u8],
+        at: UnixTime,
+    ) -> Result<Option<Path>, Box<Rejection>> {
+        let path = self.verify(role, chain, name, at)?;
+        if let Some(path) = &path {
+            self.verify_staple(role, chain, path, response, name, at)?;
+        }
+        Ok(path)
+    }
+
+    /// The same verification of a session's chain, which was shown `then`, in the last handshake in full, before the
+    /// session is resumed. None where its peer showed no certificate.
+    pub fn verify_again(
         &self,
         role: Role,
         chain: Vec<CertificateDer<'static>>,
         name: Option<&ServerName<'_>>,
         then: UnixTime,
-    ) -> Result<Option<Judged>, Error> {
-        let now = now().map_err(|_| Error::FailedToGetCurrentTime)?;
+    ) -> Result<Option<Verified>, NotResumed> {
+        let now = now()?;
         if !may_resume(then, now, self.max_resumption_age) {
-            return Err(Error::General("the session is too old, or from the future".to_owned()));
+            return Err(NotResumed::Age);
         }
         let at = if self.reverify { now } else { then };
-        match chain.split_first() {
-            // A session brings no response along.
-            Some((end_entity, _)) if self.needs_staple(role, end_entity) => {
-                Err(CertificateError::InvalidOcspResponse.into())
-            }
-            Some((end_entity, intermediates)) => {
+        match SentChain::of(&chain) {
+            Some(sent) if self.needs_staple(role, sent.own) => Err(NotResumed::NoStaple),
+            Some(sent) => {
                 let name = if self.check_name { name } else { None };
-                let path = self.judge(role, end_entity, intermediates, name, at)?;
-                Ok(Some(Judged { chain, path, at, name: name.map(in_words), stapled: false }))
+                let path = self.verify(role, sent, name, at).map_err(NotResumed::Rejected)?;
+                Ok(Some(Verified { chain, path, at, name: name.map(in_words), stapled: false }))
             }
-            None if self.require => Err(Error::NoCertificatesPresented),
+            None if self.require => Err(NotResumed::NoCertificate),
             None => Ok(None),
         }
     }
 
-    /// What is above the peer's own certificate in the path that convinces us at `now`, or the refusal.
-    pub fn verdict(
-        &self,
-        role: Role,
-        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        name: Option<&ServerName<'_>>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<Path, Box<Rejection>> {
-        take_rejection();
-        let judged = self.judge(role, end_entity, intermediates, name, now).and_then(|path| {
-            let path = path.unwrap_or_default();
-            self.judge_staple(role, (end_entity, intermediates), &path, ocsp_response, name, now)
-                .map(|()| path)
-        });
-        judged.map_err(|error| {
-            Box::new(take_rejection().unwrap_or_else(|| Rejection::new("other", error.to_string())))
-        })
-    }
-
-    /// Whether a server with this certificate is refused without a good OCSP response.
-    fn needs_staple(&self, role: Role, end_entity: &[u8]) -> bool {
-        self.validate && role == Role::Server && (self.require_ocsp || must_staple(end_entity))
-    }
-
-    /// The last check of a chain that is good otherwise. `response`: empty where none came.
-    pub fn judge_staple(
-        &self,
-        role: Role,
-        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        above: &[CertificateDer<'static>],
-        response: &[u8],
-        name: Option<&ServerName<'_>>,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let required = self.needs_staple(role, end_entity);
-        if !self.validate || response.is_empty() && !required {
-            return Ok(());
-        }
-        let (trust, revocation) = (&*self.trust, self.revocation);
-        let check = StapleCheck { trust, revocation, required, end_entity, sent: intermediates, above, now };
-        check.run(response).map_err(|mut rejection| {
-            rejection.chain =
-                std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-            rejection.time.get_or_insert(now.as_secs());
-            rejection.path = above.iter().map(|der| der.to_vec()).collect();
-            rejection.asked = Asked { ocsp: true, ..self.asked(role, name.map(in_words)) };
-            let error = match rejection.kind {
-                "ocsp_revoked" => CertificateError::Revoked,
-                _ => CertificateError::InvalidOcspResponse,
-            };
-            refuse(*rejection);
-            Error::InvalidCertificate(error)
-        })
-    }
-
-    pub fn judge(
-        &self,
-        role: Role,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: Option<&ServerName<'_>>,
-        now: UnixTime,
-    ) -> Result<Option<Path>, Error> {
-        let path = match self.validate {
-            true => self.judge_path(role, end_entity, intermediates, now).and_then(|path| {
-                name.map_or(Ok(()), |name| judge_name(end_entity, name, now))
-                    .map_err(|refusal| on_path(refusal, &path))?;
-                Ok(Some(path))
-            }),
-            false => Ok(None),
-        };
-        path.and_then(|path| match self.conditions.check(end_entity, path.as_deref()) {
-            Ok(()) => Ok(path),
-            Err(refusal) => Err(on_path(refusal, path.as_deref().unwrap_or_default())),
-        })
-        .map_err(|refusal| {
-            let (mut rejection, error) = *refusal;
-            rejection.chain =
-                std::iter::once(end_entity).chain(intermediates).map(|der| der.to_vec()).collect();
-            rejection.time.get_or_insert(now.as_secs());
-            rejection.asked = self.asked(role, name.map(in_words));
-            REJECTION.set(Some(rejection));
-            Error::InvalidCertificate(error)
-        })
-    }
-
-    /// What `judge` asks, for who reads its answer.
-    pub fn asked(&self, role: Role, name: Option<String>) -> Asked {
-        Asked {
-            purpose: role.word(),
+    /// What is demanded of a chain, for who reads the answer.
+    pub fn demanded(&self, purpose: Role, name: Option<String>) -> Demanded {
+        Demanded {
+            purpose,
             name,
-            revocation: self.revocation.of.word(),
+            revocation: self.revocation.of,
             strict: self.strict,
             allowed: self.conditions.allowed_texts(),
             pinned: self.conditions.pinned_texts(),
-            ocsp: self.require_ocsp && role == Role::Server,
+            ocsp: self.require_ocsp && purpose == Role::Server,
             trust: Some(self.trust.clone()),
         }
     }
 
-    fn judge_path(
+    /// A callback's refusal of what was verified, with what was demanded of it.
+    pub fn refused_by_callback(
+        &self,
+        rejection: Box<Rejection>,
+        verified: Option<&Verified>,
+    ) -> Box<Rejection> {
+        let mut demanded = self.demanded(self.peer, verified.and_then(|verified| verified.name.clone()));
+        demanded.ocsp |= verified.is_some_and(|verified| verified.stapled);
+        match verified.and_then(|verified| Some((verified, SentChain::of(&verified.chain)?))) {
+            Some((verified, chain)) => {
+                let path = verified.path.as_deref().unwrap_or_default();
+                rejection.on_path(path).of(chain, verified.at, demanded)
+            }
+            None => Box::new(Rejection { demanded, ..*rejection }),
+        }
+    }
+
+    /// Whether a server with this certificate is refused without a good OCSP response.
+    fn needs_staple(&self, role: Role, own: &[u8]) -> bool {
+        self.validate && role == Role::Server && (self.require_ocsp || must_staple(own))
+    }
+
+    /// The last check of a chain that is good otherwise.
+    fn verify_staple(
         &self,
         role: Role,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        chain: SentChain<'_>,
+        above: &[CertificateDer<'static>],
+        response: &[u8],
+        name: Option<&ServerName<'_>>,
         now: UnixTime,
-    ) -> Result<Path, Refusal> {
-        let rest = PathChecks::new(&self.trust, end_entity, role, self.strict, now);
-        let refused = |error| rest.kind_of(&error).map_or_else(|| refusal(error, now), further_refusal);
+    ) -> Result<(), Box<Rejection>> {
+        let required = self.needs_staple(role, chain.own);
+        if response.is_empty() && !required {
+            return Ok(());
+        }
+        let (trust, revocation) = (&*self.trust, self.revocation);
+        StapleCheck { trust, revocation, required, chain, above, now }.run(response).map_err(|rejection| {
+            let demanded = Demanded { ocsp: true, ..self.demanded(role, name.map(in_words)) };
+            rejection.on_path(above).of(chain, now, demanded)
+        })
+    }
+
+    fn verify_path(
+        &self,
+        role: Role,
+        SentChain { own: end_entity, above: intermediates }: SentChain<'_>,
+        now: UnixTime,
+    ) -> Result<Path, Box<Rejection>> {
+        let checks = PathChecks::new(&self.trust, end_entity, role, self.strict, now);
+        let refused = |error| checks.kind_of(&error).map_or_else(|| rejected(error, now), further_rejection);
         let budget = Budget::new(budget::PATH);
         let meter = Meter::new(&budget);
         let metered = meter.algorithms();
         let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
             metered.iter().map(|each| each as _).collect();
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
-            rest.check_alone(itself).map_err(refused)?;
+            checks.check_alone(itself).map_err(refused)?;
             RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now)
                 .judge_itself(end_entity)
-                .and_then(|numbered| rest.check_numbers(numbered))
+                .and_then(|numbered| checks.check_numbers(numbered))
                 .map_err(refused)?;
             return Ok(Vec::new());
         }
-        let certificate = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        let certificate = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
         let revocation =
             RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now);
-        let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
-            self.judge_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &rest)
+        let verify = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+            self.verify_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &checks)
         };
         if let Some((above, anchor)) = straight(end_entity, intermediates, &self.trust, &budget)
-            && let Ok(path) = judge(above, Some(anchor))
+            && let Ok(path) = verify(above, Some(anchor))
         {
             return Ok(path);
         }
-        let read = EndEntityCert::try_from(end_entity).map_err(|error| refusal(error, now))?;
+        let read = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
         Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
-            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &judge).run())
+            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &verify).run())
             .map_err(|_| too_complex())?
             .map_err(refused)
     }
 
-    /// webpki's word on one path: `above` the peer's certificate, up to one anchor.
+    /// What webpki, the path checks and revocation say of one path: `above` the peer's certificate, up to one anchor.
     #[expect(clippy::too_many_arguments, reason = "webpki's own, and what it leaves open")]
-    fn judge_candidate(
+    fn verify_candidate(
         &self,
         certificate: &EndEntityCert<'_>,
         above: &[CertificateDer<'_>],
@@ -246,7 +257,7 @@ impl PeerVerifier {
         (role, now): (Role, UnixTime),
         revocation: &RevocationCheck<'_>,
         algorithms: &[&dyn SignatureVerificationAlgorithm],
-        rest: &PathChecks<'_>,
+        checks: &PathChecks<'_>,
     ) -> Result<Path, webpki::Error> {
         let usage = match role {
             Role::Server => KeyUsage::server_auth(),
@@ -255,10 +266,10 @@ impl PeerVerifier {
         let trust = &self.trust;
         let unrevoked = |path: &VerifiedPath<'_>| {
             let numbered = revocation.judge_path(path)?;
-            rest.check_numbers(numbered)
+            checks.check_numbers(numbered)
         };
         let anchors = anchor.and_then(|index| trust.anchors.get(index)).map_or(&[][..], std::slice::from_ref);
-        let further = |path: &VerifiedPath<'_>| rest.check(path).and_then(|()| unrevoked(path));
+        let further = |path: &VerifiedPath<'_>| checks.check(path).and_then(|()| unrevoked(path));
         let verified = certificate
             .verify_for_usage(algorithms, anchors, above, now, usage, None, Some(&further))
             .map_err(|error| match revocation.exhausted() {
@@ -273,24 +284,6 @@ impl PeerVerifier {
         }
         Ok(path)
     }
-
-    /// Whether the program accepts the peer, too.
-    pub fn ask(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
-        callback::ask(certificate).map_err(|mut rejection| {
-            let judged = callback::judged();
-            let (name, stapled) =
-                judged.as_ref().map_or((None, false), |judged| (judged.name.clone(), judged.stapled));
-            rejection.asked = self.asked(self.peer, name);
-            rejection.asked.ocsp |= stapled;
-            if let Some(judged) = judged {
-                rejection.chain = judged.chain.iter().map(|der| der.to_vec()).collect();
-                rejection.time.get_or_insert(judged.at.as_secs());
-                rejection.path = judged.path.unwrap_or_default().iter().map(|der| der.to_vec()).collect();
-            }
-            REJECTION.set(Some(*rejection));
-            CertificateError::ApplicationVerificationFailure.into()
-        })
-    }
 }
 
 /// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
@@ -303,109 +296,70 @@ pub fn in_words(name: &ServerName<'_>) -> String {
     name.to_str().into_owned()
 }
 
-fn judge_name(end_entity: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Refusal> {
-    EndEntityCert::try_from(end_entity)
+fn verify_name(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Box<Rejection>> {
+    EndEntityCert::try_from(own)
         .and_then(|certificate| certificate.verify_is_valid_for_subject_name(name))
-        .map_err(|error| refusal(error, now))
-}
-
-/// A refusal of a path that leads to an anchor, for another reason.
-fn on_path(mut refusal: Refusal, path: &[CertificateDer<'_>]) -> Refusal {
-    refusal.0.path = path.iter().map(|der| der.to_vec()).collect();
-    refusal
-}
-
-/// The evidence that a user gets, and the error from which rustls makes the alert.
-type Refusal = Box<(Rejection, CertificateError)>;
-
-fn refusal(error: webpki::Error, now: UnixTime) -> Refusal {
-    Box::new(told_apart(error, now))
+        .map_err(|error| rejected(error, now))
 }
 
 /// The search for a path ended before it came to an answer.
-fn too_complex() -> Refusal {
-    let detail = "the search for a path would take too much work";
-    Box::new(other("too_complex", detail.to_owned(), webpki::Error::MaximumPathBuildCallsExceeded))
+fn too_complex() -> Box<Rejection> {
+    Rejection::new(Kind::TooComplex, "")
 }
 
 /// What webpki does not ask and `PathChecks` does.
-fn further_refusal(kind: &'static str) -> Refusal {
-    let error = match kind {
-        "purpose" | "key_usage" => CertificateError::InvalidPurpose,
-        "leaf_as_ca" => CertificateError::UnknownIssuer,
-        _ => CertificateError::BadEncoding,
-    };
-    Box::new((Rejection::new(kind, "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"), error))
+fn further_rejection(kind: Kind) -> Box<Rejection> {
+    Rejection::new(kind, "")
 }
 
-/// One webpki error as the evidence that a user gets and the error from which rustls makes the alert.
-fn told_apart(error: webpki::Error, now: UnixTime) -> (Rejection, CertificateError) {
+/// One webpki error as evidence.
+fn rejected(error: webpki::Error, now: UnixTime) -> Box<Rejection> {
     use webpki::Error as Web;
     let detail = error.to_string();
     match error {
-        Web::CertExpired { time, not_after } => {
-            (Rejection::new("expired", detail).at(time, not_after), CertificateError::Expired)
-        }
+        Web::CertExpired { time, not_after } => Rejection::new(Kind::Expired, detail).at(time, not_after),
         Web::CertNotValidYet { time, not_before } => {
-            (Rejection::new("not_yet_valid", detail).at(time, not_before), CertificateError::NotValidYet)
+            Rejection::new(Kind::NotYetValid, detail).at(time, not_before)
         }
-        Web::InvalidCertValidity => {
-            (Rejection::new("expired", detail).at(now, now), CertificateError::Expired)
-        }
+        Web::InvalidCertValidity => Rejection::new(Kind::Expired, detail).at(now, now),
         Web::CertNotValidForName(context) => {
-            let mut rejection = Rejection::new("name", detail);
-            rejection.expected = Some(context.expected.to_str().into_owned());
+            let mut rejection = Rejection::new(Kind::Name, detail);
             rejection.presented = context.presented;
-            (rejection, CertificateError::NotValidForName)
+            rejection
         }
-        Web::UnknownIssuer => (Rejection::new("unknown_issuer", detail), CertificateError::UnknownIssuer),
-        Web::CertRevoked => (Rejection::new("revoked", detail), CertificateError::Revoked),
-        Web::UnknownRevocationStatus => {
-            (Rejection::new("revocation_unknown", detail), CertificateError::UnknownRevocationStatus)
-        }
+        Web::UnknownIssuer => Rejection::new(Kind::UnknownIssuer, detail),
+        Web::CertRevoked => Rejection::new(Kind::Revoked, detail),
+        Web::UnknownRevocationStatus => Rejection::new(Kind::RevocationUnknown, detail),
         Web::InvalidCrlSignatureForPublicKey
         | Web::UnsupportedCrlSignatureAlgorithmContext(_)
         | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            (Rejection::new("revocation_list_signature", detail), CertificateError::UnknownRevocationStatus)
+            Rejection::new(Kind::RevocationListSignature, detail)
         }
-        Web::IssuerNotCrlSigner => {
-            (Rejection::new("list_signer", detail), CertificateError::UnknownRevocationStatus)
-        }
+        Web::IssuerNotCrlSigner => Rejection::new(Kind::ListSigner, detail),
         Web::CrlExpired { time, next_update } => {
-            let rejection = Rejection::new("revocation_list_expired", detail).at(time, next_update);
-            (rejection, CertificateError::ExpiredRevocationList)
+            Rejection::new(Kind::RevocationListExpired, detail).at(time, next_update)
         }
         Web::InvalidSignatureForPublicKey | Web::SignatureAlgorithmMismatch => {
-            (Rejection::new("signature", detail), CertificateError::BadSignature)
+            Rejection::new(Kind::Signature, detail)
         }
         Web::UnsupportedSignatureAlgorithmContext(_)
-        | Web::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            (Rejection::new("algorithm", detail), CertificateError::BadSignature)
-        }
-        Web::RequiredEkuNotFoundContext(_) | Web::EmptyEkuExtension => {
-            (Rejection::new("purpose", detail), CertificateError::InvalidPurpose)
-        }
-        Web::CaUsedAsEndEntity => (Rejection::new("ca_as_leaf", detail), CertificateError::InvalidPurpose),
-        Web::EndEntityUsedAsCa => (Rejection::new("leaf_as_ca", detail), CertificateError::UnknownIssuer),
+        | Web::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Rejection::new(Kind::Algorithm, detail),
+        Web::RequiredEkuNotFoundContext(_) | Web::EmptyEkuExtension => Rejection::new(Kind::Purpose, detail),
+        Web::CaUsedAsEndEntity => Rejection::new(Kind::CaAsLeaf, detail),
+        Web::EndEntityUsedAsCa => Rejection::new(Kind::LeafAsCa, detail),
         Web::PathLenConstraintViolated | Web::MaximumPathDepthExceeded => {
-            (Rejection::new("path_length", detail), CertificateError::UnknownIssuer)
+            Rejection::new(Kind::PathLength, detail)
         }
-        Web::NameConstraintViolation => other("name_constraint", detail, error),
-        Web::UnsupportedCriticalExtension => {
-            (Rejection::new("critical_extension", detail), CertificateError::UnhandledCriticalExtension)
-        }
+        Web::NameConstraintViolation => Rejection::new(Kind::NameConstraint, detail),
+        Web::UnsupportedCriticalExtension => Rejection::new(Kind::CriticalExtension, detail),
         Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
-            (Rejection::new("encoding", detail), CertificateError::BadEncoding)
+            Rejection::new(Kind::Encoding, detail)
         }
         Web::MaximumSignatureChecksExceeded
         | Web::MaximumPathBuildCallsExceeded
-        | Web::MaximumNameConstraintComparisonsExceeded => other("too_complex", detail, error),
-        _ => other("other", detail, error),
+        | Web::MaximumNameConstraintComparisonsExceeded => Rejection::new(Kind::TooComplex, detail),
+        _ => Rejection::new(Kind::Other, detail),
     }
-}
-
-fn other(kind: &'static str, detail: String, error: webpki::Error) -> (Rejection, CertificateError) {
-    (Rejection::new(kind, detail), CertificateError::Other(OtherError(Arc::new(error))))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! The end of a handshake: a session that was taken up is judged again, and refused with an alert.
+//! The end of a handshake: a resumed session is verified again, and refused with an alert.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
-use rustls::{AlertDescription, Error, HandshakeKind};
+use rustls::{AlertDescription, HandshakeKind};
 
 use crate::clock::now;
 use crate::error::NoTime;
@@ -15,27 +16,31 @@ use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
 use crate::tls::fatal_alert::fatal_alert;
+use crate::tls::handshake::{Handshake, State};
+use crate::tls::peer_verifier::error_of;
 use crate::tls::side::Side;
-use crate::verify::callback::{Judged, Scope, Verdict};
-use crate::verify::types::Role;
-use crate::verify::verifier::take_rejection;
+use crate::verify::types::{Role, Verified};
+use crate::verify::verifier::NotResumed;
 use crate::wire::buffers::Buffer;
 
 impl Connection {
-    /// The handshake is over. No session is taken up of a peer that would not be accepted now.
-    pub(super) fn rejudge(&mut self) -> Result<(), Failure> {
-        if self.rejudged || !self.established() {
+    /// Where the handshake is over, takes what it carried. No session is resumed of a peer that would not be accepted
+    /// now.
+    pub(super) fn finish_handshake(&mut self) -> Result<(), Failure> {
+        if !self.established() {
             return Ok(());
         }
-        self.rejudged = true;
-        let verdict = self.take_verdict();
-        self.schemes = verdict.schemes;
+        let Some(handshake) = self.handshake.take() else { return Ok(()) };
+        self.forget_declined_session(&handshake);
+        let state = handshake.take_state();
+        self.schemes = state.schemes;
         self.counters.established(&self.side, self.resumed());
-        self.since = self.proved(&verdict);
-        let judged = if self.resumed() { self.take_up(verdict) } else { Ok(verdict.judged) };
-        match judged {
-            Ok(judged) => {
-                self.path = judged.and_then(|judged| judged.path);
+        self.since = self.proved(&state);
+        let verified =
+            if self.resumed() { self.accept_session(&handshake, state.verified) } else { Ok(state.verified) };
+        match verified {
+            Ok(verified) => {
+                self.path = verified.and_then(|verified| verified.path);
                 Ok(())
             }
             Err(refused) => {
@@ -45,59 +50,63 @@ impl Connection {
         }
     }
 
-    /// What is known of the peer so far. rustls may open a client's ticket and decline it: once the handshake
-    /// is one in full, nothing of that counts. (On a client the server's own certificate takes its place.)
-    pub(super) fn take_verdict(&mut self) -> Verdict {
-        let mut verdict = mem::take(&mut self.verdict);
+    /// rustls may open a client's ticket and decline it: once the handshake is one in full, nothing of that counts.
+    /// (On a client the server's own certificate takes its place.)
+    pub(super) fn forget_declined_session(&self, handshake: &Handshake) {
         let kind = self.facts().handshake_kind();
         if matches!(self.side, Side::Server(_)) && kind.is_some_and(|kind| kind != HandshakeKind::Resumed) {
-            verdict.forget_session();
+            handshake.forget_session();
         }
-        verdict
     }
 
     /// When the peers of this connection proved their keys.
-    fn proved(&self, verdict: &Verdict) -> UnixTime {
+    fn proved(&self, state: &State) -> UnixTime {
         let never = UnixTime::since_unix_epoch(Duration::ZERO);
-        match (self.resumed(), &verdict.judged) {
-            (true, _) => verdict.since.unwrap_or(never),
-            (false, Some(judged)) => judged.at,
+        match (self.resumed(), &state.verified) {
+            (true, _) => state.since.unwrap_or(never),
+            (false, Some(verified)) => verified.at,
             (false, None) => now().unwrap_or(never),
         }
     }
 
-    /// What is found good of the peer whose session is taken up, by us and by the program.
-    fn take_up(&self, verdict: Verdict) -> Result<Option<Judged>, Error> {
+    /// What is verified of the peer whose session is resumed, if the program accepts it, too.
+    fn accept_session(
+        &self,
+        handshake: &Arc<Handshake>,
+        known: Option<Verified>,
+    ) -> Result<Option<Verified>, NotResumed> {
         let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
         let (role, name) = match self.side {
             Side::Client(_) => (Role::Server, self.name.as_ref()),
             Side::Server(_) => (Role::Client, None),
         };
-        let judged = match verdict.judged {
-            Some(judged) => Some(judged),
-            None => self.verifier.still_good(role, chain, name, self.since)?,
+        let verified = match known {
+            Some(known) => Some(known),
+            None => self.verifier.verify_again(role, chain, name, self.since)?,
         };
-        if self.verifier.decides && judged.is_some() {
-            let scope = Scope::enter(Verdict { judged: judged.clone(), ..verdict });
-            let asked = self.verifier.ask(&judged.as_ref().map_or(&[][..], |found| &found.chain)[0]);
-            scope.leave();
-            asked?;
+        if self.verifier.decides
+            && let Some(found) = &verified
+        {
+            let own = found.chain.first().ok_or(NotResumed::NoCertificate)?;
+            handshake.ask(&self.verifier, Some(found), own).map_err(NotResumed::Rejected)?;
         }
-        Ok(judged)
+        Ok(verified)
     }
 
     /// Gives up a connection whose handshake was done, with an alert that says why.
-    fn refuse_late(&mut self, error: Error) -> Failure {
-        let rejection = take_rejection();
+    fn refuse_late(&mut self, refused: NotResumed) -> Failure {
         if self.asking.abandoned() {
             return self.abandon();
         }
-        let (failure, alert) = match (error, rejection) {
-            (Error::InvalidCertificate(why), Some(rejection)) => {
-                (Failure::Certificate(Box::new(rejection)), AlertDescription::from(why))
+        let (failure, alert) = match refused {
+            NotResumed::Rejected(rejection) => {
+                let alert = AlertDescription::from(error_of(rejection.kind));
+                (Failure::Certificate(rejection), alert)
             }
-            (Error::FailedToGetCurrentTime, _) => (NoTime.into(), AlertDescription::InternalError),
-            _ => (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown),
+            NotResumed::NoTime => (NoTime.into(), AlertDescription::InternalError),
+            NotResumed::Age | NotResumed::NoCertificate | NotResumed::NoStaple => {
+                (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown)
+            }
         };
         let blank = match &self.spare {
             Some(RustlsConfig::Server(config)) => {
