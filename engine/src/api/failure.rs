@@ -1,9 +1,10 @@
 //! Failures as Python sees them: facts, of which Python makes an exception and its words.
 
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 
 use crate::api::trust_set::TrustSet;
 use crate::error::{NoTime, Unusable};
@@ -35,7 +36,7 @@ impl From<Failure> for PyErr {
             }
             let made = match TRANSLATOR.get(py) {
                 Some(translator) => call(translator.bind(py), (FailureEvidence(failure),)),
-                None => Err(PyRuntimeError::new_err(code(&failure))),
+                None => Err(PyRuntimeError::new_err(code(py, &failure).to_string())),
             };
             match made {
                 Ok(exception) => PyErr::from_value(exception),
@@ -57,32 +58,33 @@ impl From<NoTime> for PyErr {
     }
 }
 
-fn code(failure: &Failure) -> &'static str {
+/// Made once each: a non-blocking read that has nothing yet comes by here.
+fn code<'py>(py: Python<'py>, failure: &Failure) -> &'py Bound<'py, PyString> {
     match failure {
-        Failure::WantRead => "want_read",
-        Failure::WantWrite => "want_write",
-        Failure::Timeout => "timeout",
-        Failure::Interrupted => "interrupted",
-        Failure::UnexpectedEof => "unexpected_eof",
-        Failure::Closed => "closed",
-        Failure::HelloRefused(_) => "hello_refused",
-        Failure::DataAfterClose => "data_after_close",
-        Failure::BadWriteRetry => "bad_write_retry",
-        Failure::Deciding(_) => "deciding",
-        Failure::WriteAfterEof => "write_after_eof",
-        Failure::Forked => "forked",
-        Failure::Os(_) => "os",
-        Failure::AlertReceived(_) => "alert_received",
-        Failure::NoPeerCertificate => "no_peer_certificate",
-        Failure::Certificate(_) => "certificate",
-        Failure::NotTls(_) => "not_tls",
-        Failure::BadRecordMac => "bad_record_mac",
-        Failure::Incompatible(_) => "incompatible",
-        Failure::Protocol(_) => "protocol",
-        Failure::Unusable { .. } => "unusable",
-        Failure::KeyMismatch => "key_mismatch",
-        Failure::NoMemory => "no_memory",
-        Failure::Internal(_) => "internal",
+        Failure::WantRead => intern!(py, "want_read"),
+        Failure::WantWrite => intern!(py, "want_write"),
+        Failure::Timeout => intern!(py, "timeout"),
+        Failure::Interrupted => intern!(py, "interrupted"),
+        Failure::UnexpectedEof => intern!(py, "unexpected_eof"),
+        Failure::Closed => intern!(py, "closed"),
+        Failure::HelloRefused(_) => intern!(py, "hello_refused"),
+        Failure::DataAfterClose => intern!(py, "data_after_close"),
+        Failure::BadWriteRetry => intern!(py, "bad_write_retry"),
+        Failure::Deciding(_) => intern!(py, "deciding"),
+        Failure::WriteAfterEof => intern!(py, "write_after_eof"),
+        Failure::Forked => intern!(py, "forked"),
+        Failure::Os(_) => intern!(py, "os"),
+        Failure::AlertReceived(_) => intern!(py, "alert_received"),
+        Failure::NoPeerCertificate => intern!(py, "no_peer_certificate"),
+        Failure::Certificate(_) => intern!(py, "certificate"),
+        Failure::NotTls(_) => intern!(py, "not_tls"),
+        Failure::BadRecordMac => intern!(py, "bad_record_mac"),
+        Failure::Incompatible(_) => intern!(py, "incompatible"),
+        Failure::Protocol(_) => intern!(py, "protocol"),
+        Failure::Unusable { .. } => intern!(py, "unusable"),
+        Failure::KeyMismatch => intern!(py, "key_mismatch"),
+        Failure::NoMemory => intern!(py, "no_memory"),
+        Failure::Internal(_) => intern!(py, "internal"),
     }
 }
 
@@ -94,8 +96,8 @@ pub struct FailureEvidence(Failure);
 impl FailureEvidence {
     /// Which failure it is.
     #[getter]
-    fn code(&self) -> &'static str {
-        code(&self.0)
+    fn code<'py>(&self, py: Python<'py>) -> &'py Bound<'py, PyString> {
+        code(py, &self.0)
     }
 
     /// What tells failures of one code apart: a code of the engine's, or what a library says.
