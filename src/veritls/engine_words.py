@@ -33,7 +33,7 @@ _DETAILS = {
     "no_public_key": "its public key cannot be told",
     "none": "there is none",
     "out_of_date": "it is out of date",
-    "trailing_bytes": "bytes after the end of the certificate",
+    "trailing_bytes": "bytes after its end",
     # Callbacks.
     "closed": "the socket was closed meanwhile",
     "no_callback": "there is no callback to ask",

@@ -66,7 +66,8 @@ pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>
 #[pyfunction]
 pub fn distinguished_name(py: Python<'_>, der: &[u8]) -> PyResult<Object> {
     match X509Name::from_der(der) {
-        Ok((_, read)) => name(py, &read),
+        Ok(([], read)) => name(py, &read),
+        Ok(_) => Err(Unusable::new(Thing::Name, "trailing_bytes").into()),
         Err(why) => Err(Unusable::new(Thing::Name, why).into()),
     }
 }
@@ -81,7 +82,8 @@ pub fn split_certificates<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Vec<Bou
 /// Subject and issuer of a certificate, DER. Raises for what cannot be read.
 #[pyfunction]
 pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-    let (subject, issuer) = certificate::names(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
+    let (subject, issuer) =
+        certificate::subject_and_issuer(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
 }
 
@@ -91,9 +93,9 @@ pub fn elements(der: &[u8]) -> usize {
     certificate::elements(der)
 }
 
-/// The first `most` names of a certificate, as text, and how many it holds. Raises for what cannot be read.
+/// The first `most` names of a certificate, as text (None for a kind that has none), and how many it holds. Raises for what cannot be read.
 #[pyfunction]
-pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<String>, usize)> {
+pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<Option<String>>, usize)> {
     let names = certificate::alternative_names(der, most);
     Ok(names.map_err(|why| Unusable::new(Thing::Certificate, why))?)
 }

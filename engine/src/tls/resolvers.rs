@@ -12,7 +12,7 @@ use webpki::EndEntityCert;
 
 use crate::tls::handshake::{Hello, current};
 use crate::tls::own_identity::Own;
-use crate::verify::certificate::names;
+use crate::verify::certificate::subject_and_issuer;
 
 /// A server's certificates. Those for the name that the client asks for come first, then those for a wildcard
 /// that covers it, then all of them, each in the order of preference: the first that the client can verify is
@@ -87,7 +87,7 @@ pub struct OwnIdentities(Vec<(Arc<Own>, Vec<Vec<u8>>)>);
 impl OwnIdentities {
     pub fn new(own: Vec<Arc<Own>>) -> Self {
         let issuers = |own: &Arc<Own>| -> Vec<_> {
-            own.bare().cert.iter().filter_map(|der| Some(names(der).ok()?.1)).collect()
+            own.bare().cert.iter().filter_map(|der| Some(subject_and_issuer(der).ok()?.1)).collect()
         };
         Self(own.into_iter().map(|own| (own.clone(), issuers(&own))).collect())
     }

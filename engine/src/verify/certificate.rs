@@ -85,16 +85,16 @@ pub fn elements(mut der: &[u8]) -> usize {
     count
 }
 
-/// The first names of a certificate, as text, and how many it holds.
-pub fn alternative_names(der: &[u8], most: usize) -> Result<(Vec<String>, usize), String> {
+/// The first names of a certificate, as text where they are of a kind that has one, and how many it holds.
+pub fn alternative_names(der: &[u8], most: usize) -> Result<(Vec<Option<String>>, usize), String> {
     let certificate = read(der)?;
     let found = certificate.subject_alternative_name().map_err(|why| why.to_string())?;
     let names = found.map_or(&[][..], |found| &found.value.general_names);
     Ok((names.iter().take(most).map(text).collect(), names.len()))
 }
 
-fn text(name: &GeneralName<'_>) -> String {
-    match name {
+fn text(name: &GeneralName<'_>) -> Option<String> {
+    Some(match name {
         GeneralName::DNSName(name) | GeneralName::URI(name) | GeneralName::RFC822Name(name) => {
             (*name).to_owned()
         }
@@ -103,12 +103,12 @@ fn text(name: &GeneralName<'_>) -> String {
             (_, Ok(bytes)) => IpAddr::from(bytes).to_string(),
             _ => "?".to_owned(),
         },
-        _ => "another kind of name".to_owned(),
-    }
+        _ => return None,
+    })
 }
 
 /// Subject and issuer, DER.
-pub fn names(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
+pub fn subject_and_issuer(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), String> {
     let certificate = outline(der)?;
     Ok((certificate.subject().as_raw().to_vec(), certificate.issuer().as_raw().to_vec()))
 }

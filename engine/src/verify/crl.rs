@@ -104,7 +104,7 @@ impl List {
     }
 
     /// `CertRevoked` where it names the certificate with that serial number.
-    pub fn names(&self, serial: &[u8]) -> Result<(), Error> {
+    pub fn check(&self, serial: &[u8]) -> Result<(), Error> {
         match self.parsed.find_serial(serial)? {
             None => Ok(()),
             Some(_) => Err(Error::CertRevoked),

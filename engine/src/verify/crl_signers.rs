@@ -167,7 +167,7 @@ impl<'a> RevocationCheck<'a> {
         let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update);
         let Some(newest) = newest else { return counted.wrong.map(Err) };
         let mut current = counted.lists.iter().filter(|(list, _)| list.in_time(self.now).is_ok());
-        let unnamed = current.try_for_each(|(list, _)| list.names(certificate.raw_serial()));
+        let unnamed = current.try_for_each(|(list, _)| list.check(certificate.raw_serial()));
         Some(unnamed.and_then(|()| newest.in_time(self.now)))
     }
 

@@ -107,7 +107,7 @@ impl<'a> Subject<'a> {
 }
 
 /// Whether a response names the holder of this certificate as its signer.
-fn names(id: &ResponderId, certificate: &X509Certificate<'_>) -> bool {
+fn is_responder(id: &ResponderId, certificate: &X509Certificate<'_>) -> bool {
     match id {
         ResponderId::ByName(name) => name.to_der().is_ok_and(|name| name == certificate.subject().as_raw()),
         ResponderId::ByKey(hash) => {
@@ -127,7 +127,7 @@ fn verify_signer(
     now: UnixTime,
 ) -> Result<Option<Vec<u8>>, Box<Rejection>> {
     let issuer_read = read_certificate(issuer)?;
-    if names(id, &issuer_read) && signed.is_of(issuer_read.public_key().raw, algorithms) {
+    if is_responder(id, &issuer_read) && signed.is_of(issuer_read.public_key().raw, algorithms) {
         return Ok(None);
     }
     let issuer = CertificateDer::from(issuer);
@@ -137,7 +137,7 @@ fn verify_signer(
     for certificate in signed.certificates.iter().flatten().take(MAX_CERTIFICATES) {
         let Ok(der) = certificate.to_der() else { continue };
         let Ok(delegate) = read(&der) else { continue };
-        if !names(id, &delegate) {
+        if !is_responder(id, &delegate) {
             continue;
         }
         let may_sign = match delegate.key_usage() {

@@ -92,8 +92,9 @@ impl Trust {
             let examined = examine(&der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
             let certificate = CertificateDer::from(der);
             if !(examined.self_issued || partial_chain) {
-                let subject =
-                    certificate::names(&certificate).map_err(|why| Unusable::new(Thing::Certificate, why))?.0;
+                let subject = certificate::subject_and_issuer(&certificate)
+                    .map_err(|why| Unusable::new(Thing::Certificate, why))?
+                    .0;
                 let subject = AnyRef::from_der(&subject).map(|name| name.value().to_vec());
                 let subject = subject.map_err(|why| Unusable::new(Thing::Certificate, why))?;
                 trust.helpers_of.entry(subject).or_default().push(trust.helpers.len());
