@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::verify::certificate;
-use crate::verify::crl::List;
+use crate::verify::crl::Crl;
 use crate::verify::ocsp;
 use crate::verify::peer_policy::Conditions;
 use crate::verify::rfc5280::strict;
@@ -49,7 +49,7 @@ pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
 
 /// A revocation list, as a trust set takes it.
 pub fn revocation_list(data: &[u8]) {
-    let _ = List::read(data.to_vec());
+    let _ = Crl::read(data.to_vec());
 }
 
 /// What was signed in a response that clears `certificate` at `seconds` since 1970; None where it does not. All DER.

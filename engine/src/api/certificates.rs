@@ -104,7 +104,7 @@ pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<Option<String
 #[pyfunction]
 pub fn is_authority(der: &[u8]) -> PyResult<bool> {
     let examined = examine(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
-    Ok(examined.authority)
+    Ok(examined.is_ca)
 }
 
 /// Whether the serial number of a certificate (DER) is 0 or less, which RFC 5280, section 4.1.2.2, forbids.

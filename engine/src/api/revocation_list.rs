@@ -1,4 +1,4 @@
-//! Revocation lists, as Python keeps them.
+//! CRLs, as Python keeps them.
 
 use std::sync::Arc;
 
@@ -6,24 +6,24 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::error::{Thing, Unusable};
-use crate::verify::crl::List;
+use crate::verify::crl::Crl;
 use crate::verify::signature_cache::algorithms;
 
-/// A revocation list as Python keeps it.
+/// A CRL as Python keeps it.
 #[pyclass(frozen, module = "veritls._engine")]
-pub struct RevocationList(pub Arc<List>);
+pub struct RevocationList(pub Arc<Crl>);
 
 #[pymethods]
 impl RevocationList {
-    /// `der`: of the form that webpki takes. Refuses what cannot be read, delta and indirect lists, and those
+    /// `der`: of the form that webpki takes. Refuses what cannot be read, delta and indirect CRLs, and those
     /// that are partitioned by reason.
     #[new]
     fn new(py: Python<'_>, der: Vec<u8>) -> PyResult<Self> {
-        let list = py.detach(|| List::read(der));
-        Ok(Self(Arc::new(list.map_err(|why| Unusable::new(Thing::Crl, why))?)))
+        let crl = py.detach(|| Crl::read(der));
+        Ok(Self(Arc::new(crl.map_err(|why| Unusable::new(Thing::Crl, why))?)))
     }
 
-    /// Whether the subject of a certificate (DER) signed it, and may sign lists.
+    /// Whether the subject of a certificate (DER) signed it, and may sign CRLs.
     fn signed_by(&self, py: Python<'_>, issuer: Vec<u8>) -> bool {
         let algorithms = algorithms();
         py.detach(|| self.0.signed_by(&issuer, algorithms).is_ok())
@@ -40,7 +40,7 @@ impl RevocationList {
         PyBytes::new(py, &self.0.issuer)
     }
 
-    /// The authority key identifier, and the issuing distribution point, DER: lists of one issuer that have
+    /// The authority key identifier, and the issuing distribution point, DER: CRLs of one issuer that have
     /// both in common follow one another.
     #[getter]
     fn line<'py>(&self, py: Python<'py>) -> (Option<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>) {

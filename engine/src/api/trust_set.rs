@@ -19,7 +19,7 @@ pub struct TrustSet(pub Arc<Trust>);
 
 #[pymethods]
 impl TrustSet {
-    /// What `certificates` (DER) and the revocation lists `crls` make; of lists that follow one another the first
+    /// What `certificates` (DER) and the CRLs `crls` make; of CRLs that follow one another the first
     /// that is signed as it should be counts. Refuses what cannot be read. `unread`: what the program could not
     /// read, for who explains a refusal.
     #[new]
@@ -32,7 +32,7 @@ impl TrustSet {
     ) -> PyResult<Self> {
         let mut trust = Trust::of(certificates, partial_chain)?;
         trust.unread = unread;
-        trust.add_lists(crls.iter().map(|list| list.0.clone()));
+        trust.add_crls(crls.iter().map(|crl| crl.0.clone()));
         Ok(Self(Arc::new(trust)))
     }
 
@@ -56,15 +56,15 @@ impl TrustSet {
         self.0.unread.clone()
     }
 
-    /// Whether a list of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
-    /// seconds since 1970; the latter by lists only that counted for a verified path. Raises for what cannot be
+    /// Whether a CRL of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
+    /// seconds since 1970; the latter by CRLs only that counted for a verified path. Raises for what cannot be
     /// read.
     fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
         let certificate = outline(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
         let points = LazyCell::new(|| Points::of(&certificate));
         let lines = self.0.lines_of(certificate.issuer().as_raw());
-        let mut counted = lines.iter().flatten().filter(|list| list.confirmed() && list.covers(|| &points));
-        let since = counted.find_map(|list| list.revoked_since(certificate.raw_serial()));
+        let mut counted = lines.iter().flatten().filter(|crl| crl.confirmed() && crl.covers(|| &points));
+        let since = counted.find_map(|crl| crl.revoked_since(certificate.raw_serial()));
         Ok((!lines.is_empty(), since))
     }
 

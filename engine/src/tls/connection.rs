@@ -65,7 +65,7 @@ pub struct Connection {
     /// What a connection can be made of that is given up for its last alert.
     spare: Option<RustlsConfig>,
     name: Option<ServerName<'static>>,
-    /// The path that convinced us, when the peers last proved their keys, and a client's hello.
+    /// The verified path, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
     since: UnixTime,
     pub hello: Hello,
@@ -114,7 +114,7 @@ fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> 
 }
 
 impl Connection {
-    /// `session`: a client's, to take up again; it is not offered where its server would not be accepted
+    /// `session`: a client's, to be resumed; it is not offered where its server would not be accepted
     /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `hello_callback::decide`.
     /// `callback`: see `callback::Verdict`.
     pub fn new(
@@ -250,7 +250,7 @@ impl Connection {
         matches!(self.side, Side::Client(_)) && self.facts().protocol_version().is_some()
     }
 
-    /// Whether the handshake took up an earlier session.
+    /// Whether the handshake resumed a session.
     pub fn resumed(&self) -> bool {
         self.facts().handshake_kind() == Some(HandshakeKind::Resumed)
     }

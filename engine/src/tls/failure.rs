@@ -47,7 +47,7 @@ pub enum Failure {
     Certificate(Box<Rejection>),
     /// What the peer sent is no TLS record: its first bytes, none where they came in mid-connection.
     NotTls(Vec<u8>),
-    /// A record was changed on its way, or made by somebody who does not have the keys.
+    /// A record was changed on its way, or made without the keys.
     BadRecordMac,
     /// The two sides have no version, suite, group or signature in common.
     Incompatible(String),

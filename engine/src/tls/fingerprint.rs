@@ -77,8 +77,8 @@ pub fn fingerprint(
 /// Of the certificates and CRLs of a trust set; their order means nothing.
 fn trust_fingerprint(trust: &Trust) -> Fingerprint {
     let anchors = set(trust.anchor_certificates.iter().map(|der| hash(der)));
-    let intermediates = set(trust.helpers.iter().map(|der| hash(der)));
-    let crls = set(trust.lists().map(|crl| hash(&crl.der)));
+    let intermediates = set(trust.intermediates.iter().map(|der| hash(der)));
+    let crls = set(trust.crls().map(|crl| hash(&crl.der)));
     hash(&list([anchors, intermediates, crls]))
 }
 

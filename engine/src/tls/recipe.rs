@@ -24,7 +24,7 @@ pub struct Recipe {
     pub keylog: Option<PathBuf>,
 }
 
-/// What to ask of the peer, and how to judge its certificate.
+/// What to ask of the peer, and how to verify its certificate.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Demands {
@@ -34,7 +34,7 @@ pub struct Demands {
     pub check_name: bool,
     /// "none", "leaf" or "chain": whose revocation must be known.
     pub revocation: String,
-    /// Whether one whose revocation nobody knows is good enough.
+    /// Whether an unknown revocation status is good enough.
     pub accept_unknown: bool,
     pub require_ocsp: bool,
     pub strict: bool,

@@ -80,7 +80,7 @@ impl OwnCertificates {
 }
 
 /// A client's certificates in the order of preference: the first that the server can verify is shown, one by
-/// an authority that the server named before others.
+/// a CA that the server named before others.
 #[derive(Debug)]
 pub struct OwnIdentities(Vec<(Arc<Own>, Vec<Vec<u8>>)>);
 

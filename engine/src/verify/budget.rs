@@ -78,7 +78,7 @@ fn units(count: usize, each: u64) -> u64 {
 }
 
 /// One signature check. `key`: the public key without its algorithm. A longer message is the caller's own: only a
-/// revocation list is longer than what a peer can send.
+/// CRL is longer than what a peer can send.
 pub fn signature(algorithm: AlgorithmIdentifier, key: &[u8], message: &[u8]) -> u64 {
     const MOST: usize = 1 << 16;
     // RSA takes exponents of up to 33 bits, which cost two to three times as much as the usual ones.

@@ -73,7 +73,7 @@ impl Asking {
     }
 
     /// Who is within a callback and came to a connection that is being decided about would wait for itself,
-    /// or for somebody who waits for it.
+    /// or for a thread that waits for it.
     pub fn refuse_reentry(&self) -> Result<(), Callback> {
         match self.which() {
             Some(which) if GUESTS.get() > 0 => Err(which),

@@ -86,7 +86,7 @@ impl Outline {
 
     fn of(certificate: &X509Certificate<'_>, role: Role, now: UnixTime) -> Self {
         let mut outline = Self { promising: true, ..Self::default() };
-        let mut is_authority = false;
+        let mut is_ca = false;
         for extension in certificate.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::SubjectKeyIdentifier(found) => {
@@ -96,7 +96,7 @@ impl Outline {
                     outline.issuer_key_identifier = found.key_identifier.as_ref().map(|key| key.0.to_vec());
                 }
                 ParsedExtension::BasicConstraints(found) => {
-                    is_authority |= found.ca;
+                    is_ca |= found.ca;
                     outline.path_length = found.path_len_constraint.and_then(|length| length.try_into().ok());
                 }
                 ParsedExtension::ExtendedKeyUsage(found) => {
@@ -111,14 +111,14 @@ impl Outline {
                     outline.constraints = subtrees.into_iter().flatten().map(Vec::len).sum();
                 }
                 // webpki may be able to read it.
-                ParsedExtension::ParseError { .. } => (is_authority, outline.unread) = (true, true),
+                ParsedExtension::ParseError { .. } => (is_ca, outline.unread) = (true, true),
                 _ => {}
             }
         }
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         let validity = certificate.validity();
         let in_time = (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&seconds);
-        outline.promising &= is_authority && in_time;
+        outline.promising &= is_ca && in_time;
         outline
     }
 }
@@ -206,9 +206,9 @@ impl<'a> Candidates<'a> {
                 }
                 found.anchors.extend(trust.anchors_of(&name));
                 let mut named = by_subject.remove(&name).unwrap_or_default();
-                for index in trust.helpers_of(&name) {
+                for index in trust.intermediates_of(&name) {
                     budget.spend(budget::NAMES)?;
-                    let der = &trust.helpers[*index];
+                    let der = &trust.intermediates[*index];
                     match EndEntityCert::try_from(der) {
                         Ok(read) if seen.insert(der.as_ref()) => named.push((sent.len() + index, read)),
                         Ok(_) => {}
@@ -220,7 +220,7 @@ impl<'a> Candidates<'a> {
                         found.more = true;
                         break;
                     }
-                    let der = sent.get(place).unwrap_or_else(|| &trust.helpers[place - sent.len()]);
+                    let der = sent.get(place).unwrap_or_else(|| &trust.intermediates[place - sent.len()]);
                     next.push(read.issuer().to_vec());
                     above.push((place, Candidate::read(der, read, role, now, budget)?));
                 }

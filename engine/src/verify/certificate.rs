@@ -20,7 +20,7 @@ pub struct Examined {
     pub for_clients: bool,
     /// Whether it may sign others: by basicConstraints and keyUsage; without the former by keyUsage alone,
     /// which then has to be there; or by its age.
-    pub authority: bool,
+    pub is_ca: bool,
     /// How many intermediates that are not self-issued may follow, where it says so.
     pub path_length: Option<u32>,
     /// How many subtrees its name constraints have.
@@ -127,7 +127,7 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         Ok(Some(usage)) => usage.value.any || wanted(usage.value),
         Err(_) => false,
     };
-    let authority = match (certificate.basic_constraints(), certificate.key_usage()) {
+    let is_ca = match (certificate.basic_constraints(), certificate.key_usage()) {
         (Ok(Some(constraints)), Ok(usage)) => {
             constraints.value.ca && usage.is_none_or(|usage| usage.value.key_cert_sign())
         }
@@ -141,7 +141,7 @@ pub fn examine(der: &[u8]) -> Result<Examined, String> {
         not_after: certificate.validity().not_after.timestamp(),
         for_servers: usage(|usage| usage.server_auth),
         for_clients: usage(|usage| usage.client_auth),
-        authority,
+        is_ca,
         path_length: match certificate.basic_constraints() {
             Ok(Some(constraints)) => constraints.value.path_len_constraint,
             _ => None,

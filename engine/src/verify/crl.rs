@@ -1,4 +1,4 @@
-//! Revocation lists: read once, their signatures verified once under each issuer, serial numbers looked up.
+//! CRLs: read once, their signatures verified once under each issuer, serial numbers looked up.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -15,13 +15,13 @@ use crate::verify::certificate::read;
 use crate::verify::crl_scope::{Points, Scope};
 use crate::verify::signed::Signed;
 
-/// How far the clocks of an authority and ours may differ, in seconds.
+/// How far the clocks of a CA and ours may differ, in seconds.
 pub const SKEW: u64 = 300;
-/// Issuers whose judgement of one list is remembered. More than a list ever has.
+/// Issuers of one CRL whose check is cached. More than a CRL ever has.
 const MAX_ISSUERS: usize = 16;
 
 #[derive(Debug)]
-pub struct List {
+pub struct Crl {
     parsed: CertRevocationList<'static>,
     pub der: Vec<u8>,
     /// DER.
@@ -37,26 +37,26 @@ pub struct List {
     known: Mutex<Known>,
 }
 
-/// What was found out about a list.
+/// What was found out about a CRL.
 #[derive(Debug, Default)]
 struct Known {
-    /// By the issuer's certificate, DER: whether it signed the list, and may sign lists.
+    /// By the issuer's certificate, DER: whether it signed the CRL, and may sign CRLs.
     issuers: HashMap<Vec<u8>, Result<(), Error>>,
-    /// The first certificate, DER, that signed the list and that a verified path led to.
+    /// The first certificate, DER, that signed the CRL and that a verified path led to.
     signer: Option<Vec<u8>>,
 }
 
-impl List {
+impl Crl {
     pub fn read(der: Vec<u8>) -> Result<Self, String> {
         let parsed = OwnedCertRevocationList::from_der(&der).map_err(|why| why.to_string())?;
-        let (_, list) = CertificateRevocationList::from_der(&der).map_err(|why| why.to_string())?;
+        let (_, crl) = CertificateRevocationList::from_der(&der).map_err(|why| why.to_string())?;
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).unwrap_or(0);
-        let authority_key = list.extensions().iter().find_map(|each| match each.parsed_extension() {
+        let authority_key = crl.extensions().iter().find_map(|each| match each.parsed_extension() {
             ParsedExtension::AuthorityKeyIdentifier(key) => Some(key.key_identifier.as_ref()?.0.to_vec()),
             _ => None,
         });
         let scope =
-            match list.extensions().iter().find(|each| each.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT) {
+            match crl.extensions().iter().find(|each| each.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT) {
                 None => None,
                 Some(extension) => match extension.parsed_extension() {
                     ParsedExtension::IssuingDistributionPoint(point) => Some(Scope::of(point)),
@@ -64,15 +64,15 @@ impl List {
                 },
             };
         Ok(Self {
-            issuer: list.issuer().as_raw().to_vec(),
-            number: list.crl_number().map(|number| number.to_bytes_be()),
-            numbered: list.extensions().iter().any(|each| {
+            issuer: crl.issuer().as_raw().to_vec(),
+            number: crl.crl_number().map(|number| number.to_bytes_be()),
+            numbered: crl.extensions().iter().any(|each| {
                 !each.critical && matches!(each.parsed_extension(), ParsedExtension::CRLNumber(_))
             }),
             authority_key,
             scope,
-            this_update: seconds(list.last_update()),
-            next_update: list.next_update().map_or(0, seconds),
+            this_update: seconds(crl.last_update()),
+            next_update: crl.next_update().map_or(0, seconds),
             parsed: parsed.into(),
             known: Mutex::default(),
             der,
@@ -94,7 +94,7 @@ impl List {
         self.this_update <= now.as_secs().saturating_add(SKEW)
     }
 
-    /// A list out of date is a refusal: who asks for revocation wants to know.
+    /// A CRL out of date is a refusal: whoever asks for revocation wants to know.
     pub fn in_time(&self, now: UnixTime) -> Result<(), Error> {
         if now.as_secs() < self.next_update {
             return Ok(());
@@ -126,7 +126,7 @@ impl List {
         }
     }
 
-    /// Keeps that a verified path led to `signer` (DER), which signed this list.
+    /// Keeps that a verified path led to `signer` (DER), which signed this CRL.
     pub fn confirm(&self, signer: &[u8]) {
         if let Some(mut known) = self.known() {
             known.signer.get_or_insert_with(|| signer.to_vec());
@@ -146,26 +146,26 @@ impl List {
         self.known().is_some_and(|known| known.signer.is_some())
     }
 
-    /// Whether `issuer` (its certificate, DER) signed this list, and may sign lists.
+    /// Whether `issuer` (its certificate, DER) signed this CRL, and may sign CRLs.
     pub fn signed_by(
         &self,
         issuer: &[u8],
         algorithms: &[&dyn SignatureVerificationAlgorithm],
     ) -> Result<(), Error> {
-        if let Some(judged) = self.known().and_then(|known| known.issuers.get(issuer).cloned()) {
-            return judged;
+        if let Some(checked) = self.known().and_then(|known| known.issuers.get(issuer).cloned()) {
+            return checked;
         }
-        let judged = self.judge_issuer(issuer, algorithms);
+        let checked = self.check_issuer(issuer, algorithms);
         if let Some(mut known) = self.known() {
             if known.issuers.len() == MAX_ISSUERS {
                 known.issuers.clear();
             }
-            known.issuers.insert(issuer.to_vec(), judged.clone());
+            known.issuers.insert(issuer.to_vec(), checked.clone());
         }
-        judged
+        checked
     }
 
-    fn judge_issuer(
+    fn check_issuer(
         &self,
         issuer: &[u8],
         algorithms: &[&dyn SignatureVerificationAlgorithm],

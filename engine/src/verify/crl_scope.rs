@@ -45,7 +45,7 @@ pub struct Points {
 }
 
 impl Points {
-    /// Without those that are for some reasons only, or whose CRLs somebody else signs. None where it cannot be read.
+    /// Without those that are for some reasons only, or whose CRLs another issuer signs. None where it cannot be read.
     pub fn of(certificate: &X509Certificate<'_>) -> Self {
         let constraints = extension::<BasicConstraints>(certificate, &OID_X509_EXT_BASIC_CONSTRAINTS);
         let points =

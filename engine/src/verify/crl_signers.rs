@@ -15,7 +15,7 @@ use x509_parser::certificate::X509Certificate;
 
 use crate::verify::budget::Budget;
 use crate::verify::certificate::{examine, key_usage, outline};
-use crate::verify::crl::List;
+use crate::verify::crl::Crl;
 use crate::verify::crl_scope::Points;
 use crate::verify::signature_cache::algorithms;
 use crate::verify::signed::Signed;
@@ -47,7 +47,7 @@ pub struct RevocationCheck<'a> {
 /// The CRLs that count for one certificate, each with its signer's certificate, DER.
 #[derive(Default)]
 struct Counted<'a> {
-    lists: Vec<(&'a List, &'a [u8])>,
+    crls: Vec<(&'a Crl, &'a [u8])>,
     /// Why another one that covers the certificate does not count.
     wrong: Option<Error>,
 }
@@ -96,7 +96,7 @@ impl<'a> RevocationCheck<'a> {
 
     /// Looks the certificates of a verified path up, DER, from the peer's own to the anchor's. Whether all CRLs that
     /// counted bear a number.
-    pub fn judge<'p>(&'p self, path: &[&'p [u8]]) -> Result<bool, Error> {
+    pub fn check<'p>(&'p self, path: &[&'p [u8]]) -> Result<bool, Error> {
         let depth = match self.policy.of {
             Revocation::None => 0,
             Revocation::Leaf => 1,
@@ -111,13 +111,13 @@ impl<'a> RevocationCheck<'a> {
     }
 
     /// Looks a certificate up that is trusted by itself: only one that issued itself has an issuer to ask.
-    pub fn judge_itself(&self, itself: &[u8]) -> Result<bool, Error> {
+    pub fn check_itself(&self, itself: &[u8]) -> Result<bool, Error> {
         if self.policy.of == Revocation::None {
             return Ok(true);
         }
         match outline(itself) {
             Ok(certificate) if certificate.issuer().as_raw() == certificate.subject().as_raw() => {
-                self.judge(&[itself, itself])
+                self.check(&[itself, itself])
             }
             _ if self.policy.accept_unknown => Ok(true),
             _ => Err(Error::UnknownRevocationStatus),
@@ -125,7 +125,7 @@ impl<'a> RevocationCheck<'a> {
     }
 
     /// The same of a path that webpki would take.
-    pub fn judge_path(&self, path: &VerifiedPath<'_>) -> Result<bool, Error> {
+    pub fn check_verified(&self, path: &VerifiedPath<'_>) -> Result<bool, Error> {
         let trust = self.trust;
         let anchor = trust.anchors.iter().position(|each| std::ptr::eq(each, path.anchor()));
         let anchor = anchor.map(|index| trust.anchor_certificates[index].clone());
@@ -134,17 +134,17 @@ impl<'a> RevocationCheck<'a> {
         let whole: Vec<_> =
             std::iter::once(path.end_entity().der()).chain(intermediates).chain([anchor]).collect();
         let whole: Vec<&[u8]> = whole.iter().map(AsRef::as_ref).collect();
-        self.judge(&whole)
+        self.check(&whole)
     }
 
     /// Looks one certificate up. `above`: its issuer's certificate, that one's, up to the anchor's.
     fn unrevoked<'p>(&'p self, certificate: &[u8], above: &[&'p [u8]]) -> Result<bool, Error> {
         let read = outline(certificate).map_err(|_| Error::BadDer)?;
         let counted = self.counted(&read, above, true)?;
-        for (list, signer) in &counted.lists {
-            list.confirm(signer);
+        for (crl, signer) in &counted.crls {
+            crl.confirm(signer);
         }
-        let numbered = counted.lists.iter().all(|(list, _)| list.numbered);
+        let numbered = counted.crls.iter().all(|(crl, _)| crl.numbered);
         match self.status(&read, counted) {
             Some(known) => known.map(|()| numbered),
             None if self.policy.accept_unknown => Ok(true),
@@ -164,10 +164,10 @@ impl<'a> RevocationCheck<'a> {
     /// A CRL that is in time and names the certificate refuses it, whichever key of the CA signed it and however old
     /// the others are; the newest has to be in time.
     fn status(&self, certificate: &X509Certificate<'_>, counted: Counted<'_>) -> Option<Result<(), Error>> {
-        let newest = counted.lists.iter().map(|(list, _)| list).max_by_key(|list| list.this_update);
+        let newest = counted.crls.iter().map(|(crl, _)| crl).max_by_key(|crl| crl.this_update);
         let Some(newest) = newest else { return counted.wrong.map(Err) };
-        let mut current = counted.lists.iter().filter(|(list, _)| list.in_time(self.now).is_ok());
-        let unnamed = current.try_for_each(|(list, _)| list.check(certificate.raw_serial()));
+        let mut current = counted.crls.iter().filter(|(crl, _)| crl.in_time(self.now).is_ok());
+        let unnamed = current.try_for_each(|(crl, _)| crl.check(certificate.raw_serial()));
         Some(unnamed.and_then(|()| newest.in_time(self.now)))
     }
 
@@ -184,9 +184,9 @@ impl<'a> RevocationCheck<'a> {
         let others = OnceCell::new();
         let mut found = Counted::default();
         for line in self.trust.lines_of(certificate.issuer().as_raw()) {
-            let before = found.lists.len();
-            for list in line.iter().filter(|list| list.begun(self.now) && list.covers(|| &points)) {
-                let signed_by = |signer: &[u8]| list.signed_by(signer, algorithms());
+            let before = found.crls.len();
+            for crl in line.iter().filter(|crl| crl.begun(self.now) && crl.covers(|| &points)) {
+                let signed_by = |signer: &[u8]| crl.signed_by(signer, algorithms());
                 let signer = match signed_by(issuer) {
                     Ok(()) => Ok(issuer),
                     Err(error) if !namesakes => Err(error),
@@ -202,8 +202,8 @@ impl<'a> RevocationCheck<'a> {
                     }
                 };
                 match signer {
-                    Ok(signer) if found.lists[before..].iter().all(|(_, known)| *known != signer) => {
-                        found.lists.push((list, signer));
+                    Ok(signer) if found.crls[before..].iter().all(|(_, known)| *known != signer) => {
+                        found.crls.push((crl, signer));
                     }
                     Ok(_) => {}
                     Err(error) => found.wrong = Some(error),
@@ -245,7 +245,7 @@ impl<'a> RevocationCheck<'a> {
                 match self.issued(&candidate, issuer, &key) {
                     Some(true) => {
                         issuers.push(candidate.der);
-                        if may_sign_lists(candidate.der) {
+                        if may_sign_crls(candidate.der) {
                             found.verified.push(candidate.der);
                         }
                     }
@@ -332,14 +332,14 @@ fn may_issue(der: &[u8]) -> Option<Key> {
         subject: certificate.subject().as_raw().to_vec(),
         public: certificate.public_key().raw.to_vec(),
     };
-    examine(der).is_ok_and(|examined| examined.authority).then_some(key)
+    examine(der).is_ok_and(|examined| examined.is_ca).then_some(key)
 }
 
 /// By its key usage; without one it has to be a CA's.
-fn may_sign_lists(der: &[u8]) -> bool {
+fn may_sign_crls(der: &[u8]) -> bool {
     match key_usage(der) {
         Ok(Some(usage)) => usage.crl_sign(),
-        Ok(None) => examine(der).is_ok_and(|examined| examined.authority),
+        Ok(None) => examine(der).is_ok_and(|examined| examined.is_ca),
         Err(_) => false,
     }
 }

@@ -202,19 +202,19 @@ pub fn check(
     if answers.iter().any(|answer| matches!(answer.cert_status, CertStatus::Revoked(_))) {
         return Err(refused(Kind::OcspRevoked, ""));
     }
-    let mut verdict = Err(refused(Kind::OcspUnknown, ""));
+    let mut status = Err(refused(Kind::OcspUnknown, ""));
     for answer in answers {
         let since = seconds(answer.this_update);
         let until = answer.next_update.map_or(since.saturating_add(WITHOUT_END), seconds);
         if now.as_secs().saturating_add(SKEW) < since {
-            verdict = Err(bounded(Kind::OcspNotYetValid, now, since));
+            status = Err(bounded(Kind::OcspNotYetValid, now, since));
         } else if now.as_secs() > until.saturating_add(SKEW) {
-            verdict = Err(bounded(Kind::OcspExpired, now, until));
+            status = Err(bounded(Kind::OcspExpired, now, until));
         } else if matches!(answer.cert_status, CertStatus::Good(_)) {
             return Ok(Good { since, until, delegate });
         }
     }
-    verdict
+    status
 }
 
 /// What of a response its signer signed.
@@ -261,19 +261,19 @@ impl<'a> StapleCheck<'a> {
             [] => None,
             _ => self.above.first().or_else(|| self.issuer(&algorithms, &budget)),
         };
-        let judged = match (response, issuer) {
+        let checked = match (response, issuer) {
             _ if budget.exhausted() => Err(refused(Kind::OcspInvalid, TOO_COMPLEX)),
             ([], _) => Err(refused(Kind::OcspMissing, "")),
             (_, Some(issuer)) => {
                 let above = if self.above.is_empty() { std::slice::from_ref(issuer) } else { self.above };
-                self.judge_response(above, response, (&algorithms, &budget))
+                self.check_response(above, response, (&algorithms, &budget))
             }
             (_, None) if self.required => Err(refused(Kind::OcspSignature, "issuer_unknown")),
             (_, None) => Ok(()),
         };
-        match judged {
+        match checked {
             Err(_) if budget.exhausted() => Err(refused(Kind::OcspInvalid, TOO_COMPLEX)),
-            judged => judged,
+            checked => checked,
         }
     }
 
@@ -282,9 +282,10 @@ impl<'a> StapleCheck<'a> {
         let (signed, leaf) =
             (Signed::read(self.chain.own).ok()?, EndEntityCert::try_from(self.chain.own).ok()?);
         let trust = self.trust;
-        let helpers = trust.helpers_of(leaf.issuer()).iter().map(|index| &trust.helpers[*index]);
+        let intermediates =
+            trust.intermediates_of(leaf.issuer()).iter().map(|index| &trust.intermediates[*index]);
         let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
-        let mut known = self.chain.certificates().chain(helpers).chain(anchors);
+        let mut known = self.chain.certificates().chain(intermediates).chain(anchors);
         known.find(|der| {
             budget.spend(budget::reading(der)).is_ok()
                 && read(der).is_ok_and(|issuer| {
@@ -295,7 +296,7 @@ impl<'a> StapleCheck<'a> {
         })
     }
 
-    fn judge_response(
+    fn check_response(
         &self,
         above: &[CertificateDer<'_>],
         response: &[u8],
@@ -303,7 +304,7 @@ impl<'a> StapleCheck<'a> {
     ) -> Result<(), Box<Rejection>> {
         let issuer = above.first().map(AsRef::as_ref);
         let good = check(response, self.chain.own, issuer, algorithms, self.now)?;
-        // A delegate whom a list at hand calls revoked vouches for nobody.
+        // A delegate that a CRL at hand names as revoked counts for nothing.
         let Some(delegate) = good.delegate else { return Ok(()) };
         let above: Vec<&[u8]> = above.iter().map(AsRef::as_ref).collect();
         let revocation = RevocationCheck::new(

@@ -102,7 +102,7 @@ impl<'a> PathChecks<'a> {
         refuse_unless(usable, Fault::Kind(Kind::Purpose))
     }
 
-    /// A peer's key may do what TLS needs of it, an authority's may sign certificates, where they say so
+    /// A peer's key may do what TLS needs of it, a CA's may sign certificates, where they say so
     /// (RFC 5280, section 4.2.1.3).
     fn check_usages(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
         let usage_of = |der| key_usage(der).map_err(|_| Fault::Kind(Kind::Encoding));
@@ -118,12 +118,12 @@ impl<'a> PathChecks<'a> {
         Ok(())
     }
 
-    /// The anchor's certificate is held to what any other authority's is; to webpki an anchor is a name and a
+    /// The anchor's certificate is held to what any other CA's is; to webpki an anchor is a name and a
     /// key.
     fn check_anchor(&self, anchor: &Examined, below: &[CertificateDer<'_>]) -> Result<(), Fault> {
         in_time(anchor, self.now)?;
         refuse_unless(!anchor.unknown_critical, Fault::Webpki(Error::UnsupportedCriticalExtension))?;
-        refuse_unless(anchor.authority, Fault::Webpki(Error::EndEntityUsedAsCa))?;
+        refuse_unless(anchor.is_ca, Fault::Webpki(Error::EndEntityUsedAsCa))?;
         self.purpose(anchor)?;
         if let Some(most) = anchor.path_length {
             let counted = below.iter().filter(|der| !is_self_issued(der)).count();

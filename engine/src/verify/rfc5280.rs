@@ -50,7 +50,7 @@ struct Examination<'a> {
     certificate: &'a X509Certificate<'a>,
     is_peer: bool,
     is_anchor: bool,
-    is_authority: bool,
+    is_ca: bool,
     signs: bool,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Examination<'a> {
             certificate,
             is_peer,
             is_anchor,
-            is_authority: constraints.is_some_and(|found| found.value.ca),
+            is_ca: constraints.is_some_and(|found| found.value.ca),
             signs: usage.is_some_and(|found| found.value.key_cert_sign()),
         })
     }
@@ -104,17 +104,14 @@ impl<'a> Examination<'a> {
             certificate.basic_constraints().map_err(|_| Kind::Encoding)?.map(|found| found.value);
         let usage = certificate.key_usage().map_err(|_| Kind::Encoding)?.map(|found| found.value);
         if constraints.is_some_and(|found| found.path_len_constraint.is_some()) {
-            refuse_if(!self.is_authority, Kind::StrictPathLengthForNonCa)?;
+            refuse_if(!self.is_ca, Kind::StrictPathLengthForNonCa)?;
             refuse_if(usage.is_some() && !self.signs, Kind::StrictPathLengthWithoutSigning)?;
         }
         let constraints_critical = self.critical(&OID_X509_EXT_BASIC_CONSTRAINTS);
-        refuse_if(
-            self.is_authority && constraints_critical == Some(false),
-            Kind::StrictConstraintsNotCritical,
-        )?;
-        refuse_if(self.is_authority && usage.is_none(), Kind::StrictCaWithoutKeyUsage)?;
-        refuse_if(!self.is_authority && self.signs, Kind::StrictSigningForNonCa)?;
-        refuse_if(!self.is_peer && !self.is_authority, Kind::LeafAsCa)?;
+        refuse_if(self.is_ca && constraints_critical == Some(false), Kind::StrictConstraintsNotCritical)?;
+        refuse_if(self.is_ca && usage.is_none(), Kind::StrictCaWithoutKeyUsage)?;
+        refuse_if(!self.is_ca && self.signs, Kind::StrictSigningForNonCa)?;
+        refuse_if(!self.is_peer && !self.is_ca, Kind::LeafAsCa)?;
         refuse_if(usage.is_some_and(|found| found.flags == 0), Kind::StrictKeyUsageEmpty)
     }
 
@@ -124,11 +121,8 @@ impl<'a> Examination<'a> {
         refuse_if(certificate.issuer().iter().next().is_none(), Kind::StrictIssuerEmpty)?;
         let alternative = certificate.subject_alternative_name().map_err(|_| Kind::Encoding)?;
         let usage = certificate.key_usage().map_err(|_| Kind::Encoding)?;
-        let signs_lists = usage.is_some_and(|found| found.value.crl_sign());
-        refuse_if(
-            nameless && (self.is_authority || signs_lists || alternative.is_none()),
-            Kind::StrictSubjectEmpty,
-        )?;
+        let signs_crls = usage.is_some_and(|found| found.value.crl_sign());
+        refuse_if(nameless && (self.is_ca || signs_crls || alternative.is_none()), Kind::StrictSubjectEmpty)?;
         let Some(alternative) = alternative else { return Ok(()) };
         refuse_if(nameless && !alternative.critical, Kind::StrictNamesNotCritical)?;
         let names = &alternative.value.general_names;
@@ -157,7 +151,7 @@ impl<'a> Examination<'a> {
             found.authority_cert_issuer.is_some() != found.authority_cert_serial.is_some()
         };
         refuse_if(identifier.is_some_and(halved), Kind::StrictAuthorityKeyIncomplete)?;
-        refuse_if(self.is_authority && subject_key.is_none(), Kind::StrictSubjectKeyMissing)
+        refuse_if(self.is_ca && subject_key.is_none(), Kind::StrictSubjectKeyMissing)
     }
 
     /// Positive, of at most 20 octets (RFC 5280, section 4.1.2.2). Well-known roots have 0.
@@ -188,7 +182,7 @@ impl<'a> Examination<'a> {
         else {
             return Ok(());
         };
-        refuse_if(!self.is_authority, Kind::StrictNameConstraintsForNonCa)?;
+        refuse_if(!self.is_ca, Kind::StrictNameConstraintsForNonCa)?;
         let subtrees = [permitted_subtrees, excluded_subtrees];
         let present: Vec<_> = subtrees.into_iter().flatten().collect();
         refuse_if(

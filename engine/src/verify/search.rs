@@ -3,7 +3,7 @@
 //! It goes down from the anchors: whoever is reached was signed, link by link, by a key that the caller trusts, and a
 //! stranger cannot add to those, whatever names he writes. Each signature is checked once. Only then paths are put
 //! together, upwards, and each is handed to webpki as it is: the peer's certificate, exactly its intermediates, one
-//! anchor. webpki judges; nothing is accepted here.
+//! anchor. webpki verifies; nothing is accepted here.
 //!
 //! Where no path is good, those that hold by name alone are handed over too, a few of them, for the reason: webpki
 //! refuses them again, and says why.
@@ -23,7 +23,7 @@ use crate::verify::types::Path;
 const MAX_REASONS: usize = 16;
 
 /// What webpki (and what it leaves open, `path_checks.rs`) says of one path: its intermediates, and the index of its anchor.
-pub type Judge<'a> = &'a dyn Fn(&[CertificateDer<'_>], Option<usize>) -> Result<Path, Error>;
+pub type Verify<'a> = &'a dyn Fn(&[CertificateDer<'_>], Option<usize>) -> Result<Path, Error>;
 
 /// Who stands above a certificate: one of the trust set's anchors or of the candidates, by index.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Search<'a> {
     trust: &'a Trust,
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     budget: &'a Budget,
-    judge: Judge<'a>,
+    verify: Verify<'a>,
     /// For each candidate: who was found to have signed it.
     signers: Vec<Vec<Issuer>>,
     /// Links that the key identifiers speak against: checked last.
@@ -58,7 +58,7 @@ impl<'a> Search<'a> {
         trust: &'a Trust,
         algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
         budget: &'a Budget,
-        judge: Judge<'a>,
+        verify: Verify<'a>,
     ) -> Self {
         let signers = vec![Vec::new(); candidates.certificates.len()];
         let reason = Error::UnknownIssuer;
@@ -68,7 +68,7 @@ impl<'a> Search<'a> {
             trust,
             algorithms,
             budget,
-            judge,
+            verify,
             signers,
             unlikely,
             tried,
@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
 
     pub fn run(mut self) -> Outcome {
         // What is wrong with the peer's own certificate is wrong with every path.
-        match (self.judge)(&[], None) {
+        match (self.verify)(&[], None) {
             Err(Error::UnknownIssuer) => {}
             Err(error) => return Ok(Err(error)),
             Ok(path) => return Ok(Ok(path)),
@@ -245,11 +245,11 @@ impl<'a> Search<'a> {
             .iter()
             .map(|index| CertificateDer::from(self.certificate(*index).der.as_ref()))
             .collect();
-        let judged = (self.judge)(&intermediates, anchor);
+        let verified = (self.verify)(&intermediates, anchor);
         if self.budget.exhausted() {
             return Err(Exhausted);
         }
-        match judged {
+        match verified {
             Ok(path) => Ok(Some(path)),
             Err(error) => {
                 self.note(error);
@@ -353,14 +353,14 @@ mod tests {
         let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
             metered.iter().map(|each| each as _).collect();
         let handed = RefCell::new(Vec::new());
-        let judge = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+        let verify = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
             handed.borrow_mut().push((above.len(), anchor));
             Err(if anchor.is_some() { Error::CertRevoked } else { Error::UnknownIssuer })
         };
         let now = UnixTime::since_unix_epoch(Duration::from_secs(SECONDS));
         let own = EndEntityCert::try_from(&chain[0]).expect("a certificate");
         let outcome = Candidates::of(&chain[0], own, &chain[1..], &trust, (Role::Server, now), &budget)
-            .and_then(|candidates| Search::new(candidates, &trust, &algorithms, &budget, &judge).run());
+            .and_then(|candidates| Search::new(candidates, &trust, &algorithms, &budget, &verify).run());
         (outcome, handed.into_inner())
     }
 

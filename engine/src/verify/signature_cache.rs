@@ -1,7 +1,7 @@
-//! Signatures on certificates, lists and OCSP responses: one that was found right is not computed again.
+//! Signatures on certificates, CRLs and OCSP responses: one that was found right is not computed again.
 //!
 //! Whether a signature is right depends on the key, the message and the signature alone, so the answer cannot
-//! go out of date. Everything that can (time, revocation, names, whom to trust) is judged anew each time, and a
+//! go out of date. Everything that can (time, revocation, names, trust anchors) is checked anew each time, and a
 //! peer's proof that it holds its key, which no two handshakes share, is not remembered.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What an authority signs besides certificates: revocation lists and OCSP responses.
+//! What a CA signs besides certificates: CRLs and OCSP responses.
 
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode, Encode, Sequence, Tag, Tagged};

@@ -1,4 +1,4 @@
-//! Whom to trust: anchors, certificates trusted by themselves, helpers for building paths. All from DER.
+//! What a context trusts: anchors, certificates trusted by themselves; intermediates for building paths. All from DER.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use webpki::anchor_from_trusted_cert;
 
 use crate::error::{Thing, Unusable};
 use crate::verify::certificate::{self, Examined, examine};
-use crate::verify::crl::List;
+use crate::verify::crl::Crl;
 
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -20,14 +20,14 @@ pub struct Trust {
     pub anchor_certificates: Vec<CertificateDer<'static>>,
     /// Whether a path ended in the anchor, in the same order.
     pub used: Vec<AtomicBool>,
-    pub helpers: Vec<CertificateDer<'static>>,
+    pub intermediates: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
     /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
-    lines: HashMap<Vec<u8>, Vec<Vec<Arc<List>>>>,
-    /// Indices into the anchors and the helpers, by subject as webpki tells it (DER without its header).
+    lines: HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>,
+    /// Indices into the anchors and the intermediates, by subject as webpki tells it (DER without its header).
     anchors_of: HashMap<Vec<u8>, Vec<usize>>,
-    helpers_of: HashMap<Vec<u8>, Vec<usize>>,
-    /// Indices into the anchors, then the helpers, by subject (DER).
+    intermediates_of: HashMap<Vec<u8>, Vec<usize>>,
+    /// Indices into the anchors, then the intermediates, by subject (DER).
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
     /// What could not be read of the system's trust, in words.
     pub unread: Vec<String>,
@@ -39,9 +39,9 @@ impl Trust {
         self.anchors_of.get(subject).map_or(&[], Vec::as_slice)
     }
 
-    /// The helpers of that subject, DER without its header.
-    pub fn helpers_of(&self, subject: &[u8]) -> &[usize] {
-        self.helpers_of.get(subject).map_or(&[], Vec::as_slice)
+    /// The intermediates of that subject, DER without its header.
+    pub fn intermediates_of(&self, subject: &[u8]) -> &[usize] {
+        self.intermediates_of.get(subject).map_or(&[], Vec::as_slice)
     }
 
     /// How many subtrees the name constraints of an anchor have.
@@ -51,16 +51,16 @@ impl Trust {
     }
 
     pub fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
-        self.anchor_certificates.iter().chain(&self.helpers).nth(index)
+        self.anchor_certificates.iter().chain(&self.intermediates).nth(index)
     }
 
     /// The CRLs of an issuer (DER), line by line.
-    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<List>>] {
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<Crl>>] {
         self.lines.get(issuer).map_or(&[], Vec::as_slice)
     }
 
     /// All CRLs.
-    pub fn lists(&self) -> impl Iterator<Item = &Arc<List>> {
+    pub fn crls(&self) -> impl Iterator<Item = &Arc<Crl>> {
         self.lines.values().flatten().flatten()
     }
 
@@ -74,12 +74,12 @@ impl Trust {
     }
 
     /// Puts CRLs in: those that follow one another in one line.
-    pub fn add_lists(&mut self, lists: impl IntoIterator<Item = Arc<List>>) {
-        for list in lists {
-            let lines = self.lines.entry(list.issuer.clone()).or_default();
-            match lines.iter_mut().find(|line| line.first().is_some_and(|first| list.follows(first))) {
-                Some(line) => line.push(list),
-                None => lines.push(vec![list]),
+    pub fn add_crls(&mut self, crls: impl IntoIterator<Item = Arc<Crl>>) {
+        for crl in crls {
+            let lines = self.lines.entry(crl.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
+                Some(line) => line.push(crl),
+                None => lines.push(vec![crl]),
             }
         }
     }
@@ -97,8 +97,8 @@ impl Trust {
                     .0;
                 let subject = AnyRef::from_der(&subject).map(|name| name.value().to_vec());
                 let subject = subject.map_err(|why| Unusable::new(Thing::Certificate, why))?;
-                trust.helpers_of.entry(subject).or_default().push(trust.helpers.len());
-                trust.helpers.push(certificate);
+                trust.intermediates_of.entry(subject).or_default().push(trust.intermediates.len());
+                trust.intermediates.push(certificate);
                 continue;
             }
             let anchor = anchor_from_trusted_cert(&certificate)
@@ -111,7 +111,7 @@ impl Trust {
             trust.used.push(AtomicBool::new(false));
         }
         // Not when it is first asked for: a process forked meanwhile would wait for ever.
-        for (index, der) in trust.anchor_certificates.iter().chain(&trust.helpers).enumerate() {
+        for (index, der) in trust.anchor_certificates.iter().chain(&trust.intermediates).enumerate() {
             let read = certificate::outline(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
             trust.by_subject.entry(read.subject().as_raw().to_vec()).or_default().push(index);
         }

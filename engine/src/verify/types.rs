@@ -56,7 +56,7 @@ pub enum Revocation {
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationPolicy {
     pub of: Revocation,
-    /// Whose revocation nobody knows is good enough.
+    /// An unknown revocation status is good enough.
     pub accept_unknown: bool,
 }
 

@@ -224,7 +224,7 @@ impl PeerVerifier {
         if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
             checks.check_alone(itself).map_err(refused)?;
             RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now)
-                .judge_itself(end_entity)
+                .check_itself(end_entity)
                 .and_then(|numbered| checks.check_numbers(numbered))
                 .map_err(refused)?;
             return Ok(Vec::new());
@@ -265,7 +265,7 @@ impl PeerVerifier {
         };
         let trust = &self.trust;
         let unrevoked = |path: &VerifiedPath<'_>| {
-            let numbered = revocation.judge_path(path)?;
+            let numbered = revocation.check_verified(path)?;
             checks.check_numbers(numbered)
         };
         let anchors = anchor.and_then(|index| trust.anchors.get(index)).map_or(&[][..], std::slice::from_ref);

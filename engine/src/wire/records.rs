@@ -1,4 +1,4 @@
-//! Where records begin and end on the wire: for reading whole ones. What is in them, rustls judges.
+//! Where records begin and end on the wire: for reading whole ones. rustls looks into them.
 
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::{HEADER, RECORD_ON_WIRE};
