@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::api::identity::Identity;
 use crate::api::trust_set::TrustSet;
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
-use crate::tls::config::{Config, Counters};
+use crate::tls::config::{self, Config, Counters};
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::Answer;
 use crate::tls::recipe::{Demands, Recipe};
@@ -39,7 +38,7 @@ impl Statistics {
 /// The key exchange groups that exist here, by their IANA numbers, best first.
 #[pyfunction]
 pub fn key_exchange_groups() -> Vec<u16> {
-    default_provider().kx_groups.iter().map(|group| group.name().into()).collect()
+    config::key_exchange_groups()
 }
 
 /// Whether a certificate can be for `name`: a DNS name in its ASCII form, or an address.

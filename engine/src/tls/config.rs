@@ -87,6 +87,11 @@ impl KeyLog for KeyLogFile {
     }
 }
 
+/// The key exchange groups that exist here, by their IANA numbers, best first.
+pub fn key_exchange_groups() -> Vec<u16> {
+    default_provider().kx_groups.iter().map(|group| group.name().into()).collect()
+}
+
 /// What time it is, for rustls.
 #[derive(Debug)]
 struct Clock;

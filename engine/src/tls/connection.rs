@@ -1,5 +1,6 @@
 //! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
 
+mod greeting;
 mod over;
 
 use std::mem;
@@ -11,19 +12,17 @@ use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, InvalidMessage, ProtocolVersion};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use crate::clock::now;
-use crate::error::{NoTime, Thing, Unusable};
-use crate::tls::client_hello::{Preview, Seen};
+use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters, RustlsConfig};
-use crate::tls::failure::Failure;
+use crate::tls::failure::{Failure, failure_of};
 use crate::tls::handshake::{Handshake, Hello, Schemes};
-use crate::tls::hello_callback::{HANDSHAKE_FAILURE, HelloCallback, Switched, decide};
+use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
-use crate::verify::callback::{Asking, Callback};
-use crate::verify::rejection::Rejection;
+use crate::verify::callback::Asking;
 use crate::verify::types::{Path, Role};
 use crate::verify::verifier::PeerVerifier;
 use crate::wire::buffers::Buffer;
@@ -43,14 +42,6 @@ macro_rules! either {
             Side::Server($connection) => $body,
         }
     };
-}
-
-/// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
-enum Greeting {
-    /// It is not complete; who decides on it then.
-    Looking(Box<Preview>, HelloCallback),
-    Deciding,
-    Decided,
 }
 
 pub struct Connection {
@@ -166,61 +157,6 @@ impl Connection {
             incoming: Buffer::default(),
             plain: Buffer::default(),
         })
-    }
-
-    /// Looks at the client's hello as far as it has come: whether it is decided on, and the handshake goes on.
-    fn greet(&mut self) -> Result<bool, Failure> {
-        let preview = match &mut self.greeting {
-            Greeting::Looking(preview, _) => preview,
-            Greeting::Deciding => return Err(Failure::Deciding(Callback::Hello)),
-            Greeting::Decided => return Ok(true),
-        };
-        let started_with = self.incoming.bytes().first_chunk().copied();
-        match preview.look(self.incoming.bytes()) {
-            Seen::More => Ok(false),
-            Seen::Hello(name) => self.decide(name).map(|()| true),
-            Seen::Unreadable(error, alert) => {
-                self.outgoing.append(&alert);
-                let failure = failure_of(error, None, true, started_with);
-                Err(self.fail(failure))
-            }
-        }
-    }
-
-    /// Asks what to go on with. Whatever comes in between, the hello is not accepted.
-    fn decide(&mut self, name: Option<String>) -> Result<(), Failure> {
-        let looked = mem::replace(&mut self.greeting, Greeting::Deciding);
-        let Greeting::Looking(_, callback) = looked else { return Err(Failure::Deciding(Callback::Hello)) };
-        let decided = decide(&callback, name, self.asking.clone());
-        if self.asking.abandoned() {
-            return Err(self.abandon());
-        }
-        match decided {
-            Ok(switched) => self.accept_hello(switched),
-            Err(refusal) => {
-                self.outgoing.append(&[21, 3, 3, 0, 2, 2, refusal.alert]);
-                let failure = Failure::HelloRefused(refusal.cause);
-                self.fail(failure.without_cause());
-                Err(failure)
-            }
-        }
-    }
-
-    /// Goes on from a hello that was decided on.
-    fn accept_hello(&mut self, switched: Switched) -> Result<(), Failure> {
-        if !matches!(self.greeting, Greeting::Deciding) {
-            return Err(self.fail(Failure::Internal("no hello waits to be accepted".to_owned())));
-        }
-        if let Some((config, callback)) = switched {
-            let store = Store { offered: None, fresh: Arc::default() };
-            self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
-            self.verifier = config.verifier.clone();
-            self.spare = self.verifier.decides.then(|| config.rustls.clone());
-            // Nothing of the handshake was done yet.
-            self.handshake = Some(Arc::new(Handshake::new(self.asking.clone(), callback, None, None)));
-        }
-        self.greeting = Greeting::Decided;
-        Ok(())
     }
 
     /// What this holds of the program's.
@@ -501,36 +437,6 @@ impl Connection {
             }
             Err(error) => Err(self.fail(Failure::Protocol(error.to_string()))),
         }
-    }
-}
-
-/// What an error of rustls's is to who uses the connection. `early`: no version is agreed on yet.
-fn failure_of(
-    error: Error,
-    rejection: Option<Box<Rejection>>,
-    early: bool,
-    started_with: Option<[u8; 5]>,
-) -> Failure {
-    match error {
-        Error::InvalidCertificate(why) => rejection.map_or_else(
-            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
-            Failure::Certificate,
-        ),
-        Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
-        Error::NoCertificatesPresented => Failure::NoPeerCertificate,
-        Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
-            Failure::NotTls(started_with.unwrap_or_default().to_vec())
-        }
-        Error::InvalidMessage(
-            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => Failure::NotTls(Vec::new()),
-        Error::DecryptError => Failure::BadRecordMac,
-        Error::FailedToGetCurrentTime => NoTime.into(),
-        Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
-        Error::General(text) if text.contains("no server certificate chain resolved") => {
-            Failure::Incompatible("NoServerCertificate".to_owned())
-        }
-        other => Failure::Protocol(other.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::PyErr;
+use rustls::{Error, InvalidMessage};
 
 use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
@@ -110,6 +111,37 @@ impl From<Box<Rejection>> for Failure {
 impl From<Callback> for Failure {
     fn from(callback: Callback) -> Self {
         Self::Deciding(callback)
+    }
+}
+
+/// What an error of rustls's is to who uses the connection. `rejection`: what the verifier left. `early`: no version is
+/// agreed on yet. `started_with`: the first bytes of what could not be processed.
+pub fn failure_of(
+    error: Error,
+    rejection: Option<Box<Rejection>>,
+    early: bool,
+    started_with: Option<[u8; 5]>,
+) -> Failure {
+    match error {
+        Error::InvalidCertificate(why) => rejection.map_or_else(
+            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
+            Failure::Certificate,
+        ),
+        Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
+        Error::NoCertificatesPresented => Failure::NoPeerCertificate,
+        Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
+            Failure::NotTls(started_with.unwrap_or_default().to_vec())
+        }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => Failure::NotTls(Vec::new()),
+        Error::DecryptError => Failure::BadRecordMac,
+        Error::FailedToGetCurrentTime => NoTime.into(),
+        Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
+        Error::General(text) if text.contains("no server certificate chain resolved") => {
+            Failure::Incompatible("NoServerCertificate".to_owned())
+        }
+        other => Failure::Protocol(other.to_string()),
     }
 }
 

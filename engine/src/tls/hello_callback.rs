@@ -7,6 +7,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
 use crate::memory::{call, report};
+use crate::tls::client_hello::Preview;
 use crate::tls::config::Config;
 use crate::verify::callback::{Asking, Callback, Guest};
 
@@ -56,4 +57,12 @@ pub fn decide(hello: &HelloCallback, name: Option<String>, asking: Arc<Asking>) 
         }
     });
     decided.unwrap_or(Err(refusal(INTERNAL_ERROR)))
+}
+
+/// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
+pub enum Greeting {
+    /// It is not complete; who decides on it then.
+    Looking(Box<Preview>, HelloCallback),
+    Deciding,
+    Decided,
 }

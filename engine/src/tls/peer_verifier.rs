@@ -13,10 +13,10 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
 };
-use webpki::{EndEntityCert, RawPublicKeyEntity, anchor_from_trusted_cert, spki_for_anchor};
 
 use crate::tls::handshake::{Handshake, current};
 use crate::tls::signature_schemes::algorithms;
+use crate::verify::peer_key::{key_of_anchor, signed_with};
 use crate::verify::rejection::{Kind, Rejection};
 use crate::verify::types::{Role, SentChain, Verified};
 use crate::verify::verifier::{PeerVerifier, in_words};
@@ -217,28 +217,19 @@ fn verify_signature(
     dss: &DigitallySignedStruct,
     tls13: bool,
 ) -> Result<HandshakeSignatureValid, Error> {
-    let key_only = matches!(
-        EndEntityCert::try_from(certificate).err(),
-        Some(webpki::Error::UnsupportedCertVersion | webpki::Error::UnsupportedCriticalExtension)
-    );
-    if !key_only {
-        return match tls13 {
-            true => verify_tls13_signature(message, certificate, dss, algorithms),
-            false => verify_tls12_signature(message, certificate, dss, algorithms),
-        };
-    }
-    // X.509 v1, or an extension that refuses it wherever it is validated: webpki reads both as a trust anchor
-    // only, and the key must prove itself all the same.
-    let anchor = anchor_from_trusted_cert(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let key = spki_for_anchor(&anchor);
+    let key = match key_of_anchor(certificate).map_err(|_| CertificateError::BadEncoding)? {
+        None if tls13 => return verify_tls13_signature(message, certificate, dss, algorithms),
+        None => return verify_tls12_signature(message, certificate, dss, algorithms),
+        Some(key) => key,
+    };
     if tls13 {
         return verify_tls13_signature_with_raw_key(message, &key, dss, algorithms);
     }
-    let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
     let mapped = algorithms.mapping.iter().find(|(scheme, _)| *scheme == dss.scheme);
     let candidates = mapped.map_or(&[][..], |(_, candidates)| candidates);
-    match candidates.iter().any(|alg| key.verify_signature(*alg, message, dss.signature()).is_ok()) {
-        true => Ok(HandshakeSignatureValid::assertion()),
-        false => Err(CertificateError::BadSignature.into()),
+    match signed_with(&key, candidates, message, dss.signature()) {
+        Err(_) => Err(CertificateError::BadEncoding.into()),
+        Ok(true) => Ok(HandshakeSignatureValid::assertion()),
+        Ok(false) => Err(CertificateError::BadSignature.into()),
     }
 }

@@ -8,11 +8,10 @@ use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CipherSuite, SignatureScheme};
-use webpki::EndEntityCert;
 
 use crate::tls::handshake::{Hello, current};
 use crate::tls::own_identity::Own;
-use crate::verify::certificate::subject_and_issuer;
+use crate::verify::certificate::{dns_names, subject_and_issuer};
 
 /// A server's certificates. Those for the name that the client asks for come first, then those for a wildcard
 /// that covers it, then all of them, each in the order of preference: the first that the client can verify is
@@ -40,11 +39,8 @@ impl OwnCertificates {
     pub fn new(own: Vec<Arc<Own>>) -> Self {
         let mut by_name = HashMap::<String, Vec<usize>>::new();
         for (index, each) in own.iter().enumerate() {
-            let certificate = each.bare().cert.first().map(EndEntityCert::try_from);
-            // One that webpki does not read (X.509 v1) is nobody's by name.
-            let Some(Ok(certificate)) = certificate else { continue };
-            for name in certificate.valid_dns_names() {
-                let known = by_name.entry(name.to_ascii_lowercase()).or_default();
+            for name in each.bare().cert.first().map(dns_names).unwrap_or_default() {
+                let known = by_name.entry(name).or_default();
                 if known.last() != Some(&index) {
                     known.push(index);
                 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use rustls::pki_types::CertificateDer;
+use webpki::EndEntityCert;
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::nom::Parser;
@@ -105,6 +107,13 @@ fn text(name: &GeneralName<'_>) -> Option<String> {
         },
         _ => return None,
     })
+}
+
+/// The DNS names of a certificate, in lower case, wildcards as they are written. None of one that webpki does not read
+/// (X.509 v1).
+pub fn dns_names(der: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = EndEntityCert::try_from(der) else { return Vec::new() };
+    certificate.valid_dns_names().map(str::to_ascii_lowercase).collect()
 }
 
 /// Subject and issuer, DER.

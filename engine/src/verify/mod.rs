@@ -9,6 +9,7 @@ pub mod crl_scope;
 pub mod crl_signers;
 pub mod ocsp;
 pub mod path_checks;
+pub mod peer_key;
 pub mod peer_policy;
 pub mod rejection;
 pub mod rfc5280;
