@@ -116,3 +116,21 @@ def test_a_session_that_began_in_turns_is_resumed(tmp_path: Path, first: int) ->
         again = connect(couple.ends["server"], couple.ends["client"], session=outcome.client.session)
         assert not again.refused
         assert [report.question.chain[0] for report in asked] == [couple.peer.der]
+
+
+@ORDERS
+def test_each_hello_is_decided_on_by_its_own_callback(tmp_path: Path, first: int) -> None:
+    couples = [Couple(tmp_path, "server", refuses=False) for _ in range(2)]
+    asked: dict[int, Any] = {}
+    for place, couple in enumerate(couples):
+
+        def switch(end: Any, name: str | None, context: Any, place: int = place) -> None:
+            couples[place].main.switch()
+            asked[place] = end
+
+        couple.ends["server"].set_verify_callback(None)
+        couple.ends["server"].sni_callback = switch
+    for place, outcome in enumerate(in_turns(couples, first)):
+        assert not outcome.refused
+        assert asked[place] is outcome.server
+        assert outcome.server.get_verified_chain()[0] == couples[place].peer.der

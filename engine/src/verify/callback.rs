@@ -13,8 +13,8 @@
 //! **Locks and the GIL.** The thread that runs a callback waits for the GIL with the core locked. So nobody who
 //! holds the GIL waits for the core, nor for a lock whose holder may wait for the core: `Stream` lets go of the
 //! GIL before it works and looks at facts only with `try_core`; `EventLoopStream` lets one thread work at a time, and
-//! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, staples,
-//! the signature cache, the key log) nothing touches Python: no object is made, none is dropped, nothing
+//! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, a handshake,
+//! the signature cache) nothing touches Python: no object is made, none is dropped, nothing
 //! attaches. What is for Python is made after the lock is gone. A connection lets go of its callbacks within a
 //! step of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock
 //! that is waited for with the GIL is always held by somebody who does not need it.
