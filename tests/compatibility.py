@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.cpython.suites import SUITES
-from veritls.differences import NOT_OFFERED, SAFER
+from tests.differences import NOT_OFFERED, SAFER
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "compatibility.md"
@@ -89,7 +89,7 @@ def list_section(title: str, head: str, content: dict[str, str]) -> str:
 
 
 def list_sections() -> list[str]:
-    """What is written down, not measured: the lists of `veritls.differences`."""
+    """What is written down, not measured: the lists of `tests.differences`."""
     return [
         list_section("Not offered", "| what | how the interface says so |", NOT_OFFERED),
         list_section("Safer", "| what | what a program sees |", SAFER),

@@ -21,8 +21,8 @@ import veritls
 from tests.authority import Authority
 from tests.conftest import Files
 from tests.pairs import client_context, server_context, tls_pair
-from veritls.attributes import LONG_NAMES
-from veritls.certificate import decoded
+from veritls._loading.attribute_names import LONG_NAMES
+from veritls._loading.certificates import decoded
 
 _ssl: Any = pytest.importorskip("_ssl")  # CPython's own; it decodes with OpenSSL
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -319,7 +319,7 @@ def test_the_months_are_english_whatever_the_locale(monkeypatch: pytest.MonkeyPa
         def strftime(self, form: str) -> str:
             return super().strftime(form.replace("%b", "févr."))
 
-    monkeypatch.setattr("veritls.certificate._EPOCH", French(1970, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr("veritls._loading.certificates._EPOCH", French(1970, 1, 1, tzinfo=UTC))
     assert decoded(built())["notBefore"] == "Feb  3 04:05:06 2024 GMT"
 
 

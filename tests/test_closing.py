@@ -294,7 +294,7 @@ def test_closing_again_after_an_interruption_or_by_a_second_thread_touches_no_ot
 
             def trace(frame: Any, event: str, _: Any) -> Any:
                 nonlocal left
-                if frame.f_code.co_filename.endswith("veritls/socket.py"):
+                if frame.f_code.co_filename.endswith("veritls/_connection/sslsocket.py"):
                     left -= event == "line"
                     if left == 0 and event == "line":
                         raise Interrupted

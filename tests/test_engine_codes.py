@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from veritls import engine_words, errors
+from veritls import peers
+from veritls._explaining import engine_words, reasons
 
 ROOT = Path(__file__).parent.parent
 STUB = ast.parse((ROOT / "src/veritls/_engine.pyi").read_text())
@@ -43,7 +44,7 @@ def test_the_stub_names_every_code(name: str, file: str, pattern: str) -> None:
 
 
 def test_every_kind_of_refusal_has_openssls_number_and_words() -> None:
-    assert literals("Kind") - {"name"} <= set(errors.VERIFY_ERRORS)
+    assert literals("Kind") - {"name"} <= set(reasons.VERIFY_ERRORS)
 
 
 def test_everything_that_cannot_be_used_has_a_name() -> None:
@@ -51,12 +52,12 @@ def test_everything_that_cannot_be_used_has_a_name() -> None:
 
 
 def test_every_fault_of_a_pattern_has_words() -> None:
-    assert literals("PatternFault") == set(engine_words.PATTERNS)
-    assert codes("verify/peer_policy.rs", r'(?:Err|or)\("(\w+)"\)') == set(engine_words.PATTERNS)
+    assert literals("PatternFault") == set(peers._FAULTS)
+    assert codes("verify/peer_policy.rs", r'(?:Err|or)\("(\w+)"\)') == set(peers._FAULTS)
 
 
 def test_every_failure_has_an_exception_of_its_own() -> None:
-    source = (ROOT / "src/veritls/errors.py").read_text()
+    source = (ROOT / "src/veritls/_explaining/failures.py").read_text()
     assert literals("FailureCode") - {"internal", "interrupted"} <= set(re.findall(r'case "(\w+)"', source))
 
 

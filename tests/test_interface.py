@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import veritls
-from veritls import functions
+from veritls._compat import functions
 
 NOT_OURS = {
     "namedtuple",

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import veritls
 from tests.conftest import Files
 from tests.pairs import client_context, server_context, tls_pair
-from veritls import ciphers
+from veritls._context import cipher_suites as ciphers
 
 V = ssl.TLSVersion
 OURS = {suite.name for suite in ciphers.DEFAULT_TLS12}

@@ -10,7 +10,7 @@ from cryptography import x509
 
 import veritls
 from tests.test_certificate import SHAPES, built
-from veritls.certificate import described
+from veritls._loading.certificates import described
 from veritls.errors import SSLCertVerificationError
 
 ZERO_SERIAL = built(serial=0x4321).replace(bytes.fromhex("02024321"), bytes.fromhex("02020000"))

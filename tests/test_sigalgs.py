@@ -16,7 +16,7 @@ from tests.aio.ends import connected
 from tests.conftest import Files
 from tests.pairs import client_context, server_context, tls_pair
 from tests.trust.made import Party
-from veritls import sigalgs
+from veritls._context import signature_algorithms as sigalgs
 
 V = ssl.TLSVersion
 EXPECTED = {

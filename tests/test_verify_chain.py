@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.conftest import Files
 from tests.pairs import client_context, server_context
-from veritls.pem import pem_certificates
+from veritls._loading.pem import pem_certificates
 
 
 def chain(path: Path) -> list[bytes]:

@@ -6,16 +6,24 @@ differs.
 
 import sys
 
-from veritls.connection import MemoryBIO as MemoryBIO, SSLObject as SSLObject
-from veritls.context import SSLContext as SSLContext
-from veritls.facts import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
-from veritls.functions import (
+from veritls import _engine
+from veritls._compat.constants import *  # noqa: F403
+from veritls._compat.functions import (
     _create_default_https_context as _create_default_https_context,
     _create_stdlib_context as _create_stdlib_context,
     _create_unverified_context as _create_unverified_context,
     create_default_context as create_default_context,
     get_server_certificate as get_server_certificate,
 )
+from veritls._compat.injection import extract as extract, inject as inject
+from veritls._connection.session import SSLSession as SSLSession
+from veritls._connection.sslobject import MemoryBIO as MemoryBIO, SSLObject as SSLObject
+from veritls._connection.sslsocket import SSLSocket as SSLSocket
+from veritls._connection.state import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
+from veritls._context.context import SSLContext as SSLContext
+from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
+from veritls._context.trust import TrustEntry as TrustEntry
+from veritls._explaining.failures import exception_for as _exception_for
 from veritls.peers import (
     SPIFFE as SPIFFE,
     URI as URI,
@@ -24,15 +32,11 @@ from veritls.peers import (
     Network as Network,
 )
 from veritls.report import VerificationReport as VerificationReport
-from veritls.session import SSLSession as SSLSession
-from veritls.sigalgs import get_sigalgs as get_sigalgs
-from veritls.socket import SSLSocket as SSLSocket
-from veritls.standard import *  # noqa: F403
-from veritls.substitution import extract as extract, inject as inject
-from veritls.trust import TrustEntry as TrustEntry
 
 if sys.version_info < (3, 12):
-    from veritls.functions import wrap_socket as wrap_socket
+    from veritls._compat.functions import wrap_socket as wrap_socket
+
+_engine.set_translator(_exception_for)
 
 __version__ = "0.1.0"
 

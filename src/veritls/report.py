@@ -1,39 +1,35 @@
-"""Why a chain was or was not trusted, as a frozen structure. The verdict is always the engine's.
+"""Why a peer's certificate was or was not trusted, as a frozen structure. The result is always the engine's.
 
-Everything in a report but the verdict is found out when it is first asked for, so that a report that nobody
-reads costs nothing.
+Everything in a report but the result is found out when it is first asked for, so that one that nobody reads
+costs nothing.
 """
 
 from __future__ import annotations
 
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeAlias
 
-from veritls.checks import STEPS, Step, Verdict, step_of
-from veritls.diagnosis import Case, Finding
-from veritls.evidence import of_accepted
-from veritls.question import Purpose as Purpose, Question as Question, Refusal as Refusal
-from veritls.reading import LARGEST, Reading, Source, attempt
-from veritls.sentences import explained
-from veritls.shown import listing
-from veritls.tree import drawn
+from veritls._explaining.checks import Verdict
+from veritls._explaining.parsed_certificate import LARGEST, Source
+from veritls._explaining.request import Purpose as Purpose, Refusal as Refusal, Request as Request
+from veritls._explaining.tree import drawn
 
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """What a certificate is in the path; "unused": it was sent, but is not part of it."""
 
 _DAY = timedelta(days=1)
-_NOT_DEMANDED = {"callback": "asked last, with this report (set_verify_callback)"}
 
 
 @dataclass(frozen=True)
 class Check:
     """One thing that was looked at: its name, what came of it, and on what evidence, in words.
 
-    `name` is one of `veritls.checks.STEPS`. "not checked": not asked for, or the decision fell before it.
+    `name` is one of `checks.STEPS`. "not checked": not asked for, or the decision fell before it.
     """
 
     name: str
@@ -86,150 +82,92 @@ class Certificate:
         }
 
 
-def _described(reading: Reading, role: Role) -> Certificate:
-    return Certificate(
-        role=role,
-        source=reading.source,
-        subject=reading.subject,
-        issuer=reading.issuer,
-        serial=reading.serial,
-        names=reading.names,
-        not_before=reading.not_before,
-        not_after=reading.not_after,
-        sha256=reading.fingerprint,
-        der=reading.der,
-        problem=reading.problem,
-        names_left_out=reading.names_left_out,
-    )
+class Explanation(Protocol):
+    """What `veritls._explaining.explanation` finds out about one result."""
+
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def remedies(self) -> tuple[str, ...]: ...
+    @property
+    def certificates(self) -> tuple[Certificate, ...]: ...
+    @property
+    def checks(self) -> tuple[Check, ...]: ...
 
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """The answer. `path` (DER): the certificates that convinced the engine, up to the anchor's.
+    """The result of one verification. `path` (DER): the verified path, the peer's certificate first.
 
-    `refusal` is None where the engine did not refuse. Where it did not look either (CERT_NONE), `trusted` is
-    False all the same, and every check is "not checked". ``print(report)`` shows a tree.
+    `refusal` is None where the engine did not refuse. Where it did not verify (CERT_NONE), `trusted` is False
+    all the same, and every check is "not checked". ``print(report)`` shows a tree.
     """
 
-    question: Question
+    request: Request
     trusted: bool
     path: tuple[bytes, ...] = field(default=(), repr=False)
     refusal: Refusal | None = None
+    explain: Callable[[VerificationReport], Explanation] = field(kw_only=True, repr=False, compare=False)
+    """Called once, when something besides the result is first asked for."""
 
     @cached_property
-    def _case(self) -> Case:
-        refusal, found = self.refusal or Refusal(""), self.path
-        if refusal.path:
-            found = (*self.question.chain[:1], *refusal.path)
-        return Case(self.question, refusal, found)
+    def _explanation(self) -> Explanation:
+        return self.explain(self)
 
-    @cached_property
-    def _finding(self) -> Finding:
-        if self.refusal is not None:
-            return explained(self._case)
-        who = self._case.who(self._case.leaf)
-        if not self.trusted:
-            return Finding(f"{who} was not verified: nothing was asked for (CERT_NONE)")
-        above = [reading.label for reading in self._case.path[1:]]
-        by = (
-            f"{listing(above, 9)} vouch{'es' if len(above) == 1 else ''} for it"
-            if above
-            else "it is in the trust set"
-        )
-        return Finding(f"{who} is trusted: {by}")
+    @property
+    def question(self) -> Request:
+        """The older name of `request`."""
+        return self.request
 
     @property
     def kind(self) -> str | None:
-        """What the engine calls its refusal, for example "expired"; None where there is none."""
+        """The engine's name of the refusal, for example "expired"; None where there is none."""
         return self.refusal.kind if self.refusal is not None else None
 
     @property
     def sentence(self) -> str:
-        """Which certificate failed which check, on what evidence; or that it is trusted, and by whom."""
-        return self._finding.sentence
+        """Which certificate failed which check, on what evidence; or through which CAs it is trusted."""
+        return self._explanation.sentence
 
     @property
     def remedies(self) -> tuple[str, ...]:
         """What to do about it, the likeliest first; empty where the peer is trusted."""
-        return self._finding.remedies
-
-    @cached_property
-    def certificates(self) -> tuple[Certificate, ...]:
-        """The path from the peer's certificate up, as far as it is known; then what else was sent."""
-        case = self._case
-        path = [
-            _described(
-                reading,
-                "leaf" if index == 0 else "anchor" if reading.anchor else "intermediate",
-            )
-            for index, reading in enumerate(case.path)
-        ]
-        on_path = {reading.der for reading in case.path}
-        return (*path, *(_described(each, "unused") for each in case.sent if each.der not in on_path))
+        return self._explanation.remedies
 
     @property
-    def certificates_left_out(self) -> int:
-        """How many the peer sent that `certificates` does not hold: of those, it holds the first ten."""
-        return len(set(self.question.chain) - {each.der for each in self.certificates})
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The path from the peer's certificate up, as far as it is known; then what else was sent."""
+        return self._explanation.certificates
 
     @cached_property
+    def certificates_left_out(self) -> int:
+        """How many the peer sent that `certificates` does not hold: of those, it holds the first ten."""
+        return len(set(self.request.chain) - {each.der for each in self.certificates})
+
+    @property
     def checks(self) -> tuple[Check, ...]:
-        """Every check of `veritls.checks.STEPS`, in that order; one failed where the peer was refused."""
-        if self.refusal is None:
-            return tuple(self._passed(step) for step in STEPS)
-        failed = step_of(self.refusal.kind)
-        steps = STEPS if failed in STEPS else (*STEPS, failed)
-        return tuple(self._beside(step, failed) for step in steps)
-
-    def _asked(self, step: Step) -> bool:
-        if step.asked_by is None:
-            return True
-        return getattr(self.question, step.asked_by, None) not in (None, False, "none")
-
-    def _passed(self, step: Step) -> Check:
-        by_itself = len(self.path) == 1 and step.name not in ("encoding", "validity", "purpose", "chain")
-        if not self._asked(step):
-            return Check(
-                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
-            )
-        if not self.trusted:
-            return Check(step.name, "not checked", "CERT_NONE")
-        if by_itself and step.stage == "path":
-            return Check(step.name, "not checked", "the certificate is in the trust set itself")
-        return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
-
-    def _beside(self, step: Step, failed: Step) -> Check:
-        """A check where `failed` decided. Those of the search are known to be good once there is a path."""
-        if step == failed:
-            return Check(step.name, "failed", self.sentence)
-        if not self._asked(step):
-            return Check(
-                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
-            )
-        if self.refusal is not None and self.refusal.path and step.stage == "path":
-            return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
-        open_words = "not known: the search ended" if step.stage == "path" else "not reached"
-        return Check(step.name, "not checked", open_words)
+        """Every check of docs/verification.md, in order; one failed where the peer was refused."""
+        return self._explanation.checks
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON has it; docs/verification.md describes its fields. Times are ISO 8601."""
-        question = self.question
+        request = self.request
         return {
             "trusted": self.trusted,
             "kind": self.kind,
             "sentence": self.sentence,
             "question": {
-                "purpose": question.purpose,
-                "at": question.at.isoformat(),
-                "server_hostname": question.server_hostname,
-                "revocation": question.revocation,
-                "strict": question.strict,
-                "ocsp": question.ocsp,
-                "allowed_peers": list(question.allowed_peers) if question.allowed_peers is not None else None,
-                "pinned_keys": list(question.pinned_keys) if question.pinned_keys is not None else None,
-                "chain_length": len(question.chain),
+                "purpose": request.purpose,
+                "at": request.at.isoformat(),
+                "server_hostname": request.server_hostname,
+                "revocation": request.revocation,
+                "strict": request.strict,
+                "ocsp": request.ocsp,
+                "allowed_peers": list(request.allowed_peers) if request.allowed_peers is not None else None,
+                "pinned_keys": list(request.pinned_keys) if request.pinned_keys is not None else None,
+                "chain_length": len(request.chain),
             },
-            "certificates": [each.as_dict(question.at) for each in self.certificates],
+            "certificates": [each.as_dict(request.at) for each in self.certificates],
             "certificates_left_out": self.certificates_left_out,
             "checks": [
                 {"name": each.name, "verdict": each.verdict, "evidence": each.evidence}
@@ -246,20 +184,9 @@ class VerificationReport:
         return drawn(self.as_dict())
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self._finding  # it says how long ago; a copy is to say the same
-        return {name: value for name, value in vars(self).items() if name != "_case"}
+        _ = self.sentence  # it says how long ago; a copy is to say the same
+        return vars(self)
 
 
-def accepted(question: Question, path: tuple[bytes, ...]) -> VerificationReport:
-    """The report on a chain that the engine trusts; `path` (DER) from the peer's up to the anchor's."""
-    return VerificationReport(question, True, path)
-
-
-def refused(question: Question, refusal: Refusal) -> VerificationReport:
-    """The report on a chain that the engine refused."""
-    return VerificationReport(question, False, (), refusal)
-
-
-def unverified(question: Question) -> VerificationReport:
-    """The report on a chain that nobody looked at (CERT_NONE on a client)."""
-    return VerificationReport(question, False)
+VerifyCallback: TypeAlias = Callable[[VerificationReport], object]
+"""For `SSLContext.set_verify_callback`. It refuses the peer by raising; what it returns means nothing."""

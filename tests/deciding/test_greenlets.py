@@ -55,7 +55,7 @@ class Couple:
         return context
 
     def _callback(self, report: VerificationReport) -> None:
-        assert report.question.chain[0] == self.peer.der
+        assert report.request.chain[0] == self.peer.der
         self.main.switch()
         if self.refuses:
             raise NotToday(self.peer.certificate.serial_number)
@@ -80,7 +80,7 @@ def test_each_refusal_has_its_own_evidence(tmp_path: Path, side: str, first: int
         assert isinstance(error, veritls.SSLCertVerificationError)
         assert isinstance(error.__cause__, NotToday)
         assert error.__cause__.args == (couple.peer.certificate.serial_number,)
-        assert error.report.question.chain[0] == couple.peer.der
+        assert error.report.request.chain[0] == couple.peer.der
         assert error.report.refusal is not None
         assert error.report.refusal.path == (couple.authority.der,)
 
@@ -101,7 +101,7 @@ def test_one_is_refused_and_the_other_accepted(tmp_path: Path, first: int) -> No
     couples = [Couple(tmp_path, "server", refuses=True), Couple(tmp_path, "server", refuses=False)]
     refused, accepted = in_turns(couples, first)
     assert isinstance(refused.server_error, veritls.SSLCertVerificationError)
-    assert refused.server_error.report.question.chain[0] == couples[0].peer.der
+    assert refused.server_error.report.request.chain[0] == couples[0].peer.der
     assert not accepted.refused
     assert accepted.server.get_verified_chain()[0] == couples[1].peer.der
 
@@ -115,7 +115,7 @@ def test_a_session_that_began_in_turns_is_resumed(tmp_path: Path, first: int) ->
         couple.ends["server"].set_verify_callback(asked.append)
         again = connect(couple.ends["server"], couple.ends["client"], session=outcome.client.session)
         assert not again.refused
-        assert [report.question.chain[0] for report in asked] == [couple.peer.der]
+        assert [report.request.chain[0] for report in asked] == [couple.peer.der]
 
 
 @ORDERS

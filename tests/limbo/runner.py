@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import veritls
 from tests.limbo.corpus import Case, mail_names
-from veritls.reading import Reading
+from veritls._explaining.parsed_certificate import ParsedCertificate
 from veritls.report import Purpose
 
 _PURPOSES: dict[str, Purpose] = {"server": "server", "client": "client"}
@@ -53,7 +53,7 @@ def _unasked(case: Case) -> str:
 
 def _depth(path: tuple[bytes, ...]) -> int:
     """Intermediates between the peer's certificate and the anchor; self-issued ones do not count."""
-    return sum(not Reading(der, "peer").self_issued for der in path[1:-1])
+    return sum(not ParsedCertificate(der, "peer").self_issued for der in path[1:-1])
 
 
 def _refusal(case: Case, strict: bool) -> str:

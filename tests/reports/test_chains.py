@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from tests.reports.chains import CASES
-from veritls.checks import STEPS
+from veritls._explaining.checks import STEPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 

@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
 from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
-from veritls import _engine, errors, sentences
-from veritls.checks import step_of
-from veritls.diagnosis import refined
-from veritls.lists import read
+from veritls import _engine
+from veritls._context.trust import Batch
+from veritls._explaining import explanation, failures, refusals
+from veritls._explaining.checks import step_of
+from veritls._explaining.diagnosis import refined
+from veritls._loading.crls import read
 from veritls.report import VerificationReport
-from veritls.trust import Batch
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
@@ -52,7 +53,7 @@ def ask(
     at: datetime | None = None,
 ) -> Asked:
     seen: dict[str, Any] = {}
-    real = errors.certificate_refused
+    real = refusals.certificate_refused
 
     def spy(rejection: _engine.Rejection) -> Any:
         seen.update(kind=rejection.kind, detail=rejection.detail)
@@ -62,9 +63,9 @@ def ask(
     context._trust_also([Batch(trusted, [read(each, "memory") for each in lists], "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
-        patched.setattr(errors, "certificate_refused", spy)
+        patched.setattr(failures, "certificate_refused", spy)
         # The net below which nothing falls: an explanation that raises is to be seen here.
-        patched.setattr(sentences, "attempt", lambda work, otherwise: work())
+        patched.setattr(explanation, "attempt", lambda work, otherwise: work())
         try:
             report = context.verify_chain(chain, server_hostname=name, at=at, purpose=purpose)
         except ssl.SSLCertVerificationError as error:

@@ -25,10 +25,12 @@ from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_con
 from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.reports.maker import DAY, NOW, Party, dns
-from veritls import errors
-from veritls.checks import STEPS
-from veritls.reading import Reading
-from veritls.report import Question, Refusal, VerificationReport, unverified
+from veritls._explaining import refusals
+from veritls._explaining.checks import STEPS
+from veritls._explaining.explanation import Explanation, unverified
+from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._explaining.request import Refusal
+from veritls.report import Request, VerificationReport
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
 
@@ -105,7 +107,7 @@ def test_checks_of_the_path_passed_where_a_later_one_failed_and_are_open_where_o
 
 
 def test_a_report_on_what_nobody_verified_says_so() -> None:
-    report = unverified(Question(tuple(chain(leaf())), "server", NOW))
+    report = unverified(Request(tuple(chain(leaf())), "server", NOW))
     assert not report.trusted and report.kind is None
     assert {check.verdict for check in report.checks} == {"not checked"}
     assert "was not verified" in str(report)
@@ -171,17 +173,18 @@ def test_the_error_can_be_pickled_and_copied_with_its_report() -> None:
 
 def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
     report = refused("expired_leaf").report
-    unread = VerificationReport(report.question, False, (), report.refusal)
+    unread = VerificationReport(report.question, False, (), report.refusal, explain=Explanation)
     again = pickle.loads(pickle.dumps(unread))
-    assert vars(again)["_finding"] == report._finding  # it came along, and was not made anew
+    # It came along, and was not made anew.
+    assert vars(vars(again)["_explanation"])["_finding"].sentence == report.sentence
     assert again.sentence == report.sentence
 
 
 @pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
     words = "nobody is called so"
-    question = Question(tuple(chain(leaf(), middle())), "server", NOW)
-    error = errors.verification_error(question, Refusal(kind, words))
+    request = Request(tuple(chain(leaf(), middle())), "server", NOW)
+    error = refusals.verification_error(request, Refusal(kind, words))
     assert words in str(error) and error.report.kind == kind
     failed = [check for check in error.report.checks if check.verdict == "failed"]
     assert len(failed) == 1
@@ -210,16 +213,16 @@ DEMANDS = {
 
 @pytest.mark.parametrize("kind", DEMANDS)
 def test_what_a_program_demands_beyond_a_path_has_its_sentence(kind: str) -> None:
-    question = Question(tuple(chain(leaf(), middle())), "client", datetime.now(UTC))
+    request = Request(tuple(chain(leaf(), middle())), "client", datetime.now(UTC))
     refusal = Refusal(kind, "its names: a; allowed: b", int((NOW - 2 * DAY).timestamp()))
-    error = errors.verification_error(question, refusal)
+    error = refusals.verification_error(request, refusal)
     sentence, check = DEMANDS[kind]
     assert sentence in str(error)
     assert [each.name for each in error.report.checks if each.verdict == "failed"] == [check]
 
 
 def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:
-    error = errors.verification_error(Question((), "server", NOW), Refusal("callback", "no reason"))
+    error = refusals.verification_error(Request((), "server", NOW), Refusal("callback", "no reason"))
     assert "no reason" in str(error) and str(error.report) and error.report.as_json()
 
 
@@ -244,12 +247,13 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
     assert len(huge.der) > 50_000
     read = []
     monkeypatch.setattr(
-        "veritls.reading.general_name", lambda name: read.append(name) or "a name of the certificate"
+        "veritls._explaining.parsed_certificate.general_name",
+        lambda name: read.append(name) or "a name of the certificate",
     )
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))
     assert not read
-    assert Reading(huge.der, "peer").extensions == []
+    assert ParsedCertificate(huge.der, "peer").extensions == []
     names = "host-0.example.com, host-1.example.com and 2,498 more"
     assert f"the server's certificate for {names} expired 1 day ago" in str(caught.value)
     shown = caught.value.report.certificates[0]

@@ -17,8 +17,8 @@ from tests.resumption.attacks import World, attacker, serving
 from tests.resumption.meeting import Met, meet
 from tests.resumption.sealing import HEADER, TAG, Keys, epoch_now
 from tests.resumption.theft import rewrite, ticket
-from veritls import roles
-from veritls.settings import Settings
+from veritls._context import combining as roles
+from veritls._context.settings import Settings
 
 V = ssl.TLSVersion
 VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])

@@ -21,8 +21,8 @@ from tests.pairs import SECONDS, tls_pair
 from tests.revocation.answers import clients, code_in_handshake, serving
 from tests.revocation.responses import REVOKED, UNKNOWN, response, unsuccessful
 from tests.trust.made import DAY, HOUR, NOW, Party
-from veritls import renewal
-from veritls.renewal import Due, due_after
+from veritls._context import ocsp_renewal as renewal
+from veritls._context.ocsp_renewal import Due, due_after
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

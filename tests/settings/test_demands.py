@@ -17,10 +17,10 @@ from tests.pairs import tls_pair
 from tests.settings.conftest import CLIENT, ROOT, SERVER, World
 from tests.settings.test_one_value import Alarm, raising_at
 from tests.trust.made import Party, pem
-from veritls import roles
-from veritls.parameters import ProtocolSettings
-from veritls.settings import Settings
-from veritls.verification import PeerPolicy
+from veritls._context import combining as roles
+from veritls._context.peer import PeerPolicy
+from veritls._context.protocol import ProtocolSettings
+from veritls._context.settings import Settings
 
 V = ssl.TLSVersion
 VALUES = (Settings, ProtocolSettings, PeerPolicy)

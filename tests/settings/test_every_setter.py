@@ -12,9 +12,9 @@ import pytest
 import veritls
 from tests.settings.conftest import CLIENT, OTHER_ROOT, ROOT, World
 from tests.trust.made import Party, pem
-from veritls.parameters import ProtocolSettings
-from veritls.settings import Settings
-from veritls.verification import PeerPolicy
+from veritls._context.peer import PeerPolicy
+from veritls._context.protocol import ProtocolSettings
+from veritls._context.settings import Settings
 
 V = ssl.TLSVersion
 ELSEWHERE = "elsewhere.example"

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 import veritls
 from tests.pairs import tls_pair
 from tests.trust.made import Party
-from veritls.pem import is_content
+from veritls._loading.pem import is_content
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from veritls.connection import SSLObject
+from veritls._connection.sslobject import SSLObject
 
 if TYPE_CHECKING:
-    from veritls.context import SSLContext
+    from veritls._context.context import SSLContext
 
 
 class TransportObject(SSLObject):

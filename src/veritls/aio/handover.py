@@ -17,9 +17,9 @@ import ssl
 from asyncio import transports
 from typing import Any
 
+from veritls._context.context import SSLContext
+from veritls._explaining.reasons import ssl_error
 from veritls.aio.transport import SSLTransport
-from veritls.context import SSLContext
-from veritls.errors import ssl_error
 
 _SHOWN = 16
 """How many of the bytes that came too early an error quotes."""

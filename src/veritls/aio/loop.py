@@ -7,11 +7,11 @@ from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[att
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from veritls._compat.functions import create_default_context
+from veritls._connection.sslobject import SSLObject
+from veritls._context.context import SSLContext
 from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.transport import SSLTransport
-from veritls.connection import SSLObject
-from veritls.context import SSLContext
-from veritls.functions import create_default_context
 
 _T = TypeVar("_T")
 

@@ -19,7 +19,7 @@ from veritls.aio.facts import TransportObject
 from veritls.aio.outbound import Outbound, Phase
 
 if TYPE_CHECKING:
-    from veritls.context import SSLContext
+    from veritls._context.context import SSLContext
 
 
 def seconds(value: float | None, name: str, default: float) -> float:

@@ -9,7 +9,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command ``veritls``; exits with 2 and a sentence where typer or rich is not installed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["run"]:
-        from veritls.run import run
+        from veritls._compat.run import run
 
         run(arguments[1:])
         return

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 from veritls import __version__
+from veritls._explaining.rendering import plain
 from veritls.cli import check as checking
 from veritls.cli.demo import demonstrate
 from veritls.cli.probe import Probe
 from veritls.cli.target import PORTS, Target, listed, parse
-from veritls.shown import plain
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

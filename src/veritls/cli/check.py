@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from veritls._explaining.tree import Node, tree
 from veritls.cli.probe import Negotiated, Probe, Result
 from veritls.cli.target import Target
 from veritls.report import VerificationReport
-from veritls.tree import Node, tree
 
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _VERDICTS = (("trusted", "bold green"), ("not trusted", "bold red"), ("no connection", "bold yellow"))

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import veritls
+from veritls._explaining.rendering import plain
 from veritls.cli.starttls import StartError, connected
 from veritls.cli.target import Target
 from veritls.errors import SSLCertVerificationError
 from veritls.report import VerificationReport
-from veritls.shown import plain
 
 _WEB = ("h2", "http/1.1")
 

@@ -1,0 +1,1 @@
+"""The rest of the module `ssl`: functions, constants, and veritls in its place."""

@@ -1,0 +1,61 @@
+"""``python -m veritls run program args…``: runs a Python program with veritls in the place of `ssl`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.spawn
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from veritls._compat.injection import inject
+
+USAGE = "usage: python -m veritls run (program | -m module) [arguments …]"
+
+
+class _TakeOver:
+    """What a child unpickles first, before it imports the program: there it takes over too."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _take_over, ()
+
+
+def _take_over() -> None:
+    """Injects, here and in every fresh interpreter that `multiprocessing` starts from here."""
+    inject()
+    # Else a fork server imports the program before anything is injected there.
+    multiprocessing.set_forkserver_preload([])
+    prepare = multiprocessing.spawn.get_preparation_data
+
+    def prepare_injected(name: str) -> dict[str, Any]:
+        return {"veritls": _TakeOver(), **prepare(name)}
+
+    multiprocessing.spawn.get_preparation_data = prepare_injected
+
+
+def run(arguments: list[str]) -> None:
+    """Runs a script, a command of this environment by its name, or ``-m module``, as ``python`` would.
+
+    The processes that it starts with `multiprocessing` are included; commands that it runs are not.
+    Exits with 2 and a sentence where there is no such program.
+    """
+    if not arguments or arguments[0] in ("-h", "--help") or arguments == ["-m"]:
+        print(USAGE, file=sys.stdout if "-h" in arguments or "--help" in arguments else sys.stderr)
+        raise SystemExit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        sys.path.insert(0, os.getcwd())
+        _take_over()
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        return
+    program = arguments[0] if os.path.exists(arguments[0]) else shutil.which(arguments[0])
+    if program is None:
+        print(f"veritls run: there is no program {arguments[0]!r}", file=sys.stderr)
+        raise SystemExit(2)
+    sys.argv = [program, *arguments[1:]]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
+    _take_over()
+    runpy.run_path(program, run_name="__main__")

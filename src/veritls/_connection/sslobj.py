@@ -1,0 +1,58 @@
+"""What libraries reach for as `_sslobj`, the private core of the standard classes: the same connection."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from veritls._loading.certificates import decoded, subject_text
+
+if TYPE_CHECKING:
+    from veritls._connection.state import Facts
+
+ENCODING_PEM = 1
+ENCODING_DER = 2
+
+
+class Certificate(bytes):
+    """The DER of a certificate, with the members of the standard module's private class of that name.
+
+    Libraries that know only that class meet it in a chain before Python 3.13, later ones the bytes.
+    """
+
+    def public_bytes(self, format: int = ENCODING_PEM) -> str | bytes:
+        """The certificate as PEM text, or as DER bytes. Raises ValueError for another format."""
+        if format == ENCODING_PEM:
+            return ssl.DER_cert_to_PEM_cert(self)
+        if format == ENCODING_DER:
+            return bytes(self)
+        raise ValueError("Unsupported format")
+
+    def get_info(self) -> dict[str, Any]:
+        """The certificate decoded as by `getpeercert`."""
+        return decoded(self)
+
+    def __repr__(self) -> str:
+        return f"<Certificate {subject_text(self)!r}>"
+
+
+class Inner:
+    """Everything that the connection itself has; a chain that is not there is None."""
+
+    def __init__(self, owner: Facts) -> None:
+        self.owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.owner, name)
+
+    def uses_ktls_for_send(self) -> bool:
+        """False: records are made here, not in the kernel (`ssl` of Python 3.15)."""
+        return False
+
+    def uses_ktls_for_recv(self) -> bool:
+        """False, as `uses_ktls_for_send`."""
+        return False
+
+    def get_unverified_chain(self) -> list[bytes] | None:
+        """The certificates that the peer sent, None where it sent none."""
+        return self.owner.get_unverified_chain() or None

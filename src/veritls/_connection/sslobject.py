@@ -1,0 +1,148 @@
+"""SSLObject: TLS without a socket, between two MemoryBIOs."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from veritls import _engine
+from veritls._connection.session import SSLSession
+from veritls._connection.state import Facts
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls._context.context import SSLContext
+
+MemoryBIO = _engine.MemoryBIO
+
+
+class SSLObject(Facts, ssl.SSLObject):  # type: ignore[misc]
+    """A TLS connection over two memory buffers; made by `SSLContext.wrap_bio`. Never waits.
+
+    A call that needs bytes that are not there yet raises ssl.SSLWantReadError.
+    """
+
+    _incoming: MemoryBIO
+    _outgoing: MemoryBIO
+    _foreign: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None
+    _stream: _engine.Stream
+    _server_side: bool
+    _server_hostname: str | None
+
+    @classmethod
+    def _create(
+        cls,
+        incoming: Any,
+        outgoing: Any,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        session: SSLSession | None = None,
+        context: SSLContext | None = None,
+    ) -> SSLObject:
+        assert context is not None
+        self = cls.__new__(cls)
+        self._context, self._settings = context, context._settings
+        self._foreign = None
+        if isinstance(incoming, MemoryBIO) and isinstance(outgoing, MemoryBIO):
+            self._incoming, self._outgoing = incoming, outgoing
+        elif isinstance(incoming, ssl.MemoryBIO) and isinstance(outgoing, ssl.MemoryBIO):
+            self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
+            self._foreign = incoming, outgoing
+        else:
+            raise TypeError("incoming and outgoing must be two MemoryBIO objects of the same module")
+        self._server_side = server_side
+        self._server_hostname = self._settings.server_name(server_hostname, server_side=server_side)
+        self._session = self._check_session(session)
+        self._renew()
+        return self
+
+    def _take_in(self, source: ssl.MemoryBIO) -> None:
+        if source.pending:
+            _engine.pass_on(source.read, self._incoming.write)
+        if source.eof and not self._incoming.eof:
+            self._incoming.write_eof()
+
+    def _give_out(self, sink: ssl.MemoryBIO) -> None:
+        if self._outgoing.pending:
+            _engine.pass_on(self._outgoing.read, sink.write)
+
+    def _side(self) -> bool:
+        return self._server_side
+
+    def _known(self) -> _engine.Stream:
+        return self._stream
+
+    def _renew(self) -> None:
+        self._stream = self._made(self._server_hostname, (self._incoming, self._outgoing))
+
+    @property
+    def server_side(self) -> bool:
+        """Whether this is the server's end."""
+        return self._server_side
+
+    @property
+    def server_hostname(self) -> str | None:
+        """The name that `wrap_bio` was given, as an A-label; the one that a client asks for."""
+        return self._server_hostname
+
+    def do_handshake(self) -> None:
+        """Goes on with the handshake. Raises ssl.SSLWantReadError until it is done."""
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
+        try:
+            self._stream.do_handshake(0)
+        finally:
+            if foreign is not None:
+                self._give_out(foreign[1])
+
+    def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
+        """Up to `len` bytes, or their number where they went into `buffer`. Empty or 0 at close_notify.
+
+        Raises ssl.SSLWantReadError where nothing is there, ssl.SSLEOFError at an end without close_notify.
+        """
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
+        try:
+            if buffer is not None:
+                return self._stream.read_into(buffer, len, 0)
+            if len < 0:
+                raise ValueError("size should not be negative")
+            return self._stream.read(len, 0)
+        finally:
+            if foreign is not None:
+                self._give_out(foreign[1])
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Encrypts `data`; returns its length in bytes."""
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
+        try:
+            return self._stream.write(data, True, 0)
+        finally:
+            if foreign is not None:
+                self._give_out(foreign[1])
+
+    def pending(self) -> int:
+        """Bytes that can be read without more from the peer, at most; 0 where there are none.
+
+        What is here and waits to be decrypted counts, too: uvloop reads on only while it knows of some.
+        """
+        taken = self._incoming.pending if self._foreign is not None else 0
+        return self._stream.at_hand() + taken
+
+    def unwrap(self) -> None:
+        """Sends close_notify, and reads the peer's; raises ssl.SSLWantReadError until that is there."""
+        foreign = self._foreign
+        if foreign is not None:
+            self._take_in(foreign[0])
+        try:
+            self._stream.close(True, 0)
+            if foreign is not None and self._incoming.pending:
+                foreign[0].write(self._incoming.read())
+        finally:
+            if foreign is not None:
+                self._give_out(foreign[1])

@@ -1,0 +1,481 @@
+"""SSLSocket: TLS over a TCP socket, by the engine, straight over the file descriptor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import socket
+import ssl
+import sys
+from typing import TYPE_CHECKING, Any
+
+from veritls import _engine
+from veritls._connection.session import SSLSession
+from veritls._connection.state import Facts
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls._context.context import SSLContext
+
+
+_RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)
+"""What the `ssl` of this interpreter takes for an end without close_notify."""
+if sys.version_info < (3, 13):
+    _RAGGED = (ssl.SSLEOFError, ConnectionResetError)
+
+
+_RawSocket: Any = socket.SocketType
+_family, _type = _RawSocket.family.__get__, _RawSocket.type.__get__
+_take_number = _RawSocket.detach
+
+
+def _numbers(sock: socket.socket) -> tuple[int, int]:
+    """Family and type. The enumerations of `socket` are asked only where there are no plain numbers."""
+    try:
+        return _family(sock), _type(sock)
+    except TypeError:
+        return sock.family, sock.type
+
+
+def _named(error: TimeoutError, operation: str) -> TimeoutError:
+    """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
+    return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
+
+
+def _regular_file(file: Any) -> _engine.File | None:
+    """A regular file that reads as it is; None for a pipe, a decompressor and the like."""
+    raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+    if type(raw) is not io.FileIO:
+        return None
+    file.flush()
+    source = _engine.File(raw)
+    return source if source.regular else None
+
+
+class SSLSocket(Facts, ssl.SSLSocket):  # type: ignore[misc]
+    """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
+
+    Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
+    is. One thread may receive while another sends. No method sends or gives bytes that are not protected,
+    before the connection or after its end, but after `unwrap`: then the socket is plain TCP.
+
+    `close` may come from any thread: whoever waits in another call gets OSError (EBADF).
+    """
+
+    _unwrapped: _engine.Stream | None = None
+    """The connection that `unwrap` ended. Bytes pass in the clear only where there is one."""
+
+    _ending: _engine.Stream | None = None
+    """The connection whose descriptor is about to be closed: by several threads, or after an interruption."""
+
+    _plain_rest: bytes
+    _connected: bool
+    do_handshake_on_connect: bool
+    suppress_ragged_eofs: bool
+
+    @classmethod
+    def _create(
+        cls,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        context: SSLContext | None = None,
+        session: SSLSession | None = None,
+    ) -> SSLSocket:
+        assert context is not None
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
+            raise NotImplementedError("only stream sockets are supported")
+        if session is not None and server_side:
+            raise ValueError("session can only be specified in client mode")
+        if server_hostname and server_side:
+            raise ValueError("server_hostname can only be specified in client mode")
+        settings = context._settings
+        name = settings.server_name(server_hostname, server_side=server_side)
+        settings.frozen(server_side)  # what is wrong is said before anything is taken over
+        timeout = sock.gettimeout()
+        self = cls.__new__(cls)
+        self._context, self._settings = context, settings
+        self.server_side = server_side
+        self._session = None if session is None else self._check_session(session)
+        family, kind = _numbers(sock)
+        # No signal handler comes in between: there are never two that close the number.
+        socket.socket.__init__(self, family, kind, sock.proto, sock.detach())
+        self._stream = None
+        self._plain_rest = b""
+        self.server_hostname = name
+        self.do_handshake_on_connect = do_handshake_on_connect
+        self.suppress_ragged_eofs = suppress_ragged_eofs
+        self._connected = False
+        try:
+            self.settimeout(timeout)
+            self._connected = self._is_connected()
+            if self._connected:
+                self._stream = self._made(name, None, self.fileno())
+                if do_handshake_on_connect:
+                    if timeout == 0.0:
+                        raise ValueError(
+                            "do_handshake_on_connect should not be specified for non-blocking sockets"
+                        )
+                    self.do_handshake()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _is_connected(self) -> bool:
+        """Whether there is a peer. Bytes from one that is gone already are refused: they are not TLS."""
+        try:
+            self.getpeername()
+            return True
+        except OSError as error:
+            if error.errno not in (errno.ENOTCONN, errno.EINVAL):
+                raise
+        timeout = self.gettimeout()
+        self.setblocking(False)
+        try:
+            leftover = socket.socket.recv(self, 1)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.ENOTCONN, errno.EINVAL):
+                raise
+            leftover = b""
+        finally:
+            self.settimeout(timeout)
+        if leftover:
+            words = "Closed before TLS handshake with data in recv buffer."
+            refused = ssl.SSLError(errno.ENOTCONN, words)
+            refused.reason, refused.library = words, None  # type: ignore[assignment]
+            raise refused
+        return False
+
+    def _tls(self) -> _engine.Stream:
+        if self._stream is None:
+            self._refuse_closed()
+            self.getpeername()  # says ENOTCONN where that is the reason
+            raise ValueError("TLS is not active on this socket")
+        return self._stream
+
+    def _refuse_closed(self) -> None:
+        if self._closed or self.fileno() < 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def _refuse_plain(self) -> None:
+        """Raises why nothing passes in the clear, unless `unwrap` has ended TLS."""
+        if self._unwrapped is None:
+            self._refuse_closed()
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def _side(self) -> bool:
+        return self.server_side
+
+    def _known(self) -> _engine.Stream:
+        return self._tls()
+
+    def _renew(self) -> None:
+        before = self._stream
+        if before is not None and not before.idle():
+            raise ValueError("Cannot set session while another thread works on the connection.")
+        stream = self._stream = self._made(self.server_hostname, None, self.fileno())
+        if before is not None:
+            before.retire()
+        if self._closed or self.fileno() < 0:
+            stream.retire()  # by another thread, which does not know of this one
+            self._stream = None
+            self._refuse_closed()
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Agrees on keys and decides about the peer.
+
+        `block`: wait even where the timeout is 0. Raises ssl.SSLCertVerificationError where the peer's
+        certificate is refused, ssl.SSLError naming the alert where the peer refuses ours, TimeoutError,
+        ssl.SSLWantReadError or SSLWantWriteError where the socket is non-blocking, OSError.
+        """
+        stream = self._stream or self._tls()
+        timeout = self.gettimeout()
+        if timeout == 0.0 and block:
+            timeout = None
+        try:
+            stream.do_handshake(timeout)
+        except TimeoutError as error:
+            raise _named(error, "handshake") from None
+
+    def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
+        """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
+        stream = self._stream
+        if stream is None:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
+        try:
+            if buffer is not None:
+                return stream.read_into(buffer, len, self.gettimeout())
+            if len < 0:
+                raise ValueError("negative buffersize in recv")
+            return stream.read(len, self.gettimeout())
+        except OSError as error:
+            self._explain_read(error, stream)
+            return 0 if buffer is not None else b""
+
+    def _explain_read(self, error: OSError, stream: _engine.Stream) -> None:
+        """Raises what a failed read comes to, or returns where that is an end."""
+        if isinstance(error, TimeoutError):
+            raise _named(error, "read") from None
+        if isinstance(error, ssl.SSLZeroReturnError):
+            return  # both have said close_notify: we by `shutdown`, which leaves reading to its end
+        if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
+            raise error
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Sends some of `data`; returns how many bytes."""
+        stream = self._stream
+        if stream is None:
+            raise ValueError("Write on closed or unwrapped SSL socket.")
+        try:
+            return stream.write(data, False, self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
+
+    def _refuse_flags(self, method: str) -> None:
+        raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Up to `buflen` bytes; b"" at the end. `flags` must be 0 while TLS is on."""
+        if self._stream is None:
+            return self._plain_recv(buflen, flags)
+        if flags:
+            self._refuse_flags("recv")
+        data: bytes = self.read(buflen)
+        return data
+
+    def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+        """Up to `nbytes` bytes (None or 0: as many as fit) into `buffer`; 0 at the end."""
+        if self._stream is None:
+            self._refuse_plain()
+            if self._plain_rest:
+                view = memoryview(buffer).cast("B")
+                rest = self._plain_recv(min(nbytes or len(view), len(view)), flags)
+                view[: len(rest)] = rest
+                return len(rest)
+            return socket.socket.recv_into(self, buffer, nbytes or 0, flags)
+        if flags:
+            self._refuse_flags("recv_into")
+        count: int = self.read(nbytes or 0, buffer)
+        return count
+
+    def _plain_recv(self, buflen: int, flags: int) -> bytes:
+        """Plain TCP: first what came with the peer's close_notify."""
+        self._refuse_plain()
+        if self._plain_rest:
+            taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
+            return taken
+        return socket.socket.recv(self, buflen, flags)
+
+    def send(self, data: ReadableBuffer, flags: int = 0) -> int:
+        """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
+        if self._stream is None:
+            self._refuse_plain()
+            return socket.socket.send(self, data, flags)
+        if flags:
+            self._refuse_flags("send")
+        return self.write(data)
+
+    def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
+        """Sends all of `data`. After an error, repeat it with the same data or give the connection up.
+
+        What was taken before a timeout or a signal goes out in any case. So another message than that one
+        raises ssl.SSLError (BAD_WRITE_RETRY), from another thread too.
+        """
+        stream = self._stream
+        if stream is None:
+            self._refuse_plain()
+            return socket.socket.sendall(self, data, flags)
+        if flags:
+            self._refuse_flags("sendall")
+        try:
+            stream.write(data, True, self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Sends a file, open in binary mode, from `offset` on (0: from where it stands), to its end.
+
+        `count`: bytes at most. Returns how many were sent; the file's position is then after the last of
+        them, after an error too. A regular file does not pass through Python; anything else with a `read`
+        goes piece by piece. Raises ValueError for a text file and where the socket is non-blocking.
+        """
+        stream = self._stream
+        if stream is None:
+            self._refuse_plain()
+            return socket.socket.sendfile(self, file, offset, count)
+        source = _regular_file(file)
+        if source is None or self.gettimeout() == 0:
+            sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]
+            return sent
+        self._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
+        begin: int = file.seek(offset) if offset else file.tell()
+        limit = count if count is not None else sys.maxsize - begin
+        try:
+            return stream.write_file(file, source, begin, limit, self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "write") from None
+
+    def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
+        """Raises ValueError while TLS is on: a stream has one peer."""
+        if self._stream is not None:
+            raise ValueError(f"sendto not allowed on instances of {type(self)}")
+        self._refuse_plain()
+        if addr is None:
+            return socket.socket.sendto(self, data, flags_or_addr)
+        return socket.socket.sendto(self, data, flags_or_addr, addr)
+
+    def recvfrom(self, buflen: int = 1024, flags: int = 0) -> tuple[bytes, Any]:
+        """Raises ValueError while TLS is on."""
+        if self._stream is not None:
+            raise ValueError(f"recvfrom not allowed on instances of {type(self)}")
+        self._refuse_plain()
+        return socket.socket.recvfrom(self, buflen, flags)
+
+    def recvfrom_into(
+        self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0
+    ) -> tuple[int, Any]:
+        """Raises ValueError while TLS is on."""
+        if self._stream is not None:
+            raise ValueError(f"recvfrom_into not allowed on instances of {type(self)}")
+        self._refuse_plain()
+        return socket.socket.recvfrom_into(self, buffer, nbytes or 0, flags)
+
+    def recvmsg(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"recvmsg not allowed on instances of {type(self)}")
+
+    def recvmsg_into(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"recvmsg_into not allowed on instances of {type(self)}")
+
+    def sendmsg(self, *args: Any, **kwargs: Any) -> Any:
+        """Raises NotImplementedError, as `ssl` documents."""
+        raise NotImplementedError(f"sendmsg not allowed on instances of {type(self)}")
+
+    def dup(self) -> Any:
+        """Raises NotImplementedError: two sockets cannot share one TLS connection."""
+        raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
+
+    def pending(self) -> int:
+        """Bytes of plaintext that can be read without waiting."""
+        stream = self._stream
+        return stream.pending() if stream is not None else len(self._plain_rest)
+
+    def shutdown(self, how: int) -> None:
+        """Shuts the TCP connection down; before it ends what we send, close_notify goes out.
+
+        Unlike with `ssl`, TLS stays on: nothing can be sent or read unprotected afterwards.
+        """
+        stream = self._stream
+        said = stream is not None and how != socket.SHUT_RD and stream.established
+        if stream is not None and said:
+            with contextlib.suppress(OSError):
+                stream.close(False, 0)
+        try:
+            socket.socket.shutdown(self, how)
+        except OSError as error:
+            # A peer that is gone already answers our close_notify with a reset.
+            if not (said and error.errno == errno.ENOTCONN):
+                raise
+
+    def unwrap(self) -> socket.socket:
+        """Ends TLS on both sides; returns the socket, now plain TCP.
+
+        Raises ssl.SSLError where the peer goes on sending data, ssl.SSLEOFError where it is gone.
+        """
+        stream = self._stream
+        if stream is None:
+            raise ValueError(f"No SSL wrapper around {self}")
+        try:
+            self._plain_rest = stream.close(True, self.gettimeout())
+        except TimeoutError as error:
+            raise _named(error, "shutdown") from None
+        stream.retire()
+        if self._stream is stream:  # else it was closed meanwhile
+            self._unwrapped = stream
+            self._stream = None
+        return self
+
+    def _give_up(self) -> _engine.Stream | None:
+        """Closed is a state of its own: nothing passes any more, protected or not."""
+        stream = self._ending = self._stream or self._unwrapped or self._ending
+        self._stream = self._unwrapped = None
+        if stream is not None:
+            stream.abandon()
+        return stream
+
+    def _real_close(self) -> None:
+        self._close_number(self._give_up())
+
+    def _close_number(self, stream: _engine.Stream | None) -> None:
+        if stream is None or not stream.release(_take_number, self):
+            socket.socket._real_close(self)  # type: ignore[attr-defined]
+        self._ending = None
+
+    def detach(self) -> int:
+        """Gives the descriptor away, which stays open, and closes this object: TLS cannot go on.
+
+        Returns the number; a duplicate's where another thread is in a call with it.
+        """
+        stream = self._give_up()
+        if stream is None or self.fileno() < 0 or stream.retire():
+            self._ending = None
+            return socket.socket.detach(self)
+        number = os.dup(self.fileno())
+        os.set_inheritable(number, self.get_inheritable())
+        self._close_number(stream)
+        self._closed = True
+        return number
+
+    def _real_connect(self, addr: Any, connect_ex: bool) -> int:
+        if self.server_side:
+            raise ValueError("can't connect in server-side mode")
+        if self._connected or self._stream is not None:
+            raise ValueError("attempt to connect already-connected SSLSocket!")
+        self._settings = self._context._settings
+        self._renew()
+        try:
+            failed = socket.socket.connect_ex(self, addr) if connect_ex else None
+            if failed is None:
+                socket.socket.connect(self, addr)
+        except BaseException:
+            stream = self._give_up()
+            if stream is not None:
+                stream.retire()
+            raise
+        if failed:
+            # The handshake comes when the connection is there, as with `ssl`.
+            return failed
+        self._connected = True
+        try:
+            if self.do_handshake_on_connect:
+                self.do_handshake()
+        except BaseException:
+            self.close()
+            raise
+        return 0
+
+    def connect(self, addr: Any) -> None:
+        """Connects, then does the handshake unless `do_handshake_on_connect` is False."""
+        self._real_connect(addr, False)
+
+    def connect_ex(self, addr: Any) -> int:
+        """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
+        return self._real_connect(addr, True)
+
+    def accept(self) -> tuple[SSLSocket, Any]:
+        """A new SSLSocket with the same settings, and the address of its peer."""
+        accepted, address = socket.socket.accept(self)
+        wrapped = self._context.wrap_socket(
+            accepted,
+            server_side=True,
+            do_handshake_on_connect=self.do_handshake_on_connect,
+            suppress_ragged_eofs=self.suppress_ragged_eofs,
+        )
+        return wrapped, address

@@ -1,0 +1,238 @@
+"""SSLContext: a thin face over one immutable Settings value."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import socket
+import ssl
+import sys
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import FunctionType
+from typing import Any, Self, get_args
+
+from veritls import _engine
+from veritls._connection.sslobject import SSLObject
+from veritls._connection.sslsocket import SSLSocket
+from veritls._context.conditions import Chain, der_chain
+from veritls._context.own_face import OwnFace
+from veritls._context.own_identities import Keyring
+from veritls._context.peer import PeerPolicy
+from veritls._context.peer_face import PeerFace
+from veritls._context.protocol import ProtocolSettings
+from veritls._context.protocol_face import ProtocolFace
+from veritls._context.server_name import on_the_wire
+from veritls._context.settings import Settings, SNICallback, TicketSecret
+from veritls._context.trust import TrustStore
+from veritls._context.trust_face import TrustFace
+from veritls._explaining.explanation import accepted
+from veritls._explaining.reasons import ssl_error
+from veritls.report import Purpose, VerificationReport
+
+PROTOCOL_TLS = ssl.PROTOCOL_TLS
+PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
+PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
+
+_PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
+_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response")
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def _moment(at: datetime | None) -> datetime:
+    if at is None:
+        at = datetime.now(UTC)
+        if at < _EPOCH:
+            raise ssl_error("UNUSABLE", "the system's clock cannot be used: it shows a time before 1970")
+        return at
+    if not isinstance(at, datetime):
+        raise TypeError(f"at must be a datetime, not {type(at).__name__}")
+    if at.utcoffset() is None:
+        raise ValueError("at must be an aware datetime")
+    if at < _EPOCH:
+        raise ValueError("at must not be before 1970")
+    return at
+
+
+def _declared(kind: type) -> Iterable[str]:
+    """The names whose types a class itself declares."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(kind, format=annotationlib.Format.FORWARDREF)
+    declared: Iterable[str] = vars(kind).get("__annotations__", ())
+    return declared
+
+
+def _members(kind: type) -> frozenset[str]:
+    """The public names that a class, or one that it is derived from, defines or declares the type of."""
+    names = itertools.chain(dir(kind), *map(_declared, kind.__mro__))
+    return frozenset(name for name in names if not name.startswith("_"))
+
+
+class SSLContext(ProtocolFace, PeerFace, TrustFace, OwnFace, ssl.SSLContext):  # type: ignore[misc, override]
+    """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
+
+    The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
+    holds for connections made after it. Setting an attribute that does not exist raises AttributeError: a
+    misspelt demand would demand nothing.
+    """
+
+    sslsocket_class: type[ssl.SSLSocket] = SSLSocket
+    sslobject_class: type[ssl.SSLObject] = SSLObject
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
+        if protocol is None:
+            words = "ssl.SSLContext() without protocol argument is deprecated."
+            warnings.warn(words, category=DeprecationWarning, stacklevel=2)
+            protocol = PROTOCOL_TLS
+        if protocol not in _PROTOCOLS:
+            raise ValueError(
+                f"protocol {protocol!r} is not offered: use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"
+            )
+        # The base holds no setting that counts: it is there for isinstance() and its options.
+        self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+        method = ssl._SSLMethod(protocol)
+        peer = PeerPolicy()
+        if protocol == PROTOCOL_TLS_CLIENT:
+            peer = peer.with_check_hostname(True)
+        if protocol in (PROTOCOL_TLS, ssl.PROTOCOL_TLSv1_2):
+            words = f"ssl.{method.name} is deprecated"
+            warnings.warn(words, category=DeprecationWarning, stacklevel=2)
+        interpreters_options = super(ProtocolFace, self).options  # past our own property
+        spoken = ProtocolSettings(method, interpreters_options)
+        if protocol == ssl.PROTOCOL_TLSv1_2:
+            spoken = replace(spoken, minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_2)
+        settings = Settings(
+            protocol=spoken,
+            peer=peer,
+            trust=TrustStore(),
+            own=Keyring(),
+            statistics=_engine.Statistics(),
+            ticket_secret=TicketSecret.drawn(),
+        )
+        self._cell = _engine.Cell(settings)
+        return self
+
+    def __init__(self, protocol: int | None = None, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or hasattr(type(self), name)):
+            members = _members(type(self))
+            if name not in members:
+                similar = difflib.get_close_matches(name, members, n=1)
+                hint = f" Did you mean {similar[0]!r}?" if similar else ""
+                words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
+                raise AttributeError(words, name=name, obj=self)
+        # Tests put something else in a method's place. What is no method, or is what the method itself would
+        # take, was meant for it: it would demand nothing.
+        is_method = isinstance(getattr(type(self), name, None), FunctionType) and not name.startswith("_")
+        if is_method and (name in _TAKES_A_CALLABLE or not callable(value)):
+            words = f"{name!r} is a method of {type(self).__name__!r}: call it"
+            raise AttributeError(words, name=name, obj=self)
+        super().__setattr__(name, value)
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: Any = None,
+    ) -> SSLSocket:
+        """An SSLSocket over `sock`, which it takes over. Arguments and errors as in `ssl`."""
+        connection: SSLSocket = self.sslsocket_class._create(  # type: ignore[attr-defined]
+            sock=sock,
+            server_side=server_side,
+            do_handshake_on_connect=do_handshake_on_connect,
+            suppress_ragged_eofs=suppress_ragged_eofs,
+            server_hostname=server_hostname,
+            context=self,
+            session=session,
+        )
+        return connection
+
+    def wrap_bio(
+        self,
+        incoming: Any,
+        outgoing: Any,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: Any = None,
+    ) -> SSLObject:
+        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`.
+
+        Unlike with `wrap_socket` a server may be given a `server_hostname`, as in `ssl`: it has no effect.
+        """
+        connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            session=session,
+            context=self,
+        )
+        return connection
+
+    def verify_chain(
+        self,
+        chain: Chain,
+        *,
+        server_hostname: str | bytes | None = None,
+        at: datetime | None = None,
+        purpose: Purpose | None = None,
+        ocsp_response: bytes | None = None,
+    ) -> VerificationReport:
+        """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
+
+        `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
+        PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default now.
+        `purpose`: "server" or "client", by default whom this context verifies. `ocsp_response`: what the peer
+        stapled, DER. It validates whatever `verify_mode` is, and asks the verify callback. Raises
+        ssl.SSLCertVerificationError as a handshake would; TypeError, ValueError or ssl.SSLError for arguments
+        that cannot be used.
+        """
+        settings = self._settings
+        if purpose is None:
+            purpose = "client" if settings.protocol.method == PROTOCOL_TLS_SERVER else "server"
+        if purpose not in get_args(Purpose):
+            raise ValueError(f"purpose must be 'server' or 'client', not {purpose!r}")
+        moment = _moment(at)
+        name = on_the_wire(server_hostname) if server_hostname is not None else None
+        frozen = settings.frozen(purpose == "client", validating=True)
+        stapled = bool(ocsp_response)
+        request = frozen.request(der_chain(chain), purpose, moment, name, name is not None, stapled)
+        seconds = int(moment.timestamp())
+        above = frozen.settings.verify(request.chain, purpose == "server", name, seconds, ocsp_response)
+        report = accepted(request, (request.chain[0], *above))
+        frozen.conditions.ask_about_chain(report)
+        return report
+
+    @property  # type: ignore[override]
+    def sni_callback(self) -> SNICallback | None:
+        """Called on a server with (connection, server name or None, context), before it answers a client.
+
+        It may set the connection's `context`. Returns None to go on or the number of an alert to refuse; an
+        exception in it refuses too. Meanwhile the connection has no facts, and to use it is a ValueError.
+        Raises ValueError on a client's context, TypeError for what is not callable.
+        """
+        return self._settings.sni_callback
+
+    @sni_callback.setter
+    def sni_callback(self, callback: SNICallback | None) -> None:
+        if self._settings.protocol.method == PROTOCOL_TLS_CLIENT:
+            raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
+        if callback is not None and not callable(callback):
+            raise TypeError("not a callable object")
+        self._change(lambda settings: replace(settings, sni_callback=callback))
+
+    def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
+        """The older name of setting `sni_callback`."""
+        self.sni_callback = server_name_callback
+
+    def __reduce__(self) -> Any:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")

@@ -1,0 +1,1 @@
+"""Why a certificate was refused, in words: the request, the checks, the diagnosis, the explanations."""

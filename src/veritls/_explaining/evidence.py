@@ -1,0 +1,44 @@
+"""What speaks for a chain that passed a check, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from veritls._explaining.diagnosis import Case
+from veritls._explaining.rendering import counted, listing, moment
+
+
+def _validity(case: Case) -> str:
+    ends = [(reading.not_after, case.short(reading)) for reading in case.path]
+    known = [(end, who) for end, who in ends if end is not None]
+    if not known:
+        return ""
+    end, who = min(known)
+    days = (end - case.request.at).days
+    return f"{who} is the first to end, in {counted(days, 'day')} ({moment(end)})"
+
+
+def _chain(case: Case) -> str:
+    if len(case.path) == 1:
+        return "it is in the trust set itself"
+    signers = ", signed by ".join(each.label for each in case.path[1:])
+    return f"{case.leaf.holder}, signed by {signers} of the trust set"
+
+
+_EVIDENCE: dict[str, Callable[[Case], str]] = {
+    "encoding": lambda case: counted(len(case.path), "certificate"),
+    "validity": _validity,
+    "purpose": lambda case: f"for {case.peer}s",
+    "chain": _chain,
+    "signature": lambda case: listing(list(dict.fromkeys(each.signature_name for each in case.path[:-1])), 9),
+    "revocation": lambda case: f"of the {case.request.revocation}",
+    "host name": lambda case: (
+        f"the certificate is for {listing(case.leaf.names, more=case.leaf.names_left_out)}"
+    ),
+}
+
+
+def of_accepted(check: str, case: Case) -> str:
+    """The evidence for a check that passed; empty where there is nothing to show."""
+    found = _EVIDENCE.get(check)
+    return found(case) if found is not None else ""

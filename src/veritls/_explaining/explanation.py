@@ -1,0 +1,226 @@
+"""What a report says besides the result: the sentence, what to do, the certificates, the checks.
+
+The table of explanations is here: one for each kind of refusal, from which the sentence is made.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import Any
+
+from veritls._explaining.checks import STEPS, Step, step_of
+from veritls._explaining.diagnosis import Case, Explain, Finding
+from veritls._explaining.evidence import of_accepted
+from veritls._explaining.explanations import (
+    chain,
+    demands,
+    names,
+    revocation,
+    rules,
+    signature,
+    strict,
+    validity,
+)
+from veritls._explaining.parsed_certificate import ParsedCertificate, attempt
+from veritls._explaining.rendering import listing, plain
+from veritls._explaining.request import Refusal, Request
+from veritls.report import Certificate, Check, Role, VerificationReport
+
+EXPLANATIONS: dict[str, Explain] = {
+    "expired": validity.expired,
+    "not_yet_valid": validity.not_yet_valid,
+    "unknown_issuer": chain.unknown_issuer,
+    "self_signed": chain.self_signed,
+    "self_signed_in_chain": chain.self_signed_in_chain,
+    "signature": partial(signature.signature, self_signed=chain.self_signed),
+    "algorithm": signature.algorithm,
+    "purpose": rules.purpose,
+    "key_usage": rules.key_usage,
+    "ca_as_leaf": rules.ca_as_leaf,
+    "leaf_as_ca": rules.leaf_as_ca,
+    "path_length": rules.path_length,
+    "name_constraint": rules.name_constraint,
+    "critical_extension": rules.critical_extension,
+    "encoding": rules.encoding,
+    "too_complex": rules.too_complex,
+    "revoked": revocation.revoked,
+    "revocation_unknown": revocation.unknown,
+    "revocation_list_expired": revocation.list_expired,
+    "name": names.name,
+    "not_allowed": demands.not_allowed,
+    "not_pinned": demands.not_pinned,
+    "callback": demands.callback,
+}
+"""Kind -> what explains it. A kind that is not here is told in the engine's words."""
+
+GENERAL = {
+    "expired": "a certificate of the chain has expired",
+    "not_yet_valid": "a certificate of the chain is not valid yet",
+    "unknown_issuer": "no certificate in the trust set vouches for it",
+    "self_signed": "it signed itself and is not in the trust set",
+    "self_signed_in_chain": "the chain ends in a certificate that signed itself and is not in the trust set",
+    "signature": "a signature in the chain is wrong",
+    "algorithm": "a certificate of the chain is signed in a way that is not accepted",
+    "purpose": "a certificate of the chain is not for this purpose (extended key usage)",
+    "ca_as_leaf": "it is the certificate of an authority, not of a peer",
+    "leaf_as_ca": "a certificate in the chain may not sign others",
+    "path_length": "the chain is longer than one of its authorities allows",
+    "name_constraint": "a name in the chain is outside what an authority above it may speak for",
+    "critical_extension": "a certificate of the chain has a critical extension that is not processed",
+    "encoding": "a certificate of the chain is damaged",
+    "revoked": "a certificate of the chain was revoked",
+    "revocation_unknown": "no revocation list that says anything about it is loaded",
+    "revocation_list_expired": "a revocation list of the chain has expired",
+    "revocation_list_signature": "a revocation list of the chain was signed by somebody else",
+    "list_signer": "an authority of the chain may not sign revocation lists (key usage)",
+    "key_usage": "its key usage allows nothing that TLS needs of it",
+    "name": "the certificate is for another name",
+}
+"""What a kind means where nothing more could be found out."""
+
+
+def explained(case: Case) -> Finding:
+    """The best explanation of a refusal that there is. Never raises."""
+    refusal = case.refusal
+    explain = EXPLANATIONS.get(refusal.kind)
+    if explain is None:
+        family = refusal.kind.partition("_")[0]
+        explain = {"strict": strict.departure, "ocsp": demands.ocsp}.get(family)
+    found = attempt(lambda: explain(case), None) if explain is not None else None
+    if found is not None:
+        return found
+    words = GENERAL.get(refusal.kind) or plain(refusal.detail, 500) or refusal.kind.replace("_", " ")
+    return Finding(f"{case.who(case.leaf)} was refused: {words}")
+
+
+_NOT_DEMANDED = {"callback": "asked last, with this report (set_verify_callback)"}
+
+
+def _described(reading: ParsedCertificate, role: Role) -> Certificate:
+    return Certificate(
+        role=role,
+        source=reading.source,
+        subject=reading.subject,
+        issuer=reading.issuer,
+        serial=reading.serial,
+        names=reading.names,
+        not_before=reading.not_before,
+        not_after=reading.not_after,
+        sha256=reading.fingerprint,
+        der=reading.der,
+        problem=reading.problem,
+        names_left_out=reading.names_left_out,
+    )
+
+
+class Explanation:
+    """What is found out about one result, each part when it is first asked for. Nothing here raises."""
+
+    def __init__(self, report: VerificationReport) -> None:
+        self._report = report
+
+    @cached_property
+    def _case(self) -> Case:
+        refusal, found = self._report.refusal or Refusal(""), self._report.path
+        if refusal.path:
+            found = (*self._report.request.chain[:1], *refusal.path)
+        return Case(self._report.request, refusal, found)
+
+    @cached_property
+    def _finding(self) -> Finding:
+        if self._report.refusal is not None:
+            return explained(self._case)
+        who = self._case.who(self._case.leaf)
+        if not self._report.trusted:
+            return Finding(f"{who} was not verified: nothing was asked for (CERT_NONE)")
+        above = [reading.label for reading in self._case.path[1:]]
+        by = (
+            f"{listing(above, 9)} vouch{'es' if len(above) == 1 else ''} for it"
+            if above
+            else "it is in the trust set"
+        )
+        return Finding(f"{who} is trusted: {by}")
+
+    @property
+    def sentence(self) -> str:
+        return self._finding.sentence
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        return self._finding.remedies
+
+    @cached_property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The path from the peer's certificate up, as far as it is known; then what else was sent."""
+        case = self._case
+        path = [
+            _described(
+                reading,
+                "leaf" if index == 0 else "anchor" if reading.anchor else "intermediate",
+            )
+            for index, reading in enumerate(case.path)
+        ]
+        on_path = {reading.der for reading in case.path}
+        return (*path, *(_described(each, "unused") for each in case.sent if each.der not in on_path))
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check of `checks.STEPS`, in that order; one failed where the peer was refused."""
+        if self._report.refusal is None:
+            return tuple(self._passed(step) for step in STEPS)
+        failed = step_of(self._report.refusal.kind)
+        steps = STEPS if failed in STEPS else (*STEPS, failed)
+        return tuple(self._beside(step, failed) for step in steps)
+
+    def _asked(self, step: Step) -> bool:
+        if step.asked_by is None:
+            return True
+        return getattr(self._report.request, step.asked_by, None) not in (None, False, "none")
+
+    def _passed(self, step: Step) -> Check:
+        by_itself = len(self._report.path) == 1 and step.name not in (
+            "encoding",
+            "validity",
+            "purpose",
+            "chain",
+        )
+        if not self._asked(step):
+            return Check(
+                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
+            )
+        if not self._report.trusted:
+            return Check(step.name, "not checked", "CERT_NONE")
+        if by_itself and step.stage == "path":
+            return Check(step.name, "not checked", "the certificate is in the trust set itself")
+        return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
+
+    def _beside(self, step: Step, failed: Step) -> Check:
+        """A check where `failed` decided. Those of the search are known to be good once there is a path."""
+        if step == failed:
+            return Check(step.name, "failed", self.sentence)
+        if not self._asked(step):
+            return Check(
+                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
+            )
+        if self._report.refusal is not None and self._report.refusal.path and step.stage == "path":
+            return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
+        open_words = "not known: the search ended" if step.stage == "path" else "not reached"
+        return Check(step.name, "not checked", open_words)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_case"}
+
+
+def accepted(request: Request, path: tuple[bytes, ...]) -> VerificationReport:
+    """The report on a peer that the engine trusts; `path` (DER) from its certificate up to the anchor's."""
+    return VerificationReport(request, True, path, explain=Explanation)
+
+
+def refused(request: Request, refusal: Refusal) -> VerificationReport:
+    """The report on a peer that the engine refused."""
+    return VerificationReport(request, False, (), refusal, explain=Explanation)
+
+
+def unverified(request: Request) -> VerificationReport:
+    """The report on a peer whose certificate was not verified (CERT_NONE on a client)."""
+    return VerificationReport(request, False, explain=Explanation)

@@ -1,0 +1,1 @@
+"""One function for each kind of refusal: which certificate failed which check, on what evidence."""

@@ -1,0 +1,74 @@
+"""The certificate is for somebody else."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from cryptography import x509
+
+from veritls._explaining.diagnosis import Case, Finding
+from veritls._explaining.parsed_certificate import MOST_NAMES, ParsedCertificate, attempt, is_address
+from veritls._explaining.rendering import listing, plain
+
+_QUOTED = re.compile(r'"(.*)"')
+"""The engine gives names as `DnsName("a.example")`."""
+
+
+def _common_names(leaf: ParsedCertificate) -> list[str]:
+    if leaf.certificate is None:
+        return []
+    found = leaf.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return [plain(str(each.value)) for each in found]
+
+
+def _names(case: Case) -> tuple[str, ...]:
+    """The first names that the certificate is for; as the engine gives them where it cannot be read here."""
+    if case.leaf.names:
+        return case.leaf.names
+    first = case.refusal.presented[:MOST_NAMES]
+    return tuple(plain(match[1] if (match := _QUOTED.search(each)) else each) for each in first)
+
+
+def _listing(case: Case, names: tuple[str, ...]) -> str:
+    """The first of them, and how many there are besides."""
+    return listing(names, more=case.leaf.names_left_out)
+
+
+def _dns_names(leaf: ParsedCertificate) -> list[str]:
+    names = () if leaf.large else leaf.alternative
+    return [each.value for each in names if isinstance(each, x509.DNSName)]
+
+
+def _too_deep(name: str, names: tuple[str, ...]) -> bool:
+    """Whether a wildcard would cover it that stood for more than one label (RFC 9525, section 6.3)."""
+    wildcards = (each[1:].lower() for each in names if each.startswith("*."))
+    return any(name.lower().endswith(each) and name.count(".") > each.count(".") for each in wildcards)
+
+
+def name(case: Case) -> Finding | None:
+    """The name that was asked for beside those that the certificate holds."""
+    asked, leaf = case.request.server_hostname, case.leaf
+    if asked is None:
+        return None
+    names, address = _names(case), is_address(asked)
+    begin = f"the {'address' if address else 'name'} is {plain(asked)}"
+    connect = f"Connect to the {case.peer} by a name that its certificate holds (server_hostname)."
+    issue = case.replace(leaf, f"one whose subjectAltName holds {plain(asked)}")
+    if not names and leaf.is_authority:
+        words = f"{begin}, and the {case.peer} sent the certificate of an authority, {leaf.label}, as its own"
+        return Finding(words, leaf.der, (f"Have the {case.peer} send its own certificate first.",))
+    if not names:
+        common: list[str] = attempt(partial(_common_names, leaf), [])
+        held = f"only the common name {common[-1]}, which does not count" if common else "no name at all"
+        words = f"{begin}, the certificate holds {held} (there is no subjectAltName)"
+        return Finding(words, leaf.der, (issue,))
+    words = f"{begin}, the certificate is for {_listing(case, names)}"
+    if address and asked in _dns_names(leaf):
+        words = f"{begin}, the certificate holds it as a DNS name, not as an IP address"
+        return Finding(words, leaf.der, (issue,))
+    if _too_deep(asked, names):
+        words = f"{words}, and * stands for one label only"
+    elif f"*.{asked.lower()}" in [each.lower() for each in names]:
+        words = f"{words}, and * stands for one label, not for none"
+    return Finding(words, leaf.der, (connect, issue))

@@ -1,0 +1,1 @@
+"""What files and memory hold: PEM, certificates, keys and identities, CRLs."""

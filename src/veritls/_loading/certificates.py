@@ -1,0 +1,201 @@
+"""A certificate as `ssl` shows it: the dict of `getpeercert()`. Taken apart by the engine, worded here."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from veritls import _engine
+from veritls._explaining.parsed_certificate import readable
+from veritls._explaining.rendering import moment_of
+from veritls._loading.attribute_names import LONG_NAMES
+
+_SHORT_NAMES = {
+    NameOID.COMMON_NAME.dotted_string: "CN",
+    NameOID.LOCALITY_NAME.dotted_string: "L",
+    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "ST",
+    NameOID.ORGANIZATION_NAME.dotted_string: "O",
+    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "OU",
+    NameOID.COUNTRY_NAME.dotted_string: "C",
+    NameOID.STREET_ADDRESS.dotted_string: "STREET",
+    NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
+    NameOID.USER_ID.dotted_string: "UID",
+}
+"""The names of attributes of RFC 4514, section 3; any other is shown by its number."""
+
+_ESCAPES = str.maketrans({char: f"\\{char}" for char in '\\"+,;<>'} | {"\0": "\\00"})
+
+_Name = tuple[tuple[tuple[str, str | bytes], ...], ...]
+
+_BIT_STRING = 3
+_ENCODINGS = {12: "utf-8", 28: "utf-32-be", 30: "utf-16-be"}
+"""The ASN.1 string types by their tags. Any other is read as OpenSSL reads it: one byte, one character."""
+
+_TEXTS = {1: "email", 2: "DNS", 6: "URI"}
+_UNREAD = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
+UNSUPPORTED = "<unsupported>"
+"""Stands for names of these kinds, as with OpenSSL."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_1 = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
+"""The calendar repeats itself."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _text(data: bytes, encoding: str = "utf-8") -> str:
+    return data.decode(encoding, "backslashreplace")
+
+
+def _value(tag: int, data: bytes) -> str | bytes:
+    if tag == _BIT_STRING:
+        return data[1:]  # the first byte counts the unused bits of the last
+    return _text(data, _ENCODINGS.get(tag, "latin-1"))
+
+
+def _name(name: _engine.RawName) -> _Name:
+    return tuple(
+        tuple((LONG_NAMES.get(oid, oid), _value(tag, data)) for oid, tag, data in rdn) for rdn in name
+    )
+
+
+def _moment(seconds: int) -> str:
+    """As OpenSSL writes it, whatever the locale. `datetime` has no year 0, which a certificate can name."""
+    early = seconds < _YEAR_1
+    moment = (_EPOCH + _CYCLE if early else _EPOCH) + timedelta(seconds=seconds)
+    year = moment.year - (_CYCLE_YEARS if early else 0)
+    return f"{_MONTHS[moment.month - 1]} {moment.day:2d} {moment:%H:%M:%S} {year} GMT"
+
+
+def _serial(data: bytes) -> str:
+    number = int.from_bytes(data, signed=True)
+    digits = f"{abs(number):X}"
+    return ("-" if number < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _address(data: bytes) -> str:
+    if len(data) == 4:
+        return ".".join(map(str, data))
+    if len(data) == 16:
+        return ":".join(f"{high << 8 | low:X}" for high, low in zip(data[::2], data[1::2], strict=True))
+    return "<invalid>"
+
+
+def _general_name(tag: int, value: Any) -> tuple[str, Any]:
+    match tag:
+        case 1 | 2 | 6:
+            return _TEXTS[tag], _text(value)
+        case 4:
+            return "DirName", _name(value)
+        case 7:
+            return "IP Address", _address(value)
+        case 8:
+            return "Registered ID", LONG_NAMES.get(value, value)
+        case _:
+            return _UNREAD[tag], UNSUPPORTED
+
+
+def _extensions(contents: _engine.Contents) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    names = contents.get("names")
+    if names is not None:
+        shown["subjectAltName"] = tuple(_general_name(*each) for each in names)
+    places = {
+        "OCSP": contents.get("ocsp"),
+        "caIssuers": contents.get("ca_issuers"),
+        "crlDistributionPoints": contents.get("crls"),
+    }
+    return shown | {key: tuple(map(_text, uris)) for key, uris in places.items() if uris}
+
+
+def decoded(der: bytes) -> dict[str, Any]:
+    """The fields of a certificate (DER) under the names that the `ssl` documentation of getpeercert gives.
+
+    subject and issuer: tuples of RDNs, each a tuple of (name, value); version: int; serialNumber: upper-case
+    hex; notBefore, notAfter: text that `ssl.cert_time_to_seconds` reads; subjectAltName: (kind, value)
+    pairs; OCSP, caIssuers, crlDistributionPoints: tuples of URIs; each of these four only where present.
+    Text that breaks its own encoding has backslashes in it, and an extension that cannot be read is left
+    out: a certificate that was verified always decodes. Raises ValueError for what is no certificate.
+    """
+    try:
+        contents = _engine.contents(der)
+    except ssl.SSLError as why:
+        raise ValueError(f"the certificate cannot be decoded: {why.args[1]}") from None
+    return {
+        "subject": _name(contents["subject"]),
+        "issuer": _name(contents["issuer"]),
+        "version": contents["version"] + 1,
+        "serialNumber": _serial(contents["serial"]),
+        "notBefore": _moment(contents["not_before"]),
+        "notAfter": _moment(contents["not_after"]),
+    } | _extensions(contents)
+
+
+def described(der: bytes) -> tuple[str, datetime | None]:
+    """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for what is none.
+
+    None, too, for a year that `datetime` does not have. The engine reads it: `cryptography` warns of what
+    RFC 5280 forbids and stores of real systems hold.
+    """
+    try:
+        contents = _engine.contents(der)
+    except ssl.SSLError:
+        return "", None
+    return _rfc4514(contents["subject"]), moment_of(contents["not_after"])
+
+
+def name_text(der: bytes) -> str:
+    """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for what is none."""
+    return _rfc4514(_engine.distinguished_name(der))
+
+
+def subject_text(der: bytes) -> str:
+    """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
+    try:
+        return described(der)[0] or _first_name(der)
+    except ValueError:
+        return "an unreadable certificate"
+
+
+def _first_name(der: bytes) -> str:
+    names = decoded(der).get("subjectAltName")
+    return ":".join(map(str, names[0])) if names else "a certificate without a subject"
+
+
+def _rfc4514(name: _engine.RawName) -> str:
+    """A distinguished name as RFC 4514 writes it: the last RDN first."""
+    return ",".join(
+        "+".join(f"{_SHORT_NAMES.get(oid, oid)}={_escaped(_value(tag, data))}" for oid, tag, data in rdn)
+        for rdn in reversed(name)
+    )
+
+
+def _escaped(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        return f"#{value.hex()}"
+    text = value.translate(_ESCAPES)
+    if text.endswith(" "):
+        text = f"{text[:-1]}\\ "
+    return f"\\{text}" if text.startswith((" ", "#")) else text
+
+
+def end_point_hash(der: bytes) -> bytes | None:
+    """The tls-server-end-point channel binding of a server's certificate (RFC 5929, section 4.1).
+
+    None where its signature names no hash (Ed25519), for which the RFC defines none, or an unknown one.
+    """
+    try:
+        algorithm = readable(der).signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    if algorithm is None:
+        return None
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    digest = hashes.Hash(algorithm)
+    digest.update(der)
+    return digest.finalize()

@@ -1,0 +1,199 @@
+"""Revocation lists (RFC 5280, section 5): where they come from, and which of them follows which."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from veritls import _engine
+from veritls._explaining.reasons import ssl_error
+from veritls._loading.pem import Content, StrPath, is_content, is_pem, pem_crls, read_content, read_file
+
+ListSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
+
+HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r\d+")
+"""The name of a revocation list in a folder in OpenSSL's layout (``openssl rehash``)."""
+
+MAX_UNVERIFIED = 8
+"""Lists of one line that are kept and that no known certificate signed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A revocation list, and where it is from."""
+
+    parsed: _engine.RevocationList
+    where: str
+
+
+def read(der: bytes, where: str) -> Found:
+    """One list from DER. Raises ssl.SSLError naming `where` for what cannot be used."""
+    try:
+        return Found(_engine.RevocationList(der), where)
+    except ssl.SSLError as why:
+        words = f"{why.args[1].split('] ', 1)[-1]} ({where})"
+        raise ssl_error(str(why.reason), words) from None
+
+
+def _in_data(data: bytes, where: str) -> Iterator[Found]:
+    lists = pem_crls(data, where) if is_pem(data) or b"\0" not in data else [data]
+    if not lists:
+        raise ssl_error("NO_START_LINE", f"PEM lib: no start line: no revocation list in {where}")
+    yield from (read(der, where) for der in lists)
+
+
+def in_path(path: StrPath) -> Iterator[Found]:
+    """Those of a file (PEM, or one in DER) or of a folder in OpenSSL's hashed layout (``9d66eef0.r0``).
+
+    Raises OSError for what cannot be read, ssl.SSLError for a file that holds none.
+    """
+    place = os.fsdecode(path)
+    if not os.path.isdir(place):
+        yield from _in_data(read_file(place, "CRL"), repr(place))
+        return
+    for name in sorted(filter(HASHED_NAME.fullmatch, os.listdir(place))):
+        yield from in_path(os.path.join(place, name))
+
+
+def in_source(source: ListSource) -> Iterator[Found]:
+    """Those of a path, of PEM or DER in memory, or of `cryptography` objects.
+
+    Raises OSError and ssl.SSLError as `in_path`, TypeError for anything else.
+    """
+    if isinstance(source, x509.CertificateRevocationList):
+        yield read(source.public_bytes(Encoding.DER), "memory")
+    elif is_content(source):
+        data, _ = read_content(source, "CRL")  # type: ignore[arg-type]
+        yield from _in_data(data, "memory")
+    elif isinstance(source, str | bytes | os.PathLike):
+        yield from in_path(source)
+    elif isinstance(source, Iterable):
+        for each in source:
+            if not isinstance(each, x509.CertificateRevocationList):
+                raise TypeError(f"revocation lists are needed, not {type(each).__name__}")
+            yield from in_source(each)
+    else:
+        raise TypeError("a path, bytes or revocation lists are needed")
+
+
+def _newer(one: _engine.RevocationList, other: _engine.RevocationList) -> bool:
+    """Whether `one` came after `other`, of the same line: by CRL number, else by thisUpdate."""
+    if one.number is not None and other.number is not None and one.number != other.number:
+        return int.from_bytes(one.number) > int.from_bytes(other.number)
+    return one.period[0] > other.period[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    parsed: _engine.RevocationList
+    where: str
+    arrival: int
+
+    def signers(self, known: Iterable[bytes]) -> set[bytes]:
+        """Those of the certificates (DER) that signed it."""
+        return {each for each in known if self.parsed.signed_by(each)}
+
+
+_Line: TypeAlias = tuple[_Kept, ...]
+
+
+def _bounded(line: _Line, known: Collection[bytes]) -> _Line:
+    """The line without one of the lists that none of the `known` signed, where there are too many of them.
+
+    Not without the one that came first: however many forged ones follow it, it stays. The newest ones have to
+    stay, too, or a CA whose certificate no peer showed yet could not replace its lists.
+    """
+    unverified = [each for each in line if not each.signers(known)]
+    if len(unverified) <= MAX_UNVERIFIED:
+        return line
+    ranked = sorted(unverified, key=lambda each: each.arrival)
+    expired = [each for each in ranked if each.parsed.period[1] <= time.time()]
+    dropped = expired[0] if expired else ranked[1]
+    return tuple(each for each in line if each is not dropped)
+
+
+def _with(line: _Line, new: _Kept, known: Collection[bytes], *, older: bool) -> _Line:
+    """The line with a list added, or as it was; what is tried first comes first."""
+    if line and line[0].parsed.der == new.parsed.der:
+        return line
+    signers = new.signers(known)
+    rivals = [each for each in line if each.signers(signers)]
+    if not older and rivals and not _newer(new.parsed, rivals[0].parsed):
+        return line
+    rest = [each for each in line if each not in rivals and each.parsed.der != new.parsed.der]
+    behind = (place for place, each in enumerate(rest) if older or _newer(new.parsed, each.parsed))
+    rest.insert(next(behind, len(rest)), new)
+    taken = _bounded(tuple(rest), known)
+    changed = [each.parsed.der for each in taken] != [each.parsed.der for each in line]
+    return taken if changed and new in taken else line
+
+
+@dataclass(frozen=True, eq=False)
+class RevocationLists:
+    """The lists that one context knows, as a value: what adds to it returns another one.
+
+    A line are the lists of one issuer with the same authority key identifier and issuing distribution point.
+    A list that a known certificate of its issuer signed takes the place of older ones of the same signer. The
+    others stay, at most `MAX_UNVERIFIED` of a line: when a path supplies the issuer's certificate, the first
+    one counts that it signed.
+    """
+
+    _lines: Mapping[object, _Line] = field(default_factory=dict)
+    _places: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def __iter__(self) -> Iterator[tuple[_engine.RevocationList, str]]:
+        """Each with where it is from, line by line, what is tried first before what is tried next."""
+        return ((each.parsed, each.where) for line in self._lines.values() for each in line)
+
+    def engines(self) -> list[_engine.RevocationList]:
+        """As the engine takes them."""
+        return [each for each, _ in self]
+
+    def remembering(self, path: StrPath) -> RevocationLists:
+        """The same, with a file or folder that `again` reads."""
+        place = os.path.abspath(os.fsdecode(path))
+        return self if place in self._places else replace(self, _places=(*self._places, place))
+
+    def again(self) -> Iterator[Found]:
+        """What the files and folders hold now that lists came from. Raises as `in_path`."""
+        for place in self._places:
+            yield from in_path(place)
+
+    def add(
+        self,
+        found: Iterable[Found],
+        signers: Callable[[bytes], Iterable[bytes]],
+        *,
+        foreign: bool = False,
+        older: bool = False,
+    ) -> tuple[RevocationLists, int]:
+        """The same with those that are new, or newer than what is here (`older`: others too), and how many.
+
+        `signers`: the known certificates (DER) of an issuer's name (DER). A list that none of them signed is
+        refused; with `foreign` it is kept unverified. Raises ssl.SSLError.
+        """
+        lines = dict(self._lines)
+        taken, arrival = 0, max((each.arrival for line in lines.values() for each in line), default=0)
+        for each in found:
+            arrival += 1
+            name = each.parsed.issuer, each.parsed.line
+            line, new = lines.get(name, ()), _Kept(each.parsed, each.where, arrival)
+            trusted = set(signers(each.parsed.issuer))
+            known = trusted | {kept.parsed.signer for kept in line if kept.parsed.signer is not None}
+            if trusted and not foreign and not new.signers(known):
+                words = f"CRL signature failure: its issuer did not sign the revocation list ({each.where})"
+                raise ssl_error("CRL_SIGNATURE_FAILURE", words, library="X509")
+            lines[name] = _with(line, new, known, older=older)
+            taken += lines[name] is not line
+        return replace(self, _lines=lines), taken

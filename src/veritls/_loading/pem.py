@@ -1,0 +1,115 @@
+"""What files and memory hold: PEM (RFC 7468) and DER, with certificates and revocation lists as DER."""
+
+import base64
+import os
+import re
+import ssl
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from veritls import _engine
+from veritls._explaining.reasons import ssl_error
+
+StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+Content: TypeAlias = StrPath | bytearray | memoryview
+"""A path, or what a file would hold: see `is_content`."""
+
+_HERE = "the data given"
+_DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
+_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
+
+
+def is_pem(data: bytes) -> bool:
+    """Whether something in `data` starts a PEM block."""
+    return b"-----BEGIN" in data
+
+
+def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The blocks of a PEM text as (label, whole block). What stands between them is commentary (RFC 7468)."""
+    return [(match[1], match[0]) for match in _BLOCK.finditer(data)]
+
+
+def read_file(path: StrPath, what: str) -> bytes:
+    """The bytes of a file that must exist and hold something.
+
+    Raises OSError with the path, and ssl.SSLError naming `what` and the path where the file is empty.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    if not data.strip():
+        raise ssl_error("PEM_LIB", f"PEM lib: the {what} file {os.fsdecode(path)!r} is empty")
+    return data
+
+
+def is_content(source: object) -> bool:
+    """Whether `source` is what a file would hold, and not the path of one.
+
+    bytearray and memoryview are. str and PathLike are paths. bytes are a path, as in `ssl`, unless they hold
+    ``-----BEGIN`` or a zero byte, or start as DER does (30 81, 30 82, 30 83): a path has no zero byte, and
+    certificates, keys and PKCS#12 have one in DER.
+    """
+    if isinstance(source, bytes):
+        return b"-----BEGIN" in source or b"\0" in source or source.startswith(_DER_STARTS)
+    return isinstance(source, bytearray | memoryview)
+
+
+def read_content(source: Content, what: str) -> tuple[bytes, str]:
+    """The bytes of a file or of memory, and where they are from, for messages."""
+    if is_content(source):
+        assert isinstance(source, bytes | bytearray | memoryview)
+        data = bytes(source)
+        if not data.strip():
+            raise ssl_error("PEM_LIB", f"PEM lib: the {what} is empty")
+        return data, _HERE
+    assert not isinstance(source, bytearray | memoryview)
+    return read_file(source, what), repr(os.fsdecode(source))
+
+
+def from_pem(block: bytes) -> bytes:
+    """What one PEM block without headers holds. Raises ValueError for what is not base64."""
+    body = b"".join(block.split(b"\n")[1:-1]).replace(b"\r", b"")
+    return base64.b64decode(body, validate=True)
+
+
+def _certificate_der(block: bytes) -> bytes:
+    certificate, *more = _engine.split_certificates(from_pem(block))
+    if more:
+        raise ValueError("more than one certificate in a block")
+    return certificate
+
+
+def pem_certificates(data: bytes, where: str) -> list[bytes]:
+    """The certificates of a PEM text, DER, in order.
+
+    Raises ssl.SSLError naming `where`, if there is none or one of them cannot be read.
+    """
+    blocks = pem_blocks(data)
+    certificates = [block for label, block in blocks if label in _CERTIFICATES]
+    if not certificates:
+        found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
+        words = f"no start line: {where} does not contain a certificate, but {found}"
+        raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
+    try:
+        return [_certificate_der(block) for block in certificates]
+    except (ValueError, ssl.SSLError) as why:
+        words = f"PEM lib: a certificate in {where} is damaged: {why}"
+        raise ssl_error("PEM_LIB", words) from None
+
+
+def has_certificates(data: bytes) -> bool:
+    """Whether a PEM text holds a certificate, readable or not."""
+    return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
+
+
+def pem_crls(data: bytes, where: str) -> list[bytes]:
+    """The revocation lists of a PEM text, DER. Raises ssl.SSLError naming `where` for a damaged one."""
+    blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
+    try:
+        return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
+    except (ValueError, x509.InvalidVersion) as why:
+        words = f"PEM lib: a revocation list in {where} is damaged: {why}"
+        raise ssl_error("PEM_LIB", words) from None
