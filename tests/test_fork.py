@@ -115,7 +115,7 @@ def test_an_event_loops_connection_that_its_thread_works_on_is_an_error_in_the_c
     with server_raw, client_raw:
         serving = in_thread(server_context(files.server).wrap_socket, server_raw, server_side=True)
         facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-        link = _engine.Link(facts._stream, client_raw.fileno())
+        link = _engine.EventLoopStream(facts._stream, client_raw.fileno())
         assert not link.handshake(False)
 
         def shake() -> None:

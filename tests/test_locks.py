@@ -52,7 +52,7 @@ def decide(report):
     over.wait(0.3)
 client.set_verify_callback(decide)
 facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-link = _engine.Link(facts._stream, ours.fileno())
+link = _engine.EventLoopStream(facts._stream, ours.fileno())
 serving = server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False)
 serving.settimeout(10)
 link.handshake(False)

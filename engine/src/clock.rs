@@ -3,27 +3,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::Error;
 use rustls::pki_types::UnixTime;
-use rustls::time_provider::TimeProvider;
 
-use crate::failure::Failure;
-
-/// The clock shows a time before 1970.
-#[derive(Debug, PartialEq)]
-pub struct NoTime;
-
-impl From<NoTime> for Error {
-    fn from(_: NoTime) -> Self {
-        Self::FailedToGetCurrentTime
-    }
-}
-
-impl From<NoTime> for Failure {
-    fn from(_: NoTime) -> Self {
-        Self::Unusable { what: "the system's clock", why: "it shows a time before 1970".to_owned() }
-    }
-}
+use crate::error::NoTime;
 
 pub fn now() -> Result<UnixTime, NoTime> {
     since_1970(SystemTime::now())
@@ -31,16 +13,6 @@ pub fn now() -> Result<UnixTime, NoTime> {
 
 fn since_1970(time: SystemTime) -> Result<UnixTime, NoTime> {
     time.duration_since(UNIX_EPOCH).map(UnixTime::since_unix_epoch).map_err(|_| NoTime)
-}
-
-/// The same for rustls.
-#[derive(Debug)]
-pub struct Clock;
-
-impl TimeProvider for Clock {
-    fn current_time(&self) -> Option<UnixTime> {
-        now().ok()
-    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
-
-use crate::bell;
-use crate::failure::Failure;
+use crate::error::Forked;
 
 /// How many forks lie between this process and the one that the interpreter started in.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -22,18 +18,10 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-#[pyfunction]
-fn forked() {
+/// In a forked child.
+pub fn next_generation() {
     // Not into what `Lock` gives another meaning.
     GENERATION.store((generation() + 1) % (EXAMINING - 1), Ordering::Relaxed);
-    bell::renew();
-}
-
-/// Has Python tell us of each fork, in the child.
-pub fn watch(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let hooks = PyDict::new(module.py());
-    hooks.set_item("after_in_child", wrap_pyfunction!(forked, module)?)?;
-    module.py().import("os")?.getattr("register_at_fork")?.call((), Some(&hooks)).map(drop)
 }
 
 const EXAMINING: u32 = 1 << 31;
@@ -48,11 +36,11 @@ pub struct Lock<T> {
 }
 
 impl<T> Lock<T> {
-    pub fn lock(&self) -> Result<MutexGuard<'_, T>, Failure> {
+    pub fn lock(&self) -> Result<MutexGuard<'_, T>, Forked> {
         let now = generation();
         loop {
             match self.sound.load(Ordering::Acquire) {
-                LOST => return Err(Failure::Forked),
+                LOST => return Err(Forked),
                 sound if sound == now => {
                     return Ok(self.value.lock().unwrap_or_else(PoisonError::into_inner));
                 }
@@ -165,14 +153,14 @@ pub struct AtWork<'a> {
 }
 
 impl<'a> AtWork<'a> {
-    pub fn on(users: &'a Users) -> Result<Self, Failure> {
-        let generation = users.enter().map_err(|_| Failure::Forked)?;
+    pub fn on(users: &'a Users) -> Result<Self, Forked> {
+        let generation = users.enter().map_err(|_| Forked)?;
         Ok(Self { users, generation })
     }
 
     /// A callback in the midst of the work may have forked: the child does not go on with it.
-    pub fn check(&self) -> Result<(), Failure> {
-        if self.generation == generation() { Ok(()) } else { Err(Failure::Forked) }
+    pub fn check(&self) -> Result<(), Forked> {
+        if self.generation == generation() { Ok(()) } else { Err(Forked) }
     }
 }
 
@@ -227,8 +215,8 @@ mod tests {
         assert_eq!(*free.lock().unwrap(), 1);
         let held = Lock { sound: before.into(), value: Mutex::new(1) };
         let holder = held.value.lock();
-        assert!(matches!(held.lock(), Err(Failure::Forked)));
+        assert!(matches!(held.lock(), Err(Forked)));
         drop(holder);
-        assert!(matches!(held.lock(), Err(Failure::Forked)), "it may be half changed");
+        assert!(matches!(held.lock(), Err(Forked)), "it may be half changed");
     }
 }

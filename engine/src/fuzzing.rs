@@ -5,25 +5,26 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use crate::ocsp;
-use crate::peers::Conditions;
-use crate::profile;
-use crate::revocation::List;
-use crate::signatures::algorithms;
-use crate::strict::strict;
-use crate::trust::Trust;
-use crate::verifier::{PeerVerifier, Revocation, Role};
+use crate::verify::certificate;
+use crate::verify::crl::Crl;
+use crate::verify::ocsp;
+use crate::verify::peer_policy::Conditions;
+use crate::verify::rfc5280::strict;
+use crate::verify::signature_cache::algorithms;
+use crate::verify::trust::Trust;
+use crate::verify::types::{Revocation, RevocationPolicy, Role, SentChain};
+use crate::verify::verifier::PeerVerifier;
 
 /// Everything that is read of a single certificate, from a string of them or from one.
 pub fn certificate(data: &[u8]) {
-    for der in profile::split(data).unwrap_or_default() {
-        assert!(profile::read(der).is_ok(), "split and read disagree");
+    for der in certificate::split(data).unwrap_or_default() {
+        assert!(certificate::read(der).is_ok(), "split and read disagree");
     }
-    let _ = profile::names(data);
-    let _ = profile::public_key(data);
+    let _ = certificate::subject_and_issuer(data);
+    let _ = certificate::public_key(data);
     let _ = strict(&[&CertificateDer::from(data)]);
     let trusted = Trust::of(vec![data.to_vec()], true);
-    assert!(trusted.is_err() || profile::examine(data).is_ok(), "trusted and not examined");
+    assert!(trusted.is_err() || certificate::examine(data).is_ok(), "trusted and not examined");
 }
 
 /// The pieces of a string of DER, one after the other; what follows the last of them is one, too. Not by a
@@ -48,13 +49,13 @@ pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
 
 /// A revocation list, as a trust set takes it.
 pub fn revocation_list(data: &[u8]) {
-    let _ = List::read(data.to_vec());
+    let _ = Crl::read(data.to_vec());
 }
 
 /// What was signed in a response that clears `certificate` at `seconds` since 1970; None where it does not. All DER.
 pub fn clears(response: &[u8], certificate: &[u8], issuer: &[u8], seconds: u64) -> Option<Vec<u8>> {
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    ocsp::check(response, certificate, Some(issuer), algorithms().all, now).ok()?;
+    ocsp::check(response, certificate, Some(issuer), algorithms(), now).ok()?;
     ocsp::signed_part(response)
 }
 
@@ -69,17 +70,16 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         validate: true,
         peer: Role::Server,
         check_name: false,
-        revocation: Revocation::None,
-        accept_unknown: false,
+        revocation: RevocationPolicy { of: Revocation::None, accept_unknown: false },
         require_ocsp: false,
         strict,
         conditions: Conditions::default(),
         decides: false,
         reverify: false,
         max_resumption_age: 0,
-        algorithms: algorithms(),
     };
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    verifier.verdict(Role::Server, &chain, None, &[], now).is_ok()
+    let Some(chain) = SentChain::of(&chain) else { return false };
+    verifier.verify(Role::Server, chain, None, now).is_ok()
 }

@@ -156,8 +156,8 @@ class Stream:
     def idle(self) -> bool: ...
 
 @final
-class Link:
-    def __new__(cls, stream: Stream, fd: int) -> Link: ...
+class EventLoopStream:
+    def __new__(cls, stream: Stream, fd: int) -> EventLoopStream: ...
     def release(self) -> None: ...
     def feed(self, early: bytes) -> None: ...
     def handshake(self, readable: bool) -> bool: ...
@@ -170,6 +170,144 @@ class Link:
     def send_file(self, source: File, offset: int, count: int) -> int | None: ...
     def flush(self) -> bool: ...
     def close_notify(self) -> bool: ...
+
+FailureCode: TypeAlias = Literal[
+    "want_read",
+    "want_write",
+    "timeout",
+    "interrupted",
+    "unexpected_eof",
+    "closed",
+    "hello_refused",
+    "data_after_close",
+    "bad_write_retry",
+    "deciding",
+    "write_after_eof",
+    "forked",
+    "os",
+    "alert_received",
+    "no_peer_certificate",
+    "certificate",
+    "not_tls",
+    "bad_record_mac",
+    "incompatible",
+    "protocol",
+    "unusable",
+    "key_mismatch",
+    "no_memory",
+    "internal",
+]
+
+Thing: TypeAlias = Literal[
+    "allowed_peers",
+    "certificate",
+    "clock",
+    "crl",
+    "keylog",
+    "name",
+    "ocsp_response",
+    "private_key",
+    "protocols",
+    "server_hostname",
+    "trust_anchor",
+]
+
+Kind: TypeAlias = Literal[
+    "expired",
+    "not_yet_valid",
+    "name",
+    "unknown_issuer",
+    "signature",
+    "algorithm",
+    "purpose",
+    "key_usage",
+    "ca_as_leaf",
+    "leaf_as_ca",
+    "path_length",
+    "name_constraint",
+    "too_complex",
+    "critical_extension",
+    "encoding",
+    "other",
+    "revoked",
+    "revocation_unknown",
+    "revocation_list_expired",
+    "revocation_list_signature",
+    "list_signer",
+    "ocsp_missing",
+    "ocsp_invalid",
+    "ocsp_foreign",
+    "ocsp_signature",
+    "ocsp_expired",
+    "ocsp_not_yet_valid",
+    "ocsp_unknown",
+    "ocsp_revoked",
+    "not_allowed",
+    "not_pinned",
+    "callback",
+    "strict_algorithms_differ",
+    "strict_authority_key",
+    "strict_authority_key_critical",
+    "strict_authority_key_incomplete",
+    "strict_authority_key_mismatch",
+    "strict_authority_key_missing",
+    "strict_authority_serial_mismatch",
+    "strict_ca_without_key_usage",
+    "strict_constraints_not_critical",
+    "strict_criticality",
+    "strict_extension_invalid",
+    "strict_extensions_need_v3",
+    "strict_issuer_empty",
+    "strict_key",
+    "strict_key_usage_empty",
+    "strict_list_number",
+    "strict_name_constraint_form",
+    "strict_name_constraints_empty",
+    "strict_name_constraints_for_non_ca",
+    "strict_name_form",
+    "strict_names_empty",
+    "strict_names_not_critical",
+    "strict_path_length_for_non_ca",
+    "strict_path_length_without_signing",
+    "strict_serial_number",
+    "strict_signing_for_non_ca",
+    "strict_subject_empty",
+    "strict_subject_key_critical",
+    "strict_subject_key_missing",
+]
+
+PatternFault: TypeAlias = Literal["dns", "email", "kind", "network", "spiffe", "spiffe_stars", "uri"]
+
+@final
+class Rejection:
+    kind: Kind
+    detail: str
+    time: int | None
+    bound: int | None
+    presented: list[str]
+    left_out: int
+    wanted: list[str]
+    chain: list[bytes]
+    path: list[bytes]
+    purpose: Literal["server", "client"]
+    server_hostname: str | None
+    revocation: Literal["none", "leaf", "chain"]
+    strict: bool
+    allowed_peers: list[str] | None
+    pinned_keys: list[str] | None
+    ocsp: bool
+    cause: BaseException | None
+    trust: TrustSet | None
+
+@final
+class Failure:
+    code: FailureCode
+    detail: str
+    errno: int
+    alert: int
+    start: bytes
+    what: Thing | Literal[""]
+    rejection: Rejection | None
 
 RawName: TypeAlias = list[list[tuple[str, int, bytes]]]
 
@@ -188,15 +326,15 @@ class Contents(TypedDict):
 def pass_on(read: Callable[[], bytes], write: Callable[[bytes], int]) -> None: ...
 def contents(der: bytes) -> Contents: ...
 def is_private_key(der: bytes) -> bool: ...
-def set_translator(translator: Callable[[str, str, dict[str, Any]], BaseException]) -> None: ...
+def set_translator(translator: Callable[[Failure], BaseException]) -> None: ...
 def check_ocsp_response(
     response: bytes, certificate: bytes, issuer: bytes | None = None
 ) -> tuple[int, int] | None: ...
 def elements(der: bytes) -> int: ...
-def alternative_names(der: bytes, most: int) -> tuple[list[str], int]: ...
+def alternative_names(der: bytes, most: int) -> tuple[list[str | None], int]: ...
 def work_spent() -> int: ...
 def system_certificates() -> tuple[list[bytes], list[str]]: ...
-def matcher_fault(kind: str, value: str) -> str | None: ...
+def matcher_fault(kind: str, value: str) -> PatternFault | None: ...
 def is_server_name(name: str) -> bool: ...
 def key_exchange_groups() -> list[int]: ...
 def signature_schemes() -> list[int]: ...

@@ -17,6 +17,17 @@ from veritls import _engine
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
 
+_FAULTS = {
+    "dns": "it is not a DNS name, or *. and one",
+    "email": "it is not one local part, @ and a DNS name, in ASCII",
+    "kind": "there is no such kind of name",
+    "network": "it is not an address and the length of a prefix",
+    "spiffe": "it is not spiffe://, a trust domain and a path whose segments are names, * or **",
+    "spiffe_stars": "** can only be the last segment",
+    "uri": "it is not a URI in ASCII",
+}
+"""What is wrong with a pattern for names."""
+
 
 @dataclass(frozen=True)
 class _Pattern:
@@ -30,7 +41,7 @@ class _Pattern:
         object.__setattr__(self, "value", self._normal(self.value))
         fault = _engine.matcher_fault(self._kind, self.value)
         if fault is not None:
-            raise ValueError(f"{type(self).__name__}({self.value!r}): {fault}")
+            raise ValueError(f"{type(self).__name__}({self.value!r}): {_FAULTS[fault]}")
 
     def _normal(self, value: str) -> str:
         return value

@@ -81,7 +81,7 @@ def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files
 
     client.set_verify_callback(come_back)
     facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-    link = _engine.Link(facts._stream, client_raw.fileno())
+    link = _engine.EventLoopStream(facts._stream, client_raw.fileno())
     with server_raw, client_raw:
         serving = server.wrap_socket(server_raw, server_side=True, do_handshake_on_connect=False)
         serving.setblocking(False)
@@ -119,7 +119,7 @@ def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_it
 
     server.sni_callback = come_back
     facts = TransportObject._of(server, server_side=True, server_hostname=None)
-    link = _engine.Link(facts._stream, server_raw.fileno())
+    link = _engine.EventLoopStream(facts._stream, server_raw.fileno())
     client = client_context(files.ca)
     with server_raw, client_raw:
         connecting = client.wrap_socket(

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
 from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
+from veritls import _engine
 from veritls._explaining import explanation, failures, refusals
 from veritls._explaining.checks import step_of
 from veritls._explaining.diagnosis import refined
@@ -53,9 +54,9 @@ def ask(
     seen: dict[str, Any] = {}
     real = refusals.certificate_refused
 
-    def spy(detail: str, evidence: dict[str, Any]) -> Any:
-        seen.update(evidence, detail=detail)
-        return real(detail, evidence)
+    def spy(rejection: _engine.Rejection) -> Any:
+        seen.update(kind=rejection.kind, detail=rejection.detail)
+        return real(rejection)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context._trust_also([Batch(trusted, lists, "memory")])

@@ -29,6 +29,7 @@ from veritls._explaining import refusals
 from veritls._explaining.checks import STEPS
 from veritls._explaining.explanation import Explanation, unverified
 from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._explaining.request import Refusal
 from veritls.report import Request, VerificationReport
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
@@ -182,8 +183,8 @@ def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
 @pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
     words = "nobody is called so"
-    evidence = {"kind": kind, "chain": tuple(chain(leaf(), middle()))}
-    error = refusals.certificate_refused(words, evidence)
+    request = Request(tuple(chain(leaf(), middle())), "server", NOW)
+    error = refusals.verification_error(request, Refusal(kind, words))
     assert words in str(error) and error.report.kind == kind
     failed = [check for check in error.report.checks if check.verdict == "failed"]
     assert len(failed) == 1
@@ -212,20 +213,16 @@ DEMANDS = {
 
 @pytest.mark.parametrize("kind", DEMANDS)
 def test_what_a_program_demands_beyond_a_path_has_its_sentence(kind: str) -> None:
-    evidence = {
-        "kind": kind,
-        "chain": tuple(chain(leaf(), middle())),
-        "purpose": "client",
-        "bound": int((NOW - 2 * DAY).timestamp()),
-    }
-    error = refusals.certificate_refused("its names: a; allowed: b", evidence)
+    request = Request(tuple(chain(leaf(), middle())), "client", datetime.now(UTC))
+    refusal = Refusal(kind, "its names: a; allowed: b", int((NOW - 2 * DAY).timestamp()))
+    error = refusals.verification_error(request, refusal)
     sentence, check = DEMANDS[kind]
     assert sentence in str(error)
     assert [each.name for each in error.report.checks if each.verdict == "failed"] == [check]
 
 
 def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:
-    error = refusals.certificate_refused("no reason", {"kind": "callback", "chain": ()})
+    error = refusals.verification_error(Request((), "server", NOW), Refusal("callback", "no reason"))
     assert "no reason" in str(error) and str(error.report) and error.report.as_json()
 
 

@@ -2,24 +2,23 @@
 
 import os
 import ssl
-from typing import Any
 
+from veritls import _engine
+from veritls._explaining.engine_words import CALLBACKS, THINGS, words
 from veritls._explaining.reasons import ALERTS, ssl_error
 from veritls._explaining.refusals import certificate_refused
 
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
 
 
-def _not_tls(evidence: dict[str, Any]) -> ssl.SSLError:
-    if evidence["start"].startswith(_HTTP_STARTS):
+def _not_tls(start: bytes) -> ssl.SSLError:
+    if start.startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
-    start = evidence["start"]
     why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
     return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
-def _alert(evidence: dict[str, Any]) -> ssl.SSLError:
-    number = evidence["alert"]
+def _alert(number: int) -> ssl.SSLError:
     reason, words = ALERTS.get(number, ("UNKNOWN_ALERT_TYPE", f"unknown alert {number}"))
     return ssl_error(reason, words)
 
@@ -34,60 +33,62 @@ def _incompatible(detail: str) -> ssl.SSLError:
     return ssl_error("HANDSHAKE_FAILURE_ON_CLIENT_HELLO", f"nothing in common with the peer ({detail})")
 
 
-def exception_for(code: str, detail: str, evidence: dict[str, Any]) -> BaseException:
-    """The exception for a failure of the engine. `code` and `evidence` are those of engine/src/failure.rs."""
-    match code:
+def exception_for(failure: _engine.Failure) -> BaseException:
+    """The exception for a failure of the engine."""
+    match failure.code:
         case "want_read":
-            words = "The operation did not complete (read)"
-            return ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), words)
+            text = "The operation did not complete (read)"
+            return ssl.SSLWantReadError(int(ssl.SSL_ERROR_WANT_READ), text)
         case "want_write":
-            words = "The operation did not complete (write)"
-            return ssl.SSLWantWriteError(int(ssl.SSL_ERROR_WANT_WRITE), words)
+            text = "The operation did not complete (write)"
+            return ssl.SSLWantWriteError(int(ssl.SSL_ERROR_WANT_WRITE), text)
         case "timeout":
             return TimeoutError("The operation timed out")
         case "unexpected_eof":
-            words = "EOF occurred in violation of protocol"
+            text = "EOF occurred in violation of protocol"
             reason = "UNEXPECTED_EOF_WHILE_READING"
-            return ssl_error(reason, words, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF)
+            return ssl_error(reason, text, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF)
         case "closed":
-            words = "TLS/SSL connection has been closed (EOF)"
-            return ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), words)
+            text = "TLS/SSL connection has been closed (EOF)"
+            return ssl.SSLZeroReturnError(int(ssl.SSL_ERROR_ZERO_RETURN), text)
         case "hello_refused":
             return ssl_error("CALLBACK_FAILED", "callback failed: sni_callback refused the client")
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            words = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
-            return ssl_error("BAD_WRITE_RETRY", words)
+            text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            return ssl_error("BAD_WRITE_RETRY", text)
         case "deciding":
-            return ValueError(f"handshake not done yet: {detail} decides about this connection")
+            return ValueError(
+                f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
+            )
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
             return MemoryError()
         case "forked":
-            words = "forked: another thread worked on this connection when this process was forked"
-            return ssl_error("FORKED", words)
+            text = "forked: another thread worked on this connection when this process was forked"
+            return ssl_error("FORKED", text)
         case "os":
-            return OSError(evidence["errno"], os.strerror(evidence["errno"]))
+            return OSError(failure.errno, os.strerror(failure.errno))
         case "alert_received":
-            return _alert(evidence)
+            return _alert(failure.alert)
         case "no_peer_certificate":
             return ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "peer did not return a certificate")
-        case "certificate":
-            return certificate_refused(detail, evidence)
+        case "certificate" if failure.rejection is not None:
+            return certificate_refused(failure.rejection)
         case "not_tls":
-            return _not_tls(evidence)
+            return _not_tls(failure.start)
         case "bad_record_mac":
-            words = "decryption failed or bad record mac: a record was changed on its way"
-            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", words)
+            text = "decryption failed or bad record mac: a record was changed on its way"
+            return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
-            return _incompatible(detail)
+            return _incompatible(failure.detail)
         case "key_mismatch":
             return ssl_error("KEY_VALUES_MISMATCH", "key values mismatch: the key is of another certificate")
         case "unusable":
-            return ssl_error("UNUSABLE", f"{evidence['what']} cannot be used: {detail}")
+            return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
         case "protocol":
-            return ssl_error("PROTOCOL_ERROR", detail)
-        case _:
-            return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {detail}")
+            return ssl_error("PROTOCOL_ERROR", words(failure.detail))
+        case code:
+            return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {failure.detail}")

@@ -190,9 +190,9 @@ class ParsedCertificate:
     @cached_property
     def _names(self) -> tuple[tuple[str, ...], int]:
         if self.large:
-            nothing: tuple[list[str], int] = ([], 0)
+            nothing: tuple[list[str | None], int] = ([], 0)
             first, count = attempt(lambda: _engine.alternative_names(self.der, MOST_NAMES), nothing)
-            return tuple(map(plain, first)), count
+            return tuple("another kind of name" if name is None else plain(name) for name in first), count
         shown = self.alternative[:MOST_NAMES]
         return tuple(attempt(partial(general_name, name), "?") for name in shown), len(self.alternative)
 

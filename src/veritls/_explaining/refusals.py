@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
+from veritls import _engine
 from veritls._explaining.diagnosis import Case, listed, refined, trusted_above
+from veritls._explaining.engine_words import refusal_words
 from veritls._explaining.explanation import refused
 from veritls._explaining.parsed_certificate import is_address
 from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
@@ -16,48 +17,52 @@ from veritls.errors import SSLCertVerificationError
 from veritls.report import VerificationReport
 
 
-def _refusal(kind: str, detail: str, evidence: dict[str, Any], case_of: Request) -> Refusal:
-    trust, path = evidence.get("trust"), evidence.get("path", ())
-    plain = Refusal(kind, detail, evidence.get("bound"), tuple(evidence.get("presented", ())), path)
+def _refusal(rejection: _engine.Rejection, request: Request) -> Refusal:
+    trust = rejection.trust
+    kind = refined(rejection.kind, rejection.detail, request.chain)
+    presented, path = tuple(rejection.presented), tuple(rejection.path)
+    plain = Refusal(kind, refusal_words(rejection), rejection.bound, presented, path)
     if trust is None:
         return plain
     known = replace(
-        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(case_of.chain, trust)
+        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(request.chain, trust)
     )
     if not kind.startswith("revo"):
         return known
-    return replace(known, lists=listed(Case(case_of, known).path, trust))
+    return replace(known, lists=listed(Case(request, known).path, trust))
 
 
 def _texts(given: list[str] | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(given)
 
 
-def _request(evidence: dict[str, Any]) -> Request:
-    time = evidence.get("time")
+def _request(rejection: _engine.Rejection) -> Request:
+    time = rejection.time
     return Request(
-        chain=tuple(evidence["chain"]),
-        purpose=evidence.get("purpose", "server"),
+        chain=tuple(rejection.chain),
+        purpose=rejection.purpose,
         at=(moment_of(time) if time is not None else None) or datetime.now(UTC),
-        server_hostname=evidence.get("name"),
-        revocation=evidence.get("revocation", "none"),
-        strict=evidence.get("strict", False),
-        allowed_peers=_texts(evidence.get("allowed")),
-        pinned_keys=_texts(evidence.get("pinned")),
-        ocsp=evidence.get("ocsp", False),
+        server_hostname=rejection.server_hostname,
+        revocation=rejection.revocation,
+        strict=rejection.strict,
+        allowed_peers=_texts(rejection.allowed_peers),
+        pinned_keys=_texts(rejection.pinned_keys),
+        ocsp=rejection.ocsp,
     )
 
 
-def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerificationError:
-    """The error for a certificate that was refused: OpenSSL's code and words, then one sentence of ours.
+def certificate_refused(rejection: _engine.Rejection) -> SSLCertVerificationError:
+    """The error for a certificate that the engine refused."""
+    request = _request(rejection)
+    return verification_error(request, _refusal(rejection, request), rejection.cause)
 
-    `evidence` has the fields that engine/src/failure.rs gives; all but "kind" and "chain" may be missing.
-    In their place it may hold the "request" itself.
-    """
-    request = evidence.get("request") or _request(evidence)
-    kind = refined(evidence["kind"], detail, request.chain)
-    report = refused(request, _refusal(kind, detail, evidence, request))
-    name = request.server_hostname
+
+def verification_error(
+    request: Request, refusal: Refusal, cause: BaseException | None = None
+) -> SSLCertVerificationError:
+    """OpenSSL's code and words for a refusal, then one sentence of ours. `cause`: what a callback raised."""
+    report = refused(request, refusal)
+    kind, name = refusal.kind, request.server_hostname
     if kind == "name" and name is not None:
         number, label = (64, "IP address") if is_address(name) else (62, "Hostname")
         message = f"{label} mismatch, certificate is not valid for '{name}'."
@@ -69,15 +74,12 @@ def certificate_refused(detail: str, evidence: dict[str, Any]) -> SSLCertVerific
     error.verify_code = number
     error.verify_message = message
     error.report = report
-    if evidence.get("cause") is not None:
-        error.__cause__ = evidence["cause"]
+    if cause is not None:
+        error.__cause__ = cause
     return error
 
 
 def callback_refused(report: VerificationReport, why: Exception) -> SSLCertVerificationError:
     """The error for a peer that a verify callback refused outside of a handshake, by raising `why`."""
     detail = f"the verify callback raised {type(why).__name__}: {why}"
-    path = report.path[1:]
-    return certificate_refused(
-        detail, {"kind": "callback", "request": report.request, "cause": why, "path": path}
-    )
+    return verification_error(report.request, Refusal("callback", detail, path=report.path[1:]), why)

@@ -49,7 +49,9 @@ class Outbound(transports._FlowControlMixin):
         def _maybe_pause_protocol(self) -> None: ...
         def _maybe_resume_protocol(self) -> None: ...
 
-    def __init__(self, loop: Any, link: _engine.Link, fd: int, context: contextvars.Context | None) -> None:
+    def __init__(
+        self, loop: Any, link: _engine.EventLoopStream, fd: int, context: contextvars.Context | None
+    ) -> None:
         super().__init__(None, loop)
         self._set_write_buffer_limits(high=_HIGH_WATER)
         self._link = link

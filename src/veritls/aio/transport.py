@@ -78,7 +78,7 @@ class SSLTransport(Outbound):
         )
         name = server_hostname if server_hostname and not server_side else None
         facts = TransportObject._of(sslcontext, server_side=server_side, server_hostname=name)
-        super().__init__(loop, _engine.Link(facts._stream, sock.fileno()), sock.fileno(), context)
+        super().__init__(loop, _engine.EventLoopStream(facts._stream, sock.fileno()), sock.fileno(), context)
         self._facts = facts
         self._extra: dict[str, Any] = {
             "sslcontext": sslcontext,

@@ -1,0 +1,398 @@
+//! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
+
+use std::os::fd::RawFd;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::api::file::File;
+use crate::api::memory_bio::MemoryBIO;
+use crate::api::session::Session;
+use crate::api::settings::{Settings, read_hello_answer};
+use crate::driving::blocking::{Pump, Read, Target};
+use crate::driving::descriptor::Descriptor;
+use crate::driving::endpoint::Endpoint;
+use crate::driving::transport::{Memory, Socket, Transport, Wait};
+use crate::fork::Users;
+use crate::memory::{Readable, Writable, bytes_object, call};
+use crate::tls::config::RustlsConfig;
+use crate::tls::connection::Connection;
+use crate::tls::failure::{Failure, guarded};
+use crate::tls::hello_callback::HelloCallback;
+use crate::wire::buffers::Buffer;
+use crate::wire::limits::BATCH;
+
+/// How long to leave a connection alone that somebody works on, before its facts are looked at again.
+pub const MOMENT: Duration = Duration::from_micros(50);
+
+/// Over a file descriptor, or over two buffers.
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct Stream {
+    pub endpoint: Endpoint,
+    bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+}
+
+impl Stream {
+    /// Runs `work` without the GIL until it ends, letting signal handlers run whenever it is interrupted.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
+    ) -> PyResult<T> {
+        let wait = match timeout {
+            None => Wait::Forever,
+            Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
+                .ok()
+                .and_then(|limit| Instant::now().checked_add(limit))
+                .map_or(Wait::Forever, Wait::Until),
+            Some(_) => Wait::No,
+        };
+        self.endpoint.pump.asking.refuse_reentry().map_err(Failure::from)?;
+        let mut step = || {
+            let at_work = &self.endpoint.enter()?;
+            // Who waits for another's turn comes by here, however long that takes.
+            self.endpoint.descriptor.check()?;
+            let outcome = guarded(|| match &self.bios {
+                None => work(
+                    &self.endpoint.pump,
+                    &Socket { descriptor: &self.endpoint.descriptor, at_work, wait },
+                ),
+                Some((incoming, outgoing)) => {
+                    let (incoming, outgoing) = (&incoming.get().0, &outgoing.get().0);
+                    work(&self.endpoint.pump, &Memory { incoming, outgoing, at_work })
+                }
+            });
+            outcome.map_err(|failure| match failure {
+                Failure::Internal(_) => self.endpoint.pump.core().fail(failure),
+                failure => failure,
+            })
+        };
+        loop {
+            let outcome = py.detach(&mut step);
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(Failure::Interrupted) => py.check_signals()?,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
+    /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
+    /// Python's: see `verify/callback.rs`.
+    pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+        let Ok(_at_work) = self.endpoint.enter() else { return T::default() };
+        loop {
+            if let Some(core) = self.endpoint.pump.try_core() {
+                return fact(&core);
+            }
+            if self.endpoint.pump.asking.under_way() {
+                return T::default();
+            }
+            // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
+            py.detach(|| sleep(MOMENT));
+        }
+    }
+}
+
+impl Stream {
+    /// Sends a batch of a file at most: how many bytes, 0 at its end.
+    fn write_piece(
+        &self,
+        py: Python<'_>,
+        source: &File,
+        offset: u64,
+        limit: u64,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let size = usize::try_from(limit).unwrap_or(usize::MAX).min(BATCH);
+        let mut bytes = Buffer::default();
+        if size > 0 {
+            self.run(py, timeout, |_, _| {
+                bytes = Buffer::with_room(size);
+                let count = source.read_at(bytes.room(size), offset)?;
+                bytes.added(count);
+                Ok(())
+            })?;
+        }
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let mut sending = self.endpoint.pump.sending(bytes.bytes(), true);
+        self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
+    }
+}
+
+#[pymethods]
+impl Stream {
+    /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
+    /// of a EventLoopStream. `on_hello`: called with the server name that a client asks for; says what to go on with.
+    #[new]
+    #[pyo3(signature = (
+        settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        settings: &Settings,
+        server_name: Option<&str>,
+        bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+        session: Option<&Session>,
+        on_hello: Option<Py<PyAny>>,
+        callback: Option<Py<PyAny>>,
+        fd: Option<RawFd>,
+    ) -> PyResult<Self> {
+        let config = &*settings.0;
+        let session = session.map(|session| &session.0);
+        let on_hello = on_hello.map(|callable| HelloCallback { callable, read: read_hello_answer });
+        let make = || guarded(|| Connection::new(config, server_name, session, on_hello, callback));
+        // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
+        let connection =
+            if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
+        let (users, descriptor) = (Users::default(), Descriptor::new(fd));
+        Ok(Self { endpoint: Endpoint { pump: Pump::new(connection), users, descriptor }, bios })
+    }
+
+    /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
+    fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, timeout, |pump, transport| pump.handshake(transport))
+    }
+
+    /// Up to `size` bytes; none at the peer's close_notify.
+    fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
+        let mut target = Target::Made(size, Buffer::default());
+        let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        match (read, &target) {
+            (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
+            _ => bytes_object(py, b""),
+        }
+    }
+
+    /// Up to `size` bytes (all of `buffer` where it is 0 or less) into `buffer`; returns how many.
+    fn read_into(
+        &self,
+        py: Python<'_>,
+        buffer: &Bound<'_, PyAny>,
+        size: isize,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let mut writable = Writable::get(buffer)?;
+        let whole = writable.bytes_mut();
+        let limit = match usize::try_from(size) {
+            Ok(0) | Err(_) => whole.len(),
+            Ok(size) => size.min(whole.len()),
+        };
+        let mut target = Target::Given(&mut whole[..limit]);
+        match self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))? {
+            Read::Data(count) => Ok(count),
+            Read::End => Ok(0),
+        }
+    }
+
+    /// Sends some of `data`, returns how many bytes; `all` sends everything.
+    fn write(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        all: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let readable = Readable::get(data)?;
+        let mut sending = self.endpoint.pump.sending(readable.bytes(), all);
+        self.run(py, timeout, |_, transport| sending.go_on(transport))
+    }
+
+    /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `source`: the same
+    /// file, to read it by. Whatever happens, the file stands after the last byte that was sent: no signal handler
+    /// of Python's comes between the two.
+    fn write_file(
+        &self,
+        py: Python<'_>,
+        file: &Bound<'_, PyAny>,
+        source: &File,
+        offset: u64,
+        limit: u64,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let mut sent = 0;
+        let outcome = loop {
+            match self.write_piece(py, source, offset + sent, limit - sent, timeout) {
+                Ok(0) => break Ok(sent),
+                Ok(count) => sent += count,
+                Err(error) => break Err(error),
+            }
+        };
+        let stands = file.getattr("seek").and_then(|seek| call(&seek, (offset + sent,)));
+        outcome.and_then(|sent| stands.map(|_| sent))
+    }
+
+    fn pending(&self, py: Python<'_>) -> usize {
+        self.look(py, |core| core.pending())
+    }
+
+    /// A bound on what can be read without more from the peer, bytes that are not decrypted yet included; 0
+    /// where there is nothing.
+    fn at_hand(&self, py: Python<'_>) -> usize {
+        self.look(py, |core| core.at_hand())
+    }
+
+    /// The socket is being closed: a handshake in a callback of which that happens is over.
+    fn abandon(&self) {
+        self.endpoint.pump.asking.abandon();
+    }
+
+    /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
+    /// False where nobody is inside a system call with its number: `socket` is to close it. Else the number is
+    /// taken away from `socket`, by `detach`, and closed by the last of them.
+    fn release(
+        &self,
+        py: Python<'_>,
+        detach: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        if self.endpoint.descriptor.close() {
+            return Ok(false);
+        }
+        let number: RawFd = call(detach, (socket,))?.extract()?;
+        if number >= 0 {
+            py.detach(|| self.endpoint.descriptor.hand_over(number));
+        }
+        Ok(true)
+    }
+
+    /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
+    fn retire(&self) -> bool {
+        self.endpoint.descriptor.close()
+    }
+
+    /// Whether no call is under way.
+    fn idle(&self) -> bool {
+        self.endpoint.users.empty()
+    }
+
+    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
+    /// they are put back where they came from.
+    fn close<'py>(
+        &self,
+        py: Python<'py>,
+        wait_for_peer: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let rest = self.run(py, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        match &self.bios {
+            None => bytes_object(py, rest.bytes()),
+            Some((incoming, _)) => {
+                guarded(|| {
+                    incoming.get().0.lock()?.give_back(rest);
+                    Ok(())
+                })?;
+                bytes_object(py, b"")
+            }
+        }
+    }
+
+    /// Whether nothing of the handshake was done yet.
+    #[getter]
+    fn untouched(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.untouched())
+    }
+
+    /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.
+    #[getter]
+    fn established(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.established())
+    }
+
+    /// The peer's certificates as it sent them, DER, its own first; None where there are none.
+    #[getter]
+    fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let chain = self.look(py, |core| Some(core.facts().peer_certificates()?.to_vec()))?;
+        (!chain.is_empty()).then(|| chain.iter().map(|der| PyBytes::new(py, der)).collect())
+    }
+
+    /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
+    /// none was validated.
+    #[getter]
+    fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let chain = self.look(py, |core| {
+            let own = core.facts().peer_certificates()?.first()?;
+            let above = core.path.as_ref()?;
+            Some(std::iter::once(own).chain(above).cloned().collect::<Vec<_>>())
+        })?;
+        Some(chain.iter().map(|der| PyBytes::new(py, der)).collect())
+    }
+
+    /// The key exchange group that was agreed on, as its IANA number.
+    #[getter]
+    fn group(&self, py: Python<'_>) -> Option<u16> {
+        self.look(py, |core| core.facts().negotiated_key_exchange_group().map(|group| group.name().into()))
+    }
+
+    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None of who signed nothing.
+    #[getter]
+    fn signature_schemes(&self, py: Python<'_>) -> (Option<u16>, Option<u16>) {
+        self.look(py, |core| (core.schemes.own, core.schemes.peer))
+    }
+
+    /// The cipher suites that the client offered to this server, as their IANA numbers.
+    #[getter]
+    fn offered_suites(&self, py: Python<'_>) -> Vec<u16> {
+        self.look(py, |core| core.hello.suites.clone())
+    }
+
+    /// The certificate that this server answered with, DER.
+    #[getter]
+    fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let own = self.look(py, |core| core.hello.own.clone())?;
+        own.cert.first().map(|der| PyBytes::new(py, der))
+    }
+
+    /// Whether the handshake took up an earlier session.
+    #[getter]
+    fn resumed(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.resumed())
+    }
+
+    /// What a client can come back with.
+    #[getter]
+    fn session(&self, py: Python<'_>) -> Option<Session> {
+        self.look(py, |core| Some(Session(core.session())))
+    }
+
+    /// Whether a certificate of the peer's was validated before it got here.
+    #[getter]
+    fn validated(&self, py: Python<'_>) -> bool {
+        self.look(py, |core| core.validated())
+    }
+
+    /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.
+    #[getter]
+    fn negotiated(&self, py: Python<'_>) -> Option<(u16, u16)> {
+        self.look(py, |core| {
+            let facts = core.facts();
+            let version = facts.protocol_version()?;
+            let suite = facts.negotiated_cipher_suite()?;
+            core.established().then(|| (version.into(), suite.suite().into()))
+        })
+    }
+
+    #[getter]
+    fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let name = self.look(py, |core| core.facts().alpn_protocol().map(<[u8]>::to_vec))?;
+        Some(PyBytes::new(py, &name))
+    }
+
+    /// Every cycle through here also goes through an object that the collector can clear.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.endpoint.pump.try_core() {
+            Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Whom to trust, as Python holds it.
+
+use std::cell::LazyCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::api::revocation_list::RevocationList;
+use crate::error::{Thing, Unusable};
+use crate::verify::certificate::outline;
+use crate::verify::crl_scope::Points;
+use crate::verify::trust::Trust;
+
+#[derive(Clone, Debug)]
+#[pyclass(frozen, module = "veritls._engine")]
+pub struct TrustSet(pub Arc<Trust>);
+
+#[pymethods]
+impl TrustSet {
+    /// What `certificates` (DER) and the CRLs `crls` make; of CRLs that follow one another the first
+    /// that is signed as it should be counts. Refuses what cannot be read. `unread`: what the program could not
+    /// read, for who explains a refusal.
+    #[new]
+    #[pyo3(signature = (certificates, crls, partial_chain, unread = Vec::new()))]
+    fn new(
+        certificates: Vec<Vec<u8>>,
+        crls: Vec<PyRef<'_, RevocationList>>,
+        partial_chain: bool,
+        unread: Vec<String>,
+    ) -> PyResult<Self> {
+        let mut trust = Trust::of(certificates, partial_chain)?;
+        trust.unread = unread;
+        trust.add_crls(crls.iter().map(|crl| crl.0.clone()));
+        Ok(Self(Arc::new(trust)))
+    }
+
+    /// The certificates of that subject (DER with its header), each with whether it is an anchor.
+    fn by_subject<'py>(&self, py: Python<'py>, subject: &[u8]) -> Vec<(Bound<'py, PyBytes>, bool)> {
+        let found = self.0.indices(subject).iter();
+        found
+            .filter_map(|index| Some((*index, self.0.certificate(*index)?)))
+            .map(|(index, der)| (PyBytes::new(py, der), index < self.0.anchors.len()))
+            .collect()
+    }
+
+    /// How many anchors there are.
+    #[getter]
+    fn anchors(&self) -> usize {
+        self.0.anchors.len()
+    }
+
+    #[getter]
+    fn unread(&self) -> Vec<String> {
+        self.0.unread.clone()
+    }
+
+    /// Whether a CRL of the issuer of a certificate (DER) is here, and since when it has it as revoked, in
+    /// seconds since 1970; the latter by CRLs only that counted for a verified path. Raises for what cannot be
+    /// read.
+    fn listed(&self, der: &[u8]) -> PyResult<(bool, Option<u64>)> {
+        let certificate = outline(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
+        let points = LazyCell::new(|| Points::of(&certificate));
+        let lines = self.0.lines_of(certificate.issuer().as_raw());
+        let mut counted = lines.iter().flatten().filter(|crl| crl.confirmed() && crl.covers(|| &points));
+        let since = counted.find_map(|crl| crl.revoked_since(certificate.raw_serial()));
+        Ok((!lines.is_empty(), since))
+    }
+
+    /// The anchors in which a path ended so far, DER.
+    fn used<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let anchors = self.0.anchor_certificates.iter().zip(&self.0.used);
+        let used = anchors.filter(|(_, used)| used.load(Ordering::Relaxed));
+        used.map(|(der, _)| PyBytes::new(py, der)).collect()
+    }
+}

@@ -1,0 +1,110 @@
+//! A socket's descriptor and its users: who is inside a system call with its number.
+//!
+//! A number that was closed is soon another's. So closing marks the descriptor, after which nobody begins a system
+//! call with it, wakes who waits, and leaves the number to the last who is still inside (decision 0040).
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use crate::driving::bell;
+use crate::fork::{Shut, Users};
+use crate::memory::{KeepsOpen, borrow_number, close_number};
+use crate::tls::failure::Failure;
+
+/// How long closing waits for those whom it woke. They need microseconds: it is for those who count on the
+/// number being free, and no promise.
+const PATIENCE: Duration = Duration::from_millis(250);
+const GLANCE: Duration = Duration::from_micros(50);
+
+/// A number that Python's socket owns, until it is handed over to whoever is inside.
+#[derive(Default)]
+pub struct Descriptor {
+    number: OnceLock<RawFd>,
+    users: Users,
+}
+
+/// A thread that may make system calls with the number. It is open as long as this lives.
+pub struct Use<'a> {
+    descriptor: &'a Descriptor,
+    number: RawFd,
+    generation: u32,
+}
+
+impl Descriptor {
+    pub fn new(number: Option<RawFd>) -> Self {
+        let descriptor = Self::default();
+        if let Some(number) = number {
+            descriptor.bind(number);
+        }
+        descriptor
+    }
+
+    /// Says which number it is, once.
+    pub fn bind(&self, number: RawFd) {
+        let _ = self.number.set(number);
+    }
+
+    fn number(&self) -> Option<RawFd> {
+        self.number.get().copied().filter(|number| *number >= 0)
+    }
+
+    /// For one system call, or one and the wait before the next.
+    pub fn enter(&self) -> Result<Use<'_>, Failure> {
+        let number = self.number().ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
+        match self.users.enter() {
+            Ok(generation) => Ok(Use { descriptor: self, number, generation }),
+            Err(Shut::Closed) => Err(Failure::Os(Errno::BADF.raw_os_error())),
+            Err(Shut::Forked) => Err(Failure::Forked),
+        }
+    }
+
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.users.closed() { Err(Failure::Os(Errno::BADF.raw_os_error())) } else { Ok(()) }
+    }
+
+    /// From now on nobody enters, and who waits is woken; whether nobody is inside.
+    pub fn close(&self) -> bool {
+        let unused = self.users.close();
+        if !unused {
+            bell::ring();
+        }
+        unused
+    }
+
+    /// `number` was Python's until now: the last who is inside closes it, after `close`. Waits for them a while.
+    pub fn hand_over(&self, number: RawFd) {
+        if self.number() != Some(number) || !self.users.leave_to_the_last() {
+            close_number(number);
+            return;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !self.users.empty() && Instant::now() < deadline {
+            thread::sleep(GLANCE);
+        }
+    }
+}
+
+impl KeepsOpen for Use<'_> {}
+
+impl Use<'_> {
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        borrow_number(self.number, self)
+    }
+
+    /// Whether it was closed since this began.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.descriptor.check()
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        if self.descriptor.users.leave(self.generation) {
+            close_number(self.number);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What moves bytes between a connection and a socket or a buffer, and waits.
+
+pub mod bell;
+pub mod blocking;
+pub mod descriptor;
+pub mod endpoint;
+pub mod event_loop;
+pub mod memory_bio;
+pub mod transport;
+pub mod turn_lock;

@@ -1,0 +1,488 @@
+//! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
+
+mod greeting;
+mod over;
+
+use std::mem;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use pyo3::{Py, PyAny};
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
+use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+
+use crate::clock::now;
+use crate::error::{Thing, Unusable};
+use crate::tls::config::{Config, Counters, RustlsConfig};
+use crate::tls::failure::{Failure, failure_of};
+use crate::tls::handshake::{Handshake, Hello, Schemes};
+use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
+use crate::tls::session::{Session, Store, Wallet};
+use crate::tls::side::Side;
+use crate::verify::callback::Asking;
+use crate::verify::types::{Path, Role};
+use crate::verify::verifier::PeerVerifier;
+use crate::wire::buffers::Buffer;
+use crate::wire::limits::{MAX_FRAGMENT, RECORD_OVERHEAD};
+
+/// What a peer may make us keep of a handshake message that is not complete, on the wire: the messages
+/// that rustls takes are smaller, and may come in many records.
+const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
+
+const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
+
+/// The same expression for whichever side the connection is.
+macro_rules! either {
+    ($side:expr, $connection:ident => $body:expr) => {
+        match $side {
+            Side::Client($connection) => $body,
+            Side::Server($connection) => $body,
+        }
+    };
+}
+
+pub struct Connection {
+    side: Side,
+    verifier: Arc<PeerVerifier>,
+    greeting: Greeting,
+    /// Until the handshake is over.
+    handshake: Option<Arc<Handshake>>,
+    pub asking: Arc<Asking>,
+    /// Once the handshake is over.
+    pub schemes: Schemes,
+    /// What a connection can be made of that is given up for its last alert.
+    spare: Option<RustlsConfig>,
+    name: Option<ServerName<'static>>,
+    /// The verified path, when the peers last proved their keys, and a client's hello.
+    pub path: Option<Path>,
+    since: UnixTime,
+    pub hello: Hello,
+    /// A client's: what the server gives it to come back with, and what it came back with.
+    fresh: Arc<Wallet>,
+    offered: Option<Arc<Wallet>>,
+    /// No step of the handshake was made yet.
+    untouched: bool,
+    counters: Arc<Counters>,
+    /// Set once, by the first failure: nothing passes any more.
+    failed: Option<Failure>,
+    peer_closed: bool,
+    close_sent: bool,
+    /// Records that wait to be sent, in the order in which they were made.
+    pub outgoing: Buffer,
+    /// What came from the peer and is not done with. rustls keeps positions in it, so every call into
+    /// rustls gets it, those that only write too.
+    incoming: Buffer,
+    /// Plaintext that no caller has taken yet.
+    plain: Buffer,
+}
+
+/// What one step came to.
+enum Step {
+    /// There may be more to do with the bytes at hand.
+    Again,
+    /// Nothing more to do without more bytes from the peer.
+    Blocked,
+}
+
+/// The side that `config` is for.
+fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
+    let broken = |why: Error| Failure::Internal(why.to_string());
+    match &config.rustls {
+        RustlsConfig::Client(config) => {
+            let mut config = ClientConfig::clone(config);
+            config.resumption = Resumption::store(Arc::new(store));
+            // Without a name none is sent; rustls sends none for an address.
+            let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))));
+            UnbufferedClientConnection::new(Arc::new(config), name).map(Side::Client).map_err(broken)
+        }
+        RustlsConfig::Server(config) => {
+            UnbufferedServerConnection::new(config.clone()).map(Side::Server).map_err(broken)
+        }
+    }
+}
+
+impl Connection {
+    /// `session`: a client's, to be resumed; it is not offered where its server would not be accepted
+    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `hello_callback::decide`.
+    /// `callback`: see `callback::Verdict`.
+    pub fn new(
+        config: &Config,
+        server_name: Option<&str>,
+        session: Option<&Session>,
+        on_hello: Option<HelloCallback>,
+        callback: Option<Py<PyAny>>,
+    ) -> Result<Self, Failure> {
+        let name = match server_name {
+            Some(name) => Some(
+                ServerName::try_from(name.to_owned())
+                    .map_err(|why| Unusable::new(Thing::ServerHostname, why))?,
+            ),
+            None => None,
+        };
+        let verifier = config.verifier.clone();
+        let same_name = session.filter(|session| session.name == name);
+        let usable = same_name.and_then(|session| {
+            let chain = session.chain.clone();
+            let verified = verifier.verify_again(Role::Server, chain, name.as_ref(), session.since).ok()?;
+            Some((session.wallet.clone(), (verified, session.since)))
+        });
+        let (offered, known) = usable.unzip();
+        let (verified, since) = known.unzip();
+        let asking = Arc::<Asking>::default();
+        let fresh = Arc::new(Wallet::default());
+        let store = Store { offered: offered.clone(), fresh: fresh.clone() };
+        Ok(Self {
+            side: side_of(config, name.clone(), store)?,
+            greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
+            handshake: Some(Arc::new(Handshake::new(asking.clone(), callback, verified.flatten(), since))),
+            schemes: Schemes::default(),
+            asking,
+            spare: verifier.decides.then(|| config.rustls.clone()),
+            verifier,
+            name,
+            path: None,
+            since: now()?,
+            hello: Hello::default(),
+            fresh,
+            offered,
+            untouched: true,
+            counters: config.counters.clone(),
+            failed: None,
+            peer_closed: false,
+            close_sent: false,
+            outgoing: Buffer::default(),
+            incoming: Buffer::default(),
+            plain: Buffer::default(),
+        })
+    }
+
+    /// What this holds of the program's.
+    pub fn callbacks(&self) -> [Option<&Py<PyAny>>; 2] {
+        let on_hello = match &self.greeting {
+            Greeting::Looking(_, callback) => Some(&callback.callable),
+            _ => None,
+        };
+        [on_hello, self.handshake.as_ref().and_then(|handshake| handshake.callback.as_ref())]
+    }
+
+    /// Whether nothing of the handshake was done yet.
+    pub fn untouched(&self) -> bool {
+        self.untouched && self.failed.is_none() && self.incoming.is_empty()
+    }
+
+    /// Whether all that the end of the handshake leaves to send are a TLS 1.3 server's tickets: the client
+    /// needs none of them for this connection.
+    pub fn only_tickets_wait(&self) -> bool {
+        matches!(self.side, Side::Server(_))
+            && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// Whether more is to come before an answer is due: a server's TLS 1.3 flight comes in several records,
+    /// and rustls answers the first already.
+    pub fn amid_flight(&self) -> bool {
+        matches!(self.side, Side::Client(_)) && self.facts().protocol_version().is_some()
+    }
+
+    /// Whether the handshake resumed a session.
+    pub fn resumed(&self) -> bool {
+        self.facts().handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// A client's: what it can come back with.
+    fn wallet(&self) -> Arc<Wallet> {
+        match &self.offered {
+            Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
+            _ => self.fresh.clone(),
+        }
+    }
+
+    /// What a client needs for coming back.
+    pub fn session(&self) -> Session {
+        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        Session { wallet: self.wallet(), chain, name: self.name.clone(), since: self.since }
+    }
+
+    pub fn facts(&self) -> &CommonState {
+        either!(&self.side, connection => connection.deref())
+    }
+
+    pub fn established(&self) -> bool {
+        self.failed.is_none() && !self.facts().is_handshaking()
+    }
+
+    /// The handshake is over, and no callback is held any more.
+    pub fn finished(&self) -> bool {
+        self.handshake.is_none()
+    }
+
+    /// A certificate of the peer's was validated, or there is no connection.
+    pub fn validated(&self) -> bool {
+        self.verifier.validate
+    }
+
+    pub fn peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    pub fn close_sent(&self) -> bool {
+        self.close_sent
+    }
+
+    pub fn check(&self) -> Result<(), Failure> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives the connection up for `failure`; the first one stays.
+    pub fn fail(&mut self, failure: Failure) -> Failure {
+        self.failed.get_or_insert(failure).clone()
+    }
+
+    /// Gives up the bytes that came after the peer's close_notify: they are not TLS.
+    pub fn take_incoming(&mut self) -> Buffer {
+        mem::take(&mut self.incoming)
+    }
+
+    /// Gives what waits to be sent.
+    pub fn take_outgoing(&mut self) -> Buffer {
+        mem::take(&mut self.outgoing)
+    }
+
+    /// Adds bytes from the peer.
+    pub fn feed(&mut self, mut bytes: Buffer) {
+        self.incoming.append_buffer(&mut bytes);
+    }
+
+    /// A bound on the plaintext that can be read without more from the peer; 0 where there is none.
+    pub fn at_hand(&self) -> usize {
+        self.plain.len() + self.incoming.len()
+    }
+
+    /// Plaintext that can be read without more from the peer.
+    pub fn pending(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
+    /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
+    pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let kept = self.plain.move_into(into);
+        if kept > 0 {
+            return Ok(kept);
+        }
+        self.check()?;
+        if !self.greet()? {
+            return Ok(0);
+        }
+        if mem::take(&mut self.untouched) {
+            self.counters.begun(&self.side);
+        }
+        let Some(handshake) = self.handshake.clone() else { return self.advance(into) };
+        self.forget_declined_session(&handshake);
+        let processed = handshake.run(|| self.advance(into));
+        if let Some(hello) = handshake.take_hello() {
+            self.hello = hello;
+        }
+        drop(handshake);
+        if processed.is_ok() {
+            self.finish_handshake()?;
+        }
+        processed
+    }
+
+    /// Holds no more memory for what is not processed than that takes.
+    pub fn trim(&mut self) {
+        if !self.incoming.is_empty() {
+            let mut exact = Buffer::with_room(self.incoming.len());
+            exact.append(self.incoming.bytes());
+            self.incoming = exact;
+        }
+    }
+
+    fn advance(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
+        let mut got = 0;
+        let mut used = 0;
+        loop {
+            let Self { side, outgoing, peer_closed, incoming, plain, .. } = self;
+            let rest = &mut incoming.bytes_mut()[used..];
+            let started_with = rest.first_chunk::<5>().copied();
+            let mut sink = |bytes: &[u8]| {
+                let fits = bytes.len().min(into.len() - got);
+                into[got..got + fits].copy_from_slice(&bytes[..fits]);
+                got += fits;
+                plain.append(&bytes[fits..]);
+            };
+            let (discard, step) = either!(side, connection => {
+                step(connection.process_tls_records(rest), outgoing, peer_closed, &mut sink)
+            });
+            used += discard;
+            match step {
+                Ok(Step::Again) if got < into.len() || got == 0 => {}
+                Ok(step) => {
+                    self.incoming.discard(used);
+                    if matches!(step, Step::Blocked) && self.incoming.len() > HANDSHAKE_ON_WIRE {
+                        let why = "handshake_too_long".to_owned();
+                        return Err(self.fail(Failure::Protocol(why)));
+                    }
+                    return Ok(got);
+                }
+                Err(error) => {
+                    self.incoming.discard(used);
+                    let failure = self.refuse(error, started_with);
+                    // What came before it is good, once the peer is: whoever asks again is told why no more.
+                    return if got > 0 && self.finished() { Ok(got) } else { Err(failure) };
+                }
+            }
+        }
+    }
+
+    /// The handshake or a record failed: the alert is queued, the connection is over.
+    fn refuse(&mut self, error: Error, started_with: Option<[u8; 5]>) -> Failure {
+        let rejection = self.handshake.as_ref().and_then(|handshake| handshake.take_rejection());
+        let early = self.facts().protocol_version().is_none();
+        let before = self.outgoing.len();
+        self.drain();
+        if self.asking.abandoned() {
+            return self.abandon();
+        }
+        if matches!(error, Error::NoCertificatesPresented) {
+            self.use_handshake_failure_before_tls13(before);
+        }
+        let failure = failure_of(error, rejection, early, started_with);
+        self.fail(failure.without_cause());
+        failure
+    }
+
+    /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.
+    /// rustls sends the former in both. The record is not encrypted yet at that point of TLS 1.2.
+    fn use_handshake_failure_before_tls13(&mut self, from: usize) {
+        let tls12 = self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        let alert = &mut self.outgoing.bytes_mut()[from..];
+        if tls12 && *alert == CERTIFICATE_REQUIRED_ALERT {
+            alert[CERTIFICATE_REQUIRED_ALERT.len() - 1] = HANDSHAKE_FAILURE;
+        }
+    }
+
+    /// Queues what rustls has to say after an error: the alert.
+    fn drain(&mut self) {
+        let mut used = 0;
+        loop {
+            let Self { side, outgoing, peer_closed, incoming, .. } = self;
+            let before = outgoing.len();
+            let (discard, result) = either!(side, connection => {
+                let status = connection.process_tls_records(&mut incoming.bytes_mut()[used..]);
+                step(status, outgoing, peer_closed, &mut |_| {})
+            });
+            used += discard;
+            if result.is_err() || outgoing.len() == before {
+                return;
+            }
+        }
+    }
+
+    /// Encrypts `plain`, one fragment or several, to the end of `outgoing`.
+    pub fn encrypt(&mut self, plain: &[u8]) -> Result<(), Failure> {
+        self.check()?;
+        if !self.established() || self.close_sent {
+            return Err(Failure::Closed);
+        }
+        let records = plain.len().div_ceil(MAX_FRAGMENT) + 1;
+        let room = plain.len() + records * RECORD_OVERHEAD;
+        self.write(room, |side, incoming, room| {
+            either!(side, connection => match connection.process_tls_records(incoming).state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    traffic.encrypt(plain, room).map_err(|_| Error::EncryptError)
+                }
+                _ => Err(Error::EncryptError),
+            })
+        })
+    }
+
+    /// Queues close_notify (RFC 8446, section 6.1), once.
+    pub fn close(&mut self) -> Result<(), Failure> {
+        self.check()?;
+        if self.close_sent || !self.established() {
+            return Ok(());
+        }
+        self.write(RECORD_OVERHEAD, |side, incoming, room| {
+            either!(side, connection => match connection.process_tls_records(incoming).state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    traffic.queue_close_notify(room).map_err(|_| Error::EncryptError)
+                }
+                _ => Err(Error::EncryptError),
+            })
+        })?;
+        self.close_sent = true;
+        Ok(())
+    }
+
+    /// Processes everything at hand, its plaintext kept for the next read.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        self.process(&mut []).map(|_| ())
+    }
+
+    fn write(
+        &mut self,
+        room: usize,
+        encode: impl FnOnce(&mut Side, &mut [u8], &mut [u8]) -> Result<usize, Error>,
+    ) -> Result<(), Failure> {
+        // rustls lets nobody write before it has said and processed everything itself.
+        self.settle()?;
+        match encode(&mut self.side, self.incoming.bytes_mut(), self.outgoing.room(room)) {
+            Ok(count) => {
+                self.outgoing.added(count);
+                Ok(())
+            }
+            Err(error) => Err(self.fail(Failure::Protocol(error.to_string()))),
+        }
+    }
+}
+
+/// Handles one status of rustls's state machine: how many bytes to discard, and what comes next.
+fn step<Data>(
+    status: UnbufferedStatus<'_, '_, Data>,
+    outgoing: &mut Buffer,
+    peer_closed: &mut bool,
+    plain: &mut dyn FnMut(&[u8]),
+) -> (usize, Result<Step, Error>) {
+    let UnbufferedStatus { mut discard, state, .. } = status;
+    let result = match state {
+        Ok(ConnectionState::ReadTraffic(mut traffic)) => loop {
+            match traffic.next_record() {
+                Some(Ok(record)) => {
+                    discard += record.discard;
+                    plain(record.payload);
+                }
+                Some(Err(error)) => break Err(error),
+                None => break Ok(Step::Again),
+            }
+        },
+        Ok(ConnectionState::EncodeTlsData(mut data)) => {
+            let needed = match data.encode(&mut []) {
+                Err(EncodeError::InsufficientSize(size)) => size.required_size,
+                _ => 0,
+            };
+            match data.encode(outgoing.room(needed)) {
+                Ok(count) => {
+                    outgoing.added(count);
+                    Ok(Step::Again)
+                }
+                Err(error) => Err(Error::General(error.to_string())),
+            }
+        }
+        // What was encoded is in `outgoing`, from where its order cannot change any more.
+        Ok(ConnectionState::TransmitTlsData(data)) => {
+            data.done();
+            Ok(Step::Again)
+        }
+        Ok(ConnectionState::PeerClosed) => {
+            *peer_closed = true;
+            Ok(Step::Again)
+        }
+        Ok(_) => Ok(Step::Blocked),
+        Err(error) => Err(error),
+    };
+    (discard, result)
+}

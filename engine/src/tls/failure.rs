@@ -1,0 +1,173 @@
+//! Why an operation failed: which kind of failure, and its evidence.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pyo3::PyErr;
+use rustls::{Error, InvalidMessage};
+
+use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
+use crate::verify::callback::Callback;
+use crate::verify::rejection::Rejection;
+
+/// The reasons for which an operation can fail, each with the evidence that the engine has.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Non-blocking: the transport has nothing to read yet.
+    WantRead,
+    /// Non-blocking: the transport takes nothing more yet.
+    WantWrite,
+    /// The deadline of the call passed. The connection is intact.
+    Timeout,
+    /// A signal arrived: let Python's handlers run, then go on.
+    Interrupted,
+    /// The transport ended without a close_notify.
+    UnexpectedEof,
+    /// The connection was closed by both sides.
+    Closed,
+    /// Whoever decided on the client's hello refused it; what it raised, where that is no refusal.
+    HelloRefused(Option<Arc<PyErr>>),
+    /// Application data came where only the peer's close_notify may.
+    DataAfterClose,
+    /// A write was left unfinished, and this one is not its repetition.
+    BadWriteRetry,
+    /// The program decides about this very connection: it cannot be used yet.
+    Deciding(Callback),
+    /// `write` on a MemoryBIO after `write_eof`.
+    WriteAfterEof,
+    /// Another thread was at work here when the process was forked, and this is the child.
+    Forked,
+    /// The system call failed with this errno.
+    Os(i32),
+    /// The peer refused: the alert that it sent (RFC 8446, section 6).
+    AlertReceived(u8),
+    /// The peer had to send a certificate and sent none.
+    NoPeerCertificate,
+    /// The peer's certificate was refused.
+    Certificate(Box<Rejection>),
+    /// What the peer sent is no TLS record: its first bytes, none where they came in mid-connection.
+    NotTls(Vec<u8>),
+    /// A record was changed on its way, or made without the keys.
+    BadRecordMac,
+    /// The two sides have no version, suite, group or signature in common.
+    Incompatible(String),
+    /// The peer broke the protocol: a code of ours, or what rustls says.
+    Protocol(String),
+    /// Our own certificate, key or setting is unusable: which, and why.
+    Unusable { what: Thing, why: String },
+    /// The private key does not belong to the certificate.
+    KeyMismatch,
+    /// There is not enough memory.
+    NoMemory,
+    /// A defect of the engine itself; the connection is dead.
+    Internal(String),
+}
+
+impl Failure {
+    /// The same for later calls: it keeps nothing of the program's alive.
+    pub fn without_cause(&self) -> Self {
+        let mut failure = self.clone();
+        match &mut failure {
+            Self::Certificate(rejection) => rejection.cause = None,
+            Self::HelloRefused(cause) => *cause = None,
+            _ => {}
+        }
+        failure
+    }
+}
+
+impl From<rustix::io::Errno> for Failure {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Os(errno.raw_os_error())
+    }
+}
+
+impl From<NoTime> for Failure {
+    fn from(_: NoTime) -> Self {
+        Self::Unusable { what: Thing::Clock, why: "before_1970".to_owned() }
+    }
+}
+
+impl From<Forked> for Failure {
+    fn from(_: Forked) -> Self {
+        Self::Forked
+    }
+}
+
+impl From<Unusable> for Failure {
+    fn from(Unusable { what, why }: Unusable) -> Self {
+        Self::Unusable { what, why }
+    }
+}
+
+impl From<Box<Rejection>> for Failure {
+    fn from(rejection: Box<Rejection>) -> Self {
+        Self::Certificate(rejection)
+    }
+}
+
+/// The callback that runs, for which the caller cannot wait.
+impl From<Callback> for Failure {
+    fn from(callback: Callback) -> Self {
+        Self::Deciding(callback)
+    }
+}
+
+/// What an error of rustls's is to who uses the connection. `rejection`: what the verifier left. `early`: no version is
+/// agreed on yet. `started_with`: the first bytes of what could not be processed.
+pub fn failure_of(
+    error: Error,
+    rejection: Option<Box<Rejection>>,
+    early: bool,
+    started_with: Option<[u8; 5]>,
+) -> Failure {
+    match error {
+        Error::InvalidCertificate(why) => rejection.map_or_else(
+            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
+            Failure::Certificate,
+        ),
+        Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
+        Error::NoCertificatesPresented => Failure::NoPeerCertificate,
+        Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
+            Failure::NotTls(started_with.unwrap_or_default().to_vec())
+        }
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => Failure::NotTls(Vec::new()),
+        Error::DecryptError => Failure::BadRecordMac,
+        Error::FailedToGetCurrentTime => NoTime.into(),
+        Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
+        Error::General(text) if text.contains("no server certificate chain resolved") => {
+            Failure::Incompatible("NoServerCertificate".to_owned())
+        }
+        other => Failure::Protocol(other.to_string()),
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown panic".to_owned())
+}
+
+/// Runs `work`; a panic in it is an error like any other, never an abort and never a BaseException.
+pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| match payload.is::<NoMemory>() {
+        true => Err(Failure::NoMemory),
+        false => Err(Failure::Internal(panic_text(payload.as_ref()))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_failure() {
+        let outcome: Result<(), Failure> = guarded(|| panic!("broken {}", 7));
+        assert!(matches!(outcome, Err(Failure::Internal(text)) if text == "broken 7"));
+    }
+}

@@ -1,0 +1,382 @@
+//! Is this chain good enough for what the settings ask?
+//!
+//! **How a verification runs.** `PeerVerifier` is a policy: one immutable value for all connections of a context, which
+//! holds no state of any of them, knows no rustls, and answers with a path or a `Rejection`. `verify` goes
+//!
+//! 1. for a path: the one that the peer sent, where it stands in order (`candidates::straight`), else a search
+//!    (`candidates`, `search`) within a `Budget`. Each path is handed to webpki with its one anchor; webpki asks back,
+//!    for a path that holds by its own rules, what it leaves open itself (`path_checks`, `rfc5280`) and about
+//!    revocation (`crl_signers`, `crl`). A certificate that is trusted by itself needs no path;
+//! 2. then for the name, then for the program's demands (`peer_policy`);
+//! 3. on a client, for the stapled OCSP response (`verify_staple`, `ocsp`).
+//!
+//! Then, once the peer proved its key, the program is asked (`callback`), which can only refuse. A session is verified
+//! again before it is resumed (`verify_again`).
+//!
+//! **Who calls, and where the answer goes.** rustls calls a verifier amid the call that processes the peer's flight,
+//! and takes from it no more than an error from which it makes the alert. So the evidence cannot travel through
+//! rustls: `tls::peer_verifier` leaves it with the connection's `tls::handshake::Handshake`, whence the connection
+//! takes it when rustls's error comes back. How the adapter knows the connection stands there.
+//!
+//! **Locks.** None is held over a verification but the connection's own core. What is shared between verifications
+//! (the signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: whoever finds
+//! it taken does the work anew, as does a process that was forked while another thread held it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+
+use crate::clock::now;
+use crate::error::NoTime;
+use crate::verify::budget::{self, Budget};
+use crate::verify::candidates::{Candidates, straight};
+use crate::verify::crl_signers::RevocationCheck;
+use crate::verify::ocsp::{StapleCheck, must_staple};
+use crate::verify::path_checks::PathChecks;
+use crate::verify::peer_policy::Conditions;
+use crate::verify::rejection::{Demanded, Kind, Rejection};
+use crate::verify::search::Search;
+use crate::verify::signature_cache::Meter;
+use crate::verify::trust::Trust;
+use crate::verify::types::{Path, RevocationPolicy, Role, SentChain, Verified};
+
+/// What to ask of the peer and what to check of its answer.
+#[derive(Debug)]
+pub struct PeerVerifier {
+    pub trust: Arc<Trust>,
+    pub request: bool,
+    pub require: bool,
+    pub validate: bool,
+    /// Whose certificates a handshake brings.
+    pub peer: Role,
+    pub check_name: bool,
+    pub revocation: RevocationPolicy,
+    /// A server without a good OCSP response is refused.
+    pub require_ocsp: bool,
+    /// Hold the path to RFC 5280 where webpki does not.
+    pub strict: bool,
+    pub conditions: Conditions,
+    /// Ask the connection's callback whether it accepts the peer, too.
+    pub decides: bool,
+    /// A session is verified as of the time when it is resumed, not of the time when it began.
+    pub reverify: bool,
+    /// Seconds since the last handshake in full for which a session is resumed.
+    pub max_resumption_age: u32,
+}
+
+/// Why a session is not resumed.
+#[derive(Debug)]
+pub enum NotResumed {
+    NoTime,
+    /// It is too old, or from the future.
+    Age,
+    /// Its peer showed no certificate, and one is required.
+    NoCertificate,
+    /// Its server needs an OCSP response. A session brings none along.
+    NoStaple,
+    Rejected(Box<Rejection>),
+}
+
+impl From<NoTime> for NotResumed {
+    fn from(_: NoTime) -> Self {
+        Self::NoTime
+    }
+}
+
+impl PeerVerifier {
+    /// What is above the peer's own certificate in the verified path at `at`; None where chains are not validated.
+    pub fn verify(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        at: UnixTime,
+    ) -> Result<Option<Path>, Box<Rejection>> {
+        let path = match self.validate {
+            true => self.verify_path(role, chain, at).and_then(|path| {
+                name.map_or(Ok(()), |name| verify_name(chain.own, name, at))
+                    .map_err(|rejection| rejection.on_path(&path))?;
+                Ok(Some(path))
+            }),
+            false => Ok(None),
+        };
+        path.and_then(|path| match self.conditions.check(chain.own, path.as_deref()) {
+            Ok(()) => Ok(path),
+            Err(rejection) => Err(rejection.on_path(path.as_deref().unwrap_or_default())),
+        })
+        .map_err(|rejection| rejection.of(chain, at, self.demanded(role, name.map(in_words))))
+    }
+
+    /// The same of a server, with the OCSP response that it stapled; empty where none came.
+    pub fn verify_stapled(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        response: &[u8],
+        at: UnixTime,
+    ) -> Result<Option<Path>, Box<Rejection>> {
+        let path = self.verify(role, chain, name, at)?;
+        if let Some(path) = &path {
+            self.verify_staple(role, chain, path, response, name, at)?;
+        }
+        Ok(path)
+    }
+
+    /// The same verification of a session's chain, which was shown `then`, in the last handshake in full, before the
+    /// session is resumed. None where its peer showed no certificate.
+    pub fn verify_again(
+        &self,
+        role: Role,
+        chain: Vec<CertificateDer<'static>>,
+        name: Option<&ServerName<'_>>,
+        then: UnixTime,
+    ) -> Result<Option<Verified>, NotResumed> {
+        let now = now()?;
+        if !may_resume(then, now, self.max_resumption_age) {
+            return Err(NotResumed::Age);
+        }
+        let at = if self.reverify { now } else { then };
+        match SentChain::of(&chain) {
+            Some(sent) if self.needs_staple(role, sent.own) => Err(NotResumed::NoStaple),
+            Some(sent) => {
+                let name = if self.check_name { name } else { None };
+                let path = self.verify(role, sent, name, at).map_err(NotResumed::Rejected)?;
+                Ok(Some(Verified { chain, path, at, name: name.map(in_words), stapled: false }))
+            }
+            None if self.require => Err(NotResumed::NoCertificate),
+            None => Ok(None),
+        }
+    }
+
+    /// What is demanded of a chain, for who reads the answer.
+    pub fn demanded(&self, purpose: Role, name: Option<String>) -> Demanded {
+        Demanded {
+            purpose,
+            name,
+            revocation: self.revocation.of,
+            strict: self.strict,
+            allowed: self.conditions.allowed_texts(),
+            pinned: self.conditions.pinned_texts(),
+            ocsp: self.require_ocsp && purpose == Role::Server,
+            trust: Some(self.trust.clone()),
+        }
+    }
+
+    /// A callback's refusal of what was verified, with what was demanded of it.
+    pub fn refused_by_callback(
+        &self,
+        rejection: Box<Rejection>,
+        verified: Option<&Verified>,
+    ) -> Box<Rejection> {
+        let mut demanded = self.demanded(self.peer, verified.and_then(|verified| verified.name.clone()));
+        demanded.ocsp |= verified.is_some_and(|verified| verified.stapled);
+        match verified.and_then(|verified| Some((verified, SentChain::of(&verified.chain)?))) {
+            Some((verified, chain)) => {
+                let path = verified.path.as_deref().unwrap_or_default();
+                rejection.on_path(path).of(chain, verified.at, demanded)
+            }
+            None => Box::new(Rejection { demanded, ..*rejection }),
+        }
+    }
+
+    /// Whether a server with this certificate is refused without a good OCSP response.
+    fn needs_staple(&self, role: Role, own: &[u8]) -> bool {
+        self.validate && role == Role::Server && (self.require_ocsp || must_staple(own))
+    }
+
+    /// The last check of a chain that is good otherwise.
+    fn verify_staple(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        above: &[CertificateDer<'static>],
+        response: &[u8],
+        name: Option<&ServerName<'_>>,
+        now: UnixTime,
+    ) -> Result<(), Box<Rejection>> {
+        let required = self.needs_staple(role, chain.own);
+        if response.is_empty() && !required {
+            return Ok(());
+        }
+        let (trust, revocation) = (&*self.trust, self.revocation);
+        StapleCheck { trust, revocation, required, chain, above, now }.run(response).map_err(|rejection| {
+            let demanded = Demanded { ocsp: true, ..self.demanded(role, name.map(in_words)) };
+            rejection.on_path(above).of(chain, now, demanded)
+        })
+    }
+
+    fn verify_path(
+        &self,
+        role: Role,
+        SentChain { own: end_entity, above: intermediates }: SentChain<'_>,
+        now: UnixTime,
+    ) -> Result<Path, Box<Rejection>> {
+        let checks = PathChecks::new(&self.trust, end_entity, role, self.strict, now);
+        let refused = |error| checks.kind_of(&error).map_or_else(|| rejected(error, now), further_rejection);
+        let budget = Budget::new(budget::PATH);
+        let meter = Meter::new(&budget);
+        let metered = meter.algorithms();
+        let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+            metered.iter().map(|each| each as _).collect();
+        if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
+            checks.check_alone(itself).map_err(refused)?;
+            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now)
+                .check_itself(end_entity)
+                .and_then(|numbered| checks.check_numbers(numbered))
+                .map_err(refused)?;
+            return Ok(Vec::new());
+        }
+        let certificate = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
+        let revocation =
+            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now);
+        let verify = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
+            self.verify_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &checks)
+        };
+        if let Some((above, anchor)) = straight(end_entity, intermediates, &self.trust, &budget)
+            && let Ok(path) = verify(above, Some(anchor))
+        {
+            return Ok(path);
+        }
+        let read = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
+        Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
+            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &verify).run())
+            .map_err(|_| too_complex())?
+            .map_err(refused)
+    }
+
+    /// What webpki, the path checks and revocation say of one path: `above` the peer's certificate, up to one anchor.
+    #[expect(clippy::too_many_arguments, reason = "webpki's own, and what it leaves open")]
+    fn verify_candidate(
+        &self,
+        certificate: &EndEntityCert<'_>,
+        above: &[CertificateDer<'_>],
+        anchor: Option<usize>,
+        (role, now): (Role, UnixTime),
+        revocation: &RevocationCheck<'_>,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+        checks: &PathChecks<'_>,
+    ) -> Result<Path, webpki::Error> {
+        let usage = match role {
+            Role::Server => KeyUsage::server_auth(),
+            Role::Client => KeyUsage::client_auth(),
+        };
+        let trust = &self.trust;
+        let unrevoked = |path: &VerifiedPath<'_>| {
+            let numbered = revocation.check_verified(path)?;
+            checks.check_numbers(numbered)
+        };
+        let anchors = anchor.and_then(|index| trust.anchors.get(index)).map_or(&[][..], std::slice::from_ref);
+        let further = |path: &VerifiedPath<'_>| checks.check(path).and_then(|()| unrevoked(path));
+        let verified = certificate
+            .verify_for_usage(algorithms, anchors, above, now, usage, None, Some(&further))
+            .map_err(|error| match revocation.exhausted() {
+                true => webpki::Error::MaximumSignatureChecksExceeded,
+                false => error,
+            })?;
+        let mut path: Path =
+            verified.intermediate_certificates().map(|each| each.der().into_owned()).collect();
+        if let Some(index) = anchor {
+            trust.used[index].store(true, Ordering::Relaxed);
+            path.push(trust.anchor_certificates[index].clone());
+        }
+        Ok(path)
+    }
+}
+
+/// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
+/// seconds old. One from the future may not: some clock was wrong, and nobody knows how old it is.
+pub fn may_resume(since: UnixTime, now: UnixTime, max_age: u32) -> bool {
+    now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < u64::from(max_age))
+}
+
+pub fn in_words(name: &ServerName<'_>) -> String {
+    name.to_str().into_owned()
+}
+
+fn verify_name(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Box<Rejection>> {
+    EndEntityCert::try_from(own)
+        .and_then(|certificate| certificate.verify_is_valid_for_subject_name(name))
+        .map_err(|error| rejected(error, now))
+}
+
+/// The search for a path ended before it came to an answer.
+fn too_complex() -> Box<Rejection> {
+    Rejection::new(Kind::TooComplex, "")
+}
+
+/// What webpki does not ask and `PathChecks` does.
+fn further_rejection(kind: Kind) -> Box<Rejection> {
+    Rejection::new(kind, "")
+}
+
+/// One webpki error as evidence.
+fn rejected(error: webpki::Error, now: UnixTime) -> Box<Rejection> {
+    use webpki::Error as Web;
+    let detail = error.to_string();
+    match error {
+        Web::CertExpired { time, not_after } => Rejection::new(Kind::Expired, detail).at(time, not_after),
+        Web::CertNotValidYet { time, not_before } => {
+            Rejection::new(Kind::NotYetValid, detail).at(time, not_before)
+        }
+        Web::InvalidCertValidity => Rejection::new(Kind::Expired, detail).at(now, now),
+        Web::CertNotValidForName(context) => {
+            let mut rejection = Rejection::new(Kind::Name, detail);
+            rejection.presented = context.presented;
+            rejection
+        }
+        Web::UnknownIssuer => Rejection::new(Kind::UnknownIssuer, detail),
+        Web::CertRevoked => Rejection::new(Kind::Revoked, detail),
+        Web::UnknownRevocationStatus => Rejection::new(Kind::RevocationUnknown, detail),
+        Web::InvalidCrlSignatureForPublicKey
+        | Web::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            Rejection::new(Kind::RevocationListSignature, detail)
+        }
+        Web::IssuerNotCrlSigner => Rejection::new(Kind::ListSigner, detail),
+        Web::CrlExpired { time, next_update } => {
+            Rejection::new(Kind::RevocationListExpired, detail).at(time, next_update)
+        }
+        Web::InvalidSignatureForPublicKey | Web::SignatureAlgorithmMismatch => {
+            Rejection::new(Kind::Signature, detail)
+        }
+        Web::UnsupportedSignatureAlgorithmContext(_)
+        | Web::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Rejection::new(Kind::Algorithm, detail),
+        Web::RequiredEkuNotFoundContext(_) | Web::EmptyEkuExtension => Rejection::new(Kind::Purpose, detail),
+        Web::CaUsedAsEndEntity => Rejection::new(Kind::CaAsLeaf, detail),
+        Web::EndEntityUsedAsCa => Rejection::new(Kind::LeafAsCa, detail),
+        Web::PathLenConstraintViolated | Web::MaximumPathDepthExceeded => {
+            Rejection::new(Kind::PathLength, detail)
+        }
+        Web::NameConstraintViolation => Rejection::new(Kind::NameConstraint, detail),
+        Web::UnsupportedCriticalExtension => Rejection::new(Kind::CriticalExtension, detail),
+        Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
+            Rejection::new(Kind::Encoding, detail)
+        }
+        Web::MaximumSignatureChecksExceeded
+        | Web::MaximumPathBuildCallsExceeded
+        | Web::MaximumNameConstraintComparisonsExceeded => Rejection::new(Kind::TooComplex, detail),
+        _ => Rejection::new(Kind::Other, detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_resumed_before_it_is_as_old_as_allowed_and_never_from_the_future() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        assert!(may_resume(at(1000), at(1000), 1));
+        assert!(may_resume(at(1000), at(1059), 60));
+        assert!(!may_resume(at(1000), at(1060), 60));
+        assert!(!may_resume(at(1000), at(1000), 0));
+        assert!(!may_resume(at(1001), at(1000), 60));
+        assert!(!may_resume(at(u64::MAX), at(1000), u32::MAX));
+        assert!(!may_resume(at(0), at(u64::MAX), u32::MAX));
+    }
+}
