@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests import hostile
-from tests.hostile import (
+from tests.support import hostile
+from tests.support.hostile import (
     Key,
     alternative_names,
     authority,

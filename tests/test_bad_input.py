@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import veritls
 from tests.bounds import judged
-from tests.hostile import authority, certificate, long_exponent, real_key
 from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
+from tests.support.hostile import authority, certificate, long_exponent, real_key
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine

@@ -20,7 +20,7 @@ from hypothesis import given, strategies as st
 import veritls
 from tests.authority import Authority
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 from veritls.attributes import LONG_NAMES
 from veritls.certificate import decoded
 

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 import veritls
 from tests.authority import Authority
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
 from tests.reports.maker import tlv
+from tests.support.connections import client_context, server_context, tls_pair
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 import veritls
 from tests.authority import DAY, Authority, Party, _issue
-from tests.hostile import authority, certificate, fake_key
+from tests.support.hostile import authority, certificate, fake_key
 
 NOW = datetime.now(UTC)
 OLD = {"not_before": NOW - 2 * DAY, "not_after": NOW - DAY}

@@ -14,8 +14,8 @@ import veritls
 import veritls.aio
 from tests.aio.ends import connected
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party
+from tests.support.connections import client_context, server_context, tls_pair
 from veritls import sigalgs
 
 V = ssl.TLSVersion

@@ -22,7 +22,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_both_directions_carry_bulk_at_once(pair):
 def test_ctrl_c_interrupts_a_blocked_recv(files):
     program = f"""
 import signal, socket, sys, threading, os
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background ignores it
 server_side = server_context(Path({str(files.server)!r}))

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests.pairs import SECONDS, in_thread
 from tests.reports.broken import root
 from tests.reports.maker import Party, dns
 from tests.reports.picture import PAGE, drawn
+from tests.support.connections import SECONDS, in_thread
 from veritls import errors
 from veritls.checks import STEPS
 

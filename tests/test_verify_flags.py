@@ -12,8 +12,8 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.pairs import SECONDS, in_thread, raw_pair, server_context
 from tests.parties import NOW, SERVES_AND_SIGNS, SIGNS, Party
+from tests.support.connections import SECONDS, in_thread, raw_pair, server_context
 
 CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
 STRICT, PARTIAL = ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN

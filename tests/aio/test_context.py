@@ -12,7 +12,7 @@ import pytest
 import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, run
 from tests.conftest import Files
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 WHERE = contextvars.ContextVar("WHERE", default="elsewhere")
 

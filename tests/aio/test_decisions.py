@@ -14,7 +14,7 @@ import pytest
 import veritls
 import veritls.aio
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, raw_pair, server_context
 from veritls import _engine
 from veritls.aio.facts import TransportObject
 

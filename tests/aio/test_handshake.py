@@ -18,7 +18,7 @@ import veritls
 import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, connected, run
 from tests.conftest import Files
-from tests.pairs import client_context, raw_pair, server_context
+from tests.support.connections import client_context, raw_pair, server_context
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, connected, run
 from tests.aio.test_start_tls import plain
 from tests.conftest import Files
-from tests.pairs import client_context
+from tests.support.connections import client_context
 
 INJECTED = b"INJECTED\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

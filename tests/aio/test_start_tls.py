@@ -16,7 +16,7 @@ import veritls.aio
 from tests.aio.ends import BufferedRecorder, LoopFactory, Recorder, both_contexts, connected, run
 from tests.aio.test_handshake import plain_server
 from tests.conftest import Files
-from tests.pairs import client_context, server_context
+from tests.support.connections import client_context, server_context
 
 MUCH = bytes(8 << 20)
 

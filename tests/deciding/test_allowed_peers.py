@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
+from tests.support.memory import connect
 
 V = ssl.TLSVersion
 DNS, URI, Mail = x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name

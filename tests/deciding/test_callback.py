@@ -14,8 +14,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.memory import connect
 from veritls.report import VerificationReport
 
 V = ssl.TLSVersion

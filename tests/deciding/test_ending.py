@@ -16,7 +16,7 @@ from tests.deciding.conftest import World
 PROGRAM = """
 import sys, threading, veritls
 from pathlib import Path
-from tests.memory import connect
+from tests.support.memory import connect
 folder = Path(sys.argv[1])
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(folder / "server.pem")

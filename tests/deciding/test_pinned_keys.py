@@ -11,7 +11,7 @@ import pytest
 import veritls
 from tests.authority import Authority
 from tests.deciding.conftest import World
-from tests.memory import connect
+from tests.support.memory import connect
 from veritls.peers import pin_text
 
 V = ssl.TLSVersion

@@ -16,8 +16,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.memory import connect
 
 
 def server_end(world: World, callback: Any, raw: socket.socket, mode: ssl.VerifyMode = ssl.CERT_NONE) -> Any:
@@ -229,7 +229,7 @@ def test_changing_the_context_within_it_holds_for_later_connections(world: World
 SHUTDOWN = """
 import sys, threading, veritls
 from pathlib import Path
-from tests.memory import connect
+from tests.support.memory import connect
 folder = Path(sys.argv[1])
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(folder / "server.pem")

@@ -11,8 +11,8 @@ import pytest
 
 import veritls.aio
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair
+from tests.support.memory import connect
 
 V = ssl.TLSVersion
 EVERYWHERE = pytest.mark.parametrize("transport", ["sockets", "memory", "aio"])

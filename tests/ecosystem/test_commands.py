@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import Handler, https_server, library, of
-from tests.pairs import SECONDS, who
+from tests.support.connections import SECONDS, who
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 100

@@ -21,10 +21,10 @@ from cryptography.x509.oid import NameOID
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
 from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.reports.maker import DAY, NOW, Party, dns
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls import errors
 from veritls.checks import STEPS
 from veritls.reading import Reading

@@ -16,11 +16,11 @@ from cryptography import x509
 
 import veritls
 import veritls.aio
-from tests.pairs import SECONDS
 from tests.resumption.attacks import World, attacker, careless_server, our_client, serving
 from tests.resumption.meeting import Met, meet
 from tests.resumption.sealing import Keys
 from tests.resumption.theft import rewrite, ticket
+from tests.support.connections import SECONDS
 
 V = ssl.TLSVersion
 VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])

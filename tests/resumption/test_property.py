@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import veritls
-from tests.memory import Outcome, connect
 from tests.resumption.attacks import OurClient, TheirClient, World
+from tests.support.memory import Outcome, connect
 
 V = ssl.TLSVersion
 Change = Callable[[World, Any], None]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.pairs import raw_pair
 from tests.resumption.attacks import World, attacker, our_client, serving
 from tests.resumption.meeting import meet
 from tests.resumption.sealing import HEADER
 from tests.resumption.theft import ticket
+from tests.support.connections import raw_pair
 
 V = ssl.TLSVersion
 WORKERS, CONNECTIONS = 4, 40

@@ -15,7 +15,7 @@ from cryptography import x509
 
 import veritls
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code
-from tests.trust.made import ALONE, HOUR, NOW, SERVES, Party, der, new_key, pem
+from tests.support.certificates import ALONE, HOUR, NOW, SERVES, Party, der, new_key, pem
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import (
     BY_KEY,
@@ -23,7 +22,8 @@ from tests.revocation.responses import (
     response,
     unsuccessful,
 )
-from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party, just_now
+from tests.support.certificates import ALONE, DAY, HOUR, NOW, SIGNS, Party, just_now
+from tests.support.connections import tls_pair
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)

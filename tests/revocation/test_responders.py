@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 import veritls
-from tests.pairs import SECONDS, in_thread, tls_pair
 from tests.peers.peer import lacking, listening, running
 from tests.revocation.answers import clients, code_in_handshake, serving
 from tests.revocation.responses import REVOKED, SIGNS_RESPONSES, response
-from tests.trust.made import DAY, NOW, Party
+from tests.support.certificates import DAY, NOW, Party
+from tests.support.connections import SECONDS, in_thread, tls_pair
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

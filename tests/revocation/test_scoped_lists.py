@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code
-from tests.trust.made import HOUR, NOW, Party, new_key
+from tests.support.certificates import HOUR, NOW, Party, new_key
 
 REVOKED, UNKNOWN, EXPIRED, SIGNATURE, NOT_A_SIGNER = 23, 3, 12, 8, 35
 HERE = x509.UniformResourceIdentifier("http://crl.example/1")

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS, tls_pair
 from tests.revocation.answers import clients, code_in_handshake, serving
 from tests.revocation.responses import REVOKED, UNKNOWN, response, unsuccessful
-from tests.trust.made import DAY, HOUR, NOW, Party
+from tests.support.certificates import DAY, HOUR, NOW, Party
+from tests.support.connections import SECONDS, tls_pair
 from veritls import renewal
 from veritls.renewal import Due, due_after
 

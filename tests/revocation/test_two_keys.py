@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import SIGNS_RESPONSES, response
-from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
+from tests.support.certificates import ALONE, DAY, HOUR, NOW, SIGNS, Party
+from tests.support.connections import tls_pair
 
 SIGNS_LISTS = x509.KeyUsage(False, False, False, False, False, False, True, False, False)
 SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, False, False, False)

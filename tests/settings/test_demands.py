@@ -13,10 +13,10 @@ from cryptography import x509
 from hypothesis import given, strategies as st
 
 import veritls
-from tests.pairs import tls_pair
 from tests.settings.conftest import CLIENT, ROOT, SERVER, World
 from tests.settings.test_one_value import Alarm, raising_at
-from tests.trust.made import Party, pem
+from tests.support.certificates import Party, pem
+from tests.support.connections import tls_pair
 from veritls import roles
 from veritls.parameters import ProtocolSettings
 from veritls.settings import Settings

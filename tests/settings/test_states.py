@@ -13,9 +13,9 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import veritls
-from tests.memory import connect
 from tests.settings.conftest import CLIENT, ROOT, SERVER
-from tests.trust.made import Party, der
+from tests.support.certificates import Party, der
+from tests.support.memory import connect
 
 # A second context that cannot be used is reported, and the client refused.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS, in_thread, tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party
+from tests.support.connections import SECONDS, in_thread, tls_pair
 
 ROOT = Party("Root", ca=True)
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import veritls
-from tests.pairs import tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party
+from tests.support.connections import tls_pair
 from veritls.pem import is_content
 
 ROOT = Party("Root", ca=True)

@@ -13,7 +13,7 @@ from cryptography import x509
 
 import veritls
 from tests.revocation.answers import clients
-from tests.trust.made import DAY, NOW, Party, der, pem
+from tests.support.certificates import DAY, NOW, Party, der, pem
 from veritls.trust import TrustEntry
 
 ROOT, OTHER = Party("Root", ca=True), Party("Other", ca=True)
