@@ -50,7 +50,7 @@ def test_it_is_called_once_a_handshake_with_the_report(world: World, version: V,
     (report,) = reports
     peer = world.client if side == "server" else world.server
     assert report.trusted
-    assert report.path == (peer.der, world.authority.der)
+    assert report.path == (peer.der, world.ca.der)
     assert report.question.chain[0] == peer.der
     assert report.question.purpose == other(side)
     assert report.question.server_hostname == (None if side == "server" else "localhost")
@@ -116,7 +116,7 @@ def test_under_cert_none_a_client_asks_about_the_unverified_chain(world: World, 
 
 def test_a_server_to_which_no_certificate_came_does_not_ask(world: World) -> None:
     server, client = world.server_context(ssl.CERT_OPTIONAL), veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    client.load_verify_locations(cadata=world.authority.pem.decode())
+    client.load_verify_locations(cadata=world.ca.pem.decode())
     server.set_verify_callback(refuse)
     assert not connect(server, client).refused
 
@@ -232,7 +232,7 @@ def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: Wo
         assert not connect(first, client).refused
         assert asked == ["first"]
         nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        nobody.load_verify_locations(cadata=world.authority.pem.decode())
+        nobody.load_verify_locations(cadata=world.ca.pem.decode())
         assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 

@@ -29,7 +29,7 @@ def server_end(world: World, callback: Any, raw: socket.socket, mode: ssl.Verify
 def nameless(world: World) -> Any:
     """A client's context without a certificate."""
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=world.authority.pem.decode())
+    context.load_verify_locations(cadata=world.ca.pem.decode())
     return context
 
 
@@ -166,7 +166,7 @@ def test_another_connection_made_within_it_knows_its_own_peer(world: World) -> N
     server.sni_callback = nested
     outcome = connect(server, world.client_context())
     assert not outcome.refused
-    assert outcome.server.get_verified_chain() == [world.client.der, world.authority.der]
+    assert outcome.server.get_verified_chain() == [world.client.der, world.ca.der]
     assert inner == [(world.client.der, world.server.der)]
 
 
@@ -247,8 +247,8 @@ begun.wait(10)
 
 
 def test_an_interpreter_that_shuts_down_meanwhile_does_not_crash(world: World, tmp_path: Any) -> None:
-    world.server.write(tmp_path / "server.pem")
-    (tmp_path / "ca.pem").write_bytes(world.authority.pem)
+    (tmp_path / "server.pem").write_bytes(world.server.identity())
+    (tmp_path / "ca.pem").write_bytes(world.ca.pem)
     command = [sys.executable, "-c", SHUTDOWN, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -141,7 +141,7 @@ def test_both_contexts_verify_callbacks_are_asked_about_a_resumption(
     second, asked = world.server_context(), []
     second.set_verify_callback(lambda report: asked.append("second"))
     server, client = switching(world, second), world.client_context(version=version)
-    server.load_verify_locations(cadata=world.authority.pem.decode())
+    server.load_verify_locations(cadata=world.ca.pem.decode())
     server.verify_mode = ssl.CERT_REQUIRED
     server.set_verify_callback(lambda report: asked.append("first"))
     first = MEET[transport](server, client, None)

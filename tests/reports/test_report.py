@@ -16,14 +16,13 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 import veritls
 from tests.conftest import Files
 from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
-from tests.reports.maker import DAY, NOW, Party, dns
+from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls import errors
 from veritls.checks import STEPS
@@ -48,13 +47,6 @@ def client_context_of(*parties: Party) -> Any:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=b"".join(party.der for party in parties))
     return context
-
-
-def identity(folder: Path, *parties: Party) -> Path:
-    path = folder / "identity.pem"
-    key = parties[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(key + b"".join(party.certificate.public_bytes(Encoding.PEM) for party in parties))
-    return path
 
 
 def test_the_certificates_come_in_path_order_with_role_and_source() -> None:
@@ -142,7 +134,7 @@ def test_it_is_json_with_times_as_iso_8601_and_certificates_as_pem() -> None:
 
 def test_names_that_a_terminal_would_obey_are_escaped() -> None:
     hostile = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTILE, _validate=False)])
-    party = Party("", middle(), subject=hostile, names=None, end=NOW - DAY)
+    party = Party(hostile, middle(), names=(), end=NOW - DAY)
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(party, middle()))
     report = caught.value.report
@@ -275,13 +267,13 @@ def test_every_transport_raises_the_report_on_the_side_that_refuses(
     side: str, transport: str, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
     old = below("localhost", end=NOW - DAY)
-    good = Party("good", root(), names=dns("localhost"))
+    good = Party("good", root(), names=["localhost"])
     shown = [old, middle()] if side == "client" else [good]
-    server = server_context(identity(tmp_path, *shown))
+    server = server_context(shown[0].file(tmp_path, *shown[1:]))
     client = client_context_of(root())
     server.minimum_version = server.maximum_version = version
     if side == "server":
-        client.load_cert_chain(identity(tmp_path, old, middle()))
+        client.load_cert_chain(old.file(tmp_path, middle()))
         server.load_verify_locations(cadata=root().der)
         server.verify_mode = ssl.CERT_REQUIRED
     outcome = {"socket": by_socket, "bio": by_bio, "asyncio": by_asyncio}[transport](server, client)

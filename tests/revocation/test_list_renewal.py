@@ -67,7 +67,7 @@ class TestReplacement:
         assert code(context(MIDDLE.crl(until=NOW - HOUR / 2)), LEAF) == EXPIRED
         asking = context(MIDDLE.crl())
         assert code(asking, LEAF, at=NOW + DAY / 2) == 0
-        later = Party("leaf", MIDDLE, valid=(NOW - DAY, NOW + DAY))
+        later = Party("leaf", MIDDLE, start=NOW - DAY, end=NOW + DAY)
         assert code(asking, later, at=NOW + DAY - HOUR / 60) == 0
 
 
