@@ -201,7 +201,7 @@ def test_at_no_moment_of_close_does_anything_pass_in_the_clear(files: Files, beg
         with getattr(world, begin)() as (end, raw):
             raw.sendall(RAW)
             end.settimeout(0)
-            given = []
+            given: list[Any] = []
 
             def trial(end: Any = end, name: str = name, given: list[Any] = given) -> None:
                 try:

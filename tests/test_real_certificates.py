@@ -87,14 +87,14 @@ KEYS = {
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_keys_of_every_kind_serve(kind, version, tmp_path):
+def test_keys_of_every_kind_serve(kind: Any, version: ssl.TLSVersion, tmp_path: Path) -> None:
     ca = issue("root", ca=True, key=KEYS[kind]())
     leaf = issue("leaf", ca, key=KEYS[kind]())
     der, _ = connect(leaf.identity(), ca.pem, tmp_path, maximum_version=version)
     assert der == leaf.certificate.public_bytes(Encoding.DER)
 
 
-def test_signatures_in_pss_are_verified(version, tmp_path):
+def test_signatures_in_pss_are_verified(version: ssl.TLSVersion, tmp_path: Path) -> None:
     ca = issue("root", ca=True, key=KEYS["RSA 2048"](), rsa_padding=PSS)
     leaf = issue("leaf", ca, rsa_padding=PSS)
     connect(leaf.identity(), ca.pem, tmp_path, maximum_version=version)
@@ -119,7 +119,9 @@ def test_signatures_in_pss_are_verified(version, tmp_path):
         (x509.RFC822Name("a@example.org"), "example.org", False),
     ],
 )
-def test_a_name_fits_exactly_where_it_must(root, tmp_path, in_certificate, asked, fits):
+def test_a_name_fits_exactly_where_it_must(
+    root: Party, tmp_path: Path, in_certificate: Any, asked: Any, fits: Any
+) -> None:
     leaf = issue("leaf", root, names=[in_certificate])
     if fits:
         connect(leaf.identity(), root.pem, tmp_path, name=asked)
@@ -129,7 +131,7 @@ def test_a_name_fits_exactly_where_it_must(root, tmp_path, in_certificate, asked
     assert caught.value.verify_code in (62, 64)
 
 
-def test_a_common_name_is_not_a_host_name(root, tmp_path):
+def test_a_common_name_is_not_a_host_name(root: Party, tmp_path: Path) -> None:
     leaf = issue("a.example.org", root, names=[])
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         connect(leaf.identity(), root.pem, tmp_path, name="a.example.org")
@@ -137,18 +139,20 @@ def test_a_common_name_is_not_a_host_name(root, tmp_path):
 
 class TestSelfSigned:
     @pytest.mark.parametrize("ca", [True, False, None])
-    def test_is_trusted_where_it_is_itself_in_the_trust_set(self, tmp_path, version, ca):
+    def test_is_trusted_where_it_is_itself_in_the_trust_set(
+        self, tmp_path: Path, version: ssl.TLSVersion, ca: Any
+    ) -> None:
         alone = issue("me", ca=ca, names=[x509.DNSName("localhost")])
         connect(alone.identity(), alone.pem, tmp_path, maximum_version=version)
 
     @pytest.mark.parametrize("ca", [True, False, None])
-    def test_is_refused_where_it_is_not(self, root, tmp_path, ca):
+    def test_is_refused_where_it_is_not(self, root: Party, tmp_path: Path, ca: Any) -> None:
         alone = issue("me", ca=ca, names=[x509.DNSName("localhost")])
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
             connect(alone.identity(), root.pem, tmp_path)
         assert caught.value.verify_code == 18
 
-    def test_is_refused_for_another_name_and_purpose(self, tmp_path):
+    def test_is_refused_for_another_name_and_purpose(self, tmp_path: Path) -> None:
         alone = issue("me", ca=True, names=[x509.DNSName("localhost")])
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
             connect(alone.identity(), alone.pem, tmp_path, name="elsewhere.example")
@@ -159,7 +163,7 @@ class TestSelfSigned:
             connect(client.identity(), client.pem, tmp_path)
         assert caught.value.verify_code == 26
 
-    def test_of_the_same_name_as_a_trusted_one_is_refused(self, tmp_path):
+    def test_of_the_same_name_as_a_trusted_one_is_refused(self, tmp_path: Path) -> None:
         ours, theirs = (issue("me", names=[x509.DNSName("localhost")]) for _ in range(2))
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(theirs.identity(), ours.pem, tmp_path)
@@ -167,7 +171,7 @@ class TestSelfSigned:
 
 class TestChain:
     @pytest.fixture
-    def chain(self, root) -> list[Party]:
+    def chain(self, root: Party) -> list[Party]:
         """Leaf first, root last."""
         parties = [root]
         for number in range(3):
@@ -177,44 +181,46 @@ class TestChain:
     @pytest.mark.parametrize(
         "order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (1, 2, 3, 4), (4, 3, 2, 1), (1, 1, 2, 3)]
     )
-    def test_may_come_in_any_order_with_or_without_the_root(self, chain, tmp_path, order):
+    def test_may_come_in_any_order_with_or_without_the_root(
+        self, chain: Any, tmp_path: Path, order: Any
+    ) -> None:
         pem = chain[0].identity(*(chain[number] for number in order))
         connect(pem, chain[-1].pem, tmp_path)
 
-    def test_with_a_link_missing_is_refused(self, chain, tmp_path):
+    def test_with_a_link_missing_is_refused(self, chain: Any, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
             connect(chain[0].identity(chain[1], chain[3]), chain[-1].pem, tmp_path)
         assert caught.value.verify_code == 20
 
-    def test_whose_root_is_not_trusted_is_refused(self, chain, tmp_path):
+    def test_whose_root_is_not_trusted_is_refused(self, chain: Any, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
             connect(chain[0].identity(*chain[1:]), issue("another", ca=True).pem, tmp_path)
         assert caught.value.verify_code == 19
 
-    def test_link_in_the_trust_set_helps_but_is_no_anchor(self, chain, tmp_path):
+    def test_link_in_the_trust_set_helps_but_is_no_anchor(self, chain: Any, tmp_path: Path) -> None:
         """As in `ssl` without VERIFY_X509_PARTIAL_CHAIN."""
         connect(chain[0].identity(chain[1], chain[2]), chain[-1].pem + chain[3].pem, tmp_path)
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(chain[0].identity(chain[1], chain[2]), chain[3].pem, tmp_path)
 
-    def test_through_a_certificate_that_is_no_ca_is_refused(self, root, tmp_path):
+    def test_through_a_certificate_that_is_no_ca_is_refused(self, root: Party, tmp_path: Path) -> None:
         leaf = issue("leaf", root)
         forged = issue("forged", leaf)
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(forged.identity(leaf), root.pem, tmp_path)
 
-    def test_without_any_trust_is_refused(self, root, tmp_path):
+    def test_without_any_trust_is_refused(self, root: Party, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(issue("leaf", root).identity(), None, tmp_path)
 
 
-def test_a_ca_as_a_server_is_refused(root, tmp_path):
+def test_a_ca_as_a_server_is_refused(root: Party, tmp_path: Path) -> None:
     leaf = issue("leaf", root, ca=True, names=[x509.DNSName("localhost")])
     with pytest.raises(ssl.SSLCertVerificationError):
         connect(leaf.identity(), root.pem, tmp_path)
 
 
-def test_a_clients_certificate_does_not_serve(root, tmp_path):
+def test_a_clients_certificate_does_not_serve(root: Party, tmp_path: Path) -> None:
     leaf = issue("leaf", root, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         connect(leaf.identity(), root.pem, tmp_path)
@@ -223,7 +229,7 @@ def test_a_clients_certificate_does_not_serve(root, tmp_path):
 
 class TestVersion1:
     @pytest.fixture
-    def old(self, tmp_path) -> Path:
+    def old(self, tmp_path: Path) -> Path:
         folder = tmp_path
         for command in (
             "openssl req -new -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
@@ -235,7 +241,9 @@ class TestVersion1:
 
     @pytest.mark.parametrize("trusted", [False, True])
     @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-    def test_leaf_is_taken_under_cert_none_from_a_real_server(self, old, version, trusted):
+    def test_leaf_is_taken_under_cert_none_from_a_real_server(
+        self, old: Any, version: ssl.TLSVersion, trusted: Any
+    ) -> None:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(old / "certificate.pem", old / "key.pem")
         server.maximum_version = ssl.TLSVersion[version]
@@ -249,7 +257,7 @@ class TestVersion1:
             connecting.sendall(b"old")
             assert serving.recv(10) == b"old"
 
-    def test_leaf_is_refused_where_it_must_be_verified(self, old):
+    def test_leaf_is_refused_where_it_must_be_verified(self, old: Any) -> None:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(old / "certificate.pem", old / "key.pem")
         client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)

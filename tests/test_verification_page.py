@@ -100,7 +100,7 @@ def test_every_block_of_code_is_run_here() -> None:
 def test_the_fields_of_the_report_are_those_of_the_page(here: Path) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations("ca.pem")
-    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+    with pytest.raises(veritls.SSLCertVerificationError) as refused:
         context.verify_chain(
             [ssl.PEM_cert_to_DER_cert(Path("server.pem").read_text())], server_hostname="db.internal"
         )
@@ -164,7 +164,7 @@ def test_a_server_without_a_pinned_key_is_refused(here: Path) -> None:
     names, _ = run(block("pinned_keys"))
     with listening() as (listener, address):
         serving = in_thread(accepts(listener, server_context()))
-        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        with pytest.raises(veritls.SSLCertVerificationError) as refused:
             connect(names["context"], address)
         serving.result(SECONDS)
     assert [each.name for each in refused.value.report.checks if each.verdict == "failed"] == ["pinned keys"]
@@ -204,7 +204,7 @@ def test_a_server_without_an_ocsp_response_is_refused(here: Path) -> None:
     names, _ = run(block("require_ocsp"))
     with listening() as (listener, address):
         serving = in_thread(accepts(listener, server_context()))
-        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        with pytest.raises(veritls.SSLCertVerificationError) as refused:
             connect(names["context"], address)
         serving.result(SECONDS)
     assert refused.value.report.kind == "ocsp_missing"

@@ -47,7 +47,7 @@ async def both(files: Files, ends: tuple[Any, Any], over: tuple[Any, Any]) -> tu
         loop.start_tls(over[0], ends[0], own, server_side=True),
         loop.start_tls(over[1], ends[1], other, server_hostname="localhost"),
     )
-    return tuple(found)  # type: ignore[return-value]
+    return tuple(found)
 
 
 def test_what_was_written_before_is_sent_before_and_plain(files: Files, loop_factory: LoopFactory) -> None:

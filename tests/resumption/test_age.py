@@ -249,5 +249,5 @@ def test_what_is_no_number_of_seconds_is_refused_and_changes_nothing(
 
 def test_seconds_and_a_timedelta_are_the_same() -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
-    context.max_resumption_age = timedelta(hours=1, milliseconds=900)  # type: ignore[assignment]
+    context.max_resumption_age = timedelta(hours=1, milliseconds=900)
     assert context.max_resumption_age == 3600

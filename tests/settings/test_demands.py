@@ -34,7 +34,7 @@ def switching(first: Any, second: Any) -> Any:
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_field_is_registered_as_a_demand_or_a_choice(kind: type) -> None:
-    fields = [field for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
+    fields = [field for field in dataclasses.fields(kind) if field.init]
     assert fields
     assert [field.name for field in fields if not roles.registered(field)] == []
 
