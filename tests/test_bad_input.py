@@ -133,8 +133,8 @@ class TestPassword:
 
     @pytest.mark.parametrize("password", ["wrong", "", None])
     def test_that_is_wrong_or_missing_is_an_error_that_names_the_file(
-        self, context, files, encrypted, password
-    ):
+        self, context: Any, files: Files, encrypted: Any, password: Any
+    ) -> None:
         with pytest.raises(ssl.SSLError, match=r"encrypted\.pem"):
             context.load_cert_chain(files.server, encrypted, password)
         still_works(context, files)

@@ -47,7 +47,9 @@ class Client:
             return False
 
     def send(self) -> int:
-        return len(data) if (data := self.outgoing.read()) and not self.raw.sendall(data) else 0
+        data = self.outgoing.read()
+        self.raw.sendall(data)
+        return len(data)
 
     def receive(self) -> None:
         self.incoming.write(self.raw.recv(65536))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import ssl
-from datetime import datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -13,7 +13,7 @@ import veritls
 from tests.support.certificates import DAY, HOUR, NOW, Party
 from tests.support.hostile import basic_constraints, certificate, fake_key
 
-OLD = {"start": NOW - 2 * DAY, "end": NOW - DAY}
+OLD: dict[str, Any] = {"start": NOW - 2 * DAY, "end": NOW - DAY}
 
 
 def trusting(*anchors: Party, flags: int = 0) -> veritls.SSLContext:
@@ -32,7 +32,7 @@ def below(root: Party, count: int) -> list[Party]:
     return [chain[-1].issue(), *reversed(chain[1:])]
 
 
-def crossed(ca: Party, by: Party, **dates: datetime) -> Party:
+def crossed(ca: Party, by: Party, **dates: Any) -> Party:
     """The certificate that another CA gives to the name and the key of `ca`."""
     return Party(ca.name, by, ca=True, key=ca.key, **dates)
 

@@ -172,8 +172,8 @@ def assert_refused(refusing: End, refused: End, alert: str) -> None:
 class TestServer:
     @pytest.mark.parametrize("certificate", ["client", "stranger", "expired", None])
     def test_that_does_not_ask_goes_on_and_learns_no_certificate(
-        self, files, version, transport, certificate
-    ):
+        self, files: Files, version: ssl.TLSVersion, transport: Any, certificate: Any
+    ) -> None:
         server, client = contexts(files, version)
         if certificate:
             client.load_cert_chain(getattr(files, certificate))
@@ -223,8 +223,16 @@ class TestServer:
         ],
     )
     def test_that_asks_refuses_an_invalid_certificate(
-        self, files, version, transport, mode, certificate, code, message, alert
-    ):
+        self,
+        files: Files,
+        version: ssl.TLSVersion,
+        transport: Any,
+        mode: Any,
+        certificate: Any,
+        code: int,
+        message: str,
+        alert: str,
+    ) -> None:
         server, client = contexts(files, version)
         server.verify_mode = mode
         client.load_cert_chain(getattr(files, certificate))
@@ -279,8 +287,16 @@ class TestClient:
         ],
     )
     def test_that_verifies_refuses_an_invalid_certificate_or_name(
-        self, files, version, transport, mode, certificate, name, code, alert
-    ):
+        self,
+        files: Files,
+        version: ssl.TLSVersion,
+        transport: Any,
+        mode: Any,
+        certificate: Any,
+        name: Any,
+        code: int,
+        alert: str,
+    ) -> None:
         server, client = contexts(files, version)
         server.load_cert_chain(getattr(files, certificate))
         client.verify_mode = mode

@@ -242,7 +242,7 @@ class TestVersion1:
     @pytest.mark.parametrize("trusted", [False, True])
     @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
     def test_leaf_is_taken_under_cert_none_from_a_real_server(
-        self, old: Any, version: ssl.TLSVersion, trusted: Any
+        self, old: Any, version: str, trusted: Any
     ) -> None:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(old / "certificate.pem", old / "key.pem")

@@ -146,7 +146,7 @@ def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair: 
             blocked += 1
             receiving = receiving or in_thread(receive)
             assert select.select([], [client], [], SECONDS)[1]
-    assert blocked and receiving.result(SECONDS) == data
+    assert blocked and receiving is not None and receiving.result(SECONDS) == data
 
 
 def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair: Any) -> None:

@@ -29,7 +29,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 def block(words: str) -> str:
     [found] = [each for each in BLOCKS if words in each]
-    return found
+    return str(found)
 
 
 @pytest.fixture

@@ -149,7 +149,8 @@ def test_a_ca_with_a_critical_key_identifier_is_refused_under_strict(
     identifier: str, make: Callable[[Any], x509.ExtensionType], code: int, tmp_path: Path
 ) -> None:
     key = new_key()
-    ca = Party("CA", ca=True, key=key, **{identifier: (make(key.public_key()), True)})
+    changes: dict[str, Any] = {identifier: (make(key.public_key()), True)}
+    ca = Party("CA", ca=True, key=key, **changes)
     trusted = tmp_path / "trusted.pem"
     trusted.write_bytes(ca.pem)
     # OpenSSL finds an extension that it does not expect to be critical first.

@@ -42,7 +42,8 @@ def other(side: str) -> str:
 @VERSIONS
 @SIDES
 def test_it_is_called_once_a_handshake_with_the_report(world: World, version: V, side: str) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
     ends[side].set_verify_callback(reports.append)
     before = datetime.now(UTC) - timedelta(seconds=1)
     with tls_pair(ends["server"], ends["client"]):
@@ -101,7 +102,8 @@ def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> No
 
 @VERSIONS
 def test_under_cert_none_a_client_asks_about_the_unverified_chain(world: World, version: V) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
     client = ends["client"]
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.set_verify_callback(reports.append)
@@ -319,7 +321,8 @@ def test_what_cannot_be_called_is_refused(world: World, wrong: Any) -> None:
 def test_a_resumed_handshake_asks_once_too_and_a_refusal_is_an_alert_before_any_data(
     world: World, version: V, side: str
 ) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
 
     def twice(report: VerificationReport) -> None:
         reports.append(report)

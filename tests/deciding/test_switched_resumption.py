@@ -117,7 +117,8 @@ def test_the_second_contexts_verify_callback_is_asked_about_a_resumption(
 def test_a_resumption_that_the_second_contexts_verify_callback_refuses_is_refused(
     world: World, version: V, transport: str
 ) -> None:
-    second, wrong = world.server_context(), []
+    second = world.server_context()
+    wrong: list[Any] = []
 
     def refuse(report: Any) -> None:
         if wrong:

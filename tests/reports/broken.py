@@ -68,7 +68,7 @@ def chain(*parties: Party | bytes) -> list[bytes]:
     return [each if isinstance(each, bytes) else each.der for each in parties]
 
 
-def peer(subject: str, issuer: Party | None = None, **options: Any) -> Party:
+def peer(subject: str | x509.Name, issuer: Party | None = None, **options: Any) -> Party:
     """A certificate for the name that is asked for."""
     return Party(subject, issuer, **({"names": ["db.internal"]} | options))
 

@@ -124,8 +124,8 @@ def parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
         )
         changes["limits"] = (limits, draw(st.booleans()))
     if draw(st.integers(0, 8)) == 0:
-        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), draw(st.binary(max_size=9)))
-        changes["unknown"] = (extension, draw(st.booleans()))
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), draw(st.binary(max_size=9)))
+        changes["unknown"] = (unknown, draw(st.booleans()))
     common = draw(st.sampled_from(["Root", "R11", "leaf", "", "\x1b]0;owned\x07", "\u202eneddih"]))
     attribute = x509.NameAttribute(NameOID.COMMON_NAME, common, _validate=False)
     changes["serial"] = draw(st.integers(1, 2**64))

@@ -40,7 +40,8 @@ def refused(name: str) -> Any:
 
 def trusted(*, name: str | None = "db.internal", **changes: Any) -> VerificationReport:
     context = client_context_of(root())
-    return context.verify_chain(chain(below(**changes), middle()), server_hostname=name)
+    report: VerificationReport = context.verify_chain(chain(below(**changes), middle()), server_hostname=name)
+    return report
 
 
 def client_context_of(*parties: Party) -> Any:
@@ -278,7 +279,7 @@ def test_every_transport_raises_the_report_on_the_side_that_refuses(
         server.verify_mode = ssl.CERT_REQUIRED
     outcome = {"socket": by_socket, "bio": by_bio, "asyncio": by_asyncio}[transport](server, client)
     error = outcome[0 if side == "server" else 1]
-    assert isinstance(error, ssl.SSLCertVerificationError)
+    assert isinstance(error, veritls.SSLCertVerificationError)
     report = error.report
     peer = "server" if side == "client" else "client"
     assert report.question.purpose == peer

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import veritls
-from tests.resumption.attacks import OurClient, TheirClient, World
+from tests.resumption.attacks import World
+from tests.resumption.meeting import OurClient, TheirClient
 from tests.support.certificates import pem
 from tests.support.memory import Outcome, connect
 

@@ -44,7 +44,7 @@ class Brief(World):
     def __init__(self, folder: Path, seconds: int) -> None:
         super().__init__(folder)
         self.until = datetime.now(UTC) + timedelta(seconds=seconds)
-        dates = {"end": self.until}
+        dates: dict[str, Any] = {"end": self.until}
         self.brief_client = self.ca.issue(x509.DNSName("one.internal"), **dates)
         self.intermediate = Party("Between", self.ca, ca=True, **dates)
         self.below = self.intermediate.issue(x509.DNSName("three.internal"))

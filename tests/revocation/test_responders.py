@@ -53,7 +53,14 @@ def openssl_responder(folder: Path, signer: Party, revoked: bool) -> Iterator[st
     (folder / "index.txt").write_text(f"{state}\t{serial}\tunknown\t/CN=localhost\n")
     (folder / "signer.pem").write_bytes(signer.pem + signer.key_pem)
     (folder / "ca.pem").write_bytes(MIDDLE.pem)
-    files = ["-index", folder / "index.txt", "-rsigner", folder / "signer.pem", "-CA", folder / "ca.pem"]
+    files: list[str | Path] = [
+        "-index",
+        folder / "index.txt",
+        "-rsigner",
+        folder / "signer.pem",
+        "-CA",
+        folder / "ca.pem",
+    ]
     with running(["openssl", "ocsp", "-port", "0", *files, "-nmin", "5"]) as program:
         found = program.until(r"ACCEPT .*:(\d+)")
         assert found, program.output

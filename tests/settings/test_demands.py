@@ -290,7 +290,8 @@ def test_a_second_switch_adds_to_the_first_context_and_not_to_the_one_between(wo
 def test_a_context_that_a_callback_changes_and_chooses_again_asks_its_verify_callback_once(
     world: World,
 ) -> None:
-    server, asked = world.server(ssl.CERT_REQUIRED), []
+    server = world.server(ssl.CERT_REQUIRED)
+    asked: list[Any] = []
     server.set_verify_callback(asked.append)
 
     def callback(connection: Any, name: str | None, context: Any) -> None:

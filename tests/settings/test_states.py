@@ -143,7 +143,7 @@ class Changing(RuleBasedStateMachine):
             if context.verify_mode == ssl.CERT_NONE and needs_a_certificate:
                 return False  # it cannot be used
         if name == "nobody" or mode == ssl.CERT_NONE:
-            return mode < ssl.CERT_REQUIRED
+            return bool(mode < ssl.CERT_REQUIRED)
         if any(context.verify_flags & LEAF for context in contexts):
             lists = [each.der for each in contexts[-1].list_trust() if each.kind == "crl"]
             if not lists and any(each.unknown_revocation_status == "refuse" for each in contexts):
