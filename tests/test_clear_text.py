@@ -92,7 +92,7 @@ class World:
         raw, ours = raw_pair()
         with raw, ours:
             ours.settimeout(0.2)
-            name = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+            name: dict[str, Any] = {"server_hostname": "localhost", "do_handshake_on_connect": False}
             with self.client.wrap_socket(ours, **name) as end:
                 yield end, raw
 
@@ -100,7 +100,7 @@ class World:
     def failed(self) -> Iterator[tuple[Any, socket.socket]]:
         raw, ours = raw_pair()
         with raw, ours:
-            name = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+            name: dict[str, Any] = {"server_hostname": "localhost", "do_handshake_on_connect": False}
             serving = in_thread(self.server.wrap_socket, raw.dup(), server_side=True)
             with self.stranger.wrap_socket(ours, **name) as end:
                 with pytest.raises(ssl.SSLError):

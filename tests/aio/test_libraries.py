@@ -85,7 +85,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def demanding(files: Files, mode: str, certificate: Path) -> ssl.SSLContext:
-    context = server_context(certificate)
+    context: ssl.SSLContext = server_context(certificate)
     context.load_verify_locations(files.ca)
     context.verify_mode = MODES[mode]
     return context

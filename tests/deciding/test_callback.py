@@ -90,7 +90,8 @@ def test_what_it_returns_means_nothing(world: World, side: str) -> None:
 
 @SIDES
 def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> None:
-    ends, reports = contexts(world), []
+    ends = contexts(world)
+    reports: list[Any] = []
     ends[side] = veritls.SSLContext(ends[side].protocol)
     ends[side].load_cert_chain(world.file(world.server if side == "server" else world.client))
     ends[side].verify_mode = ssl.CERT_REQUIRED
@@ -131,7 +132,8 @@ def test_a_server_that_would_never_ask_is_an_error(world: World) -> None:
 
 
 def test_verify_chain_asks_it_too(world: World) -> None:
-    client, reports = world.client_context(), []
+    client = world.client_context()
+    reports: list[Any] = []
     client.set_verify_callback(reports.append)
     report = client.verify_chain([world.server.der])
     assert reports == [report]
@@ -161,7 +163,8 @@ def test_what_is_no_exception_refuses_and_comes_out_itself(
 
 
 def test_it_is_not_called_before_the_peer_proved_that_it_holds_the_key(world: World) -> None:
-    ends, reports = contexts(world, V.TLSv1_2), []
+    ends = contexts(world, V.TLSv1_2)
+    reports: list[Any] = []
     ends["server"].set_verify_callback(reports.append)
     to_server, to_client, wire = veritls.MemoryBIO(), veritls.MemoryBIO(), veritls.MemoryBIO()
     server = ends["server"].wrap_bio(to_server, to_client, server_side=True)

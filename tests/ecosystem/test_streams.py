@@ -59,7 +59,7 @@ def over_anyio(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
                 stream = await anyio.connect_tcp("localhost", port, ssl_context=client)
                 text = (await stream.receive()).decode()
                 group.cancel_scope.cancel()
-                return text
+                return str(text)
 
     try:
         return str(anyio.run(main))

@@ -119,7 +119,7 @@ def test_an_answer_is_found_among_several_in_one_response(tmp_path: Path) -> Non
             "-cert",
             tmp_path / "leaf.pem",
         ]
-        saved = ["-respout", tmp_path / "several.der", "-CAfile", tmp_path / "root.pem"]
+        saved: list[str | Path] = ["-respout", tmp_path / "several.der", "-CAfile", tmp_path / "root.pem"]
         (tmp_path / "root.pem").write_bytes(ROOT.pem)
         with running(["openssl", "ocsp", "-url", address, *asked, *saved, "-noverify"]) as program:
             program.rest()
@@ -149,7 +149,14 @@ def test_openssls_client_sees_what_we_staple(version: str, tmp_path: Path) -> No
 
             serving_one = in_thread(answer)
             port = listener.getsockname()[1]
-            to = ["-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-CAfile", tmp_path / "ca.pem"]
+            to: list[str | Path] = [
+                "-connect",
+                f"127.0.0.1:{port}",
+                "-servername",
+                "localhost",
+                "-CAfile",
+                tmp_path / "ca.pem",
+            ]
             options = ["-status", "-verify_return_error", f"-tls{version.replace('.', '_')}"]
             with running(["openssl", "s_client", *to, *options]) as program:
                 assert program.until(words), program.output
