@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import ssl
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import veritls
@@ -16,13 +16,17 @@ from veritls import _engine
 ORDINARY_RUNS, RUNS = 40, 5
 
 
-def judged(shape: Shape, context: veritls.SSLContext) -> ssl.SSLCertVerificationError | None:
+def judged(shape: Shape, context: veritls.SSLContext) -> veritls.SSLCertVerificationError | None:
     """The refusal of a shape; None where it is trusted."""
     try:
         context.verify_chain(shape.chain, server_hostname=shape.name, ocsp_response=shape.ocsp)
     except veritls.SSLCertVerificationError as refused:
         return refused
     return None
+
+
+def _shown(report: veritls.VerificationReport) -> tuple[str, Any]:
+    return str(report), report.as_json()
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -41,13 +45,13 @@ class Measured:
             context = shape.context()
             judged(ordinary(), context)  # the context is frozen
             _engine.work_spent()
-            seconds, refused = _timed(lambda shape=shape, context=context: judged(shape, context))
+            seconds, refused = _timed(partial(judged, shape, context))
             units.append(_engine.work_spent())
             verdicts.append(seconds)
             self.kind = "trusted" if refused is None else str(refused.report.kind)
             if refused is not None:
                 report = refused.report
-                shown.append(_timed(lambda report=report: (str(report), report.as_json()))[0])
+                shown.append(_timed(partial(_shown, report))[0])
         self.verdict = statistics.median(verdicts)
         self.shown = statistics.median(shown) if shown else 0.0
         self.units = max(units)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 Dialogue = Callable[[socket.socket], None]
 

@@ -18,8 +18,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tests.memory import connect
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
+from tests.support.memory import connect
 
 CHILD_SECONDS = 20
 

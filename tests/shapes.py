@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests import hostile
-from tests.hostile import (
+from tests.support import hostile
+from tests.support.der import tlv
+from tests.support.hostile import (
     Key,
     alternative_names,
-    authority,
+    basic_constraints,
     certificate,
     constraints,
     fake_key,
@@ -65,7 +66,7 @@ class CA:
     def __init__(self, name: str, parent: CA | None = None, *extensions: bytes, private: Any = None) -> None:
         self.name, self.key = name, real_key(private)
         signer, issuer = (parent.key, parent.name) if parent is not None else (self.key, name)
-        self.der = certificate(name, issuer, self.key, signer, authority(), *extensions)
+        self.der = certificate(name, issuer, self.key, signer, basic_constraints(), *extensions)
 
     def issue(self, *extensions: bytes, key: Key | None = None) -> tuple[bytes, Key]:
         """A peer's certificate, with its key."""
@@ -86,7 +87,7 @@ def ring(trusted: str) -> Shape:
     own, nobody = real_key(), fake_key("nobody", signature=8)
     leaf = certificate("a", "a", own, nobody, LOCAL)
     between = [
-        certificate("a", "a", fake_key(upper), fake_key(lower, signature=8), authority())
+        certificate("a", "a", fake_key(upper), fake_key(lower, signature=8), basic_constraints())
         for upper, lower in itertools.product(range(5), repeat=2)
     ]
     # webpki reads a certificate with the name and the key of one below it, and counts it as nothing.
@@ -98,7 +99,7 @@ def wide() -> Shape:
     """As many issuers of the peer as fit, each the anchor's by name."""
     own, nobody = real_key(), fake_key("nobody", signature=8)
     leaf = certificate("peer", "b", own, nobody, LOCAL)
-    chain = filled([leaf], lambda at: certificate("b", "root", fake_key(at), nobody, authority()))
+    chain = filled([leaf], lambda at: certificate("b", "root", fake_key(at), nobody, basic_constraints()))
     return Shape([CA("root").der], chain, own)
 
 
@@ -110,7 +111,7 @@ def ladder() -> Shape:
 
     def more(at: int) -> bytes:
         lower = at % 6
-        return certificate(steps[lower], steps[lower + 1], fake_key(at), nobody, authority())
+        return certificate(steps[lower], steps[lower + 1], fake_key(at), nobody, basic_constraints())
 
     return Shape([CA("root").der], filled([leaf], more), own)
 
@@ -122,7 +123,9 @@ def deep() -> Shape:
     chain = [certificate("peer", "0", own, below, LOCAL)]
     for at in range(150):
         above = real_key()
-        chain.append(certificate(str(at), str(at + 1) if at < 149 else "root", below, above, authority()))
+        chain.append(
+            certificate(str(at), str(at + 1) if at < 149 else "root", below, above, basic_constraints())
+        )
         below = above
     return Shape([CA("root").der], chain, own)
 
@@ -132,7 +135,7 @@ def anchored(private: Callable[[], Any]) -> Shape:
     root, own, nobody = CA("root", private=private()), real_key(), fake_key("nobody")
     signs = Key(nobody.public, root.key.algorithm, lambda data: bytes(len(root.key.sign(b""))))
     leaf = certificate("peer", "root", own, signs, LOCAL)
-    more = filled([leaf], lambda at: certificate("root", "root", fake_key(at), signs, authority()))
+    more = filled([leaf], lambda at: certificate("root", "root", fake_key(at), signs, basic_constraints()))
     return Shape([root.der], more, own)
 
 
@@ -142,9 +145,9 @@ def mesh(*extensions: bytes, kind: Callable[[], Any] = lambda: None) -> Shape:
     top = CA("top", root, constraints(["other.example"]), *extensions)
     keys = [real_key(kind()) for _ in range(5)]
     chain = [certificate("peer", "0", real_key(), keys[0], LOCAL)]
-    chain += [certificate(str(at), "top", key, top.key, authority()) for at, key in enumerate(keys)]
+    chain += [certificate(str(at), "top", key, top.key, basic_constraints()) for at, key in enumerate(keys)]
     for upper, lower in itertools.permutations(range(5), 2):
-        chain.append(certificate(str(lower), str(upper), keys[lower], keys[upper], authority()))
+        chain.append(certificate(str(lower), str(upper), keys[lower], keys[upper], basic_constraints()))
     return Shape([root.der], [*chain, top.der])
 
 
@@ -211,9 +214,9 @@ def large() -> Shape:
     """A CA as large as fits, whom keys of P-521 sign that share a name."""
     roots = [CA("root", private=ec.generate_private_key(ec.SECP521R1())) for _ in range(8)]
     nobody = Key(b"", roots[0].key.algorithm, lambda data: roots[0].key.sign(b"another"))
-    filler = hostile.extension(b"\x2b\x06\x01", hostile.tlv(4, bytes(58_000)))
+    filler = hostile.extension(b"\x2b\x06\x01", tlv(4, bytes(58_000)))
     own = real_key()
-    between = certificate("between", "root", real_key(), nobody, authority(), filler)
+    between = certificate("between", "root", real_key(), nobody, basic_constraints(), filler)
     leaf = certificate("peer", "between", own, nobody, LOCAL)
     return Shape([root.der for root in roots], [leaf, between], own)
 
@@ -224,7 +227,7 @@ def many_answers() -> Shape:
     between = CA("between", root)
     leaf, key = between.issue()
     signer = real_key(_rsa(8192))
-    usage = hostile.extension(b"\x55\x1d\x25", hostile.tlv(0x30, bytes.fromhex("06082b06010505070309")))
+    usage = hostile.extension(b"\x55\x1d\x25", tlv(0x30, bytes.fromhex("06082b06010505070309")))
     signers = [between.issue(usage, key=signer)[0] for _ in range(8)]
     response = hostile.ocsp_response(leaf, between.der, signers, signer.algorithm)
     return Shape([root.der], [leaf, between.der], key, ocsp=response)

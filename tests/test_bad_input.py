@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def still_works(context: veritls.SSLContext, files: Files) -> None:
         assert server.recv(100) == b"still here"
 
 
-def test_a_missing_certificate_file_is_named(context, files, tmp_path):
+def test_a_missing_certificate_file_is_named(context: Any, files: Files, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         context.load_cert_chain(tmp_path / "nowhere.pem")
     assert str(tmp_path / "nowhere.pem") in str(caught.value)
@@ -55,7 +57,9 @@ def test_a_missing_certificate_file_is_named(context, files, tmp_path):
         (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "damaged"),
     ],
 )
-def test_a_file_that_holds_no_certificate_is_refused_with_its_name(context, files, tmp_path, content, words):
+def test_a_file_that_holds_no_certificate_is_refused_with_its_name(
+    context: Any, files: Files, tmp_path: Path, content: Any, words: Any
+) -> None:
     path = tmp_path / "bad.pem"
     path.write_bytes(content)
     with pytest.raises(ssl.SSLError) as caught:
@@ -68,13 +72,13 @@ def test_a_file_that_holds_no_certificate_is_refused_with_its_name(context, file
     still_works(context, files)
 
 
-def test_a_certificate_without_a_key_is_refused(context, files):
+def test_a_certificate_without_a_key_is_refused(context: Any, files: Files) -> None:
     with pytest.raises(ssl.SSLError, match=r"no private key in .*ca\.pem"):
         context.load_cert_chain(files.ca)
     still_works(context, files)
 
 
-def test_a_key_of_another_certificate_is_refused(context, files):
+def test_a_key_of_another_certificate_is_refused(context: Any, files: Files) -> None:
     with pytest.raises(ssl.SSLError, match="key values mismatch") as caught:
         context.load_cert_chain(files.server, files.client)
     assert caught.value.reason == "KEY_VALUES_MISMATCH"
@@ -82,7 +86,7 @@ def test_a_key_of_another_certificate_is_refused(context, files):
     still_works(context, files)
 
 
-def test_every_truncation_of_a_certificate_is_refused(context, leaf):
+def test_every_truncation_of_a_certificate_is_refused(context: Any, leaf: Any) -> None:
     der = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes()).public_bytes(Encoding.DER)
     for length in range(1, len(der)):
         with pytest.raises(ssl.SSLError):
@@ -90,7 +94,7 @@ def test_every_truncation_of_a_certificate_is_refused(context, leaf):
     assert context.get_ca_certs() == []
 
 
-def test_no_flipped_bit_of_a_server_certificate_is_accepted(files, tmp_path):
+def test_no_flipped_bit_of_a_server_certificate_is_accepted(files: Files, tmp_path: Path) -> None:
     """Either the file is refused when it is loaded, or the handshake is."""
     text = files.server.read_bytes()
     blocks = text.split(b"-----BEGIN CERTIFICATE-----")
@@ -112,7 +116,7 @@ def test_no_flipped_bit_of_a_server_certificate_is_accepted(files, tmp_path):
 
 class TestPassword:
     @pytest.fixture
-    def encrypted(self, files, tmp_path):
+    def encrypted(self, files: Files, tmp_path: Path) -> Any:
         text = files.server.read_bytes()
         key = load_pem_private_key(text, None)
         hidden = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
@@ -121,76 +125,82 @@ class TestPassword:
         return path
 
     @pytest.mark.parametrize("password", ["secret", b"secret", bytearray(b"secret"), lambda: "secret"])
-    def test_may_be_text_bytes_or_a_callable(self, context, files, encrypted, password):
+    def test_may_be_text_bytes_or_a_callable(
+        self, context: Any, files: Files, encrypted: Any, password: Any
+    ) -> None:
         context.load_cert_chain(files.server, encrypted, password)
         still_works(context, files)
 
     @pytest.mark.parametrize("password", ["wrong", "", None])
     def test_that_is_wrong_or_missing_is_an_error_that_names_the_file(
-        self, context, files, encrypted, password
-    ):
+        self, context: Any, files: Files, encrypted: Any, password: Any
+    ) -> None:
         with pytest.raises(ssl.SSLError, match=r"encrypted\.pem"):
             context.load_cert_chain(files.server, encrypted, password)
         still_works(context, files)
 
-    def test_of_the_wrong_type_or_length_is_an_error(self, context, files, encrypted):
+    def test_of_the_wrong_type_or_length_is_an_error(
+        self, context: Any, files: Files, encrypted: Any
+    ) -> None:
         for wrong in (7, lambda: 7):
             with pytest.raises(TypeError):
                 context.load_cert_chain(files.server, encrypted, wrong)
         with pytest.raises(ValueError, match="1024"):
             context.load_cert_chain(files.server, encrypted, "x" * 1025)
 
-    def test_callable_that_raises_is_heard(self, context, files, encrypted):
+    def test_callable_that_raises_is_heard(self, context: Any, files: Files, encrypted: Any) -> None:
         def refuse() -> str:
             raise LookupError("no password today")
 
         with pytest.raises(LookupError, match="no password today"):
             context.load_cert_chain(files.server, encrypted, refuse)
 
-    def test_callable_is_not_asked_for_a_key_that_is_not_encrypted(self, context, files):
+    def test_callable_is_not_asked_for_a_key_that_is_not_encrypted(self, context: Any, files: Files) -> None:
         context.load_cert_chain(files.server, password=lambda: pytest.fail("asked"))
 
 
 class TestSettings:
     @pytest.mark.parametrize("value", [3, -1, 17])
-    def test_an_unknown_verify_mode_is_a_value_error(self, context, value):
+    def test_an_unknown_verify_mode_is_a_value_error(self, context: Any, value: Any) -> None:
         with pytest.raises(ValueError, match="verify_mode"):
             context.verify_mode = value
         assert context.verify_mode == ssl.CERT_NONE
 
     @pytest.mark.parametrize("value", ["CERT_REQUIRED", None, 1.0])
-    def test_a_verify_mode_that_is_no_number_is_a_type_error(self, context, value):
+    def test_a_verify_mode_that_is_no_number_is_a_type_error(self, context: Any, value: Any) -> None:
         with pytest.raises(TypeError):
             context.verify_mode = value
 
-    def test_an_unknown_or_withdrawn_version_is_a_value_error(self, context):
+    def test_an_unknown_or_withdrawn_version_is_a_value_error(self, context: Any) -> None:
         for name in ("minimum_version", "maximum_version"):
             with pytest.raises(ValueError, match="version"):
                 setattr(context, name, 0x9999)
         with pytest.raises(ValueError, match="TLSv1_1"):
             context.maximum_version = ssl.TLSVersion.TLSv1_1
 
-    def test_versions_that_leave_none_are_an_error_before_anything_is_sent(self, context, files):
+    def test_versions_that_leave_none_are_an_error_before_anything_is_sent(
+        self, context: Any, files: Files
+    ) -> None:
         context.load_cert_chain(files.server)
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
         server, client = raw_pair()
         with server, client, pytest.raises(ssl.SSLError, match="no protocols available"):
             context.wrap_socket(server, server_side=True)
 
-    def test_cert_none_is_refused_while_names_are_checked(self):
+    def test_cert_none_is_refused_while_names_are_checked(self) -> None:
         context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
         with pytest.raises(ValueError, match="check_hostname"):
             context.verify_mode = ssl.CERT_NONE
         assert context.verify_mode == ssl.CERT_REQUIRED
 
-    def test_check_hostname_raises_cert_none_to_cert_required(self, context):
+    def test_check_hostname_raises_cert_none_to_cert_required(self, context: Any) -> None:
         context.check_hostname = True
         assert context.verify_mode == ssl.CERT_REQUIRED
 
     @pytest.mark.parametrize(
         "protocol", [ssl.PROTOCOL_TLSv1, ssl.PROTOCOL_TLSv1_1, 99], ids=["TLSv1", "TLSv1_1", "99"]
     )
-    def test_a_protocol_that_is_not_offered_is_a_value_error(self, protocol):
+    def test_a_protocol_that_is_not_offered_is_a_value_error(self, protocol: Any) -> None:
         with pytest.raises(ValueError, match="not offered"):
             veritls.SSLContext(protocol)
 
@@ -212,7 +222,9 @@ class TestServerHostname:
             (None, ValueError),
         ],
     )
-    def test_that_cannot_be_checked_is_refused_before_anything_is_sent(self, files, name, error):
+    def test_that_cannot_be_checked_is_refused_before_anything_is_sent(
+        self, files: Files, name: Any, error: Any
+    ) -> None:
         context = client_context(files.ca)
         server, client = raw_pair()
         with server, client:
@@ -223,7 +235,7 @@ class TestServerHostname:
             client.close()
             assert server.recv(1) == b""
 
-    def test_is_refused_on_a_server(self, context, files):
+    def test_is_refused_on_a_server(self, context: Any, files: Files) -> None:
         context.load_cert_chain(files.server)
         server, client = raw_pair()
         with server, client, pytest.raises(ValueError, match="client mode"):
@@ -231,7 +243,7 @@ class TestServerHostname:
 
 
 class TestPeer:
-    def test_that_speaks_http_is_told_apart(self, files):
+    def test_that_speaks_http_is_told_apart(self, files: Files) -> None:
         server, client = raw_pair()
         with server, client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -239,7 +251,7 @@ class TestPeer:
                 server_context(files.server).wrap_socket(server, server_side=True)
             assert caught.value.reason == "HTTP_REQUEST"
 
-    def test_that_answers_in_http_is_told_apart(self, files):
+    def test_that_answers_in_http_is_told_apart(self, files: Files) -> None:
         server, client = raw_pair()
         with server, client:
             server.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -247,14 +259,14 @@ class TestPeer:
                 client_context(files.ca).wrap_socket(client, server_hostname="localhost")
             assert caught.value.reason == "WRONG_VERSION_NUMBER"
 
-    def test_that_sends_garbage_in_a_record_is_refused(self, files):
+    def test_that_sends_garbage_in_a_record_is_refused(self, files: Files) -> None:
         server, client = raw_pair()
         with server, client:
             client.sendall(b"\x16\x03\x01\x00\x05hello")
             with pytest.raises(ssl.SSLError):
                 server_context(files.server).wrap_socket(server, server_side=True)
 
-    def test_that_closes_at_any_byte_of_the_handshake_is_an_end_without_leave(self, files):
+    def test_that_closes_at_any_byte_of_the_handshake_is_an_end_without_leave(self, files: Files) -> None:
         hello = first_flight(client_context(files.ca))
         for length in range(0, len(hello), 37):
             server, client = raw_pair()
@@ -265,7 +277,7 @@ class TestPeer:
                     server_context(files.server).wrap_socket(server, server_side=True)
                 assert server.fileno() == -1
 
-    def test_that_stalls_at_any_byte_of_the_handshake_is_a_timeout(self, files):
+    def test_that_stalls_at_any_byte_of_the_handshake_is_a_timeout(self, files: Files) -> None:
         hello = first_flight(client_context(files.ca))
         context = server_context(files.server)
         for length in (0, 1, 4, 5, 6, len(hello) // 2, len(hello) - 1, len(hello)):
@@ -276,7 +288,7 @@ class TestPeer:
                 with pytest.raises(TimeoutError, match="handshake"):
                     context.wrap_socket(server, server_side=True)
 
-    def test_that_is_slow_by_a_byte_at_a_time_is_understood(self, files):
+    def test_that_is_slow_by_a_byte_at_a_time_is_understood(self, files: Files) -> None:
         server, client = veritls.MemoryBIO(), veritls.MemoryBIO()
         to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
         serving = server_context(files.server).wrap_bio(server, to_client, server_side=True)
@@ -294,7 +306,7 @@ class TestPeer:
                         sink.write(source.read(1))
         assert serving.version() == connecting.version() == "TLSv1.3"
 
-    def test_with_a_closed_handshake_leaves_nothing_usable(self, files):
+    def test_with_a_closed_handshake_leaves_nothing_usable(self, files: Files) -> None:
         server, client = raw_pair()
         with server, client:
             serving = server_context(files.server).wrap_socket(
@@ -321,7 +333,7 @@ def first_flight(context: veritls.SSLContext) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 16383, 16384, 16385, 300_000])
-def test_data_of_any_size_arrives_whole(files, size):
+def test_data_of_any_size_arrives_whole(files: Files, size: Any) -> None:
     data = bytes(i % 251 for i in range(size))
     with tls_pair(server_context(files.server), client_context(files.ca)) as (server, client):
 
@@ -338,14 +350,14 @@ def test_data_of_any_size_arrives_whole(files, size):
     assert received == data
 
 
-def test_an_end_without_close_notify_is_an_end_where_it_is_suppressed(files):
+def test_an_end_without_close_notify_is_an_end_where_it_is_suppressed(files: Files) -> None:
     with tls_pair(server_context(files.server), client_context(files.ca)) as (server, client):
         server.close()
         assert client.recv(1) == b""
         assert client.recv_into(bytearray(1)) == 0
 
 
-def test_an_end_without_close_notify_is_an_error_where_it_is_not_suppressed(files):
+def test_an_end_without_close_notify_is_an_error_where_it_is_not_suppressed(files: Files) -> None:
     ends = tls_pair(server_context(files.server), client_context(files.ca), suppress_ragged_eofs=False)
     with ends as (server, client):
         server.close()
@@ -355,7 +367,7 @@ def test_an_end_without_close_notify_is_an_error_where_it_is_not_suppressed(file
             client.recv_into(bytearray(1))
 
 
-def test_a_close_notify_is_an_end_in_either_case(files):
+def test_a_close_notify_is_an_end_in_either_case(files: Files) -> None:
     ends = tls_pair(server_context(files.server), client_context(files.ca), suppress_ragged_eofs=False)
     with ends as (server, client):
         closing = in_thread(server.unwrap)
@@ -364,7 +376,7 @@ def test_a_close_notify_is_an_end_in_either_case(files):
         closing.result(SECONDS)
 
 
-def test_a_certificate_that_is_not_valid_yet_says_from_when(files):
+def test_a_certificate_that_is_not_valid_yet_says_from_when(files: Files) -> None:
     authority = trustme.CA()
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3, minutes=-1)
     end = later + datetime.timedelta(days=3)

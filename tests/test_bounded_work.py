@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 import veritls
 from tests.bounds import judged
-from tests.hostile import authority, certificate, long_exponent, real_key
 from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
+from tests.support.hostile import basic_constraints, certificate, long_exponent, real_key
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
@@ -121,13 +121,13 @@ def test_a_report_says_how_many_certificates_and_names_it_leaves_out() -> None:
 
 def test_no_explanation_verifies_with_an_exponent_that_the_engine_refuses() -> None:
     long = long_exponent()
-    upper = ParsedCertificate(certificate("0", "root", long, real_key(), authority()), "peer")
+    upper = ParsedCertificate(certificate("0", "root", long, real_key(), basic_constraints()), "peer")
     lower = ParsedCertificate(certificate("peer", "0", real_key(), long), "peer")
     assert lower.certificate is not None and upper.certificate is not None
     lower.certificate.verify_directly_issued_by(upper.certificate)
     assert lower.signed_by(upper) is None
     usual = real_key(rsa.generate_private_key(65537, 2048))
-    upper = ParsedCertificate(certificate("0", "root", usual, real_key(), authority()), "peer")
+    upper = ParsedCertificate(certificate("0", "root", usual, real_key(), basic_constraints()), "peer")
     assert ParsedCertificate(certificate("peer", "0", real_key(), usual), "peer").signed_by(upper)
     assert lower.signed_by(upper) is False
 

@@ -13,8 +13,8 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.forger import DATA, HANDSHAKE, OVERHEAD, Forger, message
-from tests.pairs import SECONDS, client_context, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, server_context, tls_pair
+from tests.support.forger import DATA, HANDSHAKE, OVERHEAD, Forger, message
 
 KIB = 1024
 

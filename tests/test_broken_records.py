@@ -11,7 +11,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 VERSION = pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)

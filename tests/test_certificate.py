@@ -18,9 +18,10 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, Object
 from hypothesis import given, strategies as st
 
 import veritls
-from tests.authority import Authority
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.certificates import Party, raw_names as san_of
+from tests.support.connections import client_context, server_context, tls_pair
+from tests.support.der import tlv
 from veritls._loading.attribute_names import LONG_NAMES
 from veritls._loading.certificates import decoded
 
@@ -67,18 +68,10 @@ def names(*general: x509.GeneralName) -> bytes:
     return built(x509.SubjectAlternativeName(general))
 
 
-def der(tag: int, *contents: bytes) -> bytes:
-    """One value in DER, for what `cryptography` refuses to write."""
-    content = b"".join(contents)
-    size = len(content)
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag]) + (bytes([size]) if size < 128 else bytes([128 + len(octets)]) + octets) + content
-
-
 def raw_names(*general: bytes) -> bytes:
     """A certificate whose subjectAltName holds these values, in DER."""
     oid = ObjectIdentifier("2.5.29.17")
-    return built(x509.UnrecognizedExtension(oid, der(0x30, *general)))
+    return built(x509.UnrecognizedExtension(oid, tlv(0x30, *general)))
 
 
 def unreadable(oid: str) -> bytes:
@@ -93,7 +86,7 @@ def first_version() -> bytes:
     inner = x509.load_der_x509_certificate(whole).tbs_certificate_bytes
     version = bytes.fromhex("a003020102")
     body = inner[inner.index(version) + len(version) :]
-    return der(0x30, der(0x30, body), whole[whole.index(inner) + len(inner) :])
+    return tlv(0x30, tlv(0x30, body), whole[whole.index(inner) + len(inner) :])
 
 
 def in_year(year: str) -> bytes:
@@ -177,7 +170,7 @@ SHAPES: dict[str, bytes] = {
     "day of two digits": built(start=datetime.datetime(2024, 10, 10, tzinfo=UTC)),
     "DNS": names(DNS("example.org"), DNS("*.example.org"), DNS("xn--bcher-kva.example"), DNS("example.org")),
     "empty DNS": names(DNS("")),
-    "NUL in a DNS name": raw_names(der(0x82, b"good.example\0.evil.example")),
+    "NUL in a DNS name": raw_names(tlv(0x82, b"good.example\0.evil.example")),
     "IPv4": names(IP(ipaddress.ip_address("192.0.2.1")), IP(ipaddress.ip_address("0.0.0.0"))),
     "IPv6": names(
         *(
@@ -197,13 +190,13 @@ SHAPES: dict[str, bytes] = {
     "DirName": names(x509.DirectoryName(ODD_NAME), x509.DirectoryName(name())),
     "Registered ID": names(x509.RegisteredID(ObjectIdentifier("1.2.3.4.5"))),
     "Registered ID of an attribute": names(x509.RegisteredID(NameOID.COMMON_NAME)),
-    "otherName": names(x509.OtherName(ObjectIdentifier("1.2.3.4"), der(0x0C, b"text"))),
+    "otherName": names(x509.OtherName(ObjectIdentifier("1.2.3.4"), tlv(0x0C, b"text"))),
     "every kind of name": names(
         x509.RFC822Name("a@example.org"),
         DNS("example.org"),
         URI("urn:x"),
         x509.DirectoryName(PLAIN),
-        x509.OtherName(ObjectIdentifier("1.2.3.4"), der(0x05)),
+        x509.OtherName(ObjectIdentifier("1.2.3.4"), tlv(0x05)),
         IP(ipaddress.ip_address("::1")),
         x509.RegisteredID(ObjectIdentifier("1.2.3.4")),
         IP(ipaddress.ip_address("127.0.0.1")),
@@ -231,15 +224,15 @@ SHAPES: dict[str, bytes] = {
         x509.SubjectAlternativeName([DNS("example.org")]),
         x509.UnrecognizedExtension(ObjectIdentifier("1.2.3.4"), b"what no one can read"),
     ),
-    "non-ASCII DNS": raw_names(der(0x82, "bücher.example".encode())),
+    "non-ASCII DNS": raw_names(tlv(0x82, "bücher.example".encode())),
     "empty SAN": raw_names(),
     "long country": built(subject=name(attribute("2.5.4.6", "Switzerland"))),
-    "X.400 address": raw_names(der(0xA3, der(0x30)), der(0x82, b"a")),
-    "EDI party": raw_names(der(0xA5, der(0xA1, der(0x0C, b"x"))), der(0x82, b"a")),
-    "address of three bytes": raw_names(der(0x87, b"123"), der(0x82, b"a")),
-    "address with a mask": raw_names(der(0x87, b"\x0a\0\0\0\xff\0\0\0")),
-    "name of an unknown form": raw_names(der(0x89, b"x"), der(0x82, b"a")),
-    "other name without a type": raw_names(der(0xA0), der(0x82, b"a")),
+    "X.400 address": raw_names(tlv(0xA3, tlv(0x30)), tlv(0x82, b"a")),
+    "EDI party": raw_names(tlv(0xA5, tlv(0xA1, tlv(0x0C, b"x"))), tlv(0x82, b"a")),
+    "address of three bytes": raw_names(tlv(0x87, b"123"), tlv(0x82, b"a")),
+    "address with a mask": raw_names(tlv(0x87, b"\x0a\0\0\0\xff\0\0\0")),
+    "name of an unknown form": raw_names(tlv(0x89, b"x"), tlv(0x82, b"a")),
+    "other name without a type": raw_names(tlv(0xA0), tlv(0x82, b"a")),
     "SAN that is none": unreadable("2.5.29.17"),
     "two SANs": built(
         x509.SubjectAlternativeName([DNS("a")]), x509.IssuerAlternativeName([DNS("b")])
@@ -259,15 +252,15 @@ SHAPES: dict[str, bytes] = {
 
 ODD: dict[str, tuple[bytes, str, object]] = {
     "Latin-1 DNS": (
-        raw_names(der(0x82, "bücher.example".encode("latin1"))),
+        raw_names(tlv(0x82, "bücher.example".encode("latin1"))),
         "subjectAltName",
         (("DNS", r"b\xfccher.example"),),
     ),
-    "Latin-1 URI": (raw_names(der(0x86, b"u:\xeb")), "subjectAltName", (("URI", r"u:\xeb"),)),
+    "Latin-1 URI": (raw_names(tlv(0x86, b"u:\xeb")), "subjectAltName", (("URI", r"u:\xeb"),)),
     "Latin-1 OCSP": (
         built(
             x509.UnrecognizedExtension(
-                ObjectIdentifier("1.3.6.1.5.5.7.1.1"), der(0x30, der(0x30, OCSP_DER, der(0x86, b"\xeb")))
+                ObjectIdentifier("1.3.6.1.5.5.7.1.1"), tlv(0x30, tlv(0x30, OCSP_DER, tlv(0x86, b"\xeb")))
             )
         ),
         "OCSP",
@@ -283,9 +276,9 @@ ODD: dict[str, tuple[bytes, str, object]] = {
         "subject",
         ((("commonName", r"\xd8\x00oe"),),),
     ),
-    "OID cut off": (raw_names(der(0x88, b"\x2a\x80")), "subjectAltName", (("Registered ID", "2A80"),)),
+    "OID cut off": (raw_names(tlv(0x88, b"\x2a\x80")), "subjectAltName", (("Registered ID", "2A80"),)),
     "UPN": (
-        names(x509.OtherName(ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), der(0x0C, b"a@example.org"))),
+        names(x509.OtherName(ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), tlv(0x0C, b"a@example.org"))),
         "subjectAltName",
         (("othername", "<unsupported>"),),
     ),
@@ -337,18 +330,18 @@ def test_an_odd_certificate_is_shown_where_ssl_raises(shape: str) -> None:
 
 
 TAGS = st.integers(0x80, 0x89) | st.integers(0xA0, 0xA9)
-VALUES = st.binary(max_size=20) | st.binary(max_size=20).map(lambda data: der(0x30, data))
+VALUES = st.binary(max_size=20) | st.binary(max_size=20).map(lambda data: tlv(0x30, data))
 
 
 @given(st.lists(st.tuples(TAGS, VALUES), max_size=4), st.binary(max_size=6), st.sampled_from(READ))
 def test_nothing_that_a_peer_can_choose_raises(
     general: list[tuple[int, bytes]], garbage: bytes, oid: str
 ) -> None:
-    read = [der(*each) for each in general]
+    read = [tlv(*each) for each in general]
     for value in (
-        der(0x30, *read),
-        der(0x30, *read) + garbage,
-        der(0x30, der(0x30, OCSP_DER, *read)),
+        tlv(0x30, *read),
+        tlv(0x30, *read) + garbage,
+        tlv(0x30, tlv(0x30, OCSP_DER, *read)),
         garbage,
     ):
         shown = decoded(built(x509.UnrecognizedExtension(ObjectIdentifier(oid), value)))
@@ -366,10 +359,10 @@ def test_no_subject_raises(value: bytes, kind: Kind, tag: int) -> None:
 
 
 def test_a_server_shows_a_client_whose_names_ssl_cannot_read(files: Files, tmp_path: Path) -> None:
-    ca = Authority()
+    ca = Party("A CA", ca=True)
     name = ipaddress.ip_address("::ffff:1.2.3.4")
-    raw = der(0x30, der(0x87, name.packed), der(0xA3, der(0x30)), der(0x82, b"b\xfc"))
-    path = ca.issue(raw_names=raw).write(tmp_path / "client.pem")
+    raw = tlv(0x30, tlv(0x87, name.packed), tlv(0xA3, tlv(0x30)), tlv(0x82, b"b\xfc"))
+    path = ca.issue(san=san_of(raw)).file(tmp_path)
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         server, client = server_context(files.server), client_context(files.ca)
         server.load_verify_locations(cadata=ca.der)

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 import veritls
-from tests.pairs import SECONDS, tls_pair
+from tests.support.connections import SECONDS, tls_pair
 from veritls._loading.identities import pem_certificates
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
 import veritls
 from tests.check_servers import DIALOGUES, Server, says, serving
-from tests.reports.broken import below, leaf, middle, root
-from tests.reports.maker import DAY, NOW, Party, dns
+from tests.reports.broken import below, leaf, middle, peer, root
+from tests.support.certificates import DAY, NOW, Party
 from veritls.cli.app import app
 from veritls.cli.target import Target, listed, parse
 
@@ -37,16 +37,10 @@ def ca(folder: Path) -> Path:
     return path
 
 
-def identity(folder: Path, *parties: Party) -> Path:
-    path = folder / f"{parties[0].certificate.serial_number}.pem"
-    key = parties[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(key + b"".join(party.certificate.public_bytes(Encoding.PEM) for party in parties))
-    return path
-
-
 def context(folder: Path, *parties: Party, module: Any = veritls) -> Any:
     made = module.SSLContext(module.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(identity(folder, *(parties or (leaf(), middle()))))
+    own, *chain = parties or (leaf(), middle())
+    made.load_cert_chain(own.file(folder, *chain))
     return made
 
 
@@ -96,7 +90,7 @@ def test_a_server_that_is_not_trusted_is_reported_with_what_could_be_agreed_on(
 
 
 def test_the_certificate_of_ours_is_shown_to_a_trusted_server_and_to_no_other(folder: Path, ca: Path) -> None:
-    own = identity(folder, Party("Ann", root()))
+    own = peer("Ann", root()).file(folder)
     for parties, name, shown in [((leaf(), middle()), NAME, 1), ((leaf(), middle()), "other", 0)]:
         asking = context(folder, *parties)
         asking.load_verify_locations(ca)
@@ -222,7 +216,7 @@ def test_the_chain_is_shown_as_pem_on_request(good: Server, ca: Path) -> None:
 
 
 def test_many_servers_come_as_a_table_in_their_order_each_once(good: Server, folder: Path, ca: Path) -> None:
-    with serving(context(folder, Party("db", names=dns(NAME)))) as bad:
+    with serving(context(folder, Party("db", names=[NAME]))) as bad:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             closed = f"127.0.0.1:{listener.getsockname()[1]}"
         hosts = folder / "hosts.txt"
@@ -329,7 +323,7 @@ def test_names_that_a_terminal_would_obey_are_not_sent_to_it(folder: Path, ca: P
     from cryptography import x509
 
     evil = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "\x1b[2J[red]\x07", _validate=False)])
-    with serving(context(folder, Party("", middle(), subject=evil, names=None), middle())) as server:
+    with serving(context(folder, Party(evil, middle(), names=()), middle())) as server:
         code, out, _ = run(server, "--ca", ca, "--name", NAME)
     assert code == 1
     assert all(line.isprintable() for line in out.splitlines())

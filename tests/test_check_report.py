@@ -13,7 +13,7 @@ import pytest
 from tests.check_servers import Server, serving
 from tests.revocation.answers import serving as server_of
 from tests.revocation.responses import MUST_STAPLE, REVOKED, response
-from tests.trust.made import Party
+from tests.support.certificates import Party
 
 ROOT = Party("Root", ca=True)
 LEAF = Party("localhost", ROOT, extra=[MUST_STAPLE])

@@ -18,7 +18,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 SECRET = b"what must not be seen"
 RAW = b"what was never protected"
@@ -92,7 +92,7 @@ class World:
         raw, ours = raw_pair()
         with raw, ours:
             ours.settimeout(0.2)
-            name = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+            name: dict[str, Any] = {"server_hostname": "localhost", "do_handshake_on_connect": False}
             with self.client.wrap_socket(ours, **name) as end:
                 yield end, raw
 
@@ -100,7 +100,7 @@ class World:
     def failed(self) -> Iterator[tuple[Any, socket.socket]]:
         raw, ours = raw_pair()
         with raw, ours:
-            name = {"server_hostname": "localhost", "do_handshake_on_connect": False}
+            name: dict[str, Any] = {"server_hostname": "localhost", "do_handshake_on_connect": False}
             serving = in_thread(self.server.wrap_socket, raw.dup(), server_side=True)
             with self.stranger.wrap_socket(ours, **name) as end:
                 with pytest.raises(ssl.SSLError):
@@ -201,7 +201,7 @@ def test_at_no_moment_of_close_does_anything_pass_in_the_clear(files: Files, beg
         with getattr(world, begin)() as (end, raw):
             raw.sendall(RAW)
             end.settimeout(0)
-            given = []
+            given: list[Any] = []
 
             def trial(end: Any = end, name: str = name, given: list[Any] = given) -> None:
                 try:

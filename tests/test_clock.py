@@ -35,7 +35,7 @@ PROGRAM = """
 import ctypes, os, ssl, sys, time
 from pathlib import Path
 import veritls
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 
 move = ctypes.CDLL(os.environ["LD_PRELOAD"]).move_clock
 move.argtypes = [ctypes.c_long]

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
-from tests.waiting import reused, waiting
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.waiting import reused, waiting
 
 MUCH = 30_000_000
 
@@ -202,7 +202,7 @@ def test_closing_while_threads_wait_leaves_no_descriptors_behind(files: Files) -
 NO_DESCRIPTORS_LEFT = """
 import resource, sys
 from pathlib import Path
-from tests.pairs import SECONDS, client_context, in_thread, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 limits = resource.getrlimit(resource.RLIMIT_NOFILE)
 with tls_pair(server_context(Path(sys.argv[1])), client_context(Path(sys.argv[2]))) as (server, client):
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))

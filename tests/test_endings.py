@@ -9,8 +9,8 @@ import ssl
 import pytest
 
 from tests.conftest import Files
-from tests.memory import connect
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.memory import connect
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

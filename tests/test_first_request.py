@@ -13,7 +13,7 @@ import pytest
 
 from tests import test_in_sight
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 
 V = ssl.TLSVersion
 _SIOCOUTQNSD = 0x894B

@@ -18,9 +18,9 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.forking import tried
-from tests.memory import connect
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
-from tests.waiting import waiting
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.memory import connect
+from tests.support.waiting import waiting
 from veritls import _engine
 from veritls.aio.facts import TransportObject
 

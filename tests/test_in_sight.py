@@ -13,7 +13,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 
 V = ssl.TLSVersion
 
@@ -47,7 +47,9 @@ class Client:
             return False
 
     def send(self) -> int:
-        return len(data) if (data := self.outgoing.read()) and not self.raw.sendall(data) else 0
+        data = self.outgoing.read()
+        self.raw.sendall(data)
+        return len(data)
 
     def receive(self) -> None:
         self.incoming.write(self.raw.recv(65536))

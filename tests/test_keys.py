@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import veritls
-from tests.authority import Authority
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
-from tests.reports.maker import tlv
+from tests.support.certificates import Party
+from tests.support.connections import client_context, server_context, tls_pair
+from tests.support.der import tlv
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_an_ec_key_that_lost_its_leading_zeros_is_loaded_as_by_ssl(
     name: str, lost: int, form: str, files: Files, tmp_path: Path
 ) -> None:
     key, plain = ec_key(name, lost, pkcs8=form == "PRIVATE KEY")
-    ca = Authority()
+    ca = Party("A CA", ca=True)
     party = ca.issue(x509.DNSName("localhost"), key=key)
     path = tmp_path / "key.pem"
     path.write_bytes(party.pem + ssl.DER_cert_to_PEM_cert(plain).replace("CERTIFICATE", form).encode())

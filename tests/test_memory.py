@@ -10,7 +10,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import client_context, server_context
+from tests.support.connections import client_context, server_context
 
 
 class Pair:

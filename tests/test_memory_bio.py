@@ -12,7 +12,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, raw_pair, server_context
 
 
 def _handshaken(files: Files) -> tuple[Any, Any, ssl.MemoryBIO]:

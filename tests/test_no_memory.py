@@ -12,7 +12,7 @@ from tests.conftest import Files
 
 PREAMBLE = """
 import contextlib, resource, socket, ssl, sys, veritls
-from tests.memory import connect
+from tests.support.memory import connect
 def limit(extra):
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]

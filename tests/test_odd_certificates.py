@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 from tests.test_certificate import KEY, ODD, SHAPES, built
 from veritls.errors import SSLCertVerificationError
 

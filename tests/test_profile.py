@@ -13,19 +13,30 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 import veritls
-from tests.parties import DAY, NOW, SERVES, SIGNS, Party, edited, key_usage
+from tests.support.certificates import (
+    DAY,
+    NOW,
+    SERVES,
+    SIGNS,
+    Party,
+    alternative_names,
+    key_usage,
+    new_key,
+    pem,
+)
+from tests.support.der import edited
 
 STRICT, PARTIAL = ssl.VerifyFlags.VERIFY_X509_STRICT, ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 CRL_LEAF, CRL_CHAIN = ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF, ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
 
 def code(
-    anchor: Party, *chain: Party | bytes, flags: int = 0, lists: str = "", purpose: Any = "server"
+    anchor: Party, *chain: Party | bytes, flags: int = 0, crls: bytes = b"", purpose: Any = "server"
 ) -> int:
     """0 where the chain is trusted, else the verify_code."""
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.verify_flags = ssl.VerifyFlags(flags)
-    context.load_verify_locations(cadata=anchor.pem + lists)
+    context.load_verify_locations(cadata=(anchor.pem + crls).decode())
     try:
         ders = [each if isinstance(each, bytes) else each.der for each in chain]
         context.verify_chain(ders, purpose=purpose)
@@ -39,10 +50,6 @@ def constraints(*, ca: bool = True, length: int | None = None) -> tuple[x509.Ext
     return x509.BasicConstraints(ca=ca, path_length=length), True
 
 
-def names(*found: x509.GeneralName) -> tuple[x509.ExtensionType, bool]:
-    return x509.SubjectAlternativeName(found), False
-
-
 def unrecognized(oid: str, *, critical: bool, value: bytes = b"\x05\x00") -> tuple[x509.ExtensionType, bool]:
     return x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical
 
@@ -52,11 +59,11 @@ ONLY_MAIL = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), Fals
 
 ANCHORS: dict[str, tuple[dict[str, Any], int]] = {
     "it is as it should be": ({}, 0),
-    "it expired": ({"until": NOW - DAY}, 10),
+    "it expired": ({"end": NOW - DAY}, 10),
     "a critical extension of it is unknown": ({"more": UNKNOWN}, 34),
     "it is no authority": ({"constraints": constraints(ca=False)}, 79),
     "it says nothing of being an authority": ({"constraints": None, "usage": None}, 79),
-    "its key may not sign certificates": ({"usage": (key_usage(lists=True), True)}, 79),
+    "its key may not sign certificates": ({"usage": (key_usage(crls=True), True)}, 79),
     "it is for mail only": ({"extended": ONLY_MAIL}, 26),
     "its path is too long": ({"constraints": constraints(length=0)}, 25),
     "its path is long enough": ({"constraints": constraints(length=1)}, 0),
@@ -74,17 +81,17 @@ def test_the_anchor_counts_where(case: str, flags: int) -> None:
 
 
 def test_an_intermediate_as_anchor_counts_like_any_other_anchor() -> None:
-    middle = Party("Middle", Party("Root", ca=True), ca=True, until=NOW - DAY)
+    middle = Party("Middle", Party("Root", ca=True), ca=True, end=NOW - DAY)
     assert code(middle, Party("leaf", middle), flags=PARTIAL) == 10
 
 
 def test_another_path_is_found_where_the_first_anchor_is_refused() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    late, good = Party("Root", ca=True, key=key, until=NOW - DAY), Party("Root", ca=True, key=key)
+    late, good = Party("Root", ca=True, key=key, end=NOW - DAY), Party("Root", ca=True, key=key)
     leaf = Party("leaf", good)
     for first, second in ((late, good), (good, late)):
         context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=first.pem + second.pem)
+        context.load_verify_locations(cadata=first.der + second.der)
         assert context.verify_chain([leaf.der]).path == (leaf.der, good.der)
 
 
@@ -129,13 +136,16 @@ def test_a_peer_s_key_usage_that_cannot_be_read_refuses_the_peer(damaged: bytes)
 def test_a_certificate_trusted_by_itself_is_held_to_usage_and_profile_too() -> None:
     alone = Party("alone", usage=(SIGNS, True))
     assert code(alone, alone) == 26
-    signing = Party("alone", usage=(x509.KeyUsage(True, *[False] * 4, True, *[False] * 3), True))
+    signing = Party("alone", usage=(key_usage(serves=True, certificates=True), True))
     assert code(signing, signing) == 0
     assert code(signing, signing, flags=STRICT) == 82
 
 
 def test_a_certificate_trusted_by_itself_is_refused_as_any_other_where_the_engine_cannot_read_it() -> None:
-    odd = Party("alone", subject_key="critical")
+    key = new_key()
+    odd = Party(
+        "alone", subject_key=(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), True), key=key
+    )
     assert code(odd, odd) == code(odd, odd, flags=STRICT) == 34
 
 
@@ -143,9 +153,9 @@ def test_a_certificate_trusted_by_itself_is_refused_as_any_other_where_the_engin
 def test_a_list_of_an_anchor_that_may_not_sign_lists_counts_for_nothing(flag: int, expected: int) -> None:
     root = Party("Root", ca=True, usage=(key_usage(certificates=True), True))
     middle = Party("Middle", root, ca=True)
-    lists = middle.revokes() + root.revokes()
-    assert code(root, Party("leaf", middle), middle, flags=flag, lists=lists) == expected
-    assert code(root, Party("leaf", root), flags=flag, lists=lists) == 35
+    crls = pem(middle.crl()) + pem(root.crl())
+    assert code(root, Party("leaf", middle), middle, flags=flag, crls=crls) == expected
+    assert code(root, Party("leaf", root), flags=flag, crls=crls) == 35
 
 
 def own_key(identifier: bytes) -> x509.AuthorityKeyIdentifier:
@@ -182,14 +192,14 @@ BAD_AIA = unrecognized("1.3.6.1.5.5.7.1.1", critical=False, value=b"malformed")
 LEAVES: dict[str, tuple[dict[str, Any], int]] = {
     "everything is as usual": ({}, 0),
     "its serial number has 20 octets": ({"serial": 2**159 - 1}, 0),
-    "its name has an underscore": ({"names": names(DNS("a_b.example"))}, 41),
-    "its name has an empty label": ({"names": names(DNS("a..example"))}, 41),
-    "its name ends with a dot": ({"names": names(DNS("a.example."))}, 41),
-    "its name has a label of 64": ({"names": names(DNS("a" * 64 + ".example"))}, 41),
-    "its name is a wildcard": ({"names": names(DNS("*.example"))}, 0),
-    "its name is a part of a wildcard": ({"names": names(DNS("a*.example"))}, 41),
-    "its name is an address": ({"names": names(x509.IPAddress(ipaddress.ip_address("::1")))}, 0),
-    "its name is a URI": ({"names": names(x509.UniformResourceIdentifier("spiffe://a/b"))}, 0),
+    "its name has an underscore": ({"san": alternative_names(DNS("a_b.example"))}, 41),
+    "its name has an empty label": ({"san": alternative_names(DNS("a..example"))}, 41),
+    "its name ends with a dot": ({"san": alternative_names(DNS("a.example."))}, 41),
+    "its name has a label of 64": ({"san": alternative_names(DNS("a" * 64 + ".example"))}, 41),
+    "its name is a wildcard": ({"san": alternative_names(DNS("*.example"))}, 0),
+    "its name is a part of a wildcard": ({"san": alternative_names(DNS("a*.example"))}, 41),
+    "its name is an address": ({"san": alternative_names(x509.IPAddress(ipaddress.ip_address("::1")))}, 0),
+    "its name is a URI": ({"san": alternative_names(x509.UniformResourceIdentifier("spiffe://a/b"))}, 0),
     "it has name constraints": ({"more": limits(DNS("example"))}, 41),
     "its authority information is unreadable": ({"more": BAD_AIA}, 41),
     "its authority information is there": ({"more": (AIA, False)}, 0),
@@ -265,9 +275,10 @@ def test_what_no_tool_makes_is_refused_under_strict(old: bytes, new: bytes, expe
 def test_a_list_without_a_number_counts_for_nothing_under_strict() -> None:
     root = Party("Root", ca=True)
     leaf = Party("leaf", root)
-    numbered, bare, critical = root.revokes(), root.revokes(number=None), root.revokes(number="critical")
-    assert code(root, leaf, flags=STRICT | CRL_LEAF, lists=numbered) == 0
-    for lists in (bare, critical):
-        assert code(root, leaf, flags=STRICT | CRL_LEAF, lists=lists) == 1
-        assert code(root, leaf, flags=STRICT, lists=lists) == 0
-        assert code(root, leaf, flags=CRL_LEAF, lists=lists) == 0
+    numbered, bare = pem(root.crl()), pem(root.crl(number=None))
+    critical = pem(root.crl(number=None, extra=[(x509.CRLNumber(1), True)]))
+    assert code(root, leaf, flags=STRICT | CRL_LEAF, crls=numbered) == 0
+    for crls in (bare, critical):
+        assert code(root, leaf, flags=STRICT | CRL_LEAF, crls=crls) == 1
+        assert code(root, leaf, flags=STRICT, crls=crls) == 0
+        assert code(root, leaf, flags=CRL_LEAF, crls=crls) == 0

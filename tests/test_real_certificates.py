@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import ssl
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +13,39 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import veritls
-from tests.pairs import server_context, tls_pair
-
-NOW = datetime.datetime.now(datetime.UTC)
-DAY = datetime.timedelta(days=1)
-
-
-@dataclass
-class Party:
-    certificate: x509.Certificate
-    key: Any
-
-    def pem(self, *chain: Party) -> bytes:
-        key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return key + b"".join(each.certificate.public_bytes(Encoding.PEM) for each in (self, *chain))
-
-    @property
-    def trust(self) -> str:
-        return self.certificate.public_bytes(Encoding.PEM).decode()
+from tests.support.certificates import Party
+from tests.support.connections import server_context, tls_pair
 
 
 def issue(
     name: str,
     issuer: Party | None = None,
     *,
-    key: Any = None,
     ca: bool | None = False,
-    names: list[x509.GeneralName] | None = None,
-    usage: Any = None,
-    pss: bool = False,
+    names: Sequence[x509.GeneralName] | None = None,
+    purpose: x509.ObjectIdentifier | None = None,
+    **options: Any,
 ) -> Party:
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer = issuer.key if issuer else key
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - DAY)
-        .not_valid_after(NOW + DAY)
+    """A certificate with few extensions, as many have; without basicConstraints where `ca` is None."""
+    return Party(
+        name,
+        issuer,
+        ca=bool(ca),
+        names=names,
+        constraints=None if ca is None else (x509.BasicConstraints(ca=ca, path_length=None), True),
+        usage=None,
+        subject_key=None,
+        authority_key=None,
+        purpose=None if purpose is None else (x509.ExtendedKeyUsage([purpose]), False),
+        **options,
     )
-    if ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-    if names is None and not ca:
-        names = [x509.DNSName("localhost")]
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    if usage:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH) if pss else None
-    return Party(builder.sign(signer, algorithm, rsa_padding=scheme), key)
+
+
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +60,15 @@ def version(request: pytest.FixtureRequest) -> ssl.TLSVersion:
 
 
 def connect(
-    pem: bytes, trust: str | None, folder: Path, *, name: str | None = "localhost", **settings: Any
+    pem: bytes, trusted: bytes | None, folder: Path, *, name: str | None = "localhost", **settings: Any
 ) -> Any:
     """A connection of two veritls ends; what the client knows of its server's certificate."""
     path = folder / "server.pem"
     path.write_bytes(pem)
     server = server_context(path)
     client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    if trust is not None:
-        client.load_verify_locations(cadata=trust)
+    if trusted is not None:
+        client.load_verify_locations(cadata=trusted.decode())
     for setting, value in settings.items():
         setattr(client, setting, value)
     with tls_pair(server, client, name) as (_, end):
@@ -112,17 +87,17 @@ KEYS = {
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_keys_of_every_kind_serve(kind, version, tmp_path):
-    authority = issue("root", ca=True, key=KEYS[kind]())
-    leaf = issue("leaf", authority, key=KEYS[kind]())
-    der, _ = connect(leaf.pem(), authority.trust, tmp_path, maximum_version=version)
+def test_keys_of_every_kind_serve(kind: Any, version: ssl.TLSVersion, tmp_path: Path) -> None:
+    ca = issue("root", ca=True, key=KEYS[kind]())
+    leaf = issue("leaf", ca, key=KEYS[kind]())
+    der, _ = connect(leaf.identity(), ca.pem, tmp_path, maximum_version=version)
     assert der == leaf.certificate.public_bytes(Encoding.DER)
 
 
-def test_signatures_in_pss_are_verified(version, tmp_path):
-    authority = issue("root", ca=True, key=KEYS["RSA 2048"](), pss=True)
-    leaf = issue("leaf", authority, pss=True)
-    connect(leaf.pem(), authority.trust, tmp_path, maximum_version=version)
+def test_signatures_in_pss_are_verified(version: ssl.TLSVersion, tmp_path: Path) -> None:
+    ca = issue("root", ca=True, key=KEYS["RSA 2048"](), rsa_padding=PSS)
+    leaf = issue("leaf", ca, rsa_padding=PSS)
+    connect(leaf.identity(), ca.pem, tmp_path, maximum_version=version)
 
 
 @pytest.mark.parametrize(
@@ -144,55 +119,59 @@ def test_signatures_in_pss_are_verified(version, tmp_path):
         (x509.RFC822Name("a@example.org"), "example.org", False),
     ],
 )
-def test_a_name_fits_exactly_where_it_must(root, tmp_path, in_certificate, asked, fits):
+def test_a_name_fits_exactly_where_it_must(
+    root: Party, tmp_path: Path, in_certificate: Any, asked: Any, fits: Any
+) -> None:
     leaf = issue("leaf", root, names=[in_certificate])
     if fits:
-        connect(leaf.pem(), root.trust, tmp_path, name=asked)
+        connect(leaf.identity(), root.pem, tmp_path, name=asked)
         return
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
-        connect(leaf.pem(), root.trust, tmp_path, name=asked)
+        connect(leaf.identity(), root.pem, tmp_path, name=asked)
     assert caught.value.verify_code in (62, 64)
 
 
-def test_a_common_name_is_not_a_host_name(root, tmp_path):
+def test_a_common_name_is_not_a_host_name(root: Party, tmp_path: Path) -> None:
     leaf = issue("a.example.org", root, names=[])
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        connect(leaf.pem(), root.trust, tmp_path, name="a.example.org")
+        connect(leaf.identity(), root.pem, tmp_path, name="a.example.org")
 
 
 class TestSelfSigned:
     @pytest.mark.parametrize("ca", [True, False, None])
-    def test_is_trusted_where_it_is_itself_in_the_trust_set(self, tmp_path, version, ca):
+    def test_is_trusted_where_it_is_itself_in_the_trust_set(
+        self, tmp_path: Path, version: ssl.TLSVersion, ca: Any
+    ) -> None:
         alone = issue("me", ca=ca, names=[x509.DNSName("localhost")])
-        connect(alone.pem(), alone.trust, tmp_path, maximum_version=version)
+        connect(alone.identity(), alone.pem, tmp_path, maximum_version=version)
 
     @pytest.mark.parametrize("ca", [True, False, None])
-    def test_is_refused_where_it_is_not(self, root, tmp_path, ca):
+    def test_is_refused_where_it_is_not(self, root: Party, tmp_path: Path, ca: Any) -> None:
         alone = issue("me", ca=ca, names=[x509.DNSName("localhost")])
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
-            connect(alone.pem(), root.trust, tmp_path)
+            connect(alone.identity(), root.pem, tmp_path)
         assert caught.value.verify_code == 18
 
-    def test_is_refused_for_another_name_and_purpose(self, tmp_path):
+    def test_is_refused_for_another_name_and_purpose(self, tmp_path: Path) -> None:
         alone = issue("me", ca=True, names=[x509.DNSName("localhost")])
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-            connect(alone.pem(), alone.trust, tmp_path, name="elsewhere.example")
+            connect(alone.identity(), alone.pem, tmp_path, name="elsewhere.example")
         client = issue(
-            "me", ca=True, names=[x509.DNSName("localhost")], usage=ExtendedKeyUsageOID.CLIENT_AUTH
+            "me", ca=True, names=[x509.DNSName("localhost")], purpose=ExtendedKeyUsageOID.CLIENT_AUTH
         )
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
-            connect(client.pem(), client.trust, tmp_path)
+            connect(client.identity(), client.pem, tmp_path)
         assert caught.value.verify_code == 26
 
-    def test_of_the_same_name_as_a_trusted_one_is_refused(self, tmp_path):
+    def test_of_the_same_name_as_a_trusted_one_is_refused(self, tmp_path: Path) -> None:
         ours, theirs = (issue("me", names=[x509.DNSName("localhost")]) for _ in range(2))
         with pytest.raises(ssl.SSLCertVerificationError):
-            connect(theirs.pem(), ours.trust, tmp_path)
+            connect(theirs.identity(), ours.pem, tmp_path)
 
 
 class TestChain:
     @pytest.fixture
-    def chain(self, root) -> list[Party]:
+    def chain(self, root: Party) -> list[Party]:
         """Leaf first, root last."""
         parties = [root]
         for number in range(3):
@@ -202,53 +181,55 @@ class TestChain:
     @pytest.mark.parametrize(
         "order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (1, 2, 3, 4), (4, 3, 2, 1), (1, 1, 2, 3)]
     )
-    def test_may_come_in_any_order_with_or_without_the_root(self, chain, tmp_path, order):
-        pem = chain[0].pem(*(chain[number] for number in order))
-        connect(pem, chain[-1].trust, tmp_path)
+    def test_may_come_in_any_order_with_or_without_the_root(
+        self, chain: Any, tmp_path: Path, order: Any
+    ) -> None:
+        pem = chain[0].identity(*(chain[number] for number in order))
+        connect(pem, chain[-1].pem, tmp_path)
 
-    def test_with_a_link_missing_is_refused(self, chain, tmp_path):
+    def test_with_a_link_missing_is_refused(self, chain: Any, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
-            connect(chain[0].pem(chain[1], chain[3]), chain[-1].trust, tmp_path)
+            connect(chain[0].identity(chain[1], chain[3]), chain[-1].pem, tmp_path)
         assert caught.value.verify_code == 20
 
-    def test_whose_root_is_not_trusted_is_refused(self, chain, tmp_path):
+    def test_whose_root_is_not_trusted_is_refused(self, chain: Any, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError) as caught:
-            connect(chain[0].pem(*chain[1:]), issue("another", ca=True).trust, tmp_path)
+            connect(chain[0].identity(*chain[1:]), issue("another", ca=True).pem, tmp_path)
         assert caught.value.verify_code == 19
 
-    def test_link_in_the_trust_set_helps_but_is_no_anchor(self, chain, tmp_path):
+    def test_link_in_the_trust_set_helps_but_is_no_anchor(self, chain: Any, tmp_path: Path) -> None:
         """As in `ssl` without VERIFY_X509_PARTIAL_CHAIN."""
-        connect(chain[0].pem(chain[1], chain[2]), chain[-1].trust + chain[3].trust, tmp_path)
+        connect(chain[0].identity(chain[1], chain[2]), chain[-1].pem + chain[3].pem, tmp_path)
         with pytest.raises(ssl.SSLCertVerificationError):
-            connect(chain[0].pem(chain[1], chain[2]), chain[3].trust, tmp_path)
+            connect(chain[0].identity(chain[1], chain[2]), chain[3].pem, tmp_path)
 
-    def test_through_a_certificate_that_is_no_authority_is_refused(self, root, tmp_path):
+    def test_through_a_certificate_that_is_no_ca_is_refused(self, root: Party, tmp_path: Path) -> None:
         leaf = issue("leaf", root)
         forged = issue("forged", leaf)
         with pytest.raises(ssl.SSLCertVerificationError):
-            connect(forged.pem(leaf), root.trust, tmp_path)
+            connect(forged.identity(leaf), root.pem, tmp_path)
 
-    def test_without_any_trust_is_refused(self, root, tmp_path):
+    def test_without_any_trust_is_refused(self, root: Party, tmp_path: Path) -> None:
         with pytest.raises(ssl.SSLCertVerificationError):
-            connect(issue("leaf", root).pem(), None, tmp_path)
+            connect(issue("leaf", root).identity(), None, tmp_path)
 
 
-def test_an_authority_as_a_server_is_refused(root, tmp_path):
+def test_a_ca_as_a_server_is_refused(root: Party, tmp_path: Path) -> None:
     leaf = issue("leaf", root, ca=True, names=[x509.DNSName("localhost")])
     with pytest.raises(ssl.SSLCertVerificationError):
-        connect(leaf.pem(), root.trust, tmp_path)
+        connect(leaf.identity(), root.pem, tmp_path)
 
 
-def test_a_clients_certificate_does_not_serve(root, tmp_path):
-    leaf = issue("leaf", root, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+def test_a_clients_certificate_does_not_serve(root: Party, tmp_path: Path) -> None:
+    leaf = issue("leaf", root, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
-        connect(leaf.pem(), root.trust, tmp_path)
+        connect(leaf.identity(), root.pem, tmp_path)
     assert (caught.value.verify_code, caught.value.verify_message) == (26, "unsuitable certificate purpose")
 
 
 class TestVersion1:
     @pytest.fixture
-    def old(self, tmp_path) -> Path:
+    def old(self, tmp_path: Path) -> Path:
         folder = tmp_path
         for command in (
             "openssl req -new -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost",
@@ -260,7 +241,9 @@ class TestVersion1:
 
     @pytest.mark.parametrize("trusted", [False, True])
     @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-    def test_leaf_is_taken_under_cert_none_from_a_real_server(self, old, version, trusted):
+    def test_leaf_is_taken_under_cert_none_from_a_real_server(
+        self, old: Any, version: str, trusted: Any
+    ) -> None:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(old / "certificate.pem", old / "key.pem")
         server.maximum_version = ssl.TLSVersion[version]
@@ -274,7 +257,7 @@ class TestVersion1:
             connecting.sendall(b"old")
             assert serving.recv(10) == b"old"
 
-    def test_leaf_is_refused_where_it_must_be_verified(self, old):
+    def test_leaf_is_refused_where_it_must_be_verified(self, old: Any) -> None:
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(old / "certificate.pem", old / "key.pem")
         client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)

@@ -10,7 +10,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, server_context, tls_pair
 
 V = ssl.TLSVersion
 HANDSHAKE, APPLICATION_DATA, ALERT = 22, 23, 21

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.pairs import client_context, in_thread, server_context, tls_pair
+from tests.support.connections import client_context, in_thread, server_context, tls_pair
 
 SIZE = 1_000_003
 

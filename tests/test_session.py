@@ -12,7 +12,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 
 V = ssl.TLSVersion
 

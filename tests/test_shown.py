@@ -65,7 +65,14 @@ def test_no_repr_shows_der_or_names_without_an_end() -> None:
     error = refused.value
     assert isinstance(error, SSLCertVerificationError)
     assert len(repr(context._settings)) < 2000 and "ticket_secret" not in repr(context._settings)
-    seen = [*context.list_trust(), report, report.question, error, error.report, error.report.refusal]
+    seen: list[object] = [
+        *context.list_trust(),
+        report,
+        report.question,
+        error,
+        error.report,
+        error.report.refusal,
+    ]
     seen += [*report.certificates, *error.report.certificates, *report.checks, *error.report.checks]
     for each in seen:
         assert len(repr(each)) < 700 and r"\x" not in repr(each) and "100.xx" not in repr(each), each

@@ -14,8 +14,8 @@ import veritls
 import veritls.aio
 from tests.aio.ends import connected
 from tests.conftest import Files
-from tests.pairs import client_context, server_context, tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party, new_key
+from tests.support.connections import client_context, server_context, tls_pair
 from veritls._context import signature_algorithms as sigalgs
 
 V = ssl.TLSVersion
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = Party("A CA", ca=True)
     (folder / "ca.pem").write_bytes(root.pem)
     for kind in EXPECTED:
-        party = Party(kind, root, kind=kind)
+        party = Party(kind, root, key=new_key(kind))
         (folder / f"{kind}.pem").write_bytes(party.key_pem + party.pem)
     return {name: folder / f"{name}.pem" for name in ("ca", *EXPECTED)}
 

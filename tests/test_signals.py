@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 
 SIZE = 16 * 1024 * 1024
 """More than both kernels' buffers hold."""

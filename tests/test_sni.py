@@ -12,7 +12,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 V = ssl.TLSVersion
 
@@ -162,7 +162,8 @@ def test_a_connection_with_a_callback_is_freed_without_the_collector(files: File
 
 def test_what_cannot_be_a_callback_is_refused(files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
-    for wrong in (4, "", []):
+    wrongs: list[Any] = [4, "", []]
+    for wrong in wrongs:
         with pytest.raises(TypeError):
             server.sni_callback = wrong
     with pytest.raises(ValueError):

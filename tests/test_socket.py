@@ -16,22 +16,23 @@ import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
 @pytest.fixture
-def pair(files):
+def pair(files: Files) -> Any:
     with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
         yield ends
 
 
-def test_one_thread_may_wait_in_recv_while_another_sends(pair):
+def test_one_thread_may_wait_in_recv_while_another_sends(pair: Any) -> None:
     server, client = pair
     waiting = in_thread(client.recv, 100)
     for number in range(50):
@@ -44,10 +45,10 @@ def test_one_thread_may_wait_in_recv_while_another_sends(pair):
     assert waiting.result(SECONDS) == b"at last"
 
 
-def test_both_directions_carry_bulk_at_once(pair):
+def test_both_directions_carry_bulk_at_once(pair: Any) -> None:
     size = 3_000_000
 
-    def receive(end):
+    def receive(end: Any) -> Any:
         got = 0
         while got < size:
             got += len(end.recv(65536))
@@ -57,10 +58,10 @@ def test_both_directions_carry_bulk_at_once(pair):
     assert [future.result(30) for future in work] == [size, size, None, None]
 
 
-def test_ctrl_c_interrupts_a_blocked_recv(files):
+def test_ctrl_c_interrupts_a_blocked_recv(files: Files) -> None:
     program = f"""
 import signal, socket, sys, threading, os
-from tests.pairs import client_context, server_context, tls_pair
+from tests.support.connections import client_context, server_context, tls_pair
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background ignores it
 server_side = server_context(Path({str(files.server)!r}))
@@ -80,7 +81,7 @@ with tls_pair(server_side, client_context(Path({str(files.ca)!r}))) as (server, 
     assert done.stdout == "interrupted\n", done.stderr
 
 
-def test_a_signal_handler_that_returns_does_not_end_a_recv(pair):
+def test_a_signal_handler_that_returns_does_not_end_a_recv(pair: Any) -> None:
     server, client = pair
     seen = []
     previous = signal.signal(signal.SIGUSR1, lambda *_: (seen.append(1), server.sendall(b"from handler")))
@@ -94,7 +95,7 @@ def test_a_signal_handler_that_returns_does_not_end_a_recv(pair):
         signal.signal(signal.SIGUSR1, previous)
 
 
-def test_the_gil_is_free_while_a_recv_waits(pair):
+def test_the_gil_is_free_while_a_recv_waits(pair: Any) -> None:
     server, client = pair
     waiting = in_thread(client.recv, 1)
     counted = in_thread(lambda: sum(range(1000)))
@@ -103,7 +104,7 @@ def test_the_gil_is_free_while_a_recv_waits(pair):
     assert waiting.result(SECONDS) == b"x"
 
 
-def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pair):
+def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pair: Any) -> None:
     server, client = pair
     client.settimeout(0.05)
     with pytest.raises(TimeoutError, match="The read operation timed out"):
@@ -113,7 +114,7 @@ def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pa
     assert client.recv(10) == b"late"
 
 
-def test_a_non_blocking_recv_wants_to_read(pair):
+def test_a_non_blocking_recv_wants_to_read(pair: Any) -> None:
     server, client = pair
     client.setblocking(False)
     with pytest.raises(ssl.SSLWantReadError):
@@ -123,12 +124,12 @@ def test_a_non_blocking_recv_wants_to_read(pair):
     assert client.recv(10) == b"now"
 
 
-def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair):
+def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair: Any) -> None:
     server, client = pair
     client.setblocking(False)
     data = os.urandom(5_000_000)
 
-    def receive():
+    def receive() -> Any:
         got = bytearray()
         while len(got) < len(data):
             got += server.recv(65536)
@@ -145,10 +146,10 @@ def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair):
             blocked += 1
             receiving = receiving or in_thread(receive)
             assert select.select([], [client], [], SECONDS)[1]
-    assert blocked and receiving.result(SECONDS) == data
+    assert blocked and receiving is not None and receiving.result(SECONDS) == data
 
 
-def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair):
+def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair: Any) -> None:
     _, client = pair
     client.setblocking(False)
     with pytest.raises(ssl.SSLWantWriteError):
@@ -158,7 +159,7 @@ def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair):
         client.send(b"x")
 
 
-def test_select_shows_everything_that_pending_does_not(pair):
+def test_select_shows_everything_that_pending_does_not(pair: Any) -> None:
     """After a recv that did not fill its buffer nothing is left in TLS that select would not show."""
     server, client = pair
     for size in (10, 1000, 16384, 40_000):
@@ -171,7 +172,7 @@ def test_select_shows_everything_that_pending_does_not(pair):
         assert client.pending() == 0
 
 
-def test_recv_into_fills_at_most_what_was_asked(pair):
+def test_recv_into_fills_at_most_what_was_asked(pair: Any) -> None:
     server, client = pair
     server.sendall(b"0123456789")
     buffer = bytearray(b"----------")
@@ -185,7 +186,7 @@ def test_recv_into_fills_at_most_what_was_asked(pair):
         client.recv(-1)
 
 
-def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair):
+def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair: Any) -> None:
     _, client = pair
     for call in (
         lambda: client.recv(1, socket.MSG_PEEK),
@@ -203,10 +204,10 @@ def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair):
             call()
 
 
-def test_unwrap_leaves_plain_tcp(pair):
+def test_unwrap_leaves_plain_tcp(pair: Any) -> None:
     server, client = pair
 
-    def serve():
+    def serve() -> Any:
         assert server.recv(10) == b""
         plain = server.unwrap()
         plain.sendall(b"plain " + plain.recv(10))
@@ -220,7 +221,7 @@ def test_unwrap_leaves_plain_tcp(pair):
     serving.result(SECONDS)
 
 
-def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stays(pair):
+def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stays(pair: Any) -> None:
     server, client = pair
     client.shutdown(socket.SHUT_WR)
     with pytest.raises(OSError):
@@ -230,7 +231,7 @@ def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stay
     assert client.recv(100) == b"protected"
 
 
-def test_makefile_reads_lines_and_writes(pair):
+def test_makefile_reads_lines_and_writes(pair: Any) -> None:
     server, client = pair
     with server.makefile("rwb") as theirs, client.makefile("rwb") as ours:
         ours.write(b"one\ntwo\n")
@@ -238,7 +239,7 @@ def test_makefile_reads_lines_and_writes(pair):
         assert [theirs.readline(), theirs.readline()] == [b"one\n", b"two\n"]
 
 
-def test_sendfile_sends_the_file(pair, tmp_path):
+def test_sendfile_sends_the_file(pair: Any, tmp_path: Path) -> None:
     server, client = pair
     path = tmp_path / "data"
     path.write_bytes(os.urandom(200_000))
@@ -251,7 +252,7 @@ def test_sendfile_sends_the_file(pair, tmp_path):
     assert got == path.read_bytes()
 
 
-def test_a_wrapped_listener_accepts_wrapped_connections(files):
+def test_a_wrapped_listener_accepts_wrapped_connections(files: Files) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as plain,
         server_context(files.server).wrap_socket(plain, server_side=True) as listener,
@@ -272,7 +273,7 @@ def test_a_wrapped_listener_accepts_wrapped_connections(files):
                 assert client.server_hostname == "localhost" and client.session_reused is False
 
 
-def test_a_connect_that_fails_leaves_a_socket_without_tls(files):
+def test_a_connect_that_fails_leaves_a_socket_without_tls(files: Files) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = closed.getsockname()
     with client_context(files.ca).wrap_socket(socket.socket(), server_hostname="localhost") as client:
@@ -282,7 +283,7 @@ def test_a_connect_that_fails_leaves_a_socket_without_tls(files):
             client.do_handshake()
 
 
-def test_a_handshake_that_fails_closes_the_socket(files):
+def test_a_handshake_that_fails_closes_the_socket(files: Files) -> None:
     server_raw, client_raw = raw_pair()
     serving = in_thread(server_context(files.stranger).wrap_socket, server_raw, server_side=True)
     with server_raw:
@@ -293,7 +294,7 @@ def test_a_handshake_that_fails_closes_the_socket(files):
             serving.result(SECONDS)
 
 
-def test_a_changed_setting_holds_for_the_next_connection(files):
+def test_a_changed_setting_holds_for_the_next_connection(files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
     for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         server.maximum_version = version
@@ -304,10 +305,10 @@ def test_a_changed_setting_holds_for_the_next_connection(files):
         end.recv(1)
 
 
-def test_threads_share_a_context(files):
+def test_threads_share_a_context(files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
 
-    def talk():
+    def talk() -> Any:
         for _ in range(10):
             with tls_pair(server, client) as (left, right):
                 right.sendall(b"x")
@@ -317,7 +318,7 @@ def test_threads_share_a_context(files):
         future.result(60)
 
 
-def test_alpn_agrees_on_the_servers_first_choice(files):
+def test_alpn_agrees_on_the_servers_first_choice(files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
     server.set_alpn_protocols(["h2", "http/1.1"])
     client.set_alpn_protocols(["http/1.1", "h2"])
@@ -328,7 +329,7 @@ def test_alpn_agrees_on_the_servers_first_choice(files):
             server.set_alpn_protocols(wrong)
 
 
-def test_asyncio_of_the_standard_library_works_through_wrap_bio(files):
+def test_asyncio_of_the_standard_library_works_through_wrap_bio(files: Files) -> None:
     async def main() -> bytes:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(await reader.readexactly(100_000))
@@ -349,7 +350,7 @@ def test_asyncio_of_the_standard_library_works_through_wrap_bio(files):
     assert asyncio.run(asyncio.wait_for(main(), SECONDS)) == bytes(100_000)
 
 
-def test_wrap_bio_takes_the_buffers_of_the_standard_library(files):
+def test_wrap_bio_takes_the_buffers_of_the_standard_library(files: Files) -> None:
     buffers = [ssl.MemoryBIO() for _ in range(4)]
     server = server_context(files.server).wrap_bio(buffers[0], buffers[1], server_side=True)
     client = client_context(files.ca).wrap_bio(buffers[2], buffers[3], server_hostname="localhost")
@@ -366,7 +367,7 @@ def test_wrap_bio_takes_the_buffers_of_the_standard_library(files):
         server_context(files.server).wrap_bio(object(), object(), server_side=True)
 
 
-def test_objects_are_instances_of_the_standard_classes(pair):
+def test_objects_are_instances_of_the_standard_classes(pair: Any) -> None:
     server, client = pair
     assert isinstance(server, ssl.SSLSocket) and isinstance(client, socket.socket)
     assert isinstance(server.context, ssl.SSLContext)
@@ -377,7 +378,7 @@ def test_objects_are_instances_of_the_standard_classes(pair):
             pickle.dumps(thing)
 
 
-def test_data_before_a_refused_handshake_is_never_delivered(files):
+def test_data_before_a_refused_handshake_is_never_delivered(files: Files) -> None:
     """CVE-2023-40217: plain bytes that came before TLS must not be read as if it had protected them."""
     server_raw, client_raw = raw_pair()
     with server_raw, client_raw:

@@ -15,7 +15,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_what_a_wrapper_sets_past_the_class_counts(injected: None, name: str, va
 def test_an_sni_callback_set_past_the_class_is_refused(injected: None) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with pytest.raises(ValueError, match="sni_callback"):
-        super(ssl.SSLContext, ssl.SSLContext).sni_callback.__set__(context, print)  # type: ignore[misc]
+        super(ssl.SSLContext, ssl.SSLContext).sni_callback.__set__(context, print)
 
 
 def test_the_standard_librarys_modules_use_veritls(files: Files, injected: None) -> None:

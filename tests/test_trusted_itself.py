@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests.hostile import alternative_names, certificate, extension, real_key, tlv
+from tests.support.der import tlv
+from tests.support.hostile import alternative_names, certificate, extension, real_key
 from tests.test_chains import VERSIONS
 
 _USAGE = b"\x55\x1d\x25"

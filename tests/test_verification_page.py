@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests.pairs import SECONDS, in_thread
 from tests.reports.broken import root
-from tests.reports.maker import Party, dns
 from tests.reports.picture import PAGE, drawn
+from tests.support.certificates import Party, pem
+from tests.support.connections import SECONDS, in_thread
 from veritls._explaining.checks import STEPS
 from veritls._explaining.reasons import VERIFY_ERRORS
 
@@ -29,23 +29,21 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 def block(words: str) -> str:
     [found] = [each for each in BLOCKS if words in each]
-    return found
+    return str(found)
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the page names, as the current one."""
     monkeypatch.chdir(tmp_path)
-    server = Party("server", root(), names=dns("localhost"))
-    web = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("spiffe://example.org/ns/a/sa/web")])
-    client = Party("web", root(), names=(web, False))
-    Path("ca.pem").write_bytes(root().certificate.public_bytes(Encoding.PEM))
-    crl = x509.load_der_x509_crl(root().revokes())
-    Path("crl.pem").write_bytes(crl.public_bytes(Encoding.PEM))
+    server = Party("server", root(), names=["localhost"])
+    web = x509.UniformResourceIdentifier("spiffe://example.org/ns/a/sa/web")
+    client = Party("web", root(), names=[web])
+    Path("ca.pem").write_bytes(root().pem)
+    Path("crl.pem").write_bytes(pem(root().crl()))
     for name, party in (("server", server), ("client", client)):
-        key = party.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        Path(f"{name}.pem").write_bytes(party.certificate.public_bytes(Encoding.PEM))
-        Path(f"{name}.key").write_bytes(key)
+        Path(f"{name}.pem").write_bytes(party.pem)
+        Path(f"{name}.key").write_bytes(party.key_pem)
     return tmp_path
 
 
@@ -102,7 +100,7 @@ def test_every_block_of_code_is_run_here() -> None:
 def test_the_fields_of_the_report_are_those_of_the_page(here: Path) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations("ca.pem")
-    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+    with pytest.raises(veritls.SSLCertVerificationError) as refused:
         context.verify_chain(
             [ssl.PEM_cert_to_DER_cert(Path("server.pem").read_text())], server_hostname="db.internal"
         )
@@ -141,7 +139,7 @@ def test_the_server_that_checks_spiffe_ids_lets_in_whom_it_should(
     path: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = x509.UniformResourceIdentifier(f"spiffe://example.org/{path}")
-    party = Party("web", root(), names=(x509.SubjectAlternativeName([uri]), False))
+    party = Party("web", root(), names=[uri])
     Path("client.pem").write_bytes(party.certificate.public_bytes(Encoding.PEM))
     Path("client.key").write_bytes(party.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
@@ -166,7 +164,7 @@ def test_a_server_without_a_pinned_key_is_refused(here: Path) -> None:
     names, _ = run(block("pinned_keys"))
     with listening() as (listener, address):
         serving = in_thread(accepts(listener, server_context()))
-        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        with pytest.raises(veritls.SSLCertVerificationError) as refused:
             connect(names["context"], address)
         serving.result(SECONDS)
     assert [each.name for each in refused.value.report.checks if each.verdict == "failed"] == ["pinned keys"]
@@ -192,8 +190,8 @@ def test_revocation_lists_count(here: Path) -> None:
         serving = in_thread(accepts(listener, server_context()))
         connect(names["context"], address).close()
         serving.result(SECONDS)
-    crl = root().revokes(_loaded("server.pem"))
-    Path("crl.pem").write_bytes(x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM))
+    server = x509.load_pem_x509_certificate(Path("server.pem").read_bytes())
+    Path("crl.pem").write_bytes(pem(root().crl(server.serial_number)))
     names, _ = run(block("VERIFY_CRL_CHECK_LEAF"))
     with listening() as (listener, address):
         serving = in_thread(accepts(listener, server_context()))
@@ -202,20 +200,11 @@ def test_revocation_lists_count(here: Path) -> None:
         serving.result(SECONDS)
 
 
-class _Loaded:
-    def __init__(self, path: str) -> None:
-        self.certificate = x509.load_pem_x509_certificate(Path(path).read_bytes())
-
-
-def _loaded(path: str) -> Any:
-    return _Loaded(path)
-
-
 def test_a_server_without_an_ocsp_response_is_refused(here: Path) -> None:
     names, _ = run(block("require_ocsp"))
     with listening() as (listener, address):
         serving = in_thread(accepts(listener, server_context()))
-        with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        with pytest.raises(veritls.SSLCertVerificationError) as refused:
             connect(names["context"], address)
         serving.result(SECONDS)
     assert refused.value.report.kind == "ocsp_missing"

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.conftest import Files
-from tests.pairs import client_context, server_context
+from tests.support.connections import client_context, server_context
 from veritls._loading.pem import pem_certificates
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,17 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.pairs import SECONDS, in_thread, raw_pair, server_context
-from tests.parties import NOW, SERVES_AND_SIGNS, SIGNS, Party
+from tests.support.certificates import (
+    HOUR,
+    NOW,
+    SERVES_AND_SIGNS,
+    SIGNS,
+    Party,
+    alternative_names,
+    new_key,
+    pem,
+)
+from tests.support.connections import SECONDS, in_thread, raw_pair, server_context
 
 CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
 STRICT, PARTIAL = ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -44,27 +52,27 @@ def both(identity: Path, trusted: Path, flags: int) -> tuple[int, int]:
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
 LEAF = Party("leaf", MIDDLE)
-LATE = NOW - datetime.timedelta(hours=1)
+LATE = NOW - HOUR / 2
 
-LISTS: dict[str, tuple[int, list[Callable[[], str]], int]] = {
-    "no list is asked for": (0, [lambda: MIDDLE.revokes(LEAF)], 0),
-    "the leaf is good": (CRL_LEAF, [lambda: MIDDLE.revokes()], 0),
-    "the leaf is revoked": (CRL_LEAF, [lambda: MIDDLE.revokes(LEAF)], 23),
+LISTS: dict[str, tuple[int, list[Callable[[], x509.CertificateRevocationList]], int]] = {
+    "no list is asked for": (0, [lambda: MIDDLE.crl(LEAF)], 0),
+    "the leaf is good": (CRL_LEAF, [lambda: MIDDLE.crl()], 0),
+    "the leaf is revoked": (CRL_LEAF, [lambda: MIDDLE.crl(LEAF)], 23),
     "no list is there": (CRL_LEAF, [], 3),
-    "only another's list is there": (CRL_LEAF, [lambda: ROOT.revokes()], 3),
-    "the list is out of date": (CRL_LEAF, [lambda: MIDDLE.revokes(until=LATE)], 12),
+    "only another's list is there": (CRL_LEAF, [lambda: ROOT.crl()], 3),
+    "the list is out of date": (CRL_LEAF, [lambda: MIDDLE.crl(until=LATE)], 12),
     "the intermediate is revoked, the leaf asked for": (
         CRL_LEAF,
-        [lambda: MIDDLE.revokes(), lambda: ROOT.revokes(MIDDLE)],
+        [lambda: MIDDLE.crl(), lambda: ROOT.crl(MIDDLE)],
         0,
     ),
     "the intermediate is revoked, the chain asked for": (
         CRL_CHAIN,
-        [lambda: MIDDLE.revokes(), lambda: ROOT.revokes(MIDDLE)],
+        [lambda: MIDDLE.crl(), lambda: ROOT.crl(MIDDLE)],
         23,
     ),
-    "the chain is good": (CRL_CHAIN, [lambda: MIDDLE.revokes(), lambda: ROOT.revokes()], 0),
-    "the chain lacks a list": (CRL_CHAIN, [lambda: MIDDLE.revokes()], 3),
+    "the chain is good": (CRL_CHAIN, [lambda: MIDDLE.crl(), lambda: ROOT.crl()], 0),
+    "the chain lacks a list": (CRL_CHAIN, [lambda: MIDDLE.crl()], 3),
 }
 
 
@@ -72,17 +80,17 @@ LISTS: dict[str, tuple[int, list[Callable[[], str]], int]] = {
 def test_revocation_is_as_with_ssl_where(case: str, tmp_path: Path) -> None:
     flags, lists, code = LISTS[case]
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(ROOT.pem + "".join(make() for make in lists))
+    trusted.write_bytes(ROOT.pem + b"".join(pem(make()) for make in lists))
     assert both(LEAF.file(tmp_path, MIDDLE), trusted, flags) == (code, code)
 
 
 def test_revocation_lists_are_counted_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     lists = tmp_path / "lists.pem"
-    lists.write_text(ROOT.revokes() + MIDDLE.revokes())
+    lists.write_bytes(pem(ROOT.crl()) + pem(MIDDLE.crl()))
     context.load_verify_locations(lists)
     assert context.cert_store_stats() == {"x509": 0, "x509_ca": 0, "crl": 2}
-    lists.write_text(ROOT.revokes().replace("\n", "\nAAAA", 1))
+    lists.write_bytes(pem(ROOT.crl()).replace(b"\n", b"\nAAAA", 1))
     with pytest.raises(ssl.SSLError, match=r"lists\.pem"):
         context.load_verify_locations(lists)
     assert context.cert_store_stats()["crl"] == 2
@@ -91,7 +99,7 @@ def test_revocation_lists_are_counted_and_a_damaged_one_is_refused(tmp_path: Pat
 @pytest.mark.parametrize(("flags", "code"), [(0, 20), (PARTIAL, 0)])
 def test_an_intermediate_ends_a_path_with_partial_chain_only(flags: int, code: int, tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(MIDDLE.pem)
+    trusted.write_bytes(MIDDLE.pem)
     ours, theirs = both(LEAF.file(tmp_path), trusted, flags)
     assert (ours == 0, theirs == 0) == (code == 0, code == 0)
 
@@ -99,7 +107,7 @@ def test_an_intermediate_ends_a_path_with_partial_chain_only(flags: int, code: i
 @pytest.mark.parametrize(("flags", "code"), [(0, 20), (PARTIAL, 0)])
 def test_a_leaf_is_trusted_by_itself_with_partial_chain_only(flags: int, code: int, tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(LEAF.pem)
+    trusted.write_bytes(LEAF.pem)
     ours, theirs = both(LEAF.file(tmp_path), trusted, flags)
     assert (ours == 0, theirs == 0) == (code == 0, code == 0)
 
@@ -108,59 +116,65 @@ def constraints(*, critical: bool = True, length: int | None = None) -> dict[str
     return {"constraints": (x509.BasicConstraints(ca=True, path_length=length), critical)}
 
 
-SAN = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-
 STRICTLY: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
-    # (changes to the authority, changes to the leaf, code)
+    # (changes to the ca, changes to the leaf, code)
     "everything is there": ({}, {}, 0),
-    "the authority has no key usage": ({"usage": None}, {}, 92),
-    "the authority's constraints are not critical": (constraints(critical=False), {}, 89),
-    "the authority has no subject key identifier": ({"subject_key": None}, {}, 86),
+    "the CA has no key usage": ({"usage": None}, {}, 92),
+    "the CA's constraints are not critical": (constraints(critical=False), {}, 89),
+    "the CA has no subject key identifier": ({"subject_key": None}, {}, 86),
     "the leaf has no authority key identifier": ({}, {"authority_key": None}, 85),
-    "the leaf's names are critical": ({}, {"names": (SAN, True)}, 0),
+    "the leaf's names are critical": ({}, {"san": alternative_names("localhost", critical=True)}, 0),
 }
 
 
 @pytest.mark.parametrize("case", STRICTLY)
 def test_strict_is_as_with_ssl_where(case: str, tmp_path: Path) -> None:
-    of_authority, of_leaf, code = STRICTLY[case]
-    authority = Party("Authority", ca=True, **of_authority)
+    of_ca, of_leaf, code = STRICTLY[case]
+    ca = Party("CA", ca=True, **of_ca)
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(authority.pem)
-    identity = Party("leaf", authority, **of_leaf).file(tmp_path)
+    trusted.write_bytes(ca.pem)
+    identity = Party("leaf", ca, **of_leaf).file(tmp_path)
     assert both(identity, trusted, STRICT) == (code, code)
     assert both(identity, trusted, 0) == (0, 0)
 
 
-@pytest.mark.parametrize(("identifier", "code"), [("subject_key", 91), ("authority_key", 90)])
-def test_an_authority_with_a_critical_key_identifier_is_refused_under_strict(
-    identifier: str, code: int, tmp_path: Path
+@pytest.mark.parametrize(
+    ("identifier", "make", "code"),
+    [
+        ("subject_key", x509.SubjectKeyIdentifier.from_public_key, 91),
+        ("authority_key", x509.AuthorityKeyIdentifier.from_issuer_public_key, 90),
+    ],
+)
+def test_a_ca_with_a_critical_key_identifier_is_refused_under_strict(
+    identifier: str, make: Callable[[Any], x509.ExtensionType], code: int, tmp_path: Path
 ) -> None:
-    authority = Party("Authority", ca=True, **{identifier: "critical"})
+    key = new_key()
+    changes: dict[str, Any] = {identifier: (make(key.public_key()), True)}
+    ca = Party("CA", ca=True, key=key, **changes)
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(authority.pem)
+    trusted.write_bytes(ca.pem)
     # OpenSSL finds an extension that it does not expect to be critical first.
-    assert both(Party("leaf", authority).file(tmp_path), trusted, STRICT) == (code, 34)
+    assert both(Party("leaf", ca).file(tmp_path), trusted, STRICT) == (code, 34)
 
 
 def test_a_leaf_that_may_sign_is_refused_under_strict(tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(ROOT.pem)
+    trusted.write_bytes(ROOT.pem)
     identity = Party("leaf", ROOT, usage=(SERVES_AND_SIGNS, True)).file(tmp_path)
-    assert both(identity, trusted, STRICT) == (82, 79)  # OpenSSL finds it invalid as an authority first
+    assert both(identity, trusted, STRICT) == (82, 79)  # OpenSSL finds it invalid as a CA first
 
 
 @pytest.mark.parametrize("flags", [0, STRICT])
 def test_a_leaf_that_may_do_nothing_but_sign_certificates_is_refused(flags: int, tmp_path: Path) -> None:
     trusted = tmp_path / "trusted.pem"
-    trusted.write_text(ROOT.pem)
+    trusted.write_bytes(ROOT.pem)
     identity = Party("leaf", ROOT, usage=(SIGNS, True)).file(tmp_path)
     assert both(identity, trusted, flags) == (26, 79 if flags else 26)
 
 
 def test_a_nameless_leaf_needs_critical_names_under_strict(tmp_path: Path) -> None:
     for critical, code in ((False, 88), (True, 0)):
-        identity = Party("", ROOT, names=(SAN, critical)).file(tmp_path)
+        identity = Party("", ROOT, san=alternative_names("localhost", critical=critical)).file(tmp_path)
         trusted = tmp_path / "trusted.pem"
-        trusted.write_text(ROOT.pem)
+        trusted.write_bytes(ROOT.pem)
         assert both(identity, trusted, STRICT) == (code, code)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import veritls.aio
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, server_context
+from tests.support.connections import SECONDS, client_context, server_context
 
 T = TypeVar("T")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 import veritls
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, run
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, server_context
+from tests.support.connections import SECONDS, client_context, in_thread, server_context
 
 
 class Hand:

@@ -12,7 +12,7 @@ import pytest
 import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, run
 from tests.conftest import Files
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 WHERE = contextvars.ContextVar("WHERE", default="elsewhere")
 
@@ -75,8 +75,8 @@ def test_a_protocol_is_called_in_the_context_that_asyncio_names(
         await ends[1].has(6)
         await ends[1].told("resume")
         ends[1].transport.close()
-        for end in ends:
-            await end.told("lost")
+        for told in ends:
+            await told.told("lost")
         assert ends[0].seen == dict.fromkeys(("made", "data", "eof", "lost"), "server")
         assert ends[1].seen == dict.fromkeys(("made", "data", "resume", "lost"), "client")
         assert WHERE.get() == "elsewhere"

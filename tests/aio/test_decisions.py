@@ -14,7 +14,7 @@ import pytest
 import veritls
 import veritls.aio
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, raw_pair, server_context
 from veritls import _engine
 from veritls.aio.facts import TransportObject
 
@@ -40,7 +40,7 @@ def talk(server: Any, client: Any) -> str:
 
 def test_a_callback_is_asked_and_refuses_with_its_reason(files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
-    asked = []
+    asked: list[Any] = []
     client.set_verify_callback(asked.append)
     assert talk(server, client) == "hello"
     assert [report.trusted for report in asked] == [True]

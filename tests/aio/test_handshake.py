@@ -18,7 +18,7 @@ import veritls
 import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, connected, run
 from tests.conftest import Files
-from tests.pairs import client_context, raw_pair, server_context
+from tests.support.connections import client_context, raw_pair, server_context
 
 
 @asynccontextmanager
@@ -243,7 +243,7 @@ def test_sni_callback_gives_another_context_and_alpn_is_agreed_on(
             asked.append((name, context is own))
             connection.context = second
 
-        own.sni_callback = choose  # type: ignore[assignment]
+        own.sni_callback = choose
         async with connected(files, contexts=(own, other)) as (server, client):
             assert asked == [("localhost", True)]
             tls = server.transport.get_extra_info("ssl_object")
@@ -256,7 +256,7 @@ def test_sni_callback_gives_another_context_and_alpn_is_agreed_on(
 def test_sni_callback_refuses_with_an_alert(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         own, other = both_contexts(files)
-        own.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME  # type: ignore[assignment]
+        own.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         loop = asyncio.get_running_loop()
         async with await loop.create_server(Recorder, "127.0.0.1", 0, ssl=own) as listening:
             with pytest.raises(ssl.SSLError) as refused:
@@ -281,7 +281,7 @@ def test_a_session_of_the_transport_is_taken_up_by_a_socket(files: Files, loop_f
             def again() -> bool:
                 with socket.create_connection(address, timeout=10) as raw:
                     wrap = other.wrap_socket
-                    with wrap(raw, server_hostname="localhost", session=session) as connection:  # type: ignore[arg-type]
+                    with wrap(raw, server_hostname="localhost", session=session) as connection:
                         return bool(connection.session_reused)
 
             assert await loop.run_in_executor(None, again)

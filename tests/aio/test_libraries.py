@@ -19,7 +19,7 @@ from tests.aio.ends import LoopFactory, run
 from tests.conftest import Files
 from tests.ecosystem.parties import MODES, library
 from tests.ecosystem.test_async import over_aiohttp, over_websockets
-from tests.pairs import SECONDS, client_context, server_context
+from tests.support.connections import SECONDS, client_context, server_context
 
 WAYS: dict[str, Any] = {"aiohttp": over_aiohttp, "websockets": over_websockets}
 SERVED = [
@@ -85,7 +85,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 def demanding(files: Files, mode: str, certificate: Path) -> ssl.SSLContext:
-    context = server_context(certificate)
+    context: ssl.SSLContext = server_context(certificate)
     context.load_verify_locations(files.ca)
     context.verify_mode = MODES[mode]
     return context

@@ -16,7 +16,7 @@ from tests import test_policy_table as table
 from tests.aio.ends import LoopFactory, run
 from tests.conftest import Files
 from tests.ecosystem.parties import MODES
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from tests.test_policy_table import version as version
 
 Talk = Callable[..., None]

@@ -15,11 +15,16 @@ import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, connected, run
 from tests.aio.test_start_tls import plain
 from tests.conftest import Files
-from tests.pairs import client_context
+from tests.support.connections import client_context
 
 INJECTED = b"INJECTED\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Upgrade = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def buffered(reader: Any) -> Any:
+    """What a StreamReader holds."""
+    return reader._buffer
 
 
 async def by_writer(streams: Streams, context: Any, **options: Any) -> Any:
@@ -85,13 +90,13 @@ def test_a_client_refuses_what_the_server_sent_before_the_handshake(
         async with streams(serve) as (reader, writer):
             writer.write(b"STARTTLS\n")
             assert await reader.readline() == b"220 go\n"
-            assert reader._buffer == INJECTED
+            assert buffered(reader) == INJECTED
             under = writer.transport
             with pytest.raises(ssl.SSLError, match=r"INJECTED.*before the TLS handshake") as refused:
                 await upgrade((reader, writer), other, server_hostname="localhost")
             assert refused.value.reason == "DATA_BEFORE_HANDSHAKE"
             assert under.is_closing()
-            assert not reader._buffer
+            assert not buffered(reader)
 
     run(loop_factory, main())
 
@@ -104,13 +109,13 @@ def test_a_server_refuses_plain_text_that_came_with_starttls(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"
-        assert reader._buffer == INJECTED
+        assert buffered(reader) == INJECTED
         writer.write(b"go\n")
         under = writer.transport
         with pytest.raises(ssl.SSLError, match=r"does not speak TLS.*INJEC"):
             await upgrade((reader, writer), own)
         assert under.is_closing()
-        assert not reader._buffer
+        assert not buffered(reader)
 
     async def main() -> None:
         async with streams(serve) as (reader, writer):
@@ -130,9 +135,9 @@ def test_a_server_answers_a_hello_that_came_with_starttls(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert await reader.readline() == b"STARTTLS\n"
-        assert reader._buffer
+        assert buffered(reader)
         over = await upgrade((reader, writer), own)
-        assert not reader._buffer
+        assert not buffered(reader)
         over.write(b"hello")
 
     async def main() -> None:
@@ -216,14 +221,14 @@ def test_what_came_through_the_outer_layer_is_not_the_inner_ones(
             near, far = (server, client) if server_side else (client, server)
             far.transport.write(b"go\n" + INJECTED)
             assert await reader.readline() == b"go\n"
-            assert reader._buffer == INJECTED
+            assert buffered(reader) == INJECTED
             context, name = (own, None) if server_side else (other, "localhost")
             with pytest.raises(ssl.SSLError, match=r"INJECTED.*before the TLS handshake"):
                 await loop.start_tls(
                     near.transport, near, context, server_side=server_side, server_hostname=name
                 )
             assert near.transport.is_closing()
-            assert not reader._buffer
+            assert not buffered(reader)
 
     run(loop_factory, main())
 

@@ -9,7 +9,7 @@ import pytest
 from tests.aio.ends import LoopFactory, run
 from tests.conftest import Files
 from tests.ecosystem.parties import library
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 postgres: Any = pytest.importorskip("tests.ecosystem.test_postgres")
 start = postgres.start

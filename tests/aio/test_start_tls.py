@@ -16,7 +16,7 @@ import veritls.aio
 from tests.aio.ends import BufferedRecorder, LoopFactory, Recorder, both_contexts, connected, run
 from tests.aio.test_handshake import plain_server
 from tests.conftest import Files
-from tests.pairs import client_context, server_context
+from tests.support.connections import client_context, server_context
 
 MUCH = bytes(8 << 20)
 
@@ -47,7 +47,7 @@ async def both(files: Files, ends: tuple[Any, Any], over: tuple[Any, Any]) -> tu
         loop.start_tls(over[0], ends[0], own, server_side=True),
         loop.start_tls(over[1], ends[1], other, server_hostname="localhost"),
     )
-    return tuple(found)  # type: ignore[return-value]
+    return tuple(found)
 
 
 def test_what_was_written_before_is_sent_before_and_plain(files: Files, loop_factory: LoopFactory) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.aio.ends import LoopFactory, Recorder, run
 from tests.conftest import Files
-from tests.pairs import SECONDS, in_thread, server_context
+from tests.support.connections import SECONDS, in_thread, server_context
 from tests.test_first_request import Client
 
 

@@ -25,5 +25,5 @@ def _substitute_loop() -> None:
         module.SelectorEventLoop = EventLoop
     policy: Any = (
         getattr(unix_events, "_UnixDefaultEventLoopPolicy", None) or unix_events.DefaultEventLoopPolicy
-    )  # type: ignore[attr-defined]
+    )
     policy._loop_factory = EventLoop

@@ -11,32 +11,31 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.authority import Authority, Party
+from tests.support.certificates import Party
 
 
 @dataclass(frozen=True)
 class World:
-    """An authority, whom it vouches for, and where their PEM files are."""
+    """A CA, the parties that it certified, and where their PEM files are."""
 
     folder: Path
-    authority: Authority
+    ca: Party
     server: Party
     client: Party
 
     def file(self, party: Party) -> Path:
-        path = self.folder / f"{party.certificate.serial_number}.pem"
-        return path if path.exists() else party.write(path)
+        return party.file(self.folder, *party.above)
 
     def server_context(self, mode: ssl.VerifyMode = ssl.CERT_REQUIRED, party: Party | None = None) -> Any:
         context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file(party or self.server))
-        context.load_verify_locations(cadata=self.authority.pem.decode())
+        context.load_verify_locations(cadata=self.ca.pem.decode())
         context.verify_mode = mode
         return context
 
     def client_context(self, party: Party | None = None, version: ssl.TLSVersion | None = None) -> Any:
         context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=self.authority.pem.decode())
+        context.load_verify_locations(cadata=self.ca.pem.decode())
         context.load_cert_chain(self.file(party or self.client))
         if version is not None:
             context.minimum_version = context.maximum_version = version
@@ -45,10 +44,10 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    authority = Authority()
+    ca = Party("A CA", ca=True)
     return World(
         tmp_path_factory.mktemp("world"),
-        authority,
-        authority.issue(x509.DNSName("localhost")),
-        authority.issue(x509.DNSName("client.internal")),
+        ca,
+        ca.issue(x509.DNSName("localhost")),
+        ca.issue(x509.DNSName("client.internal")),
     )

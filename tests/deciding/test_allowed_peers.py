@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
+from tests.support.certificates import SERVES_AND_SIGNS, raw_names
+from tests.support.memory import connect
 
 V = ssl.TLSVersion
 DNS, URI, Mail = x509.DNSName, x509.UniformResourceIdentifier, x509.RFC822Name
@@ -82,7 +83,7 @@ def names_of(value: Any) -> str:
 def judged(world: World, matcher: Any, names: list[Any], **options: Any) -> bool:
     context = world.server_context()
     context.allowed_peers = [matcher]
-    peer = world.authority.issue(*names, **options)
+    peer = world.ca.issue(*names, **options)
     try:
         return bool(context.verify_chain([peer.der]).trusted)
     except ssl.SSLCertVerificationError as error:
@@ -121,7 +122,7 @@ def der_names(*names: tuple[int, bytes]) -> bytes:
 )
 def test_names_that_cannot_be_read_match_nothing(world: World, matcher: Any, raw: bytes) -> None:
     context = world.server_context()
-    peer = world.authority.issue(raw_names=raw)
+    peer = world.ca.issue(san=raw_names(raw))
     context.allowed_peers = [matcher]
     with pytest.raises(ssl.SSLCertVerificationError):
         context.verify_chain([peer.der])
@@ -130,7 +131,7 @@ def test_names_that_cannot_be_read_match_nothing(world: World, matcher: Any, raw
 def test_a_certificate_that_may_sign_others_has_no_spiffe_id(world: World) -> None:
     context = world.server_context()
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    signer = world.authority.issue(URI(WEB), authority=True)
+    signer = world.ca.issue(URI(WEB), ca=True, usage=SERVES_AND_SIGNS)
     # Trusted by itself, so that nothing else is wrong with it.
     context.load_verify_locations(cadata=signer.pem.decode())
     assert context.verify_chain([signer.der]).trusted
@@ -264,7 +265,7 @@ def test_the_report_names_who_was_allowed(world: World) -> None:
 def test_control_characters_in_a_name_are_shown_escaped(world: World) -> None:
     server = world.server_context()
     server.allowed_peers = []
-    peer = world.authority.issue(URI("a:\n\x1b[31m"))
+    peer = world.ca.issue(URI("a:\n\x1b[31m"))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"URI a:\\n\\u\{1b\}\[31m"):
         server.verify_chain([peer.der])
 

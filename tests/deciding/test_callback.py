@@ -14,8 +14,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.memory import connect
 from veritls.report import VerificationReport
 
 V = ssl.TLSVersion
@@ -42,7 +42,8 @@ def other(side: str) -> str:
 @VERSIONS
 @SIDES
 def test_it_is_called_once_a_handshake_with_the_report(world: World, version: V, side: str) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
     ends[side].set_verify_callback(reports.append)
     before = datetime.now(UTC) - timedelta(seconds=1)
     with tls_pair(ends["server"], ends["client"]):
@@ -50,7 +51,7 @@ def test_it_is_called_once_a_handshake_with_the_report(world: World, version: V,
     (report,) = reports
     peer = world.client if side == "server" else world.server
     assert report.trusted
-    assert report.path == (peer.der, world.authority.der)
+    assert report.path == (peer.der, world.ca.der)
     assert report.question.chain[0] == peer.der
     assert report.question.purpose == other(side)
     assert report.question.server_hostname == (None if side == "server" else "localhost")
@@ -89,7 +90,8 @@ def test_what_it_returns_means_nothing(world: World, side: str) -> None:
 
 @SIDES
 def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> None:
-    ends, reports = contexts(world), []
+    ends = contexts(world)
+    reports: list[Any] = []
     ends[side] = veritls.SSLContext(ends[side].protocol)
     ends[side].load_cert_chain(world.file(world.server if side == "server" else world.client))
     ends[side].verify_mode = ssl.CERT_REQUIRED
@@ -101,7 +103,8 @@ def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> No
 
 @VERSIONS
 def test_under_cert_none_a_client_asks_about_the_unverified_chain(world: World, version: V) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
     client = ends["client"]
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.set_verify_callback(reports.append)
@@ -116,7 +119,7 @@ def test_under_cert_none_a_client_asks_about_the_unverified_chain(world: World, 
 
 def test_a_server_to_which_no_certificate_came_does_not_ask(world: World) -> None:
     server, client = world.server_context(ssl.CERT_OPTIONAL), veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    client.load_verify_locations(cadata=world.authority.pem.decode())
+    client.load_verify_locations(cadata=world.ca.pem.decode())
     server.set_verify_callback(refuse)
     assert not connect(server, client).refused
 
@@ -129,7 +132,8 @@ def test_a_server_that_would_never_ask_is_an_error(world: World) -> None:
 
 
 def test_verify_chain_asks_it_too(world: World) -> None:
-    client, reports = world.client_context(), []
+    client = world.client_context()
+    reports: list[Any] = []
     client.set_verify_callback(reports.append)
     report = client.verify_chain([world.server.der])
     assert reports == [report]
@@ -159,7 +163,8 @@ def test_what_is_no_exception_refuses_and_comes_out_itself(
 
 
 def test_it_is_not_called_before_the_peer_proved_that_it_holds_the_key(world: World) -> None:
-    ends, reports = contexts(world, V.TLSv1_2), []
+    ends = contexts(world, V.TLSv1_2)
+    reports: list[Any] = []
     ends["server"].set_verify_callback(reports.append)
     to_server, to_client, wire = veritls.MemoryBIO(), veritls.MemoryBIO(), veritls.MemoryBIO()
     server = ends["server"].wrap_bio(to_server, to_client, server_side=True)
@@ -232,7 +237,7 @@ def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: Wo
         assert not connect(first, client).refused
         assert asked == ["first"]
         nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        nobody.load_verify_locations(cadata=world.authority.pem.decode())
+        nobody.load_verify_locations(cadata=world.ca.pem.decode())
         assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
@@ -319,7 +324,8 @@ def test_what_cannot_be_called_is_refused(world: World, wrong: Any) -> None:
 def test_a_resumed_handshake_asks_once_too_and_a_refusal_is_an_alert_before_any_data(
     world: World, version: V, side: str
 ) -> None:
-    ends, reports = contexts(world, version), []
+    ends = contexts(world, version)
+    reports: list[Any] = []
 
     def twice(report: VerificationReport) -> None:
         reports.append(report)

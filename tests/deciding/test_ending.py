@@ -16,7 +16,7 @@ from tests.deciding.conftest import World
 PROGRAM = """
 import sys, threading, veritls
 from pathlib import Path
-from tests.memory import connect
+from tests.support.memory import connect
 folder = Path(sys.argv[1])
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(folder / "server.pem")
@@ -50,8 +50,8 @@ begun.wait(10)
 def test_the_end_of_the_interpreter_ends_no_thread_amid_the_engine(
     world: World, tmp_path: Path, setting: str
 ) -> None:
-    world.server.write(tmp_path / "server.pem")
-    (tmp_path / "ca.pem").write_bytes(world.authority.pem)
+    (tmp_path / "server.pem").write_bytes(world.server.identity())
+    (tmp_path / "ca.pem").write_bytes(world.ca.pem)
     command = [sys.executable, "-c", PROGRAM.format(setting=setting), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.authority import Authority, Party
-from tests.memory import Outcome, connect
+from tests.support.certificates import Party
+from tests.support.memory import Outcome, connect
 from veritls.report import VerificationReport
 
 ORDERS = pytest.mark.parametrize("first", [0, 1], ids=["first in, first out", "last in, first out"])
@@ -26,16 +26,13 @@ class Couple:
     """Two ends that only know each other's CA, and a handshake between them, in a greenlet of its own."""
 
     def __init__(self, folder: Path, side: str, refuses: bool) -> None:
-        self.side, self.authority = side, Authority()
+        self.side, self.ca = side, Party("A CA", ca=True)
         self.party = {
-            "server": self.authority.issue(x509.DNSName("localhost")),
-            "client": self.authority.issue(x509.DNSName("client.internal")),
+            "server": self.ca.issue(x509.DNSName("localhost")),
+            "client": self.ca.issue(x509.DNSName("client.internal")),
         }
         self.refuses = refuses
-        self.files = {
-            each: party.write(folder / f"{party.certificate.serial_number}")
-            for each, party in self.party.items()
-        }
+        self.files = {each: party.file(folder) for each, party in self.party.items()}
         self.main = greenlet.getcurrent()
         self.ends = {"server": self._context("server"), "client": self._context("client")}
         self.greenlet = greenlet.greenlet(lambda: connect(self.ends["server"], self.ends["client"]))
@@ -47,7 +44,7 @@ class Couple:
     def _context(self, side: str) -> Any:
         protocol = veritls.PROTOCOL_TLS_SERVER if side == "server" else veritls.PROTOCOL_TLS_CLIENT
         context = veritls.SSLContext(protocol)
-        context.load_verify_locations(cadata=self.authority.pem.decode())
+        context.load_verify_locations(cadata=self.ca.pem.decode())
         context.load_cert_chain(self.files[side])
         context.verify_mode = veritls.CERT_REQUIRED
         if side == self.side:
@@ -82,7 +79,7 @@ def test_each_refusal_has_its_own_evidence(tmp_path: Path, side: str, first: int
         assert error.__cause__.args == (couple.peer.certificate.serial_number,)
         assert error.report.request.chain[0] == couple.peer.der
         assert error.report.refusal is not None
-        assert error.report.refusal.path == (couple.authority.der,)
+        assert error.report.refusal.path == (couple.ca.der,)
 
 
 @SIDES
@@ -93,7 +90,7 @@ def test_each_connection_has_its_own_verified_chain(tmp_path: Path, side: str, f
         assert not outcome.refused
         end = getattr(outcome, side)
         assert end.getpeercert(True) == couple.peer.der
-        assert end.get_verified_chain() == [couple.peer.der, couple.authority.der]
+        assert end.get_verified_chain() == [couple.peer.der, couple.ca.der]
 
 
 @ORDERS

@@ -11,8 +11,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair
+from tests.support.memory import connect
 
 WARNING = bytes([21, 3, 3, 0, 2, 1, 0])
 CHANGE_CIPHER_SPEC = bytes([20, 3, 3, 0, 1, 1])
@@ -21,7 +21,7 @@ CHANGE_CIPHER_SPEC = bytes([20, 3, 3, 0, 1, 1])
 def nameless(world: World) -> Any:
     """A client's context without a certificate."""
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=world.authority.pem.decode())
+    context.load_verify_locations(cadata=world.ca.pem.decode())
     return context
 
 

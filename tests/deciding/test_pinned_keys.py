@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.authority import Authority
 from tests.deciding.conftest import World
-from tests.memory import connect
+from tests.support.certificates import Party
+from tests.support.memory import connect
 from veritls.peers import pin_text
 
 V = ssl.TLSVersion
@@ -23,21 +23,21 @@ NOBODYS = bytes(32)
 def test_any_key_of_the_verified_path_may_be_the_pinned_one(world: World, version: V, side: str) -> None:
     ends = {"server": world.server_context(), "client": world.client_context(version=version)}
     peer = world.client if side == "server" else world.server
-    for pins in ([peer.pin], [world.authority.pin], [NOBODYS, peer.pin]):
+    for pins in ([peer.pin], [world.ca.pin], [NOBODYS, peer.pin]):
         ends[side].pinned_keys = pins
         assert not connect(ends["server"], ends["client"]).refused
     ends[side].pinned_keys = [NOBODYS]
     outcome = connect(ends["server"], ends["client"])
     error = getattr(outcome, f"{side}_error")
     assert (error.verify_code, error.verify_message) == (50, "application verification failure")
-    for text in (pin_text(peer.pin), pin_text(world.authority.pin), pin_text(NOBODYS)):
+    for text in (pin_text(peer.pin), pin_text(world.ca.pin), pin_text(NOBODYS)):
         assert text in str(error)
     alert = outcome.client_error if side == "server" else outcome.server_error
     assert alert.reason == "TLSV1_ALERT_ACCESS_DENIED"
 
 
 def test_a_key_that_was_sent_and_is_not_in_the_path_does_not_count(world: World) -> None:
-    other = Authority("another")
+    other = Party("another", ca=True)
     client = world.client_context()
     client.pinned_keys = [other.pin]
     with pytest.raises(ssl.SSLCertVerificationError) as refused:
@@ -56,7 +56,7 @@ def test_under_cert_none_only_the_servers_own_key_counts(world: World) -> None:
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.pinned_keys = [world.server.pin]
     assert not connect(server, client).refused
-    client.pinned_keys = [world.authority.pin]  # sent along, and nobody looked at its signature
+    client.pinned_keys = [world.ca.pin]  # sent along, and nobody looked at its signature
     assert connect(server, client).client_error.verify_code == 50
 
 
@@ -91,7 +91,7 @@ def test_a_digest_is_bytes_or_text(world: World) -> None:
     assert client.pinned_keys == frozenset([NOBODYS])
     assert client.verify_chain  # the context stays usable
     with pytest.raises(AttributeError):
-        client.pinned_keys.add(b"")  # type: ignore[union-attr]
+        client.pinned_keys.add(b"")
 
 
 @pytest.mark.parametrize(

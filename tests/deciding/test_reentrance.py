@@ -14,8 +14,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.memory import connect
 from veritls.report import VerificationReport
 
 
@@ -104,7 +104,7 @@ def test_another_connection_made_within_it_knows_its_own_peer(world: World) -> N
     server.set_verify_callback(nested)
     outcome = connect(server, world.client_context())
     assert not outcome.refused
-    assert outcome.server.get_verified_chain() == [world.client.der, world.authority.der]
+    assert outcome.server.get_verified_chain() == [world.client.der, world.ca.der]
     assert inner == [(world.client.der, world.server.der)]
 
 
@@ -243,7 +243,7 @@ def test_changing_the_context_within_it_holds_for_later_connections(world: World
 SHUTDOWN = """
 import sys, threading, veritls
 from pathlib import Path
-from tests.memory import connect
+from tests.support.memory import connect
 folder = Path(sys.argv[1])
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(folder / "server.pem")
@@ -261,8 +261,8 @@ begun.wait(10)
 
 
 def test_an_interpreter_that_shuts_down_meanwhile_does_not_crash(world: World, tmp_path: Any) -> None:
-    world.server.write(tmp_path / "server.pem")
-    (tmp_path / "ca.pem").write_bytes(world.authority.pem)
+    (tmp_path / "server.pem").write_bytes(world.server.identity())
+    (tmp_path / "ca.pem").write_bytes(world.ca.pem)
     command = [sys.executable, "-c", SHUTDOWN, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -16,8 +16,8 @@ import pytest
 
 import veritls
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
+from tests.support.memory import connect
 
 
 def server_end(world: World, callback: Any, raw: socket.socket, mode: ssl.VerifyMode = ssl.CERT_NONE) -> Any:
@@ -29,7 +29,7 @@ def server_end(world: World, callback: Any, raw: socket.socket, mode: ssl.Verify
 def nameless(world: World) -> Any:
     """A client's context without a certificate."""
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=world.authority.pem.decode())
+    context.load_verify_locations(cadata=world.ca.pem.decode())
     return context
 
 
@@ -166,7 +166,7 @@ def test_another_connection_made_within_it_knows_its_own_peer(world: World) -> N
     server.sni_callback = nested
     outcome = connect(server, world.client_context())
     assert not outcome.refused
-    assert outcome.server.get_verified_chain() == [world.client.der, world.authority.der]
+    assert outcome.server.get_verified_chain() == [world.client.der, world.ca.der]
     assert inner == [(world.client.der, world.server.der)]
 
 
@@ -229,7 +229,7 @@ def test_changing_the_context_within_it_holds_for_later_connections(world: World
 SHUTDOWN = """
 import sys, threading, veritls
 from pathlib import Path
-from tests.memory import connect
+from tests.support.memory import connect
 folder = Path(sys.argv[1])
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(folder / "server.pem")
@@ -247,8 +247,8 @@ begun.wait(10)
 
 
 def test_an_interpreter_that_shuts_down_meanwhile_does_not_crash(world: World, tmp_path: Any) -> None:
-    world.server.write(tmp_path / "server.pem")
-    (tmp_path / "ca.pem").write_bytes(world.authority.pem)
+    (tmp_path / "server.pem").write_bytes(world.server.identity())
+    (tmp_path / "ca.pem").write_bytes(world.ca.pem)
     command = [sys.executable, "-c", SHUTDOWN, str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")

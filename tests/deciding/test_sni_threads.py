@@ -11,7 +11,7 @@ import pytest
 
 from tests.deciding.conftest import World
 from tests.deciding.test_sni_reentrance import SOCKET_TOUCHES, nameless, server_end
-from tests.pairs import SECONDS, in_thread, raw_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair
 
 
 def test_another_thread_sees_no_facts_meanwhile_and_does_not_wait(world: World) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 import veritls.aio
 from tests.deciding.conftest import World
-from tests.memory import connect
-from tests.pairs import SECONDS, in_thread, raw_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair
+from tests.support.memory import connect
 
 V = ssl.TLSVersion
 EVERYWHERE = pytest.mark.parametrize("transport", ["sockets", "memory", "aio"])
@@ -117,7 +117,8 @@ def test_the_second_contexts_verify_callback_is_asked_about_a_resumption(
 def test_a_resumption_that_the_second_contexts_verify_callback_refuses_is_refused(
     world: World, version: V, transport: str
 ) -> None:
-    second, wrong = world.server_context(), []
+    second = world.server_context()
+    wrong: list[Any] = []
 
     def refuse(report: Any) -> None:
         if wrong:
@@ -141,7 +142,7 @@ def test_both_contexts_verify_callbacks_are_asked_about_a_resumption(
     second, asked = world.server_context(), []
     second.set_verify_callback(lambda report: asked.append("second"))
     server, client = switching(world, second), world.client_context(version=version)
-    server.load_verify_locations(cadata=world.authority.pem.decode())
+    server.load_verify_locations(cadata=world.ca.pem.decode())
     server.verify_mode = ssl.CERT_REQUIRED
     server.set_verify_callback(lambda report: asked.append("first"))
     first = MEET[transport](server, client, None)

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.pairs import who
+from tests.support.connections import who
 
 LAST = ["nobody"]
 """Whom the newest handshake of an `ssl.SSLObject` showed."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 START_SECONDS = 60
 ATTEMPTS = 5

@@ -19,7 +19,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, server_context, who
+from tests.support.connections import SECONDS, client_context, server_context, who
 
 MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import contexts, library, of
-from tests.pairs import SECONDS, client_context, in_thread, server_context, who
+from tests.support.connections import SECONDS, client_context, in_thread, server_context, who
 
 
 async def over_aiohttp(server: ssl.SSLContext, client: ssl.SSLContext) -> str:

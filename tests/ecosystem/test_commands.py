@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import Handler, https_server, library, of
-from tests.pairs import SECONDS, who
+from tests.support.connections import SECONDS, who
 
 ROOT = Path(__file__).parents[2]
 RUN_SECONDS = 100
@@ -103,8 +103,9 @@ def run(name: str, url: str, ca: Path, own: Path | None, folder: Path) -> subpro
     kept = {key: value for key, value in os.environ.items() if key in ("LANG", "SystemRoot", "TMPDIR")}
     environment = kept | {"HOME": str(folder), "PATH": scripts, "SSL_CERT_FILE": str(ca), "PYTHONPATH": ""}
     command = [sys.executable, "-W", "ignore", "-m", "veritls", "run", *PROGRAMS[name](url, ca, own)]
-    options = {"capture_output": True, "text": True, "timeout": RUN_SECONDS}
-    return subprocess.run(command, cwd=folder, env=environment, **options)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=RUN_SECONDS
+    )
 
 
 def test_a_program_with_a_certificate_gets_its_file(

@@ -11,7 +11,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import https_server, library, of, refusal_behind
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 Get = Callable[[str, Path, Path | None], str]
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import REFUSED, SERVED, contexts, library, of, refusal_behind
-from tests.pairs import SECONDS, client_context, in_thread, server_context, who
+from tests.support.connections import SECONDS, client_context, in_thread, server_context, who
 
 SENDER, RECIPIENT = "sender@example.org", "recipient@example.org"
 TEXT = "Subject: text\r\n\r\n" + "words\r\n" * 10_000

@@ -16,7 +16,7 @@ import veritls
 from tests.conftest import Files
 from tests.ecosystem.daemons import daemon, program
 from tests.ecosystem.parties import library, refusal_behind
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 pytestmark = pytest.mark.library("paho-mqtt")
 

@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import Files
 from tests.ecosystem.daemons import daemon, program, unprivileged_folder
 from tests.ecosystem.parties import library, of, refusal_behind
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 DATABASES = {"none": "postgres", "optional": "template1", "required": "postgres"}
 ACCESS = {

@@ -14,7 +14,7 @@ import veritls
 from tests.conftest import Files
 from tests.ecosystem.daemons import daemon, program
 from tests.ecosystem.parties import REFUSED, SERVED, library, refusal_behind
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 pytestmark = pytest.mark.library("redis-py")
 

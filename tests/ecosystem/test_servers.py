@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import MODES, REFUSED, SERVED, library, of, process, refusal_behind
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import contexts, library, of, refusal_behind
-from tests.pairs import SECONDS, client_context, server_context, who
+from tests.support.connections import SECONDS, client_context, server_context, who
 
 
 def over_trio(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
@@ -59,7 +59,7 @@ def over_anyio(server: ssl.SSLContext, client: ssl.SSLContext) -> str:
                 stream = await anyio.connect_tcp("localhost", port, ssl_context=client)
                 text = (await stream.receive()).decode()
                 group.cancel_scope.cancel()
-                return text
+                return str(text)
 
     try:
         return str(anyio.run(main))

@@ -14,7 +14,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import MODES, library, refusal_behind
-from tests.pairs import SECONDS, client_context
+from tests.support.connections import SECONDS, client_context
 
 pytestmark = pytest.mark.library("uvicorn")
 

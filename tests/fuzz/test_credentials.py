@@ -8,23 +8,22 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import example, given, strategies as st
 
 import veritls
 from tests.fuzz import RARELY
 from tests.fuzz.breaking import broken
-from tests.parties import Party, edited
+from tests.support.certificates import Party, der, pem
+from tests.support.der import edited
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
 LEAF = Party("leaf", MIDDLE)
 REVOKED = Party("revoked", MIDDLE)
 SIGNED = {party.certificate.tbs_certificate_bytes for party in (ROOT, MIDDLE, LEAF)}
-LIST_PEM = MIDDLE.revokes(REVOKED)
-LIST_DER = x509.load_pem_x509_crl(LIST_PEM.encode()).public_bytes(Encoding.DER)
+CRL = MIDDLE.crl(REVOKED)
 CERTIFICATES = (ROOT.der, MIDDLE.der, LEAF.der)
-PEMS = (ROOT.pem.encode(), (MIDDLE.pem + ROOT.pem).encode(), LIST_PEM.encode())
+PEMS = (ROOT.pem, MIDDLE.pem + ROOT.pem, pem(CRL))
 AFTERWARDS = (ssl.SSLError, ValueError, OSError)
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,12 +31,12 @@ pytestmark = pytest.mark.timeout(120)
 
 def client() -> veritls.SSLContext:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=ROOT.pem)
+    context.load_verify_locations(cadata=ROOT.der)
     return context
 
 
 @RARELY
-@given(broken(*CERTIFICATES, LIST_DER))
+@given(broken(*CERTIFICATES, der(CRL)))
 def test_broken_der_is_loaded_whole_or_refused_whole(data: bytes) -> None:
     context = client()
     before = context.cert_store_stats()
@@ -88,14 +87,14 @@ def test_a_broken_chain_is_trusted_only_for_what_was_signed(chain: list[bytes], 
         report = context.verify_chain(chain, server_hostname="localhost")
     except AFTERWARDS:
         return
-    for der in report.path:
-        assert x509.load_der_x509_certificate(der).tbs_certificate_bytes in SIGNED
+    for each in report.path:
+        assert x509.load_der_x509_certificate(each).tbs_certificate_bytes in SIGNED
     assert report.path[0] == LEAF.der
 
 
 @RARELY
-@given(broken(LIST_DER))
-@example(LIST_DER.replace(b"Middle", b"Maddle"))
+@given(broken(der(CRL)))
+@example(der(CRL).replace(b"Middle", b"Maddle"))
 def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> None:
     context = client()
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -108,7 +107,9 @@ def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> N
         context.verify_chain([REVOKED.der, MIDDLE.der])
 
 
-@pytest.mark.parametrize("data", [MIDDLE.der + LEAF.der[:-1], MIDDLE.pem + LEAF.pem.replace("M", "!")])
+@pytest.mark.parametrize(
+    "data", [MIDDLE.der + LEAF.der[:-1], (MIDDLE.pem + LEAF.pem.replace(b"M", b"!")).decode()]
+)
 def test_a_whole_certificate_before_a_damaged_one_is_not_loaded_either(data: str | bytes) -> None:
     context = client()
     before = context.cert_store_stats()
@@ -136,8 +137,8 @@ def test_a_certificate_of_an_unknown_version_is_refused_like_any_other(version: 
 
 @pytest.mark.parametrize("version", [b"\x00", b"\x02", b"\x7f"])
 def test_a_revocation_list_of_an_unknown_version_is_refused(version: bytes) -> None:
-    assert LIST_DER.count(b"\x02\x01\x01") >= 1
-    data = LIST_DER.replace(b"\x02\x01\x01", b"\x02\x01" + version, 1)
+    assert der(CRL).count(b"\x02\x01\x01") >= 1
+    data = der(CRL).replace(b"\x02\x01\x01", b"\x02\x01" + version, 1)
     pem = ssl.DER_cert_to_PEM_cert(data).replace("CERTIFICATE", "X509 CRL")
     with pytest.raises(ssl.SSLError):
         client().load_verify_locations(cadata=pem)

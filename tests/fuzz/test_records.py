@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 import veritls
 from tests.fuzz import RARELY
 from tests.fuzz.breaking import Break, breaks
-from tests.parties import Party
+from tests.support.certificates import Party
 
 ROOT = Party("Root", ca=True)
 MESSAGE = b"what was really said " * 20
@@ -60,7 +60,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> dict[ssl.TLSVersion, t
             context = veritls.SSLContext(protocol)
             context.minimum_version = context.maximum_version = version
             context.load_cert_chain(identity)
-            context.load_verify_locations(cadata=ROOT.pem)
+            context.load_verify_locations(cadata=ROOT.der)
             context.verify_mode = ssl.CERT_REQUIRED
             pair.append(context)
         found[version] = (pair[0], pair[1])

@@ -12,9 +12,9 @@ import pytest
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import in_thread
 from tests.peers.cases import NONE, Case, Outcome
 from tests.peers.peer import SECONDS, Peer, Role, certificate, server_certificate
+from tests.support.connections import in_thread
 
 
 def extra(peer: Peer, name: str) -> Any:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.conftest import Files
-from tests.pairs import in_thread
 from tests.peers.cases import Case, Outcome
 from tests.peers.peer import PING, PONG, SECONDS, Peer, Serving, certificate, server_certificate
+from tests.support.connections import in_thread
 
 
 class Stdlib(Peer):

@@ -5,22 +5,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 import veritls
-from tests.reports.maker import (
-    Party,
-    dns,
-)
+from tests.support.certificates import Party, pem
 
 STRICT, PARTIAL = ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN
 CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
-HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class Broken:
     name: str | None = "db.internal"
     purpose: Literal["server", "client"] = "server"
     flags: int = 0
-    lists: Sequence[bytes] = field(default=())
+    crls: Sequence[x509.CertificateRevocationList] = field(default=())
     at: datetime | None = None
 
     def verify(self) -> Any:
@@ -44,9 +39,8 @@ class Broken:
         )
         if self.trusted:
             context.load_verify_locations(cadata=b"".join(self.trusted))
-        for crl in self.lists:
-            pem = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM).decode()
-            context.load_verify_locations(cadata=pem)
+        for crl in self.crls:
+            context.load_verify_locations(cadata=pem(crl).decode())
         context.verify_flags |= self.flags
         return context.verify_chain(self.chain, server_hostname=self.name, at=self.at, purpose=self.purpose)
 
@@ -67,16 +61,21 @@ def middle() -> Party:
 
 @cache
 def leaf() -> Party:
-    return Party("leaf", middle())
+    return peer("leaf", middle())
 
 
 def chain(*parties: Party | bytes) -> list[bytes]:
     return [each if isinstance(each, bytes) else each.der for each in parties]
 
 
+def peer(subject: str | x509.Name, issuer: Party | None = None, **options: Any) -> Party:
+    """A certificate for the name that is asked for."""
+    return Party(subject, issuer, **({"names": ["db.internal"]} | options))
+
+
 def below(*names: str, **changes: Any) -> Party:
     """A leaf of R11, for these names."""
-    return Party("leaf", middle(), **({"names": dns(*names)} if names else {}), **changes)
+    return peer("leaf", middle(), **({"names": names} if names else {}), **changes)
 
 
 def usage(*oids: x509.ObjectIdentifier) -> tuple[x509.ExtensionType, bool]:

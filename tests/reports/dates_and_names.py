@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from tests.reports.broken import HOUR, Broken, at, below, case, chain, leaf, middle, root
-from tests.reports.maker import DAY, NOW, Party, cut
+from tests.reports.broken import Broken, at, below, case, chain, leaf, middle, peer, root
+from tests.support.certificates import DAY, HOUR, NOW, Party
+from tests.support.der import cut
 
 
 @case
@@ -29,7 +30,7 @@ def expired_intermediate() -> Broken:
     end = NOW - 5 * HOUR
     old = Party("R10", root(), ca=True, end=end)
     return Broken(
-        chain(Party("leaf", old), old),
+        chain(peer("leaf", old), old),
         chain(root()),
         f"the intermediate certificate CN=R10 expired 5 hours ago ({at(end)})",
         "validity",
@@ -41,7 +42,7 @@ def expired_root() -> Broken:
     end = NOW - 4 * DAY
     old = Party("Old Root", ca=True, end=end)
     return Broken(
-        chain(Party("leaf", old)),
+        chain(peer("leaf", old)),
         chain(old),
         f"CN=Old Root of the trust set expired 4 days ago ({at(end)})",
         "validity",
@@ -51,7 +52,7 @@ def expired_root() -> Broken:
 @case
 def expired_self_signed() -> Broken:
     end = NOW - 800 * DAY
-    party = Party("db", start=NOW - 900 * DAY, end=end)
+    party = peer("db", start=NOW - 900 * DAY, end=end)
     return Broken(
         chain(party),
         chain(party),
@@ -88,7 +89,7 @@ def intermediate_not_yet_valid() -> Broken:
     start = NOW + 90 * timedelta(minutes=1)
     new = Party("R12", root(), ca=True, start=start)
     return Broken(
-        chain(Party("leaf", new), new),
+        chain(peer("leaf", new), new),
         chain(root()),
         f"the intermediate certificate CN=R12 becomes valid only in 1 hour ({at(start)})",
         "validity",
@@ -166,9 +167,9 @@ def wildcard_for_its_own_domain() -> Broken:
 
 @case
 def wrong_address() -> Broken:
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("10.0.0.7"))]), False
+    address = x509.IPAddress(ipaddress.ip_address("10.0.0.7"))
     return Broken(
-        chain(Party("leaf", middle(), names=names), middle()),
+        chain(Party("leaf", middle(), names=[address]), middle()),
         chain(root()),
         "the address is 10.0.0.8, the certificate is for 10.0.0.7",
         "host name",
@@ -190,7 +191,7 @@ def address_as_a_dns_name() -> Broken:
 @case
 def common_name_only() -> Broken:
     return Broken(
-        chain(Party("db.internal", middle(), names=None), middle()),
+        chain(Party("db.internal", middle(), names=()), middle()),
         chain(root()),
         "the name is db.internal, the certificate holds only the common name db.internal, "
         "which does not count (there is no subjectAltName)",
@@ -201,7 +202,7 @@ def common_name_only() -> Broken:
 @case
 def no_name_at_all() -> Broken:
     return Broken(
-        chain(Party("", middle(), names=None), middle()),
+        chain(Party("", middle(), names=()), middle()),
         chain(root()),
         "the name is db.internal, the certificate holds no name at all (there is no subjectAltName)",
         "host name",
@@ -210,9 +211,9 @@ def no_name_at_all() -> Broken:
 
 @case
 def a_name_that_is_no_host() -> Broken:
-    spiffe = x509.SubjectAlternativeName([x509.UniformResourceIdentifier("spiffe://example.org/web")]), False
+    spiffe = x509.UniformResourceIdentifier("spiffe://example.org/web")
     return Broken(
-        chain(Party("web", middle(), names=spiffe), middle()),
+        chain(Party("web", middle(), names=[spiffe]), middle()),
         chain(root()),
         "the name is db.internal, the certificate is for spiffe://example.org/web",
         "host name",

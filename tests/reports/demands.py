@@ -7,7 +7,6 @@ from cryptography import x509
 from tests.reports.broken import (
     CRL_CHAIN,
     CRL_LEAF,
-    HOUR,
     STRICT,
     Broken,
     at,
@@ -16,9 +15,10 @@ from tests.reports.broken import (
     chain,
     leaf,
     middle,
+    peer,
     root,
 )
-from tests.reports.maker import DAY, NOW, Party
+from tests.support.certificates import DAY, HOUR, NOW, Party
 
 
 @case
@@ -26,11 +26,11 @@ def revoked() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(root()),
-        f"the server's certificate for db.internal was revoked on {at(NOW - 2 * DAY)}, "
+        f"the server's certificate for db.internal was revoked on {at(NOW - HOUR)}, "
         "says the revocation list of CN=R11",
         "revocation",
         flags=CRL_LEAF,
-        lists=[middle().revokes(leaf())],
+        crls=[middle().crl(leaf())],
     )
 
 
@@ -39,11 +39,11 @@ def revoked_intermediate() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(root()),
-        f"the intermediate certificate CN=R11 was revoked on {at(NOW - 2 * DAY)}, "
+        f"the intermediate certificate CN=R11 was revoked on {at(NOW - HOUR)}, "
         "says the revocation list of CN=Example Root",
         "revocation",
         flags=CRL_CHAIN,
-        lists=[middle().revokes(), root().revokes(middle())],
+        crls=[middle().crl(), root().crl(middle())],
     )
 
 
@@ -55,7 +55,7 @@ def no_revocation_list() -> Broken:
         "no revocation list of CN=R11, which signed db.internal, is loaded",
         "revocation",
         flags=CRL_LEAF,
-        lists=[root().revokes()],
+        crls=[root().crl()],
     )
 
 
@@ -68,7 +68,7 @@ def revocation_list_expired() -> Broken:
         f"the revocation list of CN=R11, which signed db.internal, expired 4 hours ago ({at(end)})",
         "revocation",
         flags=CRL_LEAF,
-        lists=[middle().revokes(until=end)],
+        crls=[middle().crl(since=NOW - DAY, until=end)],
     )
 
 
@@ -88,7 +88,7 @@ def strict_without_authority_key() -> Broken:
 def strict_without_key_usage() -> Broken:
     loose = Party("Loose", root(), ca=True, usage=None)
     return Broken(
-        chain(Party("leaf", loose), loose),
+        chain(peer("leaf", loose), loose),
         chain(root()),
         "the intermediate certificate CN=Loose is an authority's and lacks the extension keyUsage "
         "(RFC 5280; VERIFY_X509_STRICT)",
@@ -101,7 +101,7 @@ def strict_without_key_usage() -> Broken:
 def strict_root_without_critical_constraints() -> Broken:
     old = Party("Old Root", ca=True, constraints=(x509.BasicConstraints(True, None), False))
     return Broken(
-        chain(Party("leaf", old)),
+        chain(peer("leaf", old)),
         chain(old),
         "CN=Old Root of the trust set is an authority's, so that its basicConstraints must be critical, "
         "and are not (RFC 5280; VERIFY_X509_STRICT)",
@@ -126,7 +126,7 @@ def strict_leaf_that_signs() -> Broken:
 @case
 def strict_names_not_critical() -> Broken:
     return Broken(
-        chain(Party("", middle()), middle()),
+        chain(peer("", middle()), middle()),
         chain(root()),
         "the server's certificate for db.internal has no subject, "
         "so that its subjectAltName must be critical, and is not (RFC 5280; VERIFY_X509_STRICT)",

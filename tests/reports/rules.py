@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.reports.broken import Broken, below, case, chain, leaf, middle, root, usage
-from tests.reports.maker import CLIENT, SERVER, Party, dns
+from tests.reports.broken import Broken, below, case, chain, leaf, middle, peer, root, usage
+from tests.support.certificates import Party
 
 
 @case
@@ -32,9 +33,9 @@ def wrong_order() -> Broken:
 
 @case
 def leaf_as_authority() -> Broken:
-    shop = Party("shop.example", middle(), names=dns("shop.example"))
+    shop = Party("shop.example", middle(), names=["shop.example"])
     return Broken(
-        chain(Party("leaf", shop), shop, middle()),
+        chain(peer("leaf", shop), shop, middle()),
         chain(root()),
         "CN=shop.example signed db.internal, but may not sign others: it is no authority (no CA:TRUE)",
         "authority",
@@ -46,7 +47,7 @@ def path_length_exceeded() -> Broken:
     last = Party("Last", root(), ca=True, constraints=(x509.BasicConstraints(True, 0), True))
     further = Party("Further", last, ca=True)
     return Broken(
-        chain(Party("leaf", further), further, last),
+        chain(peer("leaf", further), further, last),
         chain(root()),
         "the intermediate certificate CN=Last allows no authority below it, "
         "but 1 authority stands between it and db.internal",
@@ -60,7 +61,7 @@ def too_many_intermediates() -> Broken:
     for number in range(9):
         parties.append(Party(f"Level {number}", parties[-1], ca=True))
     return Broken(
-        chain(Party("leaf", parties[-1]), *reversed(parties[1:])),
+        chain(peer("leaf", parties[-1]), *reversed(parties[1:])),
         chain(root()),
         "the chain of db.internal is too long: at most 6 intermediates count",
         "path length",
@@ -70,7 +71,7 @@ def too_many_intermediates() -> Broken:
 @case
 def client_certificate_on_a_server() -> Broken:
     return Broken(
-        chain(below(usage=usage(CLIENT)), middle()),
+        chain(below(usage=usage(ExtendedKeyUsageOID.CLIENT_AUTH)), middle()),
         chain(root()),
         "the server's certificate for db.internal is not for servers: its extended key usage is clientAuth",
         "purpose",
@@ -80,7 +81,7 @@ def client_certificate_on_a_server() -> Broken:
 @case
 def server_certificate_on_a_client() -> Broken:
     return Broken(
-        chain(below(usage=usage(SERVER)), middle()),
+        chain(below(usage=usage(ExtendedKeyUsageOID.SERVER_AUTH)), middle()),
         chain(root()),
         "the client's certificate for db.internal is not for clients: its extended key usage is serverAuth",
         "purpose",
@@ -91,9 +92,9 @@ def server_certificate_on_a_client() -> Broken:
 
 @case
 def intermediate_for_clients() -> Broken:
-    clients = Party("Clients", root(), ca=True, purpose=usage(CLIENT))
+    clients = Party("Clients", root(), ca=True, purpose=usage(ExtendedKeyUsageOID.CLIENT_AUTH))
     return Broken(
-        chain(Party("leaf", clients), clients),
+        chain(peer("leaf", clients), clients),
         chain(root()),
         "the intermediate certificate CN=Clients is not for servers: its extended key usage is clientAuth",
         "purpose",
@@ -103,7 +104,7 @@ def intermediate_for_clients() -> Broken:
 def _limited(**limits: Any) -> list[bytes]:
     constraints = {"permitted_subtrees": None, "excluded_subtrees": None} | limits
     narrow = Party("Narrow", root(), ca=True, limits=(x509.NameConstraints(**constraints), True))
-    return chain(Party("leaf", narrow), narrow)
+    return chain(peer("leaf", narrow), narrow)
 
 
 @case
@@ -146,7 +147,7 @@ def critical_policies_of_an_intermediate() -> Broken:
     )
     ruled = Party("Ruled", root(), ca=True, policies=(policies, True))
     return Broken(
-        chain(Party("leaf", ruled), ruled),
+        chain(peer("leaf", ruled), ruled),
         chain(root()),
         "the intermediate certificate CN=Ruled has a critical extension that is not processed: "
         "certificatePolicies (2.5.29.32)",
@@ -171,7 +172,7 @@ def intermediate_whose_key_may_not_sign() -> Broken:
     usage = x509.KeyUsage(True, False, False, False, False, False, True, False, False), True
     narrow = Party("Narrow", root(), ca=True, usage=usage)
     return Broken(
-        chain(Party("leaf", narrow), narrow),
+        chain(peer("leaf", narrow), narrow),
         chain(root()),
         "CN=Narrow signed db.internal, but may not sign others: its key usage lacks keyCertSign",
         "authority",
@@ -183,7 +184,7 @@ def root_that_allows_no_other_authority() -> Broken:
     last = Party("Last Root", ca=True, constraints=(x509.BasicConstraints(True, 0), True))
     between = Party("Between", last, ca=True)
     return Broken(
-        chain(Party("leaf", between), between),
+        chain(peer("leaf", between), between),
         chain(last),
         "CN=Last Root of the trust set allows no authority below it, "
         "but 1 authority stands between it and db.internal",
@@ -193,9 +194,9 @@ def root_that_allows_no_other_authority() -> Broken:
 
 @case
 def root_for_clients() -> Broken:
-    clients = Party("Clients Root", ca=True, purpose=usage(CLIENT))
+    clients = Party("Clients Root", ca=True, purpose=usage(ExtendedKeyUsageOID.CLIENT_AUTH))
     return Broken(
-        chain(Party("leaf", clients)),
+        chain(peer("leaf", clients)),
         chain(clients),
         "CN=Clients Root of the trust set is not for servers: its extended key usage is clientAuth",
         "purpose",

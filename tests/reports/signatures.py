@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from tests.reports.broken import Broken, below, case, chain, leaf, middle, root
-from tests.reports.maker import (
-    Party,
-    as_version_1,
-    cut,
-    dsa_key,
-    new_key,
-    rsa_key,
-    signed_with_sha1,
-    with_extensions,
-)
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+
+from tests.reports.broken import Broken, below, case, chain, leaf, middle, peer, root
+from tests.support.certificates import Party, new_key
+from tests.support.der import as_version_1, cut, signed_with_sha1, with_extensions
 
 
 @case
@@ -40,9 +34,9 @@ def intermediate_altered() -> Broken:
 
 @case
 def weak_rsa_key() -> Broken:
-    weak = Party("Weak", root(), ca=True, key=rsa_key(1024))
+    weak = Party("Weak", root(), ca=True, key=rsa.generate_private_key(65537, 1024))
     return Broken(
-        chain(Party("leaf", weak), weak),
+        chain(peer("leaf", weak), weak),
         chain(root()),
         "the intermediate certificate CN=Weak has a key that is too weak to count: "
         "RSA with 1,024 bits; 2,048 to 8,192 are accepted",
@@ -52,10 +46,10 @@ def weak_rsa_key() -> Broken:
 
 @case
 def weak_hash() -> Broken:
-    authority = Party("Old Root", ca=True, key=rsa_key(2048))
+    old = Party("Old Root", ca=True, key=rsa.generate_private_key(65537, 2048))
     return Broken(
-        chain(signed_with_sha1(Party("leaf", authority), authority.key)),
-        chain(authority),
+        chain(signed_with_sha1(peer("leaf", old), old.key)),
+        chain(old),
         "the server's certificate for db.internal is signed with sha1WithRSAEncryption, "
         "which is too weak to count",
         "signature",
@@ -63,11 +57,11 @@ def weak_hash() -> Broken:
 
 
 @case
-def dsa_authority() -> Broken:
-    authority = Party("DSA Root", ca=True, key=dsa_key())
+def dsa_root() -> Broken:
+    old = Party("DSA Root", ca=True, key=dsa.generate_private_key(1024))
     return Broken(
-        chain(Party("leaf", authority)),
-        chain(authority),
+        chain(peer("leaf", old)),
+        chain(old),
         "CN=DSA Root of the trust set has a key of a kind that is not accepted: DSA",
         "signature",
     )
@@ -75,11 +69,9 @@ def dsa_authority() -> Broken:
 
 @case
 def unusual_curve() -> Broken:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     small = Party("Small", root(), ca=True, key=ec.generate_private_key(ec.SECP224R1()))
     return Broken(
-        chain(Party("leaf", small), small),
+        chain(peer("leaf", small), small),
         chain(root()),
         "the intermediate certificate CN=Small has a key of a kind that is not accepted: "
         "secp224r1 (elliptic curve)",

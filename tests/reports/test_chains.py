@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-
 import pytest
 
+import veritls
 from tests.reports.chains import CASES
 from veritls._explaining.checks import STEPS
 
@@ -19,7 +18,7 @@ def test_there_are_forty_broken_chains_and_more() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_the_sentence_says_which_certificate_failed_which_check_for(name: str) -> None:
     case = CASES[name]()
-    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+    with pytest.raises(veritls.SSLCertVerificationError) as refused:
         case.verify()
     report = refused.value.report
     assert report.sentence == case.sentence

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import veritls
-from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT
-from tests.reports.maker import CLIENT, DAY, NOW, SERVER, Party, new_key
+from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT, peer
+from tests.support.certificates import DAY, NOW, Party, der, new_key
 from veritls import _engine
 from veritls._explaining import explanation, failures, refusals
 from veritls._explaining.checks import step_of
@@ -26,6 +26,7 @@ from veritls.report import VerificationReport
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
+PURPOSES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 KEYS = [new_key() for _ in range(4)]
 NO_CERTIFICATE = st.binary(min_size=1, max_size=80).filter(lambda data: b"-----BEGIN" not in data)
 FLAGS = [0, 0, 0, STRICT, PARTIAL, CRL_LEAF, CRL_CHAIN, STRICT | CRL_CHAIN]
@@ -107,29 +108,29 @@ def parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
         length = draw(st.sampled_from([None, 0, 1]))
         changes["constraints"] = (x509.BasicConstraints(True, length), draw(st.booleans())) if ca else None
     if draw(st.integers(0, 3)) == 0:
-        changes["purpose"] = (x509.ExtendedKeyUsage([draw(st.sampled_from([SERVER, CLIENT]))]), False)
+        changes["purpose"] = (x509.ExtendedKeyUsage([draw(st.sampled_from(PURPOSES))]), False)
     if draw(st.integers(0, 4)) == 0:
         changes["signer"] = draw(st.sampled_from(KEYS))
-    for extension in ("subject_key", "authority_key", "usage", "names"):
+    for extension in ("subject_key", "authority_key", "usage", "san"):
         if draw(st.integers(0, 5)) == 0:
             changes[extension] = None
     if draw(st.integers(0, 4)) == 0:
         names = draw(st.lists(st.sampled_from(NAMES), max_size=3))
         general = [x509.DNSName(name) for name in names if name.isprintable()]
-        changes["names"] = (x509.SubjectAlternativeName(general), draw(st.booleans()))
+        changes["san"] = (x509.SubjectAlternativeName(general), draw(st.booleans()))
     if draw(st.integers(0, 6)) == 0:
         limits = x509.NameConstraints(
             [x509.DNSName(draw(st.sampled_from(["internal", "example.com"])))], None
         )
         changes["limits"] = (limits, draw(st.booleans()))
     if draw(st.integers(0, 8)) == 0:
-        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), draw(st.binary(max_size=9)))
-        changes["unknown"] = (extension, draw(st.booleans()))
+        unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), draw(st.binary(max_size=9)))
+        changes["unknown"] = (unknown, draw(st.booleans()))
     common = draw(st.sampled_from(["Root", "R11", "leaf", "", "\x1b]0;owned\x07", "\u202eneddih"]))
     attribute = x509.NameAttribute(NameOID.COMMON_NAME, common, _validate=False)
     changes["serial"] = draw(st.integers(1, 2**64))
-    changes["subject"] = x509.Name([attribute] if common else [])
-    return Party("", issuer, ca=ca, key=draw(st.sampled_from(KEYS)), **changes)
+    subject = x509.Name([attribute] if common else [])
+    return peer(subject, issuer, ca=ca, key=draw(st.sampled_from(KEYS)), **changes)
 
 
 @st.composite
@@ -158,7 +159,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
     candidates = [root, stranger, *line[:2]]
     trusted = draw(st.lists(st.sampled_from(candidates), max_size=3))
     lists = [
-        party.revokes(*draw(st.sampled_from([[], line[:1]]))) for party in line[1:] if draw(st.booleans())
+        der(party.crl(*draw(st.sampled_from([[], line[:1]])))) for party in line[1:] if draw(st.booleans())
     ]
     return {
         "chain": sent,

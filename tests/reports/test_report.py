@@ -16,15 +16,14 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 import veritls
 from tests.conftest import Files
-from tests.pairs import SECONDS, client_context, in_thread, raw_pair, server_context
 from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
-from tests.reports.maker import DAY, NOW, Party, dns
+from tests.support.certificates import DAY, NOW, Party
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls._explaining import refusals
 from veritls._explaining.checks import STEPS
 from veritls._explaining.explanation import Explanation, unverified
@@ -36,27 +35,21 @@ HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
 
 
 def refused(name: str) -> Any:
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         CASES[name]().verify()
     return caught.value
 
 
 def trusted(*, name: str | None = "db.internal", **changes: Any) -> VerificationReport:
     context = client_context_of(root())
-    return context.verify_chain(chain(below(**changes), middle()), server_hostname=name)
+    report: VerificationReport = context.verify_chain(chain(below(**changes), middle()), server_hostname=name)
+    return report
 
 
 def client_context_of(*parties: Party) -> Any:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=b"".join(party.der for party in parties))
     return context
-
-
-def identity(folder: Path, *parties: Party) -> Path:
-    path = folder / "identity.pem"
-    key = parties[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(key + b"".join(party.certificate.public_bytes(Encoding.PEM) for party in parties))
-    return path
 
 
 def test_the_certificates_come_in_path_order_with_role_and_source() -> None:
@@ -144,8 +137,8 @@ def test_it_is_json_with_times_as_iso_8601_and_certificates_as_pem() -> None:
 
 def test_names_that_a_terminal_would_obey_are_escaped() -> None:
     hostile = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTILE, _validate=False)])
-    party = Party("", middle(), subject=hostile, names=None, end=NOW - DAY)
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    party = Party(hostile, middle(), names=(), end=NOW - DAY)
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(party, middle()))
     report = caught.value.report
     for text in (str(caught.value), report.as_json(indent=None), *str(report).split("\n")):
@@ -156,7 +149,7 @@ def test_names_that_a_terminal_would_obey_are_escaped() -> None:
 def test_a_name_that_is_no_text_is_escaped() -> None:
     broken = below("ab.internal")
     der = broken.der.replace(b"ab.internal", b"\xff\x1b.internal")
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain([der, middle().der])
     assert str(caught.value).isprintable()
     assert all(line.isprintable() for line in str(caught.value.report).split("\n"))
@@ -233,7 +226,7 @@ def test_the_sentence_of_a_refusal_reads_a_bounded_number_of_certificates(
     real = x509.load_der_x509_certificate
     monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: read.append(der) or real(der))
     many = [leaf().der] + [Party(f"Other {number}", ca=True).der for number in range(200)]
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(many)
     assert len(read) <= 25
     assert len(str(caught.value)) < 1000
@@ -250,7 +243,7 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
         "veritls._explaining.parsed_certificate.general_name",
         lambda name: read.append(name) or "a name of the certificate",
     )
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))
     assert not read
     assert ParsedCertificate(huge.der, "peer").extensions == []
@@ -262,7 +255,7 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
 
 def test_a_large_certificate_for_other_names_says_for_which() -> None:
     large = below(*(f"host-{number}.example.com" for number in range(2000)))
-    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+    with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(large, middle()), server_hostname="db.internal")
     names = "host-0.example.com, host-1.example.com and 1,998 more"
     assert caught.value.report.sentence == f"the name is db.internal, the certificate is for {names}"
@@ -275,18 +268,18 @@ def test_every_transport_raises_the_report_on_the_side_that_refuses(
     side: str, transport: str, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
     old = below("localhost", end=NOW - DAY)
-    good = Party("good", root(), names=dns("localhost"))
+    good = Party("good", root(), names=["localhost"])
     shown = [old, middle()] if side == "client" else [good]
-    server = server_context(identity(tmp_path, *shown))
+    server = server_context(shown[0].file(tmp_path, *shown[1:]))
     client = client_context_of(root())
     server.minimum_version = server.maximum_version = version
     if side == "server":
-        client.load_cert_chain(identity(tmp_path, old, middle()))
+        client.load_cert_chain(old.file(tmp_path, middle()))
         server.load_verify_locations(cadata=root().der)
         server.verify_mode = ssl.CERT_REQUIRED
     outcome = {"socket": by_socket, "bio": by_bio, "asyncio": by_asyncio}[transport](server, client)
     error = outcome[0 if side == "server" else 1]
-    assert isinstance(error, ssl.SSLCertVerificationError)
+    assert isinstance(error, veritls.SSLCertVerificationError)
     report = error.report
     peer = "server" if side == "client" else "client"
     assert report.question.purpose == peer
@@ -327,7 +320,7 @@ def by_bio(server: Any, client: Any) -> tuple[Any, Any]:
                 pass
             except ssl.SSLError as error:
                 failed[index] = error
-    return tuple(failed)  # type: ignore[return-value]
+    return tuple(failed)
 
 
 def by_asyncio(server: Any, client: Any) -> tuple[Any, Any]:
@@ -362,7 +355,7 @@ def by_asyncio(server: Any, client: Any) -> tuple[Any, Any]:
         log.setLevel(logging.NOTSET)
 
     asyncio.run(run())
-    return tuple(failed)  # type: ignore[return-value]
+    return tuple(failed)
 
 
 def test_what_was_demanded_is_never_called_undemanded(files: Files) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from tests.reports.broken import Broken, below, case, chain, leaf, middle, root
-from tests.reports.maker import Party
+from tests.reports.broken import Broken, below, case, chain, leaf, middle, peer, root
+from tests.support.certificates import Party
 
 
 @case
@@ -22,9 +22,9 @@ def missing_intermediate() -> Broken:
 
 @case
 def missing_intermediate_of_a_client() -> Broken:
-    names = x509.SubjectAlternativeName([x509.RFC822Name("ann@example.org")]), False
+    name = x509.RFC822Name("ann@example.org")
     return Broken(
-        chain(Party("Ann", middle(), names=names)),
+        chain(Party("Ann", middle(), names=[name])),
         chain(root()),
         "no certificate in the trust set signed CN=R11, which signed ann@example.org; "
         "the client did not send an intermediate",
@@ -106,7 +106,7 @@ def intermediate_alone_is_trusted() -> Broken:
 @case
 def self_signed() -> Broken:
     return Broken(
-        chain(Party("db")),
+        chain(peer("db")),
         chain(root()),
         "the server's certificate for db.internal signed itself and is not in the trust set",
         "chain",
@@ -116,8 +116,8 @@ def self_signed() -> Broken:
 @case
 def self_signed_namesake() -> Broken:
     return Broken(
-        chain(Party("db")),
-        chain(Party("db"), root()),
+        chain(peer("db")),
+        chain(peer("db"), root()),
         "the server's certificate for db.internal signed itself and is not in the trust set, "
         "which holds another one of the same name",
         "signature",

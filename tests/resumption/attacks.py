@@ -11,26 +11,25 @@ from typing import Any, Literal
 from cryptography import x509
 
 import veritls
-from tests.authority import Authority, Party
 from tests.resumption.meeting import OurClient, TheirClient
+from tests.support.certificates import Party, pem
 
 Victim = Literal["server", "client"]
 
 
 class World:
-    """Two authorities and whom they vouch for."""
+    """Two CAs and the parties that they certify."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.authority, self.other = Authority("One authority"), Authority("Another authority")
+        self.ca, self.other = Party("One CA", ca=True), Party("Another CA", ca=True)
         hosts = x509.DNSName("a.example"), x509.DNSName("b.example")
-        self.server = self.authority.issue(*hosts)
-        self.client = self.authority.issue(x509.DNSName("one.internal"))
+        self.server = self.ca.issue(*hosts)
+        self.client = self.ca.issue(x509.DNSName("one.internal"))
         self.second_client = self.other.issue(x509.DNSName("two.internal"))
 
     def file(self, party: Party) -> Path:
-        path = self.folder / f"{party.certificate.serial_number}.pem"
-        return path if path.exists() else party.write(path)
+        return party.file(self.folder, *party.above)
 
 
 @dataclass
@@ -54,7 +53,7 @@ def serving(world: World, *trusted: Party, mode: ssl.VerifyMode = ssl.CERT_REQUI
 
 def attacker(world: World, party: Party | None = None) -> Any:
     context = TheirClient(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=world.authority.pem.decode())
+    context.load_verify_locations(cadata=world.ca.pem.decode())
     if party is not None:
         context.load_cert_chain(world.file(party))
     return context
@@ -68,7 +67,7 @@ def careless_server(world: World) -> Any:
 
 def our_client(world: World, *trusted: Party) -> Any:
     context = OurClient(veritls.PROTOCOL_TLS_CLIENT)
-    for each in trusted or (world.authority,):
+    for each in trusted or (world.ca,):
         context.load_verify_locations(cadata=each.pem.decode())
     return context
 
@@ -91,7 +90,7 @@ class Attack:
 
 
 def _mutual(world: World) -> Stage:
-    return Stage(world, serving(world, world.authority), attacker(world, world.client))
+    return Stage(world, serving(world, world.ca), attacker(world, world.client))
 
 
 def _anonymous(world: World) -> Stage:
@@ -116,12 +115,12 @@ def _hosts(world: World, first: Any, second: Any, client: Any) -> Stage:
 
 
 def _open_and_closed_host(world: World) -> Stage:
-    return _hosts(world, serving(world), serving(world, world.authority), attacker(world))
+    return _hosts(world, serving(world), serving(world, world.ca), attacker(world))
 
 
 def _two_closed_hosts(world: World) -> Stage:
     client = attacker(world, world.client)
-    return _hosts(world, serving(world, world.authority), serving(world, world.other), client)
+    return _hosts(world, serving(world, world.ca), serving(world, world.other), client)
 
 
 def _asking(world: World) -> Stage:
@@ -152,7 +151,7 @@ def _keep_out(report: Any) -> None:
 
 
 def _require(stage: Stage) -> None:
-    stage.server.load_verify_locations(cadata=stage.world.authority.pem.decode())
+    stage.server.load_verify_locations(cadata=stage.world.ca.pem.decode())
     stage.server.verify_mode = ssl.CERT_REQUIRED
 
 
@@ -173,11 +172,11 @@ def _other_callback(stage: Stage) -> None:
 
 
 def _server_revokes(stage: Stage) -> None:
-    _load_crl(stage.server, stage.world.authority.crl(stage.world.client), stage)
+    _load_crl(stage.server, pem(stage.world.ca.crl(stage.world.client)), stage)
 
 
 def _client_revokes(stage: Stage) -> None:
-    _load_crl(stage.client, stage.world.authority.crl(stage.world.server), stage)
+    _load_crl(stage.client, pem(stage.world.ca.crl(stage.world.server)), stage)
 
 
 def _load_crl(context: Any, crl: bytes, stage: Stage) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import veritls
-from tests.pairs import SECONDS, in_thread, raw_pair
+from tests.support.connections import SECONDS, in_thread, raw_pair
 
 
 class _Offering:

@@ -16,11 +16,11 @@ from cryptography import x509
 
 import veritls
 import veritls.aio
-from tests.pairs import SECONDS
 from tests.resumption.attacks import World, attacker, careless_server, our_client, serving
 from tests.resumption.meeting import Met, meet
 from tests.resumption.sealing import Keys
 from tests.resumption.theft import rewrite, ticket
+from tests.support.connections import SECONDS
 
 V = ssl.TLSVersion
 VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
@@ -45,7 +45,7 @@ def aged(server: Any, session: Any, seconds: int, first: Any = None) -> Any:
 
 def begun(world: World, version: V, transport: str, *, anonymous: bool = False) -> tuple[Any, Any, Any]:
     """(server's context, client's, a session of theirs)."""
-    server = serving(world, world.authority, mode=ssl.CERT_OPTIONAL)
+    server = serving(world, world.ca, mode=ssl.CERT_OPTIONAL)
     client = attacker(world, None if anonymous else world.client)
     client.maximum_version = version
     return server, client, meet(transport, server, client, "a.example").client.session
@@ -94,8 +94,8 @@ def test_an_expired_client_is_let_in_without_reverification_until_the_ceiling_an
 ) -> None:
     world = World(tmp_path)
     until = datetime.now(UTC) + timedelta(seconds=4)
-    brief = world.authority.issue(x509.DNSName("one.internal"), not_after=until)
-    server = serving(world, world.authority)
+    brief = world.ca.issue(x509.DNSName("one.internal"), end=until)
+    server = serving(world, world.ca)
     server.reverify_on_resumption = False
     begun = []
     for version, transport in WAYS:
@@ -126,7 +126,7 @@ def test_a_ticket_that_is_declined_does_not_age_the_next_session(world: World, v
 @pytest.mark.parametrize("place", ["first", "second"])
 @VERSIONS
 def test_of_two_contexts_the_smaller_ceiling_holds(world: World, version: V, place: str) -> None:
-    front, host = serving(world), serving(world, world.authority)
+    front, host = serving(world), serving(world, world.ca)
     front.sni_callback = lambda connection, name, _: setattr(connection, "context", host)
     (front if place == "first" else host).max_resumption_age = 3600
     client = attacker(world, world.client)
@@ -188,7 +188,7 @@ def test_with_zero_nothing_is_resumed(world: World, version: V) -> None:
 def test_a_server_on_veritls_aio_has_the_same_ceiling(world: World, version: V, loop: str) -> None:
     if loop == "UvloopEventLoop":
         pytest.importorskip("uvloop")
-    server, client = serving(world, world.authority), attacker(world, world.client)
+    server, client = serving(world, world.ca), attacker(world, world.client)
     client.maximum_version = version
 
     async def main() -> list[bool]:
@@ -249,5 +249,5 @@ def test_what_is_no_number_of_seconds_is_refused_and_changes_nothing(
 
 def test_seconds_and_a_timedelta_are_the_same() -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
-    context.max_resumption_age = timedelta(hours=1, milliseconds=900)  # type: ignore[assignment]
+    context.max_resumption_age = timedelta(hours=1, milliseconds=900)
     assert context.max_resumption_age == 3600

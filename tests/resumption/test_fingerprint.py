@@ -14,6 +14,7 @@ import pytest
 
 import veritls
 from tests.resumption.attacks import World, serving
+from tests.support.certificates import pem
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def _key_log(world: World, server: Any) -> None:
 
 def _crl(world: World, server: Any) -> None:
     path = world.folder / "crl.pem"
-    path.write_bytes(world.authority.crl(world.second_client))
+    path.write_bytes(pem(world.ca.crl(world.second_client)))
     server.load_verify_locations(path)
 
 
@@ -90,9 +91,9 @@ CHANGES: dict[str, Callable[[World, Any], None]] = {
 
 
 def test_every_change_is_another_policy(world: World) -> None:
-    found = {"none": fingerprint(serving(world, world.authority))}
+    found = {"none": fingerprint(serving(world, world.ca))}
     for name, change in CHANGES.items():
-        server = serving(world, world.authority)
+        server = serving(world, world.ca)
         change(world, server)
         found[name] = fingerprint(server)
     same = [name for name, value in found.items() if list(found.values()).count(value) > 1]
@@ -100,7 +101,7 @@ def test_every_change_is_another_policy(world: World) -> None:
 
 
 def test_a_callback_that_is_set_anew_is_another_policy(world: World) -> None:
-    server = serving(world, world.authority)
+    server = serving(world, world.ca)
     server.set_verify_callback(bool)
     before = fingerprint(server)
     server.set_verify_callback(bool)
@@ -108,7 +109,7 @@ def test_a_callback_that_is_set_anew_is_another_policy(world: World) -> None:
 
 
 def test_a_change_that_is_taken_back_is_the_same_policy(world: World) -> None:
-    server = serving(world, world.authority)
+    server = serving(world, world.ca)
     before = fingerprint(server)
     server.verify_mode = ssl.CERT_OPTIONAL
     assert fingerprint(server) != before
@@ -120,7 +121,7 @@ def test_the_order_of_anchors_and_peers_and_pins_means_nothing(world: World) -> 
     peers = [veritls.DNSPattern("a.example"), veritls.DNSPattern("b.example")]
     servers = []
     for step in (1, -1):
-        server = serving(world, *[world.authority, world.other][::step])
+        server = serving(world, *[world.ca, world.other][::step])
         server.allowed_peers = peers[::step]
         server.pinned_keys = [bytes(32), b"\1" * 32][::step]
         servers.append(fingerprint(server))
@@ -128,7 +129,7 @@ def test_the_order_of_anchors_and_peers_and_pins_means_nothing(world: World) -> 
 
 
 def test_the_order_of_protocols_means_something(world: World) -> None:
-    one, other = serving(world, world.authority), serving(world, world.authority)
+    one, other = serving(world, world.ca), serving(world, world.ca)
     one.set_alpn_protocols(["h2", "http/1.1"])
     other.set_alpn_protocols(["http/1.1", "h2"])
     assert fingerprint(one) != fingerprint(other)
@@ -147,7 +148,7 @@ print(server._settings.frozen(True).settings.fingerprint.hex())
 
 def test_the_same_policy_has_the_same_fingerprint_in_another_process(world: World, tmp_path: Path) -> None:
     anchor = tmp_path / "anchor.pem"
-    anchor.write_bytes(world.authority.pem)
+    anchor.write_bytes(world.ca.pem)
     found = set()
     for seed in ("1", "2"):
         command = [sys.executable, "-c", PROGRAM, str(world.file(world.server)), str(anchor)]

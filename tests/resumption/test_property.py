@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import veritls
-from tests.memory import Outcome, connect
-from tests.resumption.attacks import OurClient, TheirClient, World
+from tests.resumption.attacks import World
+from tests.resumption.meeting import OurClient, TheirClient
+from tests.support.certificates import pem
+from tests.support.memory import Outcome, connect
 
 V = ssl.TLSVersion
 Change = Callable[[World, Any], None]
@@ -23,7 +25,7 @@ def refuse(report: Any) -> None:
 
 def _crl(world: World, context: Any, party: Any) -> None:
     path = world.folder / f"crl-{party.certificate.serial_number}.pem"
-    path.write_bytes(world.authority.crl(party))
+    path.write_bytes(pem(world.ca.crl(party)))
     context.load_verify_locations(path)
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
@@ -61,7 +63,7 @@ CHANGES: dict[str, Change] = {
     "CERT_NONE": _mode(ssl.CERT_NONE),
     "CERT_OPTIONAL": _mode(ssl.CERT_OPTIONAL),
     "CERT_REQUIRED": _mode(ssl.CERT_REQUIRED),
-    "trusts one": lambda world, context: context.load_verify_locations(cadata=world.authority.pem.decode()),
+    "trusts one": lambda world, context: context.load_verify_locations(cadata=world.ca.pem.decode()),
     "trusts two": lambda world, context: context.load_verify_locations(cadata=world.other.pem.decode()),
     "the peer is revoked": _require_first(
         lambda world, context: _crl(
@@ -98,9 +100,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def parties(world: World, version: V, shows: str, kind: Any = OurClient) -> dict[str, Any]:
     server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(world.file(world.server))
-    server.load_verify_locations(cadata=world.authority.pem.decode())
+    server.load_verify_locations(cadata=world.ca.pem.decode())
     client = kind(ssl.PROTOCOL_TLS_CLIENT)
-    client.load_verify_locations(cadata=world.authority.pem.decode())
+    client.load_verify_locations(cadata=world.ca.pem.decode())
     client.minimum_version = client.maximum_version = version
     if shows != "nothing":
         client.load_cert_chain(world.file(world.client if shows == "one" else world.second_client))

@@ -31,7 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 def begun(world: World, version: V, **options: Any) -> tuple[Any, Any, Any]:
     """(server's context, client's, a session)."""
-    server, client = serving(world, world.authority, **options), attacker(world, world.client)
+    server, client = serving(world, world.ca, **options), attacker(world, world.client)
     client.maximum_version = version
     return server, client, meet("sockets", server, client, "a.example").client.session
 
@@ -131,7 +131,7 @@ def test_no_two_tickets_have_a_salt_or_a_key_in_common(world: World) -> None:
 
 
 def test_no_two_contexts_have_a_secret_in_common(world: World) -> None:
-    one, other = serving(world, world.authority), serving(world, world.authority)
+    one, other = serving(world, world.ca), serving(world, world.ca)
     assert Keys.of(one).fingerprint == Keys.of(other).fingerprint
     assert one._settings.ticket_secret != other._settings.ticket_secret
     with pytest.raises(InvalidTag):
@@ -153,13 +153,13 @@ def test_no_traceback_that_shows_local_variables_shows_the_secret(world: World) 
     class Extended(Settings):
         forgotten: bool = False
 
-    server = serving(world, world.authority)
+    server = serving(world, world.ca)
     settings = server._settings
     values = {
         field.name: getattr(settings, field.name) for field in dataclasses.fields(settings) if field.init
     }
     for fails in (
-        lambda: dataclasses.replace(settings, nonsense=1),  # type: ignore[call-arg]
+        lambda: dataclasses.replace(settings, nonsense=1),
         lambda: roles.combined(Extended(**values), Extended(**values)),
     ):
         with pytest.raises(TypeError) as caught:
@@ -170,7 +170,7 @@ def test_no_traceback_that_shows_local_variables_shows_the_secret(world: World) 
 
 
 def test_the_secret_is_neither_written_nor_pickled(world: World) -> None:
-    secret = serving(world, world.authority)._settings.ticket_secret
+    secret = serving(world, world.ca)._settings.ticket_secret
     assert f"{secret} {secret!r} {secret!s} %s %r" % (secret, secret) == " ".join(["<TicketSecret>"] * 5)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="cannot pickle"):
@@ -178,7 +178,7 @@ def test_the_secret_is_neither_written_nor_pickled(world: World) -> None:
 
 
 def test_no_secret_is_shown(world: World) -> None:
-    server = serving(world, world.authority)
+    server = serving(world, world.ca)
     frozen = server._settings.frozen(True)
     for shown in (repr(server), str(server), repr(frozen), repr(frozen.settings)):
         assert not shows(shown, server)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.authority import Authority, Party
 from tests.resumption.attacks import World, attacker, careless_server, our_client, serving
 from tests.resumption.meeting import Met, meet
+from tests.support.certificates import Party, pem
 
 V = ssl.TLSVersion
 VERSIONS, TRANSPORTS = [V.TLSv1_2, V.TLSv1_3], ["sockets", "asyncio"]
@@ -44,13 +44,13 @@ class Brief(World):
     def __init__(self, folder: Path, seconds: int) -> None:
         super().__init__(folder)
         self.until = datetime.now(UTC) + timedelta(seconds=seconds)
-        dates = {"not_after": self.until}
-        self.brief_client = self.authority.issue(x509.DNSName("one.internal"), **dates)
-        self.intermediate = Authority("Between", self.authority, **dates)
+        dates: dict[str, Any] = {"end": self.until}
+        self.brief_client = self.ca.issue(x509.DNSName("one.internal"), **dates)
+        self.intermediate = Party("Between", self.ca, ca=True, **dates)
         self.below = self.intermediate.issue(x509.DNSName("three.internal"))
-        self.brief_server = self.authority.issue(x509.DNSName("a.example"), **dates)
+        self.brief_server = self.ca.issue(x509.DNSName("a.example"), **dates)
         self.crl = folder / "crl.pem"
-        self.crl.write_bytes(self.authority.crl(until=self.until))
+        self.crl.write_bytes(pem(self.ca.crl(until=self.until)))
 
     def parties(self, case: str) -> tuple[Any, Any]:
         """(server's context, client's context)."""
@@ -58,7 +58,7 @@ class Brief(World):
             server = careless_server(self)
             server.load_cert_chain(self.file(self.brief_server))
             return server, our_client(self)
-        server = serving(self, self.authority)
+        server = serving(self, self.ca)
         if case == "a revocation list":
             server.load_verify_locations(self.crl)
             server.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
@@ -78,7 +78,7 @@ class Brief(World):
 
     def is_over(self, party: Party) -> bool:
         try:
-            serving(self, self.authority).verify_chain([party.der, *self.above(party)])
+            serving(self, self.ca).verify_chain([party.der, *self.above(party)])
         except ssl.SSLCertVerificationError as error:
             return error.verify_code == 10
         return False

@@ -24,7 +24,7 @@ def test_a_stolen_ticket_that_is_opened_and_not_used_leaves_no_path_behind(
     world: World, version: V, transport: str
 ) -> None:
     """A passive observer sees tickets; for another name rustls opens one and declines it."""
-    server = serving(world, world.authority, mode=ssl.CERT_OPTIONAL)
+    server = serving(world, world.ca, mode=ssl.CERT_OPTIONAL)
     victim, thief = attacker(world, world.client), attacker(world)
     victim.maximum_version = thief.maximum_version = version
     stolen = meet(transport, server, victim, "a.example").client.session
@@ -46,7 +46,7 @@ def test_a_verify_callback_is_not_asked_about_the_owner_of_a_ticket_that_is_not_
     world: World, version: V
 ) -> None:
     asked: list[bytes] = []
-    server = serving(world, world.authority, mode=ssl.CERT_OPTIONAL)
+    server = serving(world, world.ca, mode=ssl.CERT_OPTIONAL)
     server.set_verify_callback(lambda report: asked.append(report.question.chain[0]))
     victim, thief = attacker(world, world.client), attacker(world)
     victim.maximum_version = thief.maximum_version = version

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.pairs import raw_pair
 from tests.resumption.attacks import World, attacker, our_client, serving
 from tests.resumption.meeting import meet
 from tests.resumption.sealing import HEADER
 from tests.resumption.theft import ticket
+from tests.support.connections import raw_pair
 
 V = ssl.TLSVersion
 WORKERS, CONNECTIONS = 4, 40
@@ -66,7 +66,7 @@ def across_workers(server: Any, client: Any) -> list[tuple[bool, Any]]:
 def test_a_context_that_was_made_before_four_forks_resumes_in_every_worker(
     world: World, kind: str, version: V, demanding: bool
 ) -> None:
-    server = serving(world, *[world.authority] * demanding)
+    server = serving(world, *[world.ca] * demanding)
     client = attacker(world) if kind == "ssl" else our_client(world)
     if demanding:
         client.load_cert_chain(world.file(world.client))
@@ -82,7 +82,7 @@ def test_workers_seal_no_two_tickets_with_the_same_salt(world: World) -> None:
 
 
 def test_a_policy_that_one_worker_changes_resumes_nothing_of_the_others(world: World) -> None:
-    server, client = serving(world, world.authority), attacker(world, world.client)
+    server, client = serving(world, world.ca), attacker(world, world.client)
     session = meet("sockets", server, client, "a.example").client.session
     server_end, client_end = raw_pair()
     child = os.fork()

@@ -6,8 +6,8 @@ import ssl
 from typing import Any
 
 import veritls
-from tests.pairs import tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party
+from tests.support.connections import tls_pair
 
 CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 import veritls
 from tests.revocation.answers import CRL_LEAF, clients, code
 from tests.revocation.responses import SIGNS_RESPONSES, response
-from tests.trust.made import Party, der
+from tests.support.certificates import Party, der
 
 ROOT = Party("Root", ca=True)
 LEAF = Party("localhost", ROOT)

@@ -10,9 +10,9 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
-from tests.trust.made import DAY, HOUR, NOW, Party, new_key, pem
+from tests.support.certificates import DAY, HOUR, NOW, Party, new_key, pem
+from tests.support.connections import tls_pair
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -67,7 +67,7 @@ class TestReplacement:
         assert code(context(MIDDLE.crl(until=NOW - HOUR / 2)), LEAF) == EXPIRED
         asking = context(MIDDLE.crl())
         assert code(asking, LEAF, at=NOW + DAY / 2) == 0
-        later = Party("leaf", MIDDLE, valid=(NOW - DAY, NOW + DAY))
+        later = Party("leaf", MIDDLE, start=NOW - DAY, end=NOW + DAY)
         assert code(asking, later, at=NOW + DAY - HOUR / 60) == 0
 
 

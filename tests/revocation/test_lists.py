@@ -15,7 +15,7 @@ from cryptography import x509
 
 import veritls
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code
-from tests.trust.made import ALONE, HOUR, NOW, SERVES, Party, der, new_key, pem
+from tests.support.certificates import HOUR, NOW, SERVES, SERVES_AND_SIGNS, Party, der, new_key, pem
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -246,7 +246,7 @@ class TestForeignList:
 
 def test_a_certificate_trusted_by_itself_answers_to_its_own_list() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    alone = Party("localhost", ca=True, extra=[(names, False)], usage=ALONE)
+    alone = Party("localhost", ca=True, extra=[(names, False)], usage=SERVES_AND_SIGNS)
     asking = clients(alone.certificate, CRL_LEAF)
     assert code(asking, alone) == UNKNOWN
     asking.load_crls(alone.crl())

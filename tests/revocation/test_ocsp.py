@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import (
     BY_KEY,
@@ -23,7 +22,8 @@ from tests.revocation.responses import (
     response,
     unsuccessful,
 )
-from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party, just_now
+from tests.support.certificates import DAY, HOUR, NOW, SERVES_AND_SIGNS, SIGNS, Party, just_now, new_key
+from tests.support.connections import tls_pair
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)
@@ -62,8 +62,12 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "good, with a nonce": (lambda: response(LEAF, extra=(x509.OCSPNonce(b"x" * 16), False)), 0, ""),
     "good, by a delegate, named by its key": (lambda: response(LEAF, signer=DELEGATE), 0, ""),
     "good, by a delegate, named by its name": (lambda: response(LEAF, signer=DELEGATE, by=BY_NAME), 0, ""),
-    "good, by a delegate with RSA": (lambda: response(LEAF, signer=delegate(kind="RSA")), 0, ""),
-    "good, by a delegate with Ed25519": (lambda: response(LEAF, signer=delegate(kind="ED25519")), 0, ""),
+    "good, by a delegate with RSA": (lambda: response(LEAF, signer=delegate(key=new_key("RSA"))), 0, ""),
+    "good, by a delegate with Ed25519": (
+        lambda: response(LEAF, signer=delegate(key=new_key("ED25519"))),
+        0,
+        "",
+    ),
     "good, by a delegate that serves too": (
         lambda: response(LEAF, signer=delegate(extra=[(SERVES_TOO, False)])),
         0,
@@ -140,7 +144,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
         "not to be trusted with that",
     ),
     "by a delegate that ran out": (
-        lambda: response(LEAF, signer=delegate(valid=(NOW - 2 * DAY, NOW - DAY))),
+        lambda: response(LEAF, signer=delegate(start=NOW - 2 * DAY, end=NOW - DAY)),
         FAILED,
         "not to be trusted with that",
     ),
@@ -242,7 +246,7 @@ def test_lists_and_responses_both_count() -> None:
 
 def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    alone = Party("localhost", ca=True, extra=[(names, False)], usage=ALONE)
+    alone = Party("localhost", ca=True, extra=[(names, False)], usage=SERVES_AND_SIGNS)
     context = clients(alone.certificate)
     context.require_ocsp = True
     assert code(context, alone) == NEEDED

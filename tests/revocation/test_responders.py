@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 import veritls
-from tests.pairs import SECONDS, in_thread, tls_pair
 from tests.peers.peer import lacking, listening, running
 from tests.revocation.answers import clients, code_in_handshake, serving
 from tests.revocation.responses import REVOKED, SIGNS_RESPONSES, response
-from tests.trust.made import DAY, NOW, Party
+from tests.support.certificates import DAY, NOW, Party
+from tests.support.connections import SECONDS, in_thread, tls_pair
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)
@@ -53,7 +53,14 @@ def openssl_responder(folder: Path, signer: Party, revoked: bool) -> Iterator[st
     (folder / "index.txt").write_text(f"{state}\t{serial}\tunknown\t/CN=localhost\n")
     (folder / "signer.pem").write_bytes(signer.pem + signer.key_pem)
     (folder / "ca.pem").write_bytes(MIDDLE.pem)
-    files = ["-index", folder / "index.txt", "-rsigner", folder / "signer.pem", "-CA", folder / "ca.pem"]
+    files: list[str | Path] = [
+        "-index",
+        folder / "index.txt",
+        "-rsigner",
+        folder / "signer.pem",
+        "-CA",
+        folder / "ca.pem",
+    ]
     with running(["openssl", "ocsp", "-port", "0", *files, "-nmin", "5"]) as program:
         found = program.until(r"ACCEPT .*:(\d+)")
         assert found, program.output
@@ -112,7 +119,7 @@ def test_an_answer_is_found_among_several_in_one_response(tmp_path: Path) -> Non
             "-cert",
             tmp_path / "leaf.pem",
         ]
-        saved = ["-respout", tmp_path / "several.der", "-CAfile", tmp_path / "root.pem"]
+        saved: list[str | Path] = ["-respout", tmp_path / "several.der", "-CAfile", tmp_path / "root.pem"]
         (tmp_path / "root.pem").write_bytes(ROOT.pem)
         with running(["openssl", "ocsp", "-url", address, *asked, *saved, "-noverify"]) as program:
             program.rest()
@@ -142,7 +149,14 @@ def test_openssls_client_sees_what_we_staple(version: str, tmp_path: Path) -> No
 
             serving_one = in_thread(answer)
             port = listener.getsockname()[1]
-            to = ["-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-CAfile", tmp_path / "ca.pem"]
+            to: list[str | Path] = [
+                "-connect",
+                f"127.0.0.1:{port}",
+                "-servername",
+                "localhost",
+                "-CAfile",
+                tmp_path / "ca.pem",
+            ]
             options = ["-status", "-verify_return_error", f"-tls{version.replace('.', '_')}"]
             with running(["openssl", "s_client", *to, *options]) as program:
                 assert program.until(words), program.output

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code
-from tests.trust.made import HOUR, NOW, Party, new_key
+from tests.support.certificates import HOUR, NOW, Extension, Party, new_key
 
 REVOKED, UNKNOWN, EXPIRED, SIGNATURE, NOT_A_SIGNER = 23, 3, 12, 8, 35
 HERE = x509.UniformResourceIdentifier("http://crl.example/1")
@@ -81,7 +81,8 @@ def test_scoped_list_of_an_intermediate_that_has_expired_does_not_count() -> Non
 def test_anchor_that_may_not_sign_lists_signs_no_scoped_one() -> None:
     mute = Party("Mute", ca=True, usage=SIGNS_CERTIFICATES)
     leaf = Party("localhost", mute, extra=named_at(HERE))
-    for extra in (scope(HERE), []):
+    nothing: list[Extension] = []
+    for extra in (scope(HERE), nothing):
         context = clients(mute.certificate, CRL_LEAF)
         context.load_verify_locations(cadata=mute.crl(extra=extra))
         assert code(context, leaf) == NOT_A_SIGNER

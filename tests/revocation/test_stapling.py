@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS, tls_pair
 from tests.revocation.answers import clients, code_in_handshake, serving
 from tests.revocation.responses import REVOKED, UNKNOWN, response, unsuccessful
-from tests.trust.made import DAY, HOUR, NOW, Party
+from tests.support.certificates import DAY, HOUR, NOW, Party, new_key
+from tests.support.connections import SECONDS, tls_pair
 from veritls._context import ocsp_renewal as renewal
 from veritls._context.ocsp_renewal import Due, due_after
 
@@ -45,7 +45,7 @@ def staples(server: veritls.SSLContext) -> bool:
 class TestGiven:
     def test_each_certificate_gets_the_response_that_is_about_it(self) -> None:
         server = serving(LEAF, MIDDLE)
-        other = Party("other", MIDDLE, names=["other.example"], kind="RSA")
+        other = Party("other", MIDDLE, names=["other.example"], key=new_key("RSA"))
         server.load_cert_chain([other.certificate, MIDDLE.certificate], other.key)
         client = demanding()
         server.set_ocsp_response(response(other))

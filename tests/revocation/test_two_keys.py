@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
 from tests.revocation.responses import SIGNS_RESPONSES, response
-from tests.trust.made import ALONE, DAY, HOUR, NOW, SIGNS, Party
+from tests.support.certificates import DAY, HOUR, NOW, SERVES_AND_SIGNS, SIGNS, Party
+from tests.support.connections import tls_pair
 
 SIGNS_LISTS = x509.KeyUsage(False, False, False, False, False, False, True, False, False)
 SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, False, False, False)
@@ -92,11 +92,11 @@ def _signers() -> dict[str, Party]:
         "no CA": Party("Middle", not_a_ca, ca=True),
         "another name": Party("Middling", ROOT, ca=True),
         "a key that may not sign lists": Party("Middle", ROOT, ca=True, usage=SIGNS_CERTIFICATES),
-        "an expired certificate": Party("Middle", ROOT, ca=True, valid=(NOW - 2 * DAY, NOW - DAY)),
-        "a certificate of the future": Party("Middle", ROOT, ca=True, valid=(NOW + DAY, NOW + 2 * DAY)),
+        "an expired certificate": Party("Middle", ROOT, ca=True, start=NOW - 2 * DAY, end=NOW - DAY),
+        "a certificate of the future": Party("Middle", ROOT, ca=True, start=NOW + DAY, end=NOW + 2 * DAY),
         "an unknown critical extension": Party("Middle", ROOT, ca=True, extra=[(critical, True)]),
         "a peer's certificate": Party("Middle", ROOT),
-        "a peer's certificate without a key usage": Party("Middle", ROOT, usage=False),
+        "a peer's certificate without a key usage": Party("Middle", ROOT, usage=None),
     }
 
 
@@ -206,7 +206,7 @@ def test_certificates_of_the_name_whose_keys_are_costly_hide_no_list(forged: int
 
 @pytest.mark.parametrize("forged", [2, 6, 8, 14])
 def test_certificates_of_its_name_hide_no_list_from_one_that_is_trusted_by_itself(forged: int) -> None:
-    alone = Party("localhost", ca=True, usage=ALONE, key=ec.generate_private_key(ec.SECP521R1()))
+    alone = Party("localhost", ca=True, usage=SERVES_AND_SIGNS, key=ec.generate_private_key(ec.SECP521R1()))
     second, forger = (_costly("localhost", issuer, ec.SECP521R1) for issuer in (alone, None))
     third = _costly("localhost", second)
     more = [Party("localhost", forger, ca=True) for _ in range(forged)]

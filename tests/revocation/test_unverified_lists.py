@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 
 import veritls
-from tests.pairs import tls_pair
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code, code_in_handshake, serving
-from tests.trust.made import HOUR, NOW, Party, new_key, pem
+from tests.support.certificates import HOUR, NOW, Party, new_key, pem
+from tests.support.connections import tls_pair
 
 ROOT = Party("Root", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

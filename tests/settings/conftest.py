@@ -10,7 +10,7 @@ import pytest
 
 import veritls
 from tests.resumption.meeting import Met, OurClient, meet
-from tests.trust.made import Party
+from tests.support.certificates import Party
 
 ROOT = Party("Root", ca=True)
 OTHER_ROOT = Party("Other root", ca=True)

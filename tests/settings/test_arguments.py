@@ -11,7 +11,7 @@ import pytest
 
 import veritls
 from tests.settings.conftest import CLIENT, ROOT
-from tests.trust.made import pem
+from tests.support.certificates import pem
 
 HOOKS = (
     "__eq__",

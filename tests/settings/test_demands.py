@@ -13,10 +13,10 @@ from cryptography import x509
 from hypothesis import given, strategies as st
 
 import veritls
-from tests.pairs import tls_pair
 from tests.settings.conftest import CLIENT, ROOT, SERVER, World
 from tests.settings.test_one_value import Alarm, raising_at
-from tests.trust.made import Party, pem
+from tests.support.certificates import Party, pem
+from tests.support.connections import tls_pair
 from veritls._context import combining as roles
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
@@ -34,7 +34,7 @@ def switching(first: Any, second: Any) -> Any:
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_every_field_is_registered_as_a_demand_or_a_choice(kind: type) -> None:
-    fields = [field for field in dataclasses.fields(kind) if field.init]  # type: ignore[arg-type]
+    fields = [field for field in dataclasses.fields(kind) if field.init]
     assert fields
     assert [field.name for field in fields if not roles.registered(field)] == []
 
@@ -290,7 +290,8 @@ def test_a_second_switch_adds_to_the_first_context_and_not_to_the_one_between(wo
 def test_a_context_that_a_callback_changes_and_chooses_again_asks_its_verify_callback_once(
     world: World,
 ) -> None:
-    server, asked = world.server(ssl.CERT_REQUIRED), []
+    server = world.server(ssl.CERT_REQUIRED)
+    asked: list[Any] = []
     server.set_verify_callback(asked.append)
 
     def callback(connection: Any, name: str | None, context: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import veritls
 from tests.settings.conftest import CLIENT, OTHER_ROOT, ROOT, World
-from tests.trust.made import Party, pem
+from tests.support.certificates import Party, pem
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.settings import Settings

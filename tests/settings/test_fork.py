@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS
 from tests.settings.conftest import ROOT, World
-from tests.trust.made import pem
+from tests.support.certificates import pem
+from tests.support.connections import SECONDS
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),

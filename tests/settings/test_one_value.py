@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS, in_thread
 from tests.settings.conftest import CLIENT, OTHER_ROOT, ROOT, World
-from tests.trust.made import pem
+from tests.support.certificates import pem
+from tests.support.connections import SECONDS, in_thread
 from veritls import _engine
 
 LEAF = ssl.VERIFY_CRL_CHECK_LEAF

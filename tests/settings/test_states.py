@@ -13,9 +13,9 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import veritls
-from tests.memory import connect
 from tests.settings.conftest import CLIENT, ROOT, SERVER
-from tests.trust.made import Party, der
+from tests.support.certificates import Party, der
+from tests.support.memory import connect
 
 # A second context that cannot be used is reported, and the client refused.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -143,7 +143,7 @@ class Changing(RuleBasedStateMachine):
             if context.verify_mode == ssl.CERT_NONE and needs_a_certificate:
                 return False  # it cannot be used
         if name == "nobody" or mode == ssl.CERT_NONE:
-            return mode < ssl.CERT_REQUIRED
+            return bool(mode < ssl.CERT_REQUIRED)
         if any(context.verify_flags & LEAF for context in contexts):
             lists = [each.der for each in contexts[-1].list_trust() if each.kind == "crl"]
             if not lists and any(each.unknown_revocation_status == "refuse" for each in contexts):

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import veritls
-from tests.pairs import SECONDS, in_thread, tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party, new_key
+from tests.support.connections import SECONDS, in_thread, tls_pair
 
 ROOT = Party("Root", ca=True)
 
@@ -65,7 +65,7 @@ def test_the_name_decides_exact_before_wildcard_else_the_newest(
 
 
 def test_of_the_certificates_for_a_name_the_client_gets_one_that_it_can_verify() -> None:
-    rsa = Party("a", ROOT, names=["a.example"], kind="RSA")
+    rsa = Party("a", ROOT, names=["a.example"], key=new_key("RSA"))
     other = Party("b", ROOT, names=["b.example"])
     context = serving(rsa, A, other)
     assert shown(context, "a.example", ciphers="ECDHE+aRSA") == rsa.der
@@ -74,7 +74,7 @@ def test_of_the_certificates_for_a_name_the_client_gets_one_that_it_can_verify()
 
 
 def test_a_client_that_cannot_verify_the_exact_one_gets_the_wildcard() -> None:
-    wild = Party("wild", ROOT, names=["*.wild.example"], kind="RSA")
+    wild = Party("wild", ROOT, names=["*.wild.example"], key=new_key("RSA"))
     assert shown(serving(wild, A, B), "a.wild.example", ciphers="ECDHE+aRSA") == wild.der
 
 
@@ -98,7 +98,7 @@ def test_a_certificate_that_joins_two_replaces_both() -> None:
 
 
 def test_a_renewal_of_another_kind_of_key_comes_beside() -> None:
-    rsa = Party("a", ROOT, names=["a.example"], kind="RSA")
+    rsa = Party("a", ROOT, names=["a.example"], key=new_key("RSA"))
     context = serving(A, rsa)
     assert shown(context, "a.example", ciphers="ECDHE+ECDSA") == A.der
     assert shown(context, "a.example", ciphers="ECDHE+aRSA") == rsa.der

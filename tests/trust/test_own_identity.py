@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import veritls
-from tests.pairs import tls_pair
-from tests.trust.made import Party
+from tests.support.certificates import Party, new_key
+from tests.support.connections import tls_pair
 from veritls._loading.pem import is_content
 
 ROOT = Party("Root", ca=True)
@@ -102,7 +102,7 @@ def test_bytes_that_can_be_a_path_are_one(path: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["ECDSA", "RSA", "ED25519"])
 def test_der_of_every_kind_of_key_is_taken_for_content(kind: str) -> None:
-    party = Party("any", kind=kind)
+    party = Party("any", key=new_key(kind))
     assert is_content(party.der) and is_content(party.key_der)
     assert is_content(p12(key=party.key, leaf=party.certificate))
     context = server()

@@ -6,14 +6,14 @@ import datetime
 import ssl
 
 import veritls
-from tests.parties import DAY, NOW, Party
+from tests.support.certificates import DAY, NOW, Party
 
 CRL_LEAF = ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
 
 def context(anchor: Party) -> veritls.SSLContext:
     made = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    made.load_verify_locations(cadata=anchor.pem)
+    made.load_verify_locations(cadata=anchor.der)
     return made
 
 
@@ -32,8 +32,8 @@ def damaged(der: bytes) -> bytes:
 
 
 def test_a_chain_that_was_accepted_is_refused_once_it_has_expired() -> None:
-    root = Party("Root", ca=True, until=NOW + 30 * DAY)
-    leaf, trusting = Party("leaf", root), context(root)
+    root = Party("Root", ca=True)
+    leaf, trusting = Party("leaf", root, end=NOW + DAY), context(root)
     assert code(trusting, leaf.der) == 0
     assert code(trusting, leaf.der, at=NOW + 2 * DAY) == 10
 
@@ -42,7 +42,7 @@ def test_a_chain_that_was_accepted_is_refused_once_it_is_revoked() -> None:
     root = Party("Root", ca=True)
     leaf, trusting = Party("leaf", root), context(root)
     assert code(trusting, leaf.der) == 0
-    trusting.load_verify_locations(cadata=root.revokes(leaf))
+    trusting.load_verify_locations(cadata=root.crl(leaf))
     trusting.verify_flags |= CRL_LEAF
     assert code(trusting, leaf.der) == 23
 

@@ -12,7 +12,7 @@ import pytest
 import veritls
 from tests.check_servers import serving as answering
 from tests.revocation.answers import serving
-from tests.trust.made import Party
+from tests.support.certificates import Party
 from veritls import _engine
 from veritls.errors import SSLCertVerificationError
 

@@ -13,7 +13,7 @@ from cryptography import x509
 
 import veritls
 from tests.revocation.answers import clients
-from tests.trust.made import DAY, NOW, Party, der, pem
+from tests.support.certificates import DAY, NOW, Party, der, pem
 from veritls._context.trust import TrustEntry
 
 ROOT, OTHER = Party("Root", ca=True), Party("Other", ca=True)
@@ -61,8 +61,8 @@ def test_the_list_says_what_each_is_its_name_its_end_and_where_it_came_from(tmp_
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(file)
     assert context.list_trust() == [
-        TrustEntry("anchor", "CN=Root", NOW + DAY, repr(str(file)), ROOT.der),
-        TrustEntry("helper", "CN=Middle", NOW + DAY, repr(str(file)), MIDDLE.der),
+        TrustEntry("anchor", "CN=Root", NOW + 30 * DAY, repr(str(file)), ROOT.der),
+        TrustEntry("helper", "CN=Middle", NOW + 30 * DAY, repr(str(file)), MIDDLE.der),
         TrustEntry("crl", "CN=Middle", NOW + DAY, repr(str(file)), context.list_trust()[2].der),
     ]
     assert x509.load_der_x509_crl(context.list_trust()[2].der).issuer == MIDDLE.name

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support.der import tlv
+
 MESSAGE = 63 * 1024
 """Bytes of certificates that fit into one message, with its framing."""
 _ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
@@ -22,16 +24,6 @@ _ML_DSA_65 = bytes.fromhex("300b0609608648016503040312")
 _RSA_SHA256 = bytes.fromhex("300d06092a864886f70d01010b0500")
 _ED25519 = bytes.fromhex("300506032b6570")
 _BASIC, _NAMES, _CONSTRAINTS = b"\x55\x1d\x13", b"\x55\x1d\x11", b"\x55\x1d\x1e"
-
-
-def tlv(tag: int, *parts: bytes) -> bytes:
-    """One DER element."""
-    content = b"".join(parts)
-    length = len(content)
-    if length < 0x80:
-        return bytes([tag, length]) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
 
 
 def name(text: str) -> bytes:
@@ -47,7 +39,7 @@ def extension(oid: bytes, *value: bytes, critical: bool = False) -> bytes:
     return tlv(0x30, tlv(6, oid), b"\x01\x01\xff" if critical else b"", tlv(4, *value))
 
 
-def authority() -> bytes:
+def basic_constraints() -> bytes:
     """basicConstraints of a CA."""
     return extension(_BASIC, tlv(0x30, b"\x01\x01\xff"), critical=True)
 

@@ -15,8 +15,8 @@ class Outcome:
 
     server: Any
     client: Any
-    server_error: BaseException | None = None
-    client_error: BaseException | None = None
+    server_error: Any = None
+    client_error: Any = None
 
     @property
     def refused(self) -> bool:

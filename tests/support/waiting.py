@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from tests.pairs import SECONDS
+from tests.support.connections import SECONDS
 
 
 def _until(true: Callable[[], bool], what: str) -> None:
