@@ -212,8 +212,8 @@ class SSLContext(  # type: ignore[misc, override]
 
     def wrap_bio(
         self,
-        incoming: Any,
-        outgoing: Any,
+        incoming: ssl.MemoryBIO | _engine.MemoryBIO,
+        outgoing: ssl.MemoryBIO | _engine.MemoryBIO,
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,
