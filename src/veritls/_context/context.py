@@ -25,8 +25,8 @@ from veritls._context.trust import TrustMembers, TrustStore
 from veritls._explaining.explanation import accepted
 from veritls._explaining.reasons import ssl_error
 from veritls._explaining.refusals import callback_refused
-from veritls._explaining.request import Purpose
 from veritls._loading.chains import Chain, der_chain
+from veritls._report.request import Purpose
 from veritls.report import VerificationReport
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from veritls import _engine
 from veritls._explaining.diagnosis import Case, listed, refined, trusted_above
 from veritls._explaining.engine_words import refusal_words
 from veritls._explaining.explanation import refused
-from veritls._explaining.parsed_certificate import is_address
 from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
-from veritls._explaining.rendering import moment_of
-from veritls._explaining.request import Refusal, Request
+from veritls._report.parsed_certificate import is_address
+from veritls._report.rendering import moment_of
+from veritls._report.request import Refusal, Request
 from veritls.errors import SSLCertVerificationError
 from veritls.report import VerificationReport
 
