@@ -14,7 +14,6 @@ from veritls._report.parsed_certificate import is_address
 from veritls._report.rendering import moment_of
 from veritls._report.request import Refusal, Request
 from veritls.errors import SSLCertVerificationError
-from veritls.report import VerificationReport
 
 
 def _refusal(rejection: _engine.Rejection, request: Request) -> Refusal:
@@ -78,8 +77,3 @@ def verification_error(
         error.__cause__ = cause
     return error
 
-
-def callback_refused(report: VerificationReport, why: Exception) -> SSLCertVerificationError:
-    """The error for a peer that a verify callback refused outside of a handshake, by raising `why`."""
-    detail = f"the verify callback raised {type(why).__name__}: {why}"
-    return verification_error(report.request, Refusal("callback", detail, path=report.path[1:]), why)
