@@ -17,7 +17,7 @@ from tests.support.hostile import basic_constraints, certificate, long_exponent,
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
-from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._report.parsed_certificate import ParsedCertificate
 
 TIMES = 50
 ACCEPTED = {"path of eight, P-521 throughout"}

@@ -25,10 +25,10 @@ from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls._explaining import refusals
-from veritls._explaining.checks import STEPS
 from veritls._explaining.explanation import Explanation, unverified
-from veritls._explaining.parsed_certificate import ParsedCertificate
-from veritls._explaining.request import Refusal
+from veritls._report.checks import STEPS
+from veritls._report.parsed_certificate import ParsedCertificate
+from veritls._report.request import Refusal
 from veritls.report import Request, VerificationReport
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
@@ -249,7 +249,7 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
         read.append(name)
         return "a name of the certificate"
 
-    monkeypatch.setattr("veritls._explaining.parsed_certificate.general_name", rendered)
+    monkeypatch.setattr("veritls._report.parsed_certificate.general_name", rendered)
     with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))
     assert not read
