@@ -12,11 +12,11 @@ use crate::api::file::File;
 use crate::api::memory_bio::MemoryBIO;
 use crate::api::session::Session;
 use crate::api::settings::{Settings, read_hello_answer};
-use crate::driving::blocking::{Pump, Read, Target};
+use crate::driving::blocking::{Blocking, BlockingState, Read, Target};
+use crate::driving::core::Core;
 use crate::driving::descriptor::Descriptor;
-use crate::driving::endpoint::Endpoint;
+use crate::driving::sending::Sending;
 use crate::driving::transport::{Memory, Socket, Transport, Wait};
-use crate::fork::Users;
 use crate::memory::{Readable, Writable, bytes_object, call};
 use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
@@ -31,17 +31,22 @@ pub const MOMENT: Duration = Duration::from_micros(50);
 /// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Stream {
-    pub endpoint: Endpoint,
+    pub core: Core,
+    blocking: BlockingState,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
 }
 
 impl Stream {
+    fn driver(&self) -> Blocking<'_> {
+        Blocking { core: &self.core, state: &self.blocking }
+    }
+
     /// Runs `work` without the GIL until it ends, letting signal handlers run whenever it is interrupted.
     fn run<T: Send>(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
-        mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
+        mut work: impl FnMut(Blocking<'_>, &dyn Transport) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
         let wait = match timeout {
             None => Wait::Forever,
@@ -51,23 +56,20 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.endpoint.pump.asking.refuse_reentry().map_err(Failure::from)?;
+        self.core.asking.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
-            let at_work = &self.endpoint.enter()?;
+            let at_work = &self.core.enter()?;
             // Who waits for another's turn comes by here, however long that takes.
-            self.endpoint.descriptor.check()?;
+            self.core.descriptor.check()?;
             let outcome = guarded(|| match &self.bios {
-                None => work(
-                    &self.endpoint.pump,
-                    &Socket { descriptor: &self.endpoint.descriptor, at_work, wait },
-                ),
+                None => work(self.driver(), &Socket { descriptor: &self.core.descriptor, at_work, wait }),
                 Some((incoming, outgoing)) => {
                     let (incoming, outgoing) = (&incoming.get().0, &outgoing.get().0);
-                    work(&self.endpoint.pump, &Memory { incoming, outgoing, at_work })
+                    work(self.driver(), &Memory { incoming, outgoing, at_work })
                 }
             });
             outcome.map_err(|failure| match failure {
-                Failure::Internal(_) => self.endpoint.pump.core().fail(failure),
+                Failure::Internal(_) => self.core.connection().fail(failure),
                 failure => failure,
             })
         };
@@ -87,12 +89,12 @@ impl Stream {
     /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
     /// Python's: see `verify/callback.rs`.
     pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
-        let Ok(_at_work) = self.endpoint.enter() else { return T::default() };
+        let Ok(_at_work) = self.core.enter() else { return T::default() };
         loop {
-            if let Some(core) = self.endpoint.pump.try_core() {
+            if let Some(core) = self.core.try_connection() {
                 return fact(&core);
             }
-            if self.endpoint.pump.asking.under_way() {
+            if self.core.asking.under_way() {
                 return T::default();
             }
             // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
@@ -124,7 +126,7 @@ impl Stream {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let mut sending = self.endpoint.pump.sending(bytes.bytes(), true);
+        let mut sending = Sending::new(self.driver(), bytes.bytes(), true);
         self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
@@ -155,19 +157,19 @@ impl Stream {
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
         let connection =
             if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
-        let (users, descriptor) = (Users::default(), Descriptor::new(fd));
-        Ok(Self { endpoint: Endpoint { pump: Pump::new(connection), users, descriptor }, bios })
+        let core = Core::new(connection, Descriptor::new(fd));
+        Ok(Self { core, blocking: BlockingState::default(), bios })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
     fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, timeout, |pump, transport| pump.handshake(transport))
+        self.run(py, timeout, |driver, transport| driver.handshake(transport))
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
-        let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        let read = self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))?;
         match (read, &target) {
             (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
             _ => bytes_object(py, b""),
@@ -189,7 +191,7 @@ impl Stream {
             Ok(size) => size.min(whole.len()),
         };
         let mut target = Target::Given(&mut whole[..limit]);
-        match self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))? {
+        match self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -204,7 +206,7 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        let mut sending = self.endpoint.pump.sending(readable.bytes(), all);
+        let mut sending = Sending::new(self.driver(), readable.bytes(), all);
         self.run(py, timeout, |_, transport| sending.go_on(transport))
     }
 
@@ -244,7 +246,7 @@ impl Stream {
 
     /// The socket is being closed: a handshake in a callback of which that happens is over.
     fn abandon(&self) {
-        self.endpoint.pump.asking.abandon();
+        self.core.asking.abandon();
     }
 
     /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
@@ -256,24 +258,24 @@ impl Stream {
         detach: &Bound<'_, PyAny>,
         socket: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if self.endpoint.descriptor.close() {
+        if self.core.descriptor.close() {
             return Ok(false);
         }
         let number: RawFd = call(detach, (socket,))?.extract()?;
         if number >= 0 {
-            py.detach(|| self.endpoint.descriptor.hand_over(number));
+            py.detach(|| self.core.descriptor.hand_over(number));
         }
         Ok(true)
     }
 
     /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
     fn retire(&self) -> bool {
-        self.endpoint.descriptor.close()
+        self.core.descriptor.close()
     }
 
     /// Whether no call is under way.
     fn idle(&self) -> bool {
-        self.endpoint.users.empty()
+        self.core.users.empty()
     }
 
     /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
@@ -284,7 +286,7 @@ impl Stream {
         wait_for_peer: bool,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        let rest = self.run(py, timeout, |driver, transport| driver.close(transport, wait_for_peer))?;
         match &self.bios {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
@@ -390,7 +392,7 @@ impl Stream {
 
     /// Every cycle through here also goes through an object that the collector can clear.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.endpoint.pump.try_core() {
+        match self.core.try_connection() {
             Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
             None => Ok(()),
         }
