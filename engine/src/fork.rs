@@ -61,7 +61,7 @@ impl<T> Lock<T> {
 }
 
 const IN_GENERATION: u32 = 32;
-const CLOSED: u64 = 1 << 31;
+const SHUT: u64 = 1 << 31;
 const LEFT_TO_THE_LAST: u64 = 1 << 30;
 const LOST_HERE: u64 = 1 << 29;
 const COUNT: u64 = LOST_HERE - 1;
@@ -69,7 +69,7 @@ const COUNT: u64 = LOST_HERE - 1;
 /// Why nobody can enter.
 #[derive(Debug, PartialEq)]
 pub enum Shut {
-    Closed,
+    ForGood,
     Forked,
 }
 
@@ -95,7 +95,7 @@ impl Users {
         let now = generation();
         self.change(|state| match state {
             _ if state & LOST_HERE != 0 => Err(Shut::Forked),
-            _ if state & CLOSED != 0 => Err(Shut::Closed),
+            _ if state & SHUT != 0 => Err(Shut::ForGood),
             _ if of_another_process(state, now) => Err(Shut::Forked),
             _ => Ok(in_generation(state, now) + 1),
         })?;
@@ -113,17 +113,17 @@ impl Users {
     }
 
     /// From now on nobody enters; whether nobody is there. Those that a fork left behind do not count.
-    pub fn close(&self) -> bool {
+    pub fn shut(&self) -> bool {
         let now = generation();
         let before = self.change(|state| {
             let lost = if of_another_process(state, now) { state & !COUNT | LOST_HERE } else { state };
-            Ok::<_, ()>(in_generation(lost, now) | CLOSED)
+            Ok::<_, ()>(in_generation(lost, now) | SHUT)
         });
         before.is_ok_and(|before| before & COUNT == 0 || of_another_process(before, now))
     }
 
-    pub fn closed(&self) -> bool {
-        self.0.load(Ordering::Acquire) & CLOSED != 0
+    pub fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Acquire) & SHUT != 0
     }
 
     pub fn empty(&self) -> bool {
@@ -183,9 +183,9 @@ mod tests {
     fn the_last_user_of_what_is_closed_closes_it() {
         let users = Users::default();
         let (one, two) = (users.enter().unwrap(), users.enter().unwrap());
-        assert!(!users.close());
+        assert!(!users.shut());
         assert!(users.leave_to_the_last());
-        assert_eq!(users.enter(), Err(Shut::Closed));
+        assert_eq!(users.enter(), Err(Shut::ForGood));
         assert!(!users.leave(one));
         assert!(users.leave(two));
         assert!(!users.leave_to_the_last());
@@ -196,14 +196,14 @@ mod tests {
         let users = inherited(0);
         let entered = users.enter().unwrap();
         assert!(!users.leave(entered));
-        assert!(users.close());
+        assert!(users.shut());
     }
 
     #[test]
     fn what_somebody_used_at_a_fork_is_an_error_in_the_child_for_good() {
         let users = inherited(2);
         assert_eq!(users.enter(), Err(Shut::Forked));
-        assert!(users.close(), "nobody is there to close it later");
+        assert!(users.shut(), "nobody is there to close it later");
         assert_eq!(users.enter(), Err(Shut::Forked));
         assert!(!users.leave(generation() + 1), "who left in another process does not count in this one");
     }

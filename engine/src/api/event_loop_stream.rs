@@ -37,10 +37,10 @@ impl EventLoopStream {
         work: impl FnOnce(&mut EventLoopDriver<'_>) -> Result<T, Failure>,
     ) -> PyResult<T> {
         let core = self.core();
-        core.asking.refuse_reentry().map_err(Failure::from)?;
+        core.callback_state.refuse_reentry().map_err(Failure::from)?;
         let at_work = &core.enter()?;
         let outcome = loop {
-            core.asking.refuse_reentry().map_err(Failure::from)?;
+            core.callback_state.refuse_reentry().map_err(Failure::from)?;
             match EventLoopDriver::try_new(core, at_work) {
                 Some(mut driver) => break guarded(|| work(&mut driver)),
                 None => py.detach(|| sleep(MOMENT)),
@@ -93,9 +93,9 @@ impl EventLoopStream {
         Self { stream }
     }
 
-    /// The socket is about to be closed: nothing touches its number from here on.
-    fn release(&self) {
-        self.core().descriptor.close();
+    /// The socket is about to be closed: from now on no call of this connection uses the descriptor.
+    fn retire_descriptor(&self) {
+        self.core().descriptor.retire();
     }
 
     /// Bytes from the peer that were read from the socket before it was ours.
@@ -135,13 +135,14 @@ impl EventLoopStream {
 
     /// Whether a read has something to say without the socket: data, the end, or why there is none.
     fn unread(&self, py: Python<'_>) -> bool {
-        let unread = |core: &Connection| core.pending() > 0 || core.peer_closed() || core.check().is_err();
+        let unread =
+            |core: &Connection| core.pending() > 0 || core.close_notify_received() || core.check().is_err();
         self.stream.get().look(py, unread)
     }
 
-    /// Whether the peer has said close_notify.
-    fn peer_closed(&self, py: Python<'_>) -> bool {
-        self.stream.get().look(py, Connection::peer_closed)
+    /// Whether the peer's close_notify has come.
+    fn close_notify_received(&self, py: Python<'_>) -> bool {
+        self.stream.get().look(py, Connection::close_notify_received)
     }
 
     /// Encrypted bytes that the kernel has not taken.
@@ -151,7 +152,7 @@ impl EventLoopStream {
             let size = self.core().outbound.peek(|outbound| outbound.unsent.len());
             match size {
                 Some(size) => return size,
-                None if self.core().asking.under_way() => return 0,
+                None if self.core().callback_state.running() => return 0,
                 None => py.detach(|| sleep(MOMENT)),
             }
         }
@@ -194,7 +195,7 @@ impl EventLoopStream {
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
-    fn close_notify(&self, py: Python<'_>) -> PyResult<bool> {
+    fn send_close_notify(&self, py: Python<'_>) -> PyResult<bool> {
         self.drive(py, |driver| py.detach(|| driver.send_close_notify()))
     }
 }

@@ -56,7 +56,7 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.core.asking.refuse_reentry().map_err(Failure::from)?;
+        self.core.callback_state.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
             let at_work = &self.core.enter()?;
             // Who waits for another's turn comes by here, however long that takes.
@@ -94,7 +94,7 @@ impl Stream {
             if let Some(core) = self.core.try_connection() {
                 return fact(&core);
             }
-            if self.core.asking.under_way() {
+            if self.core.callback_state.running() {
                 return T::default();
             }
             // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
@@ -244,33 +244,34 @@ impl Stream {
         self.look(py, |core| core.at_hand())
     }
 
-    /// The socket is being closed: a handshake in a callback of which that happens is over.
-    fn abandon(&self) {
-        self.core.asking.abandon();
+    /// The socket is being closed: where a callback of this connection runs, the handshake ends with it, and nothing
+    /// is sent. Does nothing else.
+    fn cancel_callback(&self) {
+        self.core.callback_state.cancel();
     }
 
-    /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
-    /// False where nobody is inside a system call with its number: `socket` is to close it. Else the number is
-    /// taken away from `socket`, by `detach`, and closed by the last of them.
-    fn release(
+    /// From now on no call of this connection uses the descriptor, and every call that waits is woken; the number
+    /// stays open. Whether no system call is under way with it.
+    fn retire_descriptor(&self) -> bool {
+        self.core.descriptor.retire()
+    }
+
+    /// `retire_descriptor`, and closes the number of `socket`, which loses it by `detach`, after the last system
+    /// call with it. False where none is under way: then nothing is detached, and `socket` is to close it itself.
+    fn close_descriptor(
         &self,
         py: Python<'_>,
         detach: &Bound<'_, PyAny>,
         socket: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if self.core.descriptor.close() {
+        if self.core.descriptor.retire() {
             return Ok(false);
         }
         let number: RawFd = call(detach, (socket,))?.extract()?;
         if number >= 0 {
-            py.detach(|| self.core.descriptor.hand_over(number));
+            py.detach(|| self.core.descriptor.leave_to_the_last_user(number));
         }
         Ok(true)
-    }
-
-    /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
-    fn retire(&self) -> bool {
-        self.core.descriptor.close()
     }
 
     /// Whether no call is under way.
@@ -278,15 +279,19 @@ impl Stream {
         self.core.users.empty()
     }
 
-    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
-    /// they are put back where they came from.
-    fn close<'py>(
+    /// Sends close_notify.
+    fn send_close_notify(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, timeout, |driver, transport| driver.send_close_notify(transport))
+    }
+
+    /// Sends close_notify and reads the peer's; returns the bytes after that. In memory they are put back where they
+    /// came from.
+    fn exchange_close_notify<'py>(
         &self,
         py: Python<'py>,
-        wait_for_peer: bool,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, timeout, |driver, transport| driver.close(transport, wait_for_peer))?;
+        let rest = self.run(py, timeout, |driver, transport| driver.exchange_close_notify(transport))?;
         match &self.bios {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {

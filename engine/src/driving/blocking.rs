@@ -90,7 +90,7 @@ impl<'a> Blocking<'a> {
             }
             if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
                 let late = deadline <= Instant::now();
-                if self.core.asking.take_answered() && late {
+                if self.core.callback_state.take_answered() && late {
                     return Err(Failure::Timeout);
                 }
             }
@@ -115,7 +115,7 @@ impl<'a> Blocking<'a> {
                 Err(failure) => {
                     if !matches!(failure, Failure::Os(_)) && self.core.connection().check().is_err() {
                         // A reset would overtake the alert.
-                        transport.drain();
+                        transport.discard_incoming();
                     }
                     return Err(failure);
                 }
@@ -173,12 +173,17 @@ impl<'a> Blocking<'a> {
         }
         let mut fresh = Buffer::default();
         for round in 1.. {
-            let (advanced, peer_closed, closed, answers) = {
+            let (advanced, close_notify_received, closed, answers) = {
                 let mut connection = self.core.connection();
                 connection.feed(fresh);
                 let at_hand = connection.at_hand();
                 let advanced = if at_hand > 0 { connection.process(target.room(at_hand)) } else { Ok(0) };
-                (advanced, connection.peer_closed(), connection.close_sent(), !connection.outgoing.is_empty())
+                (
+                    advanced,
+                    connection.close_notify_received(),
+                    connection.close_notify_sent(),
+                    !connection.outgoing.is_empty(),
+                )
             };
             if answers {
                 self.flush_if_free(transport);
@@ -190,7 +195,7 @@ impl<'a> Blocking<'a> {
                     return Ok(Read::Data(count));
                 }
             }
-            if peer_closed {
+            if close_notify_received {
                 // As with OpenSSL: once both have said close_notify, a read is a mistake.
                 return if closed { Err(Failure::Closed) } else { Ok(Read::End) };
             }
@@ -236,17 +241,17 @@ impl<'a> Blocking<'a> {
         self.core.outbound.take(transport.wait(), Failure::WantWrite)
     }
 
-    /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.
-    pub fn close(self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Buffer, Failure> {
-        {
-            let mut outbound = self.take_outbound(transport)?;
-            self.flush(outbound.get(), transport)?;
-            self.core.connection().close()?;
-            self.flush(outbound.get(), transport)?;
-        }
-        if !wait_for_peer {
-            return Ok(Buffer::default());
-        }
+    /// Sends close_notify, after all that was to be sent before.
+    pub fn send_close_notify(self, transport: &dyn Transport) -> Result<(), Failure> {
+        let mut outbound = self.take_outbound(transport)?;
+        self.flush(outbound.get(), transport)?;
+        self.core.connection().queue_close_notify()?;
+        self.flush(outbound.get(), transport)
+    }
+
+    /// Sends close_notify and reads the peer's. Returns what came after it.
+    pub fn exchange_close_notify(self, transport: &dyn Transport) -> Result<Buffer, Failure> {
+        self.send_close_notify(transport)?;
         let mut inbound = self.core.inbound.take(transport.wait(), Failure::WantRead)?;
         let begun = inbound.get();
         for round in 1.. {
@@ -256,7 +261,7 @@ impl<'a> Blocking<'a> {
                 if connection.pending() > 0 {
                     return Err(Failure::DataAfterClose);
                 }
-                if connection.peer_closed() {
+                if connection.close_notify_received() {
                     let mut rest = connection.take_incoming();
                     rest.append_buffer(&mut begun.take());
                     return Ok(rest);

@@ -10,7 +10,7 @@ use crate::driving::turn_lock::TurnLock;
 use crate::fork::{AtWork, Users};
 use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
-use crate::verify::callback::Asking;
+use crate::verify::callback::CallbackState;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
 use crate::wire::records::Begun;
@@ -18,7 +18,7 @@ use crate::wire::records::Begun;
 pub struct Core {
     connection: Mutex<Connection>,
     /// The connection is locked for as long as a callback runs: this can be looked at meanwhile.
-    pub asking: Arc<Asking>,
+    pub callback_state: Arc<CallbackState>,
     pub inbound: TurnLock<Begun>,
     pub outbound: TurnLock<Outbound>,
     /// The calls at work, and the getters.
@@ -43,7 +43,7 @@ fn poisoned(mut connection: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connec
 impl Core {
     pub fn new(connection: Connection, descriptor: Descriptor) -> Self {
         Self {
-            asking: connection.asking.clone(),
+            callback_state: connection.callback_state.clone(),
             connection: Mutex::new(connection),
             inbound: TurnLock::new(Begun::default()),
             outbound: TurnLock::new(Outbound::default()),
@@ -134,7 +134,7 @@ impl Core {
         loop {
             let (settled, enough) = {
                 let mut connection = self.connection();
-                (connection.settle(), connection.peer_closed() || connection.pending() >= BATCH)
+                (connection.settle(), connection.close_notify_received() || connection.pending() >= BATCH)
             };
             match settled {
                 Err(alert @ Failure::AlertReceived(_)) => return alert,

@@ -127,7 +127,7 @@ impl<'a> EventLoopDriver<'a> {
             let mut connection = self.core.connection();
             if connection.pending() == 0 {
                 connection.check()?;
-                if connection.peer_closed() {
+                if connection.close_notify_received() {
                     return Ok(Ready::End);
                 }
                 Some(connection.take_incoming())
@@ -168,7 +168,7 @@ impl<'a> EventLoopDriver<'a> {
             let _ = connection.settle();
         }
         connection.trim();
-        let ended = connection.peer_closed();
+        let ended = connection.close_notify_received();
         let answers = !connection.outgoing.is_empty();
         drop(connection);
         if answers {
@@ -204,7 +204,7 @@ impl<'a> EventLoopDriver<'a> {
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
     pub fn send_close_notify(&mut self) -> Result<bool, Failure> {
-        self.core.connection().close()?;
+        self.core.connection().queue_close_notify()?;
         self.flush()
     }
 }

@@ -24,7 +24,7 @@ const NO_ALERT: usize = 64;
 /// How long a writer waits before Python looks for signals again.
 const LOOKUP: Duration = Duration::from_millis(250);
 
-/// How many reads `drain` makes at most.
+/// How many reads `discard_incoming` makes at most.
 const DRAINS: usize = 4;
 
 /// How long a wait is that nothing but the descriptor itself can end.
@@ -58,7 +58,7 @@ pub trait Transport {
     /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
     fn pause(&self) -> Result<(), Failure>;
     /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
-    fn drain(&self) {}
+    fn discard_incoming(&self) {}
     /// Whether it can still be used, for who has waited for another.
     fn check(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
@@ -220,7 +220,7 @@ impl Transport for Socket<'_> {
         }
     }
 
-    fn drain(&self) {
+    fn discard_incoming(&self) {
         let mut rest = Buffer::with_room(BATCH);
         for _ in 0..DRAINS {
             if !matches!(self.read(rest.room(BATCH), Wait::No), Ok(1..)) {

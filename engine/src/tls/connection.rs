@@ -22,7 +22,7 @@ use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
-use crate::verify::callback::Asking;
+use crate::verify::callback::CallbackState;
 use crate::verify::types::{Path, Role};
 use crate::verify::verifier::PeerVerifier;
 use crate::wire::buffers::Buffer;
@@ -50,7 +50,7 @@ pub struct Connection {
     greeting: Greeting,
     /// Until the handshake is over.
     handshake: Option<Arc<Handshake>>,
-    pub asking: Arc<Asking>,
+    pub callback_state: Arc<CallbackState>,
     /// Once the handshake is over.
     pub schemes: Schemes,
     /// What a connection can be made of that is given up for its last alert.
@@ -68,8 +68,8 @@ pub struct Connection {
     counters: Arc<Counters>,
     /// Set once, by the first failure: nothing passes any more.
     failed: Option<Failure>,
-    peer_closed: bool,
-    close_sent: bool,
+    close_notify_received: bool,
+    close_notify_sent: bool,
     /// Records that wait to be sent, in the order in which they were made.
     pub outgoing: Buffer,
     /// What came from the peer and is not done with. rustls keeps positions in it, so every call into
@@ -131,15 +131,20 @@ impl Connection {
         });
         let (offered, known) = usable.unzip();
         let (verified, since) = known.unzip();
-        let asking = Arc::<Asking>::default();
+        let callback_state = Arc::<CallbackState>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
             side: side_of(config, name.clone(), store)?,
             greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
-            handshake: Some(Arc::new(Handshake::new(asking.clone(), callback, verified.flatten(), since))),
+            handshake: Some(Arc::new(Handshake::new(
+                callback_state.clone(),
+                callback,
+                verified.flatten(),
+                since,
+            ))),
             schemes: Schemes::default(),
-            asking,
+            callback_state,
             spare: verifier.decides.then(|| config.rustls.clone()),
             verifier,
             name,
@@ -151,8 +156,8 @@ impl Connection {
             untouched: true,
             counters: config.counters.clone(),
             failed: None,
-            peer_closed: false,
-            close_sent: false,
+            close_notify_received: false,
+            close_notify_sent: false,
             outgoing: Buffer::default(),
             incoming: Buffer::default(),
             plain: Buffer::default(),
@@ -223,12 +228,12 @@ impl Connection {
         self.verifier.validate
     }
 
-    pub fn peer_closed(&self) -> bool {
-        self.peer_closed
+    pub fn close_notify_received(&self) -> bool {
+        self.close_notify_received
     }
 
-    pub fn close_sent(&self) -> bool {
-        self.close_sent
+    pub fn close_notify_sent(&self) -> bool {
+        self.close_notify_sent
     }
 
     pub fn check(&self) -> Result<(), Failure> {
@@ -305,7 +310,7 @@ impl Connection {
         let mut got = 0;
         let mut used = 0;
         loop {
-            let Self { side, outgoing, peer_closed, incoming, plain, .. } = self;
+            let Self { side, outgoing, close_notify_received, incoming, plain, .. } = self;
             let rest = &mut incoming.bytes_mut()[used..];
             let started_with = rest.first_chunk::<5>().copied();
             let mut sink = |bytes: &[u8]| {
@@ -315,7 +320,7 @@ impl Connection {
                 plain.append(&bytes[fits..]);
             };
             let (discard, step) = either!(side, connection => {
-                step(connection.process_tls_records(rest), outgoing, peer_closed, &mut sink)
+                step(connection.process_tls_records(rest), outgoing, close_notify_received, &mut sink)
             });
             used += discard;
             match step {
@@ -343,9 +348,9 @@ impl Connection {
         let rejection = self.handshake.as_ref().and_then(|handshake| handshake.take_rejection());
         let early = self.facts().protocol_version().is_none();
         let before = self.outgoing.len();
-        self.drain();
-        if self.asking.abandoned() {
-            return self.abandon();
+        self.queue_alert();
+        if self.callback_state.cancelled() {
+            return self.fail_as_cancelled();
         }
         if matches!(error, Error::NoCertificatesPresented) {
             self.use_handshake_failure_before_tls13(before);
@@ -366,14 +371,14 @@ impl Connection {
     }
 
     /// Queues what rustls has to say after an error: the alert.
-    fn drain(&mut self) {
+    fn queue_alert(&mut self) {
         let mut used = 0;
         loop {
-            let Self { side, outgoing, peer_closed, incoming, .. } = self;
+            let Self { side, outgoing, close_notify_received, incoming, .. } = self;
             let before = outgoing.len();
             let (discard, result) = either!(side, connection => {
                 let status = connection.process_tls_records(&mut incoming.bytes_mut()[used..]);
-                step(status, outgoing, peer_closed, &mut |_| {})
+                step(status, outgoing, close_notify_received, &mut |_| {})
             });
             used += discard;
             if result.is_err() || outgoing.len() == before {
@@ -385,7 +390,7 @@ impl Connection {
     /// Encrypts `plain`, one fragment or several, to the end of `outgoing`.
     pub fn encrypt(&mut self, plain: &[u8]) -> Result<(), Failure> {
         self.check()?;
-        if !self.established() || self.close_sent {
+        if !self.established() || self.close_notify_sent {
             return Err(Failure::Closed);
         }
         let records = plain.len().div_ceil(MAX_FRAGMENT) + 1;
@@ -401,9 +406,9 @@ impl Connection {
     }
 
     /// Queues close_notify (RFC 8446, section 6.1), once.
-    pub fn close(&mut self) -> Result<(), Failure> {
+    pub fn queue_close_notify(&mut self) -> Result<(), Failure> {
         self.check()?;
-        if self.close_sent || !self.established() {
+        if self.close_notify_sent || !self.established() {
             return Ok(());
         }
         self.write(RECORD_OVERHEAD, |side, incoming, room| {
@@ -414,7 +419,7 @@ impl Connection {
                 _ => Err(Error::EncryptError),
             })
         })?;
-        self.close_sent = true;
+        self.close_notify_sent = true;
         Ok(())
     }
 
@@ -444,7 +449,7 @@ impl Connection {
 fn step<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Buffer,
-    peer_closed: &mut bool,
+    close_notify_received: &mut bool,
     plain: &mut dyn FnMut(&[u8]),
 ) -> (usize, Result<Step, Error>) {
     let UnbufferedStatus { mut discard, state, .. } = status;
@@ -478,7 +483,7 @@ fn step<Data>(
             Ok(Step::Again)
         }
         Ok(ConnectionState::PeerClosed) => {
-            *peer_closed = true;
+            *close_notify_received = true;
             Ok(Step::Again)
         }
         Ok(_) => Ok(Step::Blocked),

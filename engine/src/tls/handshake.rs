@@ -27,7 +27,7 @@ use rustls::Error;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 
-use crate::verify::callback::{Asking, ask};
+use crate::verify::callback::{CallbackState, ask};
 use crate::verify::rejection::Rejection;
 use crate::verify::types::Verified;
 use crate::verify::verifier::PeerVerifier;
@@ -43,7 +43,7 @@ thread_local! {
 pub struct Handshake {
     /// See `verify::callback::ask`. Another handshake takes its place where `sni_callback` switches.
     pub callback: Option<Py<PyAny>>,
-    asking: Arc<Asking>,
+    callback_state: Arc<CallbackState>,
     state: Mutex<State>,
 }
 
@@ -94,12 +94,12 @@ impl Handshake {
     /// `verified`, `since`: of the session that a client offers. They hold if it is resumed; a handshake in full brings
     /// its own.
     pub fn new(
-        asking: Arc<Asking>,
+        callback_state: Arc<CallbackState>,
         callback: Option<Py<PyAny>>,
         verified: Option<Verified>,
         since: Option<UnixTime>,
     ) -> Self {
-        Self { callback, asking, state: Mutex::new(State { verified, since, ..State::default() }) }
+        Self { callback, callback_state, state: Mutex::new(State { verified, since, ..State::default() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -185,7 +185,7 @@ impl Handshake {
         certificate: &CertificateDer<'_>,
     ) -> Result<(), Box<Rejection>> {
         let before = CURRENT.take();
-        let asked = ask(self.callback.as_ref(), &self.asking, verified, certificate);
+        let asked = ask(self.callback.as_ref(), &self.callback_state, verified, certificate);
         CURRENT.set(before);
         asked.map_err(|rejection| verifier.refused_by_callback(rejection, verified))
     }

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::memory::{call, report};
 use crate::tls::client_hello::Preview;
 use crate::tls::config::Config;
-use crate::verify::callback::{Asking, Callback, Guest};
+use crate::verify::callback::{Callback, CallbackState, Guest};
 
 /// The alerts for a hello whose callback raised, and for one whose answer is none (RFC 8446, section 6.2).
 pub const HANDSHAKE_FAILURE: u8 = 40;
@@ -35,8 +35,12 @@ pub struct Refusal {
 
 /// Asks a server's callback what to go on with for a client that asks for `name`. What goes wrong in it
 /// cannot be raised to anybody: it is reported, and the client is refused.
-pub fn decide(hello: &HelloCallback, name: Option<String>, asking: Arc<Asking>) -> Result<Switched, Refusal> {
-    let guest = Guest::enter(asking, Callback::Hello);
+pub fn decide(
+    hello: &HelloCallback,
+    name: Option<String>,
+    callback_state: Arc<CallbackState>,
+) -> Result<Switched, Refusal> {
+    let guest = Guest::enter(callback_state, Callback::Hello);
     let refusal = |alert| Refusal { alert, cause: None };
     let decided = Python::try_attach(|py| {
         let callback = hello.callable.bind(py);

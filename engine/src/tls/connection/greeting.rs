@@ -35,9 +35,9 @@ impl Connection {
     fn decide(&mut self, name: Option<String>) -> Result<(), Failure> {
         let looked = mem::replace(&mut self.greeting, Greeting::Deciding);
         let Greeting::Looking(_, callback) = looked else { return Err(Failure::Deciding(Callback::Hello)) };
-        let decided = decide(&callback, name, self.asking.clone());
-        if self.asking.abandoned() {
-            return Err(self.abandon());
+        let decided = decide(&callback, name, self.callback_state.clone());
+        if self.callback_state.cancelled() {
+            return Err(self.fail_as_cancelled());
         }
         match decided {
             Ok(switched) => self.accept_hello(switched),
@@ -61,7 +61,8 @@ impl Connection {
             self.verifier = config.verifier.clone();
             self.spare = self.verifier.decides.then(|| config.rustls.clone());
             // Nothing of the handshake was done yet.
-            self.handshake = Some(Arc::new(Handshake::new(self.asking.clone(), callback, None, None)));
+            self.handshake =
+                Some(Arc::new(Handshake::new(self.callback_state.clone(), callback, None, None)));
         }
         self.greeting = Greeting::Decided;
         Ok(())

@@ -95,8 +95,8 @@ impl Connection {
 
     /// Gives up a connection whose handshake was done, with an alert that says why.
     fn refuse_late(&mut self, refused: NotResumed) -> Failure {
-        if self.asking.abandoned() {
-            return self.abandon();
+        if self.callback_state.cancelled() {
+            return self.fail_as_cancelled();
         }
         let (failure, alert) = match refused {
             NotResumed::Rejected(rejection) => {
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// The socket was closed within the callback: nothing may go out to its descriptor any more.
-    pub(super) fn abandon(&mut self) -> Failure {
+    pub(super) fn fail_as_cancelled(&mut self) -> Failure {
         self.outgoing = Buffer::default();
         self.fail(Errno::BADF.into())
     }
