@@ -1,5 +1,56 @@
-//! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
-//! direction needs, so that one thread may sit in recv while another sends.
+//! The blocking driver: a connection over a socket that its callers wait for, or over two MemoryBIOs.
+//!
+//! **Who calls whom.** Python calls `api::Stream`, whose `run` lets go of the GIL and calls one of `handshake`, `read`,
+//! `send_close_notify`, `exchange_close_notify` here, or `Sending::go_on` (`sending.rs`). These move records between
+//! the connection (`tls::connection`, which does no I/O) and a `Transport`. A transport waits as long as the call's
+//! timeout allows (`Wait`); over MemoryBIOs it never does. The event-loop driver (`event_loop.rs`) is the other one
+//! over the same `Core`; a connection has either from its beginning to its end.
+//!
+//! **What is locked by what.** Always taken in this order:
+//!
+//! 1. `Core::inbound`, a turn lock: the beginning of a record that has not come whole. The thread that reads holds it
+//!    while it waits for the peer.
+//! 2. `Core::outbound`, a turn lock: the records that the transport has not taken, and the message that is not
+//!    complete. The thread that sends holds it while it waits for the peer to take more.
+//! 3. `Core::connection`, a mutex: the state of TLS. It is held for one step of computing, never for a system call, so
+//!    that one thread sits in `read` while another sends. The one exception is a callback of the program, which runs
+//!    within a step of the handshake (`verify/callback.rs`); `Core::callback_state` tells of that without the lock.
+//!
+//! A reader that has something to send (an alert, the answer to a key update) only tries for the second: a writer that
+//! holds it sends that as well (`flush_if_free`). A writer whose socket broke only tries for the first, to look for the
+//! peer's fatal alert: a reader that holds it finds that itself. So neither waits for the other.
+//!
+//! **What waits where.** No system call blocks but `poll`. It looks at two descriptors, the socket and the bell
+//! (`bell.rs`), which closing rings. A turn lock is waited for in slices of 50 ms. Both end at the call's deadline. A
+//! signal ends `poll` with `Interrupted`. So do the end of a slice, 250 ms of waiting to send, 50 ms of sending without
+//! a wait, and 32 records without data: a signal that comes between two system calls interrupts neither. `Interrupted`
+//! goes up to `run`, which takes the GIL, lets Python's handlers run, and calls the same again with the same deadline:
+//! each call here can be repeated. A message is not begun anew: `Sending` keeps its place and the turn to send over the
+//! handlers, so that no other message comes in between. A handler that sends on the same connection would then wait for
+//! its own thread; it is refused (`interrupted`).
+//!
+//! **What a second thread sees.** A second reader waits for the first, a second writer for the first, both with their
+//! own timeout; without one they get `WantRead` or `WantWrite` at once. Either waits for a handshake, which holds both
+//! turns. The getters wait for neither turn, only for a step to end, and are empty while a callback runs.
+//!
+//! **Closing from another thread.** `Stream::close_descriptor` retires the descriptor: no thread begins a system call
+//! with its number any more, and the bell wakes those in `poll`, which look at the descriptor again and end with EBADF.
+//! The last of them closes the number (`descriptor.rs`). Threads that wait for a turn find out when they get it, or at
+//! the end of their slice. `Stream::cancel_callback` ends a handshake whose callback closes its own socket.
+//! Neither sends anything: close_notify goes out by its own two calls.
+//!
+//! **Forks.** A child has no thread but the one that forked. What another thread held at that moment stays held in the
+//! child for ever, so `Core::users` counts the calls at work by the generation of processes (`fork.rs`): where one was
+//! at work, each call in the child fails with `Forked` instead of waiting. A callback that forks returns in the child
+//! too, in the midst of a call; `AtWork::check` before each system call ends that there.
+//!
+//! **Why the obvious ways fail.** *One lock for everything*: a thread that waits in `read` keeps all others from
+//! sending. *A plain mutex for a direction*: its waiters heed neither timeout nor signal, and a signal handler that
+//! sends deadlocks its own thread. *A blocking `recv`*: closing the number from another thread does not end it, and
+//! what it reads next may be another connection's. *`shutdown` to wake it*: that ends the connection for a forked child
+//! too. *A blocking `send`*: where a signal comes after a part was taken, it returns that count, and Python's handlers
+//! wait for the next interruption. *Reading as much as there is*: `select` would not show what was taken from the
+//! kernel already (decision 0006).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,15 @@
-//! Drives a connection over a non-blocking socket that an event loop watches. It never waits. Nothing else looks at
-//! the socket, so a read takes whatever the kernel has, up to a bound.
+//! The event-loop driver: a connection over a non-blocking socket that an event loop watches.
+//!
+//! It works on the same `Core` as the blocking driver, and `blocking.rs` describes the locks. The differences:
+//!
+//! - It never waits. The loop calls when the socket is readable or writable; what the kernel does not take stays in
+//!   `Outbound::unsent`, and `flush` goes on with it.
+//! - Each call holds both turns, for its own length only. Calls come from the thread that runs the loop; one from
+//!   another thread tries again until it gets them, without the GIL (`api::EventLoopStream::drive`). A call from within
+//!   a callback of the same connection is refused.
+//! - Small pieces of work keep the GIL: letting go of it and taking it again costs more.
+//! - Nothing else looks at the socket, so a read takes whatever the kernel has, up to a bound.
+//! - The transport (`veritls.aio`) closes the socket, after `retire_descriptor`. No thread sits in a system call then.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
