@@ -112,7 +112,7 @@ pub fn is_authority(der: &[u8]) -> PyResult<bool> {
 pub fn has_odd_serial(der: &[u8]) -> bool {
     outline(der).is_ok_and(|certificate| {
         let serial = certificate.raw_serial();
-        serial.iter().all(|byte| *byte == 0) || serial[0] & 0x80 != 0
+        serial.iter().all(|byte| *byte == 0) || serial.first().is_some_and(|first| first & 0x80 != 0)
     })
 }
 

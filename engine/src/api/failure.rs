@@ -107,7 +107,8 @@ impl FailureEvidence {
             Failure::Deciding(Callback::Verify) => "verify",
             Failure::Deciding(Callback::Hello) => "hello",
             Failure::Unusable { why, .. } => why,
-            Failure::Incompatible(why) | Failure::Protocol(why) | Failure::Internal(why) => why,
+            Failure::Incompatible(why) => why,
+            Failure::Protocol(why) | Failure::Internal(why) => why,
             Failure::Certificate(rejection) => &rejection.detail,
             _ => "",
         }
@@ -159,8 +160,8 @@ impl Rejection {
         self.0.kind.word()
     }
 
-    /// What tells cases of one kind apart: a code of the engine's, or webpki's name for it. What a library said may
-    /// follow after ": ".
+    /// What tells cases of one kind apart: a code of the engine's, after which what a library said may follow (": ");
+    /// what webpki says where it has none.
     #[getter]
     fn detail(&self) -> &str {
         &self.0.detail

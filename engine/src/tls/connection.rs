@@ -17,7 +17,7 @@ use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters, RustlsConfig};
-use crate::tls::failure::{Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, failure_of};
 use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
@@ -345,7 +345,9 @@ impl Connection {
 
     /// The handshake or a record failed: the alert is queued, the connection is over.
     fn refuse(&mut self, error: Error, started_with: Option<[u8; 5]>) -> Failure {
-        let rejection = self.handshake.as_ref().and_then(|handshake| handshake.take_rejection());
+        let handshake = self.handshake.as_ref();
+        let rejection = handshake.and_then(|handshake| handshake.take_rejection());
+        let no_certificate = handshake.is_some_and(|handshake| handshake.found_no_certificate());
         let early = self.facts().protocol_version().is_none();
         let before = self.outgoing.len();
         self.queue_alert();
@@ -355,7 +357,7 @@ impl Connection {
         if matches!(error, Error::NoCertificatesPresented) {
             self.use_handshake_failure_before_tls13(before);
         }
-        let failure = failure_of(error, rejection, early, started_with);
+        let failure = failure_of(error, Evidence { rejection, no_certificate, early, started_with });
         self.fail(failure.without_cause());
         failure
     }

@@ -159,6 +159,11 @@ impl Handshake {
         self.state().hello = Some(hello);
     }
 
+    /// Whether a server found no certificate to answer the client's hello with.
+    pub fn found_no_certificate(&self) -> bool {
+        self.state().hello.as_ref().is_some_and(|hello| hello.own.is_none())
+    }
+
     pub fn take_hello(&self) -> Option<Hello> {
         self.state().hello.take()
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -68,6 +69,16 @@ impl Own {
 
     fn with(bare: CertifiedKey, staple: Arc<Staple>) -> Self {
         Self { bare: Arc::new(bare), staple, stapled: ArcSwapOption::empty() }
+    }
+
+    /// The kind of key, as Python knows it.
+    pub fn key_kind(&self) -> String {
+        match self.bare.key.algorithm() {
+            SignatureAlgorithm::RSA => "RSA".to_owned(),
+            SignatureAlgorithm::ECDSA => "ECDSA".to_owned(),
+            SignatureAlgorithm::ED25519 => "ED25519".to_owned(),
+            other => format!("signature algorithm {}", u8::from(other)),
+        }
     }
 
     /// Without an OCSP response.

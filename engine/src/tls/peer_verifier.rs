@@ -36,10 +36,10 @@ pub fn error_of(kind: Kind) -> CertificateError {
         Kind::Name => CertificateError::NotValidForName,
         Kind::UnknownIssuer | Kind::LeafAsCa | Kind::PathLength => CertificateError::UnknownIssuer,
         Kind::Revoked | Kind::OcspRevoked => CertificateError::Revoked,
-        Kind::RevocationUnknown | Kind::RevocationListSignature | Kind::ListSigner => {
+        Kind::RevocationUnknown | Kind::CrlSignature | Kind::CrlSigner => {
             CertificateError::UnknownRevocationStatus
         }
-        Kind::RevocationListExpired => CertificateError::ExpiredRevocationList,
+        Kind::CrlExpired => CertificateError::ExpiredRevocationList,
         Kind::Signature | Kind::Algorithm => CertificateError::BadSignature,
         Kind::Purpose | Kind::KeyUsage | Kind::CaAsLeaf => CertificateError::InvalidPurpose,
         Kind::CriticalExtension => CertificateError::UnhandledCriticalExtension,

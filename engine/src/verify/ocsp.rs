@@ -161,6 +161,18 @@ fn verify_signer(
     Err(refused(Kind::OcspSignature, why))
 }
 
+/// What a responder answers in place of a response (RFC 6960, section 4.2.1).
+fn status(status: OcspResponseStatus) -> &'static str {
+    match status {
+        OcspResponseStatus::Successful => "Successful",
+        OcspResponseStatus::MalformedRequest => "MalformedRequest",
+        OcspResponseStatus::InternalError => "InternalError",
+        OcspResponseStatus::TryLater => "TryLater",
+        OcspResponseStatus::SigRequired => "SigRequired",
+        OcspResponseStatus::Unauthorized => "Unauthorized",
+    }
+}
+
 /// What `response` says of `certificate`, both DER. Without its issuer's certificate nobody can tell who signed it:
 /// that is for a server that only wants to know whether it may be sent.
 pub fn check(
@@ -174,7 +186,7 @@ pub fn check(
     let unreadable = |why: der::Error| invalid(format!("unreadable: {why}"));
     let response = OcspResponse::from_der(response).map_err(unreadable)?;
     if response.response_status != OcspResponseStatus::Successful {
-        return Err(invalid(format!("status: {:?}", response.response_status)));
+        return Err(invalid(format!("status: {}", status(response.response_status))));
     }
     let bytes = response.response_bytes.ok_or_else(|| invalid("no_answer".to_owned()))?;
     if bytes.response_type != BASIC {

@@ -18,7 +18,7 @@ use crate::verify::rejection::{Kind, Rejection};
 const MAX_TRUST_DOMAIN: usize = 255;
 const MAX_SPIFFE_ID: usize = 2048;
 /// How many of a certificate's names an error holds.
-const MAX_PRESENTED: usize = 100;
+pub const MAX_PRESENTED: usize = 100;
 
 pub type Pin = [u8; 32];
 

@@ -35,12 +35,13 @@ use crate::verify::candidates::{Candidates, straight};
 use crate::verify::crl_signers::RevocationCheck;
 use crate::verify::ocsp::{StapleCheck, must_staple};
 use crate::verify::path_checks::PathChecks;
-use crate::verify::peer_policy::Conditions;
+use crate::verify::peer_policy::{Conditions, MAX_PRESENTED};
 use crate::verify::rejection::{Demanded, Kind, Rejection};
 use crate::verify::search::Search;
 use crate::verify::signature_cache::Meter;
 use crate::verify::trust::Trust;
 use crate::verify::types::{Path, RevocationPolicy, Role, SentChain, Verified};
+use crate::verify::webpki_errors::rejected;
 
 /// What to ask of the peer and what to check of its answer.
 #[derive(Debug)]
@@ -297,9 +298,18 @@ pub fn in_words(name: &ServerName<'_>) -> String {
 }
 
 fn verify_name(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Box<Rejection>> {
-    EndEntityCert::try_from(own)
-        .and_then(|certificate| certificate.verify_is_valid_for_subject_name(name))
-        .map_err(|error| rejected(error, now))
+    let certificate = EndEntityCert::try_from(own).map_err(|error| rejected(error, now))?;
+    certificate.verify_is_valid_for_subject_name(name).map_err(|error| {
+        let holds_names =
+            matches!(&error, webpki::Error::CertNotValidForName(context) if !context.presented.is_empty());
+        let mut rejection = rejected(error, now);
+        rejection.presented =
+            certificate.valid_dns_names().take(MAX_PRESENTED).map(ToOwned::to_owned).collect();
+        if holds_names && rejection.presented.is_empty() {
+            rejection.presented.push("other".to_owned());
+        }
+        rejection
+    })
 }
 
 /// The search for a path ended before it came to an answer.
@@ -310,56 +320,6 @@ fn too_complex() -> Box<Rejection> {
 /// What webpki does not ask and `PathChecks` does.
 fn further_rejection(kind: Kind) -> Box<Rejection> {
     Rejection::new(kind, "")
-}
-
-/// One webpki error as evidence.
-fn rejected(error: webpki::Error, now: UnixTime) -> Box<Rejection> {
-    use webpki::Error as Web;
-    let detail = error.to_string();
-    match error {
-        Web::CertExpired { time, not_after } => Rejection::new(Kind::Expired, detail).at(time, not_after),
-        Web::CertNotValidYet { time, not_before } => {
-            Rejection::new(Kind::NotYetValid, detail).at(time, not_before)
-        }
-        Web::InvalidCertValidity => Rejection::new(Kind::Expired, detail).at(now, now),
-        Web::CertNotValidForName(context) => {
-            let mut rejection = Rejection::new(Kind::Name, detail);
-            rejection.presented = context.presented;
-            rejection
-        }
-        Web::UnknownIssuer => Rejection::new(Kind::UnknownIssuer, detail),
-        Web::CertRevoked => Rejection::new(Kind::Revoked, detail),
-        Web::UnknownRevocationStatus => Rejection::new(Kind::RevocationUnknown, detail),
-        Web::InvalidCrlSignatureForPublicKey
-        | Web::UnsupportedCrlSignatureAlgorithmContext(_)
-        | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            Rejection::new(Kind::RevocationListSignature, detail)
-        }
-        Web::IssuerNotCrlSigner => Rejection::new(Kind::ListSigner, detail),
-        Web::CrlExpired { time, next_update } => {
-            Rejection::new(Kind::RevocationListExpired, detail).at(time, next_update)
-        }
-        Web::InvalidSignatureForPublicKey | Web::SignatureAlgorithmMismatch => {
-            Rejection::new(Kind::Signature, detail)
-        }
-        Web::UnsupportedSignatureAlgorithmContext(_)
-        | Web::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Rejection::new(Kind::Algorithm, detail),
-        Web::RequiredEkuNotFoundContext(_) | Web::EmptyEkuExtension => Rejection::new(Kind::Purpose, detail),
-        Web::CaUsedAsEndEntity => Rejection::new(Kind::CaAsLeaf, detail),
-        Web::EndEntityUsedAsCa => Rejection::new(Kind::LeafAsCa, detail),
-        Web::PathLenConstraintViolated | Web::MaximumPathDepthExceeded => {
-            Rejection::new(Kind::PathLength, detail)
-        }
-        Web::NameConstraintViolation => Rejection::new(Kind::NameConstraint, detail),
-        Web::UnsupportedCriticalExtension => Rejection::new(Kind::CriticalExtension, detail),
-        Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
-            Rejection::new(Kind::Encoding, detail)
-        }
-        Web::MaximumSignatureChecksExceeded
-        | Web::MaximumPathBuildCallsExceeded
-        | Web::MaximumNameConstraintComparisonsExceeded => Rejection::new(Kind::TooComplex, detail),
-        _ => Rejection::new(Kind::Other, detail),
-    }
 }
 
 #[cfg(test)]

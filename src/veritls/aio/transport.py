@@ -433,7 +433,7 @@ class SSLTransport(Outbound):
     def _force_close(self, error: BaseException | None) -> None:
         if self._phase is Phase.LOST:
             return
-        self._facts._stream.cancel_callback()  # where a callback of the handshake does this, nothing is sent any more
+        self._facts._stream.cancel_callback()  # where a callback of the handshake does this, nothing is sent
         self._phase = Phase.LOST
         self._closing = True
         self._direct = False

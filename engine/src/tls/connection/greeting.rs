@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::tls::client_hello::Seen;
 use crate::tls::connection::{Connection, side_of};
-use crate::tls::failure::{Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, failure_of};
 use crate::tls::handshake::Handshake;
 use crate::tls::hello_callback::{Greeting, Switched, decide};
 use crate::tls::session::Store;
@@ -25,7 +25,8 @@ impl Connection {
             Seen::Hello(name) => self.decide(name).map(|()| true),
             Seen::Unreadable(error, alert) => {
                 self.outgoing.append(&alert);
-                let failure = failure_of(error, None, true, started_with);
+                let failure =
+                    failure_of(error, Evidence { early: true, started_with, ..Evidence::default() });
                 Err(self.fail(failure))
             }
         }
