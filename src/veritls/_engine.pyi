@@ -33,14 +33,14 @@ class Identity:
     def __new__(cls, chain: Sequence[bytes], key: bytes) -> Identity: ...
 
 @final
-class RevocationList:
+class Crl:
     der: bytes
     issuer: bytes
     line: tuple[bytes | None, bytes | None]
     number: bytes | None
     period: tuple[int, int]
     signer: bytes | None
-    def __new__(cls, der: bytes) -> RevocationList: ...
+    def __new__(cls, der: bytes) -> Crl: ...
     def signed_by(self, issuer: bytes) -> bool: ...
 
 @final
@@ -50,7 +50,7 @@ class TrustSet:
     def __new__(
         cls,
         certificates: Sequence[bytes],
-        crls: Sequence[RevocationList],
+        crls: Sequence[Crl],
         partial_chain: bool,
         unread: Sequence[str] = (),
     ) -> TrustSet: ...
@@ -89,11 +89,11 @@ class Demands(TypedDict):
     strict: bool
     allowed: Sequence[Sequence[tuple[str, str]]]
     pinned: Sequence[Sequence[bytes]]
-    decides: bool
+    verify_callback: bool
     reverify: bool
     max_resumption_age: int
 
-VerdictCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int, bool], None]
+VerifyCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int, bool], None]
 
 @final
 class Settings:
@@ -139,7 +139,7 @@ class Stream:
         bios: tuple[MemoryBIO, MemoryBIO] | None = None,
         session: Session | None = None,
         on_hello: Callable[[str | None], object] | None = None,
-        callback: VerdictCallback | None = None,
+        callback: VerifyCallback | None = None,
         fd: int | None = None,
     ) -> Stream: ...
     def do_handshake(self, timeout: float | None) -> None: ...
@@ -182,7 +182,7 @@ FailureCode: TypeAlias = Literal[
     "hello_refused",
     "data_after_close",
     "bad_write_retry",
-    "deciding",
+    "callback_running",
     "write_after_eof",
     "forked",
     "os",
@@ -343,4 +343,4 @@ def split_certificates(data: bytes) -> list[bytes]: ...
 def names(der: bytes) -> tuple[bytes, bytes]: ...
 def distinguished_name(der: bytes) -> RawName: ...
 def has_odd_serial(der: bytes) -> bool: ...
-def is_authority(der: bytes) -> bool: ...
+def is_ca(der: bytes) -> bool: ...

@@ -90,7 +90,7 @@ impl Settings {
         self.0.fingerprint.map(|fingerprint| PyBytes::new(py, &fingerprint))
     }
 
-    /// Judges a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
+    /// Verifies a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
     /// at a second of the epoch. `name`: to be checked too. `ocsp_response`: what its server stapled. Returns
     /// what stands above it in the path.
     #[pyo3(signature = (chain, of_server, name = None, at = None, ocsp_response = None))]

@@ -25,7 +25,7 @@ use crate::tls::hello_callback::HelloCallback;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
 
-/// How long to leave a connection alone that somebody works on, before its facts are looked at again.
+/// How long to leave a connection alone that another thread works on, before its state is looked at again.
 pub const MOMENT: Duration = Duration::from_micros(50);
 
 /// Over a file descriptor, or over two buffers.
@@ -59,7 +59,7 @@ impl Stream {
         self.core.callback_state.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
             let at_work = &self.core.enter()?;
-            // Who waits for another's turn comes by here, however long that takes.
+            // A call that waits for another's turn comes by here, however long that takes.
             self.core.descriptor.check()?;
             let outcome = guarded(|| match &self.bios {
                 None => work(self.driver(), &Socket { descriptor: &self.core.descriptor, at_work, wait }),
@@ -85,19 +85,19 @@ impl Stream {
 }
 
 impl Stream {
-    /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
-    /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
-    /// Python's: see `verify/callback.rs`.
-    pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
+    /// What `read` finds in the connection state, which another thread may be working on: that may need the GIL. The
+    /// default while a callback of the connection runs, and for one that was in use at a fork. `read` makes no object
+    /// of Python's: see `verify/callback.rs`.
+    pub fn look<T: Default>(&self, py: Python<'_>, mut read: impl FnMut(&Connection) -> T) -> T {
         let Ok(_at_work) = self.core.enter() else { return T::default() };
         loop {
-            if let Some(core) = self.core.try_connection() {
-                return fact(&core);
+            if let Some(connection) = self.core.try_connection() {
+                return read(&connection);
             }
             if self.core.callback_state.running() {
                 return T::default();
             }
-            // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
+            // Not for the lock itself: its holder may be about to run a callback that waits for this thread.
             py.detach(|| sleep(MOMENT));
         }
     }
@@ -134,7 +134,8 @@ impl Stream {
 #[pymethods]
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
-    /// of a EventLoopStream. `on_hello`: called with the server name that a client asks for; says what to go on with.
+    /// of an EventLoopStream. `on_hello`: called with the server name that a client asks for; returns what to go on
+    /// with.
     #[new]
     #[pyo3(signature = (
         settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
@@ -235,13 +236,13 @@ impl Stream {
     }
 
     fn pending(&self, py: Python<'_>) -> usize {
-        self.look(py, |core| core.pending())
+        self.look(py, |connection| connection.pending())
     }
 
     /// A bound on what can be read without more from the peer, bytes that are not decrypted yet included; 0
     /// where there is nothing.
     fn at_hand(&self, py: Python<'_>) -> usize {
-        self.look(py, |core| core.at_hand())
+        self.look(py, |connection| connection.at_hand())
     }
 
     /// The socket is being closed: where a callback of this connection runs, the handshake ends with it, and nothing
@@ -307,29 +308,29 @@ impl Stream {
     /// Whether nothing of the handshake was done yet.
     #[getter]
     fn untouched(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.untouched())
+        self.look(py, |connection| connection.untouched())
     }
 
-    /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.
+    /// The handshake is over and nothing failed since. As all of the state, not before the callback has returned.
     #[getter]
     fn established(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.established())
+        self.look(py, |connection| connection.established())
     }
 
     /// The peer's certificates as it sent them, DER, its own first; None where there are none.
     #[getter]
     fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let chain = self.look(py, |core| Some(core.facts().peer_certificates()?.to_vec()))?;
+        let chain = self.look(py, |connection| Some(connection.state().peer_certificates()?.to_vec()))?;
         (!chain.is_empty()).then(|| chain.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 
-    /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
-    /// none was validated.
+    /// The verified path, DER: the peer's own certificate, its issuer's, up to the anchor's. None where none was
+    /// validated.
     #[getter]
     fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let chain = self.look(py, |core| {
-            let own = core.facts().peer_certificates()?.first()?;
-            let above = core.path.as_ref()?;
+        let chain = self.look(py, |connection| {
+            let own = connection.state().peer_certificates()?.first()?;
+            let above = connection.path.as_ref()?;
             Some(std::iter::once(own).chain(above).cloned().collect::<Vec<_>>())
         })?;
         Some(chain.iter().map(|der| PyBytes::new(py, der)).collect())
@@ -338,67 +339,71 @@ impl Stream {
     /// The key exchange group that was agreed on, as its IANA number.
     #[getter]
     fn group(&self, py: Python<'_>) -> Option<u16> {
-        self.look(py, |core| core.facts().negotiated_key_exchange_group().map(|group| group.name().into()))
+        self.look(py, |connection| {
+            connection.state().negotiated_key_exchange_group().map(|group| group.name().into())
+        })
     }
 
-    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None of who signed nothing.
+    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None for a side that did not sign.
     #[getter]
     fn signature_schemes(&self, py: Python<'_>) -> (Option<u16>, Option<u16>) {
-        self.look(py, |core| (core.schemes.own, core.schemes.peer))
+        self.look(py, |connection| (connection.schemes.own, connection.schemes.peer))
     }
 
     /// The cipher suites that the client offered to this server, as their IANA numbers.
     #[getter]
     fn offered_suites(&self, py: Python<'_>) -> Vec<u16> {
-        self.look(py, |core| core.hello.suites.clone())
+        self.look(py, |connection| connection.hello.suites.clone())
     }
 
     /// The certificate that this server answered with, DER.
     #[getter]
     fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let own = self.look(py, |core| core.hello.own.clone())?;
+        let own = self.look(py, |connection| connection.hello.own.clone())?;
         own.cert.first().map(|der| PyBytes::new(py, der))
     }
 
-    /// Whether the handshake took up an earlier session.
+    /// Whether the handshake resumed an earlier session.
     #[getter]
     fn resumed(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.resumed())
+        self.look(py, |connection| connection.resumed())
     }
 
-    /// What a client can come back with.
+    /// A client's session, to be resumed by a later connection.
     #[getter]
     fn session(&self, py: Python<'_>) -> Option<Session> {
-        self.look(py, |core| Some(Session(core.session())))
+        self.look(py, |connection| Some(Session(connection.session())))
     }
 
     /// Whether a certificate of the peer's was validated before it got here.
     #[getter]
     fn validated(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.validated())
+        self.look(py, |connection| connection.validated())
     }
 
     /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.
     #[getter]
     fn negotiated(&self, py: Python<'_>) -> Option<(u16, u16)> {
-        self.look(py, |core| {
-            let facts = core.facts();
-            let version = facts.protocol_version()?;
-            let suite = facts.negotiated_cipher_suite()?;
-            core.established().then(|| (version.into(), suite.suite().into()))
+        self.look(py, |connection| {
+            let state = connection.state();
+            let version = state.protocol_version()?;
+            let suite = state.negotiated_cipher_suite()?;
+            connection.established().then(|| (version.into(), suite.suite().into()))
         })
     }
 
     #[getter]
     fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let name = self.look(py, |core| core.facts().alpn_protocol().map(<[u8]>::to_vec))?;
+        let name = self.look(py, |connection| connection.state().alpn_protocol().map(<[u8]>::to_vec))?;
         Some(PyBytes::new(py, &name))
     }
 
     /// Every cycle through here also goes through an object that the collector can clear.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.core.try_connection() {
-            Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
+            Some(connection) => {
+                connection.callbacks().into_iter().try_for_each(|callback| visit.call(callback))
+            }
             None => Ok(()),
         }
     }

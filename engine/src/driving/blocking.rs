@@ -111,7 +111,7 @@ pub struct BlockingState {
     /// The handshake was seen to be over: no callback runs any more.
     handshake_over: AtomicBool,
     interrupted: Mutex<Option<ThreadId>>,
-    /// A flush within a read met the peer's reset. The kernel tells it once, and the reader is to hear of it.
+    /// A flush within a read met the peer's reset. The kernel reports it once, and the reader is to get it.
     reset: AtomicBool,
 }
 
@@ -194,7 +194,7 @@ impl<'a> Blocking<'a> {
     }
 
     /// Sends what a read made necessary (an alert, the answer to a key update), unless a writer is at
-    /// work, who will send it, or the transport takes nothing now: then the next write sends it.
+    /// work, which sends it, or the transport takes nothing now: then the next write sends it.
     pub fn flush_if_free(self, transport: &dyn Transport) {
         if let Some(mut outbound) = self.core.outbound.try_take() {
             let flushed = self.flush(outbound.get(), transport);
@@ -265,7 +265,7 @@ impl<'a> Blocking<'a> {
         if self.state.handshake_over.load(Ordering::Acquire) {
             return self.core.connection().check();
         }
-        // Until then the core may be locked for as long as a callback takes; the turns heed the caller's patience.
+        // Until then the connection may be locked for as long as a callback takes; the turn locks heed the deadline.
         if let Some(connection) = self.core.try_connection() {
             connection.check()?;
             if connection.established() {

@@ -174,7 +174,7 @@ impl<'a> EventLoopDriver<'a> {
         let mut connection = self.core.connection();
         let processed = connection.process(plain);
         if matches!(processed, Ok(count) if count == plain.len()) {
-            // The caller's buffer is full: the rest is kept as plaintext. What fails is said by the next read.
+            // The caller's buffer is full: the rest is kept as plaintext. The next read says what fails.
             let _ = connection.settle();
         }
         connection.trim();

@@ -59,7 +59,7 @@ pub trait Transport {
     fn pause(&self) -> Result<(), Failure>;
     /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
     fn discard_incoming(&self) {}
-    /// Whether it can still be used, for who has waited for another.
+    /// Whether it can still be used, for a thread that has waited for its turn.
     fn check(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
 }
@@ -88,7 +88,7 @@ impl Socket<'_> {
             },
         };
         let bell = bell::hear();
-        // Whoever closes it after this rings that bell.
+        // A thread that closes it after this rings that bell.
         used.check()?;
         let fd = used.fd();
         let polled = match &bell {
@@ -187,7 +187,7 @@ impl Transport for Socket<'_> {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        // The kernel never waits here: what a blocking `send` took before a signal is all that it would tell.
+        // The kernel never waits here: a blocking `send` that a signal ends returns what it took, like any other.
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         while !records.is_empty() {
             let used = self.enter()?;

@@ -80,7 +80,7 @@ impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
         let mut place = self.turn.lock();
         place.value = self.value.take();
-        // A condition variable makes a system call of it whether somebody waits or not.
+        // A condition variable makes a system call of it whether a thread waits or not.
         if place.waiting > 0 {
             self.turn.freed.notify_one();
         }

@@ -1,4 +1,4 @@
-//! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
+//! One TLS connection without I/O: bytes in, bytes out, state. The only caller of rustls's connections.
 
 mod greeting;
 mod over;
@@ -53,14 +53,14 @@ pub struct Connection {
     pub callback_state: Arc<CallbackState>,
     /// Once the handshake is over.
     pub schemes: Schemes,
-    /// What a connection can be made of that is given up for its last alert.
+    /// To make the connection anew from, where the present one is spent for its fatal alert.
     spare: Option<RustlsConfig>,
     name: Option<ServerName<'static>>,
     /// The verified path, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
     since: UnixTime,
     pub hello: Hello,
-    /// A client's: what the server gives it to come back with, and what it came back with.
+    /// A client's: the session that the server gives it, and the one that it offered.
     fresh: Arc<Wallet>,
     offered: Option<Arc<Wallet>>,
     /// No step of the handshake was made yet.
@@ -106,8 +106,8 @@ fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> 
 
 impl Connection {
     /// `session`: a client's, to be resumed; it is not offered where its server would not be accepted
-    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `hello_callback::decide`.
-    /// `callback`: see `callback::Verdict`.
+    /// now, nor for another name. `on_hello`: a server's, see `hello_callback::ask`.
+    /// `callback`: see `callback::ask`.
     pub fn new(
         config: &Config,
         server_name: Option<&str>,
@@ -136,7 +136,7 @@ impl Connection {
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
             side: side_of(config, name.clone(), store)?,
-            greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
+            greeting: on_hello.map_or(Greeting::Accepted, |ask| Greeting::Incomplete(Box::default(), ask)),
             handshake: Some(Arc::new(Handshake::new(
                 callback_state.clone(),
                 callback,
@@ -145,7 +145,7 @@ impl Connection {
             ))),
             schemes: Schemes::default(),
             callback_state,
-            spare: verifier.decides.then(|| config.rustls.clone()),
+            spare: verifier.verify_callback.then(|| config.rustls.clone()),
             verifier,
             name,
             path: None,
@@ -167,7 +167,7 @@ impl Connection {
     /// What this holds of the program's.
     pub fn callbacks(&self) -> [Option<&Py<PyAny>>; 2] {
         let on_hello = match &self.greeting {
-            Greeting::Looking(_, callback) => Some(&callback.callable),
+            Greeting::Incomplete(_, callback) => Some(&callback.callable),
             _ => None,
         };
         [on_hello, self.handshake.as_ref().and_then(|handshake| handshake.callback.as_ref())]
@@ -182,21 +182,21 @@ impl Connection {
     /// needs none of them for this connection.
     pub fn only_tickets_wait(&self) -> bool {
         matches!(self.side, Side::Server(_))
-            && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && self.state().protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Whether more is to come before an answer is due: a server's TLS 1.3 flight comes in several records,
     /// and rustls answers the first already.
     pub fn amid_flight(&self) -> bool {
-        matches!(self.side, Side::Client(_)) && self.facts().protocol_version().is_some()
+        matches!(self.side, Side::Client(_)) && self.state().protocol_version().is_some()
     }
 
     /// Whether the handshake resumed a session.
     pub fn resumed(&self) -> bool {
-        self.facts().handshake_kind() == Some(HandshakeKind::Resumed)
+        self.state().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// A client's: what it can come back with.
+    /// A client's: the session that it can resume later.
     fn wallet(&self) -> Arc<Wallet> {
         match &self.offered {
             Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
@@ -204,18 +204,18 @@ impl Connection {
         }
     }
 
-    /// What a client needs for coming back.
+    /// What a client needs to resume the session.
     pub fn session(&self) -> Session {
-        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        let chain = self.state().peer_certificates().unwrap_or_default().to_vec();
         Session { wallet: self.wallet(), chain, name: self.name.clone(), since: self.since }
     }
 
-    pub fn facts(&self) -> &CommonState {
+    pub fn state(&self) -> &CommonState {
         either!(&self.side, connection => connection.deref())
     }
 
     pub fn established(&self) -> bool {
-        self.failed.is_none() && !self.facts().is_handshaking()
+        self.failed.is_none() && !self.state().is_handshaking()
     }
 
     /// The handshake is over, and no callback is held any more.
@@ -336,7 +336,7 @@ impl Connection {
                 Err(error) => {
                     self.incoming.discard(used);
                     let failure = self.refuse(error, started_with);
-                    // What came before it is good, once the peer is: whoever asks again is told why no more.
+                    // What came before it is good, once the peer is: the next call gets the reason.
                     return if got > 0 && self.finished() { Ok(got) } else { Err(failure) };
                 }
             }
@@ -348,7 +348,7 @@ impl Connection {
         let handshake = self.handshake.as_ref();
         let rejection = handshake.and_then(|handshake| handshake.take_rejection());
         let no_certificate = handshake.is_some_and(|handshake| handshake.found_no_certificate());
-        let early = self.facts().protocol_version().is_none();
+        let early = self.state().protocol_version().is_none();
         let before = self.outgoing.len();
         self.queue_alert();
         if self.callback_state.cancelled() {
@@ -365,14 +365,14 @@ impl Connection {
     /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.
     /// rustls sends the former in both. The record is not encrypted yet at that point of TLS 1.2.
     fn use_handshake_failure_before_tls13(&mut self, from: usize) {
-        let tls12 = self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        let tls12 = self.state().protocol_version() == Some(ProtocolVersion::TLSv1_2);
         let alert = &mut self.outgoing.bytes_mut()[from..];
         if tls12 && *alert == CERTIFICATE_REQUIRED_ALERT {
             alert[CERTIFICATE_REQUIRED_ALERT.len() - 1] = HANDSHAKE_FAILURE;
         }
     }
 
-    /// Queues what rustls has to say after an error: the alert.
+    /// Queues what rustls has to send after an error: the alert.
     fn queue_alert(&mut self) {
         let mut used = 0;
         loop {
@@ -435,7 +435,7 @@ impl Connection {
         room: usize,
         encode: impl FnOnce(&mut Side, &mut [u8], &mut [u8]) -> Result<usize, Error>,
     ) -> Result<(), Failure> {
-        // rustls lets nobody write before it has said and processed everything itself.
+        // rustls takes no writes before it has sent and processed everything itself.
         self.settle()?;
         match encode(&mut self.side, self.incoming.bytes_mut(), self.outgoing.room(room)) {
             Ok(count) => {

@@ -26,14 +26,14 @@ pub enum Failure {
     UnexpectedEof,
     /// The connection was closed by both sides.
     Closed,
-    /// Whoever decided on the client's hello refused it; what it raised, where that is no refusal.
+    /// `sni_callback` refused the client's hello; what it raised, where that ends the program.
     HelloRefused(Option<Arc<PyErr>>),
     /// Application data came where only the peer's close_notify may.
     DataAfterClose,
     /// A write was left unfinished, and this one is not its repetition.
     BadWriteRetry,
-    /// The program decides about this very connection: it cannot be used yet.
-    Deciding(Callback),
+    /// A callback of this very connection runs: it cannot be used yet.
+    CallbackRunning(Callback),
     /// `write` on a MemoryBIO after `write_eof`.
     WriteAfterEof,
     /// Another thread was at work here when the process was forked, and this is the child.
@@ -110,7 +110,7 @@ impl From<Box<Rejection>> for Failure {
 /// The callback that runs, for which the caller cannot wait.
 impl From<Callback> for Failure {
     fn from(callback: Callback) -> Self {
-        Self::Deciding(callback)
+        Self::CallbackRunning(callback)
     }
 }
 

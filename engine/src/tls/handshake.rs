@@ -1,7 +1,7 @@
 //! What one handshake carries from one call into rustls to the next, and how what rustls calls finds it.
 //!
 //! All of it lies in one `Handshake`, which belongs to the connection: what was verified of the peer, why it was
-//! rejected, whom to ask about it, with which algorithms the two ends signed, and since when the session is that is
+//! rejected, the verify callback, with which algorithms the two ends signed, and since when the session is that is
 //! resumed. rustls calls the verifier, the resolvers, the signing keys and the ticketer amid a step of the handshake;
 //! each notes there what it found, and the connection takes it when the step is over.
 //!
@@ -13,8 +13,8 @@
 //!
 //! **While Python runs, the register is empty.** The one thing in such a call that lets go of the thread is the verify
 //! callback: it may make other connections, or switch to a greenlet that does, which may end before or after this one.
-//! `ask` takes the handshake out before it calls, and puts it back afterwards. So nobody finds another's there, in
-//! whatever order callbacks return. Whoever finds none refuses.
+//! `ask` takes the handshake out before it calls, and puts it back afterwards. So no handshake finds another's
+//! there, in whatever order callbacks return. A call that finds none refuses.
 //!
 //! **Locks.** The state is locked for single reads and writes, never while anything is verified or Python runs.
 
@@ -55,7 +55,7 @@ pub struct State {
     pub schemes: Schemes,
     /// While a session may be resumed: when its peers proved their keys.
     pub since: Option<UnixTime>,
-    /// How many tickets the client showed.
+    /// How many tickets the client sent.
     tickets: usize,
     /// A server's: what it answered the client's hello with.
     pub hello: Option<Hello>,

@@ -1,4 +1,4 @@
-//! `sni_callback`: the program's say about a client's hello. What guards a connection against it stands at the top
+//! `sni_callback`, which accepts or refuses a client's hello. What guards a connection against it stands at the top
 //! of `verify/callback.rs`.
 
 use std::sync::Arc;
@@ -27,22 +27,22 @@ pub struct HelloCallback {
     pub read: for<'py> fn(&Bound<'py, PyAny>) -> PyResult<Answer<'py>>,
 }
 
-/// Why a hello is refused: the alert, and what is no refusal but somebody's wish to end (KeyboardInterrupt).
+/// Why a hello is refused: the alert, and an exception that ends the program (KeyboardInterrupt).
 pub struct Refusal {
     pub alert: u8,
     pub cause: Option<Arc<PyErr>>,
 }
 
-/// Asks a server's callback what to go on with for a client that asks for `name`. What goes wrong in it
-/// cannot be raised to anybody: it is reported, and the client is refused.
-pub fn decide(
+/// Asks a server's callback what to go on with for a client that asks for `name`. No caller can get what it raises:
+/// that is reported, and the client is refused.
+pub fn ask(
     hello: &HelloCallback,
     name: Option<String>,
     callback_state: Arc<CallbackState>,
 ) -> Result<Switched, Refusal> {
     let guest = Guest::enter(callback_state, Callback::Hello);
     let refusal = |alert| Refusal { alert, cause: None };
-    let decided = Python::try_attach(|py| {
+    let asked = Python::try_attach(|py| {
         let callback = hello.callable.bind(py);
         let raised = |error: PyErr, alert| {
             if !error.is_instance_of::<PyException>(py) {
@@ -60,13 +60,13 @@ pub fn decide(
             Err(error) => Err(raised(error, INTERNAL_ERROR)),
         }
     });
-    decided.unwrap_or(Err(refusal(INTERNAL_ERROR)))
+    asked.unwrap_or(Err(refusal(INTERNAL_ERROR)))
 }
 
 /// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
 pub enum Greeting {
-    /// It is not complete; who decides on it then.
-    Looking(Box<Preview>, HelloCallback),
-    Deciding,
-    Decided,
+    /// It is not complete; the callback for it then.
+    Incomplete(Box<Preview>, HelloCallback),
+    CallbackRunning,
+    Accepted,
 }

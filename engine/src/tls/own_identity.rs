@@ -86,7 +86,7 @@ impl Own {
         &self.bare
     }
 
-    /// What a handshake is to show now: with the OCSP response, while that is good.
+    /// What a handshake is to send now: with the OCSP response, while that is good.
     pub fn current(&self) -> Arc<CertifiedKey> {
         let Some(response) =
             self.staple.load_full().filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))

@@ -103,7 +103,7 @@ impl RustlsVerifier {
         Ok(())
     }
 
-    /// The peer proved that it holds the certificate's key: now the program may have its say.
+    /// The peer proved that it holds the certificate's key: now the verify callback runs.
     fn verify_signature(
         &self,
         message: &[u8],
@@ -114,7 +114,7 @@ impl RustlsVerifier {
         let valid = verify_signature(&self.algorithms, message, certificate, dss, tls13)?;
         let handshake = current()?;
         handshake.note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
-        if self.policy.decides {
+        if self.policy.verify_callback {
             let verified = handshake.verified();
             handshake
                 .ask(&self.policy, verified.as_ref(), certificate)

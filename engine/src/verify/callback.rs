@@ -1,26 +1,26 @@
-//! The program's own say: about a client's hello (`sni_callback`), and about a peer that was verified, which can
-//! only refuse.
+//! Callbacks of the program: for a client's hello (`sni_callback`), and for a peer that was verified (the verify
+//! callback), which can only refuse.
 //!
 //! A callback is a guest. It runs within the step of the handshake that needs its answer, so the thread that
-//! runs it holds the connection's core and both turns; all that guards a connection against its callbacks
+//! runs it holds the connection's lock and both turns; all that guards a connection against its callbacks
 //! follows from that, whichever callback it is:
 //!
 //! - The thread itself, however deep within callbacks, would wait for itself: `CallbackState::refuse_reentry`.
 //! - Another thread finds both turns taken. It waits as long as its timeout allows, and looks at signals.
-//! - Whoever asks for facts does not wait: there are none (`Stream::look`).
+//! - The getters do not wait: they are empty (`Stream::look`).
 //! - Closing the socket marks it cancelled: the handshake ends there, and nothing is sent.
 //!
-//! **Locks and the GIL.** The thread that runs a callback waits for the GIL with the core locked. So nobody who
-//! holds the GIL waits for the core, nor for a lock whose holder may wait for the core: `Stream` lets go of the
-//! GIL before it works and looks at facts only with `try_core`; `EventLoopStream` lets one thread work at a time, and
-//! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, a handshake,
+//! **Locks and the GIL.** The thread that runs a callback waits for the GIL with the connection locked. So no thread
+//! that holds the GIL waits for the connection, nor for a lock whose holder may wait for it: `Stream` lets go of the
+//! GIL before it works, and its getters only use `try_connection`; `EventLoopStream` lets one thread work at a time,
+//! and another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, a handshake,
 //! the signature cache) nothing touches Python: no object is made, none is dropped, nothing
 //! attaches. What is for Python is made after the lock is gone. A connection lets go of its callbacks within a
-//! step of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock
-//! that is waited for with the GIL is always held by somebody who does not need it.
+//! step of the handshake, which is made without the GIL, so that no destructor runs under the lock. So a lock
+//! that is waited for with the GIL is always held by a thread that does not need the GIL.
 //!
 //! What a handshake carries lies with its connection (`tls::handshake`). Only the count of callbacks belongs to the
-//! thread: it answers whether this thread, were it to wait for a connection that a callback decides about, would wait
+//! thread: it answers whether this thread, were it to wait for a connection whose callback runs, would wait
 //! for itself. A greenlet that is switched to within a callback is on the same thread, and would.
 
 use std::cell::Cell;
@@ -50,7 +50,7 @@ pub enum Callback {
     Hello,
 }
 
-/// What other threads, and the callback itself, must know of a connection that is being decided about.
+/// What other threads, and the callback itself, must know of a connection whose callback runs.
 #[derive(Debug, Default)]
 pub struct CallbackState {
     which: AtomicU8,
@@ -72,8 +72,8 @@ impl CallbackState {
         self.which().is_some()
     }
 
-    /// Who is within a callback and came to a connection that is being decided about would wait for itself,
-    /// or for a thread that waits for it.
+    /// A thread within a callback that came to a connection whose callback runs would wait for itself, or for a
+    /// thread that waits for it.
     pub fn refuse_reentry(&self) -> Result<(), Callback> {
         match self.which() {
             Some(which) if GUESTS.get() > 0 => Err(which),

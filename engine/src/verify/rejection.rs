@@ -1,4 +1,4 @@
-//! Why a peer's certificate was refused: the kind, and the evidence. Facts only: Python has the words.
+//! Why a peer's certificate was refused: the kind, and the evidence. Python has the words.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ pub struct Rejection {
     /// Names or keys that the certificate holds, the first of them, and how many there are besides.
     pub presented: Vec<String>,
     pub left_out: usize,
-    /// The list of allowed peers or of pinned keys in which none of them is.
+    /// The allowed peers or the pinned keys, none of which matches.
     pub wanted: Vec<String>,
     /// The chain as the peer sent it, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
@@ -118,7 +118,7 @@ pub struct Rejection {
 /// What was demanded of the chain.
 #[derive(Clone, Debug)]
 pub struct Demanded {
-    /// Whose certificate it is.
+    /// The role of the peer that sent it.
     pub purpose: Role,
     /// The name that it had to be for, where it had to be for one.
     pub name: Option<String>,

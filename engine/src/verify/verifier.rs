@@ -10,17 +10,17 @@
 //! 2. then for the name, then for the program's demands (`peer_policy`);
 //! 3. on a client, for the stapled OCSP response (`verify_staple`, `ocsp`).
 //!
-//! Then, once the peer proved its key, the program is asked (`callback`), which can only refuse. A session is verified
-//! again before it is resumed (`verify_again`).
+//! Then, once the peer proved its key, the verify callback runs (`callback`), which can only refuse. A session is
+//! verified again before it is resumed (`verify_again`).
 //!
 //! **Who calls, and where the answer goes.** rustls calls a verifier amid the call that processes the peer's flight,
 //! and takes from it no more than an error from which it makes the alert. So the evidence cannot travel through
 //! rustls: `tls::peer_verifier` leaves it with the connection's `tls::handshake::Handshake`, whence the connection
 //! takes it when rustls's error comes back. How the adapter knows the connection stands there.
 //!
-//! **Locks.** None is held over a verification but the connection's own core. What is shared between verifications
-//! (the signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: whoever finds
-//! it taken does the work anew, as does a process that was forked while another thread held it.
+//! **Locks.** None is held over a verification but the connection's own. What is shared between verifications (the
+//! signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: a thread that
+//! finds it taken does the work anew, as does a process that was forked while another thread held it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,8 +59,8 @@ pub struct PeerVerifier {
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
     pub conditions: Conditions,
-    /// Ask the connection's callback whether it accepts the peer, too.
-    pub decides: bool,
+    /// The connection's verify callback has to accept the peer, too.
+    pub verify_callback: bool,
     /// A session is verified as of the time when it is resumed, not of the time when it began.
     pub reverify: bool,
     /// Seconds since the last handshake in full for which a session is resumed.
@@ -73,7 +73,7 @@ pub enum NotResumed {
     NoTime,
     /// It is too old, or from the future.
     Age,
-    /// Its peer showed no certificate, and one is required.
+    /// Its peer sent no certificate, and one is required.
     NoCertificate,
     /// Its server needs an OCSP response. A session brings none along.
     NoStaple,
@@ -126,7 +126,7 @@ impl PeerVerifier {
         Ok(path)
     }
 
-    /// The same verification of a session's chain, which was shown `then`, in the last handshake in full, before the
+    /// The same verification of a session's chain, which was sent `then`, in the last handshake in full, before the
     /// session is resumed. None where its peer showed no certificate.
     pub fn verify_again(
         &self,
@@ -152,7 +152,7 @@ impl PeerVerifier {
         }
     }
 
-    /// What is demanded of a chain, for who reads the answer.
+    /// What is demanded of a chain, for the evidence of a refusal.
     pub fn demanded(&self, purpose: Role, name: Option<String>) -> Demanded {
         Demanded {
             purpose,
@@ -288,7 +288,7 @@ impl PeerVerifier {
 }
 
 /// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
-/// seconds old. One from the future may not: some clock was wrong, and nobody knows how old it is.
+/// seconds old. One from the future may not: some clock was wrong, and its age is unknown.
 pub fn may_resume(since: UnixTime, now: UnixTime, max_age: u32) -> bool {
     now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < u64::from(max_age))
 }

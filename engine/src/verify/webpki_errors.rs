@@ -5,7 +5,7 @@ use webpki::Error;
 
 use crate::verify::rejection::{Kind, Rejection};
 
-/// The kind of an error, and the code that tells it apart from others of its kind; what webpki says where there is none.
+/// The kind of an error, and the code that tells it apart from others of its kind; for Other, what webpki says.
 fn kind_of(error: &Error) -> (Kind, String) {
     let kind = match error {
         Error::CertExpired { .. } | Error::InvalidCertValidity => Kind::Expired,

@@ -25,7 +25,7 @@ CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel bindings that `get_channel_binding` gives (RFC 5929)."""
 
 
-def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerdictCallback | None:
+def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
     """What the engine calls within a handshake; None where no callback is set. Holds no connection alive."""
     peer, checked = frozen.peer, frozen.demands["check_name"]
     if not peer.callbacks:

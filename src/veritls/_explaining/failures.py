@@ -71,7 +71,7 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "bad_write_retry":
             text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
             return ssl_error("BAD_WRITE_RETRY", text)
-        case "deciding":
+        case "callback_running":
             return ValueError(
                 f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
             )
