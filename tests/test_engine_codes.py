@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from veritls import peers
-from veritls._explaining import engine_words, reasons
+from veritls._explaining import diagnosis, engine_words, failures, reasons
+from veritls._explaining.explanations import rules
 
 ROOT = Path(__file__).parent.parent
 STUB = ast.parse((ROOT / "src/veritls/_engine.pyi").read_text())
@@ -54,6 +55,18 @@ def test_everything_that_cannot_be_used_has_a_name() -> None:
 def test_every_fault_of_a_pattern_has_words() -> None:
     assert literals("PatternFault") == set(peers._FAULTS)
     assert codes("verify/peer_policy.rs", r'(?:Err|or)\("(\w+)"\)') == set(peers._FAULTS)
+
+
+def test_everything_that_two_sides_can_lack_in_common_has_a_reason() -> None:
+    found = codes("tls/failure.rs", r'=> (?:\{\s+)?"(\w+)"') | codes(
+        "tls/failure.rs", r'Incompatible\("(\w+)"\)'
+    )
+    assert found == set(failures._INCOMPATIBLE)
+
+
+def test_every_detail_of_webpkis_errors_is_one_that_a_sentence_goes_by() -> None:
+    found = codes("verify/webpki_errors.rs", r'=> "(\w+)",')
+    assert found == set(diagnosis._BY_DETAIL) | set(rules._LIMITS)
 
 
 def test_every_failure_has_an_exception_of_its_own() -> None:

@@ -130,7 +130,7 @@ def test_an_event_loops_connection_that_its_thread_works_on_is_an_error_in_the_c
         leave.set()
         shaking.result(SECONDS)
         assert facts.version() == "TLSv1.3"
-        link.release()
+        link.retire_descriptor()
         with pytest.raises(OSError):
             link.write(b"x")
         serving.result(SECONDS).close()

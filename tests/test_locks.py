@@ -82,7 +82,7 @@ def test_the_error_of_a_write_after_the_end_is_made_without_the_buffers_lock() -
     assert outcome(BIO) == "SSLError {3}"
 
 
-@pytest.mark.parametrize("which", ["flush", "close_notify", "write", "read", "read_into"])
+@pytest.mark.parametrize("which", ["flush", "send_close_notify", "write", "read", "read_into"])
 def test_a_thread_that_uses_a_transport_during_a_callback_waits_without_the_gil(
     files: Files, which: str
 ) -> None:

@@ -1,5 +1,5 @@
 //! What time it is. `UnixTime::now` panics before 1970, and a clock may well be there: one without a battery, or
-//! one that somebody set. Nothing that has an end can be verified then, so that whatever asks fails.
+//! one that was set wrong. Nothing that has an end can be verified then, so every question fails.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,7 +1,7 @@
 //! Forks. A forked child has a copy of every lock and of no thread but one: what another thread held at that
 //! moment stays locked there for ever, and may be half changed.
 //!
-//! The generation tells them apart. It is raised in every child, and whoever takes something notes it. What is
+//! The generation tells them apart. It is raised in every child, and a thread that takes something notes it. What is
 //! still taken in an earlier generation is lost in this process, which is an error and never a wait.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ pub fn next_generation() {
 const EXAMINING: u32 = 1 << 31;
 const LOST: u32 = u32::MAX;
 
-/// A mutex that is an error, not a wait, in a process where nobody is left to unlock it.
+/// A mutex that is an error, not a wait, in a process where no thread is left to unlock it.
 #[derive(Debug, Default)]
 pub struct Lock<T> {
     /// The generation in which the mutex was last found to have its holder, if any, in this process.
@@ -50,7 +50,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Nobody in this process has locked it before this: who holds it is not here.
+    /// No thread of this process has locked it before this: its holder, if any, is not here.
     fn examine(&self, before: u32, now: u32) {
         let mine = self.sound.compare_exchange(before, now | EXAMINING, Ordering::AcqRel, Ordering::Relaxed);
         if mine.is_ok() {
@@ -61,20 +61,20 @@ impl<T> Lock<T> {
 }
 
 const IN_GENERATION: u32 = 32;
-const CLOSED: u64 = 1 << 31;
+const SHUT: u64 = 1 << 31;
 const LEFT_TO_THE_LAST: u64 = 1 << 30;
 const LOST_HERE: u64 = 1 << 29;
 const COUNT: u64 = LOST_HERE - 1;
 
-/// Why nobody can enter.
+/// Why no thread can enter.
 #[derive(Debug, PartialEq)]
 pub enum Shut {
-    Closed,
+    ForGood,
     Forked,
 }
 
-/// Who is at work on a thing: a number of threads, each in the generation in which it came. All of it is one
-/// atomic value, so that a child finds either nobody or somebody, whenever it was forked.
+/// The threads at work on a thing: how many, and the generation in which they came. All of it is one atomic value, so
+/// that a child finds either none or some, whenever it was forked.
 #[derive(Default)]
 pub struct Users(AtomicU64);
 
@@ -95,7 +95,7 @@ impl Users {
         let now = generation();
         self.change(|state| match state {
             _ if state & LOST_HERE != 0 => Err(Shut::Forked),
-            _ if state & CLOSED != 0 => Err(Shut::Closed),
+            _ if state & SHUT != 0 => Err(Shut::ForGood),
             _ if of_another_process(state, now) => Err(Shut::Forked),
             _ => Ok(in_generation(state, now) + 1),
         })?;
@@ -112,25 +112,25 @@ impl Users {
         left.is_ok_and(|before| before & COUNT == 1 && before & LEFT_TO_THE_LAST != 0)
     }
 
-    /// From now on nobody enters; whether nobody is there. Those that a fork left behind do not count.
-    pub fn close(&self) -> bool {
+    /// From now on no thread enters; whether none is there. Those that a fork left behind do not count.
+    pub fn shut(&self) -> bool {
         let now = generation();
         let before = self.change(|state| {
             let lost = if of_another_process(state, now) { state & !COUNT | LOST_HERE } else { state };
-            Ok::<_, ()>(in_generation(lost, now) | CLOSED)
+            Ok::<_, ()>(in_generation(lost, now) | SHUT)
         });
         before.is_ok_and(|before| before & COUNT == 0 || of_another_process(before, now))
     }
 
-    pub fn closed(&self) -> bool {
-        self.0.load(Ordering::Acquire) & CLOSED != 0
+    pub fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Acquire) & SHUT != 0
     }
 
     pub fn empty(&self) -> bool {
         self.0.load(Ordering::Acquire) & COUNT == 0
     }
 
-    /// Leaves closing to the last that leaves; false where nobody is there any more.
+    /// Leaves closing to the last that leaves; false where none is there any more.
     pub fn leave_to_the_last(&self) -> bool {
         let left =
             self.change(|state| if state & COUNT == 0 { Err(()) } else { Ok(state | LEFT_TO_THE_LAST) });
@@ -183,29 +183,32 @@ mod tests {
     fn the_last_user_of_what_is_closed_closes_it() {
         let users = Users::default();
         let (one, two) = (users.enter().unwrap(), users.enter().unwrap());
-        assert!(!users.close());
+        assert!(!users.shut());
         assert!(users.leave_to_the_last());
-        assert_eq!(users.enter(), Err(Shut::Closed));
+        assert_eq!(users.enter(), Err(Shut::ForGood));
         assert!(!users.leave(one));
         assert!(users.leave(two));
         assert!(!users.leave_to_the_last());
     }
 
     #[test]
-    fn what_nobody_used_at_a_fork_can_be_used_in_the_child() {
+    fn what_was_not_in_use_at_a_fork_can_be_used_in_the_child() {
         let users = inherited(0);
         let entered = users.enter().unwrap();
         assert!(!users.leave(entered));
-        assert!(users.close());
+        assert!(users.shut());
     }
 
     #[test]
-    fn what_somebody_used_at_a_fork_is_an_error_in_the_child_for_good() {
+    fn what_was_in_use_at_a_fork_is_an_error_in_the_child_for_good() {
         let users = inherited(2);
         assert_eq!(users.enter(), Err(Shut::Forked));
-        assert!(users.close(), "nobody is there to close it later");
+        assert!(users.shut(), "no thread is there to close it later");
         assert_eq!(users.enter(), Err(Shut::Forked));
-        assert!(!users.leave(generation() + 1), "who left in another process does not count in this one");
+        assert!(
+            !users.leave(generation() + 1),
+            "a thread that left in another process does not count in this one"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The ways in for certificates, revocation lists and OCSP responses, without Python: what engine/fuzz feeds.
+//! The ways in for certificates, CRLs and OCSP responses, without Python: what engine/fuzz feeds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::verify::trust::Trust;
 use crate::verify::types::{Revocation, RevocationPolicy, Role, SentChain};
 use crate::verify::verifier::PeerVerifier;
 
-/// Everything that is read of a single certificate, from a string of them or from one.
+/// Everything that is parsed of a single certificate, from a string of them or from one.
 pub fn certificate(data: &[u8]) {
     for der in certificate::split(data).unwrap_or_default() {
         assert!(certificate::read(der).is_ok(), "split and read disagree");
@@ -28,7 +28,7 @@ pub fn certificate(data: &[u8]) {
 }
 
 /// The pieces of a string of DER, one after the other; what follows the last of them is one, too. Not by a
-/// reader of certificates: what it would refuse has to reach the verifier.
+/// parser of certificates: what it would refuse has to reach the verifier.
 pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
     loop {
@@ -47,8 +47,8 @@ pub fn split(mut data: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-/// A revocation list, as a trust set takes it.
-pub fn revocation_list(data: &[u8]) {
+/// A CRL, as a trust set takes it.
+pub fn crl(data: &[u8]) {
     let _ = Crl::read(data.to_vec());
 }
 
@@ -59,8 +59,8 @@ pub fn clears(response: &[u8], certificate: &[u8], issuer: &[u8], seconds: u64) 
     ocsp::signed_part(response)
 }
 
-/// Whether a server that shows `chain`, its own certificate first, is trusted at `seconds` since 1970 by whom
-/// trusts `anchor`. All DER.
+/// Whether a server that sends `chain`, its own certificate first, is trusted at `seconds` since 1970 where `anchor` is
+/// the trust anchor. All DER.
 pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) -> bool {
     let Ok(trust) = Trust::of(vec![anchor.to_vec()], true) else { return false };
     let verifier = PeerVerifier {
@@ -74,7 +74,7 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
         require_ocsp: false,
         strict,
         conditions: Conditions::default(),
-        decides: false,
+        verify_callback: false,
         reverify: false,
         max_resumption_age: 0,
     };

@@ -23,7 +23,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::file::File>()?;
     module.add_class::<api::identity::Identity>()?;
     module.add_class::<api::event_loop_stream::EventLoopStream>()?;
-    module.add_class::<api::revocation_list::RevocationList>()?;
+    module.add_class::<api::crl::Crl>()?;
     module.add_class::<api::session::Session>()?;
     module.add_class::<api::settings::Settings>()?;
     module.add_class::<api::settings::Statistics>()?;
@@ -44,7 +44,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::alternative_names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::elements, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::has_odd_serial, module)?)?;
-    module.add_function(wrap_pyfunction!(api::certificates::is_authority, module)?)?;
+    module.add_function(wrap_pyfunction!(api::certificates::is_ca, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::system_certificates, module)?)?;
     api::forks::watch(module)

@@ -87,15 +87,15 @@ pub fn bytes_object<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, P
 /// The descriptor behind a number that `_owner` keeps open.
 pub fn borrow_number(number: RawFd, _owner: &impl KeepsOpen) -> BorrowedFd<'_> {
     // SAFETY: the number is that of a Python socket (never -1), which is closed when its `Descriptor` has no
-    // users and lets nobody in, or by the last of them. `_owner` is one. A program that closes the number past
+    // users and admits none, or by the last of them. `_owner` is one. A program that closes the number past
     // its socket gets what it gets from Python's own calls: EBADF, or another's bytes.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-/// Closes a number that was Python's and that nobody uses any more.
+/// Closes a number that was Python's and is not in use any more.
 pub fn close_number(number: RawFd) {
-    // SAFETY: who calls this was handed the number, and is the last who has it: see `Descriptor`, and the bell
-    // of a process that this one was forked from.
+    // SAFETY: the caller was handed the number, and is the last user of it: see `Descriptor`, and the bell of a
+    // process that this one was forked from.
     drop(unsafe { OwnedFd::from_raw_fd(number) });
 }
 
@@ -152,7 +152,7 @@ pub fn call<'py>(
     unsafe { Bound::from_owned_ptr_or_err(py, answer) }
 }
 
-/// Hands `error`, which can be raised to nobody, to `sys.unraisablehook`.
+/// Hands `error`, which no caller can get, to `sys.unraisablehook`.
 pub fn report(error: PyErr, callback: &Bound<'_, PyAny>) {
     error.restore(callback.py());
     let here = StaysHere;

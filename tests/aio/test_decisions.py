@@ -71,8 +71,8 @@ def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files
     outcomes: list[Any] = []
 
     def come_back(report: veritls.VerificationReport) -> None:
-        work: list[Callable[[], Any]] = [link.unread, link.peer_closed, link.read, link.flush]
-        work += [link.close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
+        work: list[Callable[[], Any]] = [link.unread, link.close_notify_received, link.read, link.flush]
+        work += [link.send_close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
         for each in work:
             try:
                 outcomes.append(each())
@@ -108,8 +108,8 @@ def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_it
 
     def come_back(connection: Any, name: str | None, context: Any) -> None:
         connection.context = strict
-        work: list[Callable[[], Any]] = [link.unread, link.peer_closed, link.read, link.flush]
-        work += [link.close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
+        work: list[Callable[[], Any]] = [link.unread, link.close_notify_received, link.read, link.flush]
+        work += [link.send_close_notify, lambda: link.write(b"x"), lambda: link.handshake(True)]
         work += [lambda: link.read_into(bytearray(1))]
         for each in work:
             try:

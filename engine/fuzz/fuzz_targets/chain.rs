@@ -1,5 +1,5 @@
-//! No chain crashes the verifier, and none is trusted whose first certificate is not one that the authority of
-//! the seeds signed. The input is a string of DER certificates, the peer's own first.
+//! No chain crashes the verifier, and none is trusted whose first certificate is not one that the CA of the
+//! seeds signed. The input is a string of DER certificates, the peer's own first.
 #![no_main]
 
 use _engine::fuzzing::{is_trusted, split};
@@ -16,7 +16,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let chain = split(data);
     for strict in [false, true] {
         if is_trusted(ANCHOR, &chain, SECONDS, strict) {
-            assert!(LEAVES.contains(&chain[0]), "a certificate that nobody signed is trusted");
+            assert!(LEAVES.contains(&chain[0]), "a certificate that no CA signed is trusted");
         }
     }
 });

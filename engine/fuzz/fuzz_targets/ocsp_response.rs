@@ -1,5 +1,5 @@
 //! No bytes of an OCSP response crash what reads them, and none clear a certificate but those that the seeds'
-//! authority signed, or its delegate.
+//! CA signed, or its delegate.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -24,6 +24,6 @@ static SIGNED: LazyLock<[Vec<u8>; 3]> =
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Some(found) = signed(data) {
-        assert!(SIGNED.contains(&found), "a response that nobody signed clears a certificate");
+        assert!(SIGNED.contains(&found), "a response that no CA signed clears a certificate");
     }
 });

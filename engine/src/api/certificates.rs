@@ -1,4 +1,4 @@
-//! What Python asks of certificates that no connection shows. What stands in one, field by field, for
+//! What Python asks of certificates outside of a connection. What stands in one, field by field, for
 //! `getpeercert()`: bytes and numbers, no words.
 //!
 //! A peer chooses all of it, and much of it no verifier looks at. So nothing here fails but for what is no
@@ -22,7 +22,7 @@ type Object = Py<PyAny>;
 
 const URI: u32 = 6;
 
-/// The fields of a certificate (DER). Names are lists of RDNs, those of (OID, tag of the value, value).
+/// The fields of a certificate (DER). Names are sequences of RDNs, those of (OID, tag of the value, value).
 #[pyfunction]
 pub fn contents<'py>(py: Python<'py>, der: &[u8]) -> PyResult<Bound<'py, PyDict>> {
     let certificate = read(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
@@ -87,7 +87,7 @@ pub fn names<'py>(py: Python<'py>, der: &[u8]) -> PyResult<(Bound<'py, PyBytes>,
     Ok((PyBytes::new(py, &subject), PyBytes::new(py, &issuer)))
 }
 
-/// How many elements of DER a certificate holds: what reading it costs.
+/// How many elements of DER a certificate holds: what parsing it costs.
 #[pyfunction]
 pub fn elements(der: &[u8]) -> usize {
     certificate::elements(der)
@@ -102,7 +102,7 @@ pub fn alternative_names(der: &[u8], most: usize) -> PyResult<(Vec<Option<String
 
 /// Whether a certificate may sign others. Raises for what cannot be read.
 #[pyfunction]
-pub fn is_authority(der: &[u8]) -> PyResult<bool> {
+pub fn is_ca(der: &[u8]) -> PyResult<bool> {
     let examined = examine(der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
     Ok(examined.is_ca)
 }
@@ -112,7 +112,7 @@ pub fn is_authority(der: &[u8]) -> PyResult<bool> {
 pub fn has_odd_serial(der: &[u8]) -> bool {
     outline(der).is_ok_and(|certificate| {
         let serial = certificate.raw_serial();
-        serial.iter().all(|byte| *byte == 0) || serial[0] & 0x80 != 0
+        serial.iter().all(|byte| *byte == 0) || serial.first().is_some_and(|first| first & 0x80 != 0)
     })
 }
 

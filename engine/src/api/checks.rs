@@ -23,7 +23,7 @@ pub fn work_spent() -> u64 {
 }
 
 /// Whether a server may send `response` with `certificate` now: from when and until when it is good; None where it is
-/// about another certificate. `issuer`: without it nobody can tell who signed it. All DER.
+/// about another certificate. `issuer`: without it, the signer cannot be known. All DER.
 #[pyfunction]
 #[pyo3(signature = (response, certificate, issuer = None))]
 pub fn check_ocsp_response(

@@ -1,4 +1,4 @@
-//! Failures as Python sees them: facts, of which Python makes an exception and its words.
+//! Failures as Python sees them: codes and evidence, of which Python makes an exception and its words.
 
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::intern;
@@ -25,7 +25,7 @@ pub fn set_translator(py: Python<'_>, translator: Py<PyAny>) {
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         Python::attach(|py| {
-            // KeyboardInterrupt and its like are nobody's refusal to handle.
+            // KeyboardInterrupt and its like refuse no peer: they end the program.
             let cause = match &failure {
                 Failure::Certificate(rejection) => rejection.cause.as_ref(),
                 Failure::HelloRefused(cause) => cause.as_ref(),
@@ -70,7 +70,7 @@ fn code<'py>(py: Python<'py>, failure: &Failure) -> &'py Bound<'py, PyString> {
         Failure::HelloRefused(_) => intern!(py, "hello_refused"),
         Failure::DataAfterClose => intern!(py, "data_after_close"),
         Failure::BadWriteRetry => intern!(py, "bad_write_retry"),
-        Failure::Deciding(_) => intern!(py, "deciding"),
+        Failure::CallbackRunning(_) => intern!(py, "callback_running"),
         Failure::WriteAfterEof => intern!(py, "write_after_eof"),
         Failure::Forked => intern!(py, "forked"),
         Failure::Os(_) => intern!(py, "os"),
@@ -104,10 +104,11 @@ impl FailureEvidence {
     #[getter]
     fn detail(&self) -> &str {
         match &self.0 {
-            Failure::Deciding(Callback::Verify) => "verify",
-            Failure::Deciding(Callback::Hello) => "hello",
+            Failure::CallbackRunning(Callback::Verify) => "verify",
+            Failure::CallbackRunning(Callback::Hello) => "hello",
             Failure::Unusable { why, .. } => why,
-            Failure::Incompatible(why) | Failure::Protocol(why) | Failure::Internal(why) => why,
+            Failure::Incompatible(why) => why,
+            Failure::Protocol(why) | Failure::Internal(why) => why,
             Failure::Certificate(rejection) => &rejection.detail,
             _ => "",
         }
@@ -159,8 +160,8 @@ impl Rejection {
         self.0.kind.word()
     }
 
-    /// What tells cases of one kind apart: a code of the engine's, or webpki's name for it. What a library said may
-    /// follow after ": ".
+    /// What tells cases of one kind apart: a code of the engine's, after which what a library said may follow (": ");
+    /// what webpki says where it has none.
     #[getter]
     fn detail(&self) -> &str {
         &self.0.detail
@@ -190,7 +191,7 @@ impl Rejection {
         self.0.left_out
     }
 
-    /// The list of allowed peers or of pinned keys in which none of them is.
+    /// The allowed peers or the pinned keys, none of which matches.
     #[getter]
     fn wanted(&self) -> Vec<String> {
         self.0.wanted.clone()

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::memory::duplicate;
 use crate::tls::failure::Failure;
 
-/// A Python file's descriptor, duplicated: closing the file meanwhile changes nothing for who sends it.
+/// A Python file's descriptor, duplicated: closing the file meanwhile changes nothing for the call that sends it.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct File(fs::File);
 

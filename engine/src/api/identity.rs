@@ -38,7 +38,7 @@ impl Identity {
     /// The kind of key: "RSA", "ECDSA", "ED25519".
     #[getter]
     fn algorithm(&self) -> String {
-        format!("{:?}", self.0.bare().key.algorithm())
+        self.0.key_kind()
     }
 
     /// The certificates, DER, own one first.

@@ -3,13 +3,13 @@
 pub mod cell;
 pub mod certificates;
 pub mod checks;
+pub mod crl;
 pub mod event_loop_stream;
 pub mod failure;
 pub mod file;
 pub mod forks;
 pub mod identity;
 pub mod memory_bio;
-pub mod revocation_list;
 pub mod session;
 pub mod settings;
 pub mod stream;

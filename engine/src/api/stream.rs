@@ -12,11 +12,11 @@ use crate::api::file::File;
 use crate::api::memory_bio::MemoryBIO;
 use crate::api::session::Session;
 use crate::api::settings::{Settings, read_hello_answer};
-use crate::driving::blocking::{Pump, Read, Target};
+use crate::driving::blocking::{Blocking, BlockingState, Read, Target};
+use crate::driving::core::Core;
 use crate::driving::descriptor::Descriptor;
-use crate::driving::endpoint::Endpoint;
+use crate::driving::sending::Sending;
 use crate::driving::transport::{Memory, Socket, Transport, Wait};
-use crate::fork::Users;
 use crate::memory::{Readable, Writable, bytes_object, call};
 use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
@@ -25,23 +25,28 @@ use crate::tls::hello_callback::HelloCallback;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
 
-/// How long to leave a connection alone that somebody works on, before its facts are looked at again.
+/// How long to leave a connection alone that another thread works on, before its state is looked at again.
 pub const MOMENT: Duration = Duration::from_micros(50);
 
 /// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Stream {
-    pub endpoint: Endpoint,
+    pub core: Core,
+    blocking: BlockingState,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
 }
 
 impl Stream {
+    fn driver(&self) -> Blocking<'_> {
+        Blocking { core: &self.core, state: &self.blocking }
+    }
+
     /// Runs `work` without the GIL until it ends, letting signal handlers run whenever it is interrupted.
     fn run<T: Send>(
         &self,
         py: Python<'_>,
         timeout: Option<f64>,
-        mut work: impl FnMut(&Pump, &dyn Transport) -> Result<T, Failure> + Send,
+        mut work: impl FnMut(Blocking<'_>, &dyn Transport) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
         let wait = match timeout {
             None => Wait::Forever,
@@ -51,23 +56,20 @@ impl Stream {
                 .map_or(Wait::Forever, Wait::Until),
             Some(_) => Wait::No,
         };
-        self.endpoint.pump.asking.refuse_reentry().map_err(Failure::from)?;
+        self.core.callback_state.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
-            let at_work = &self.endpoint.enter()?;
-            // Who waits for another's turn comes by here, however long that takes.
-            self.endpoint.descriptor.check()?;
+            let at_work = &self.core.enter()?;
+            // A call that waits for another's turn comes by here, however long that takes.
+            self.core.descriptor.check()?;
             let outcome = guarded(|| match &self.bios {
-                None => work(
-                    &self.endpoint.pump,
-                    &Socket { descriptor: &self.endpoint.descriptor, at_work, wait },
-                ),
+                None => work(self.driver(), &Socket { descriptor: &self.core.descriptor, at_work, wait }),
                 Some((incoming, outgoing)) => {
                     let (incoming, outgoing) = (&incoming.get().0, &outgoing.get().0);
-                    work(&self.endpoint.pump, &Memory { incoming, outgoing, at_work })
+                    work(self.driver(), &Memory { incoming, outgoing, at_work })
                 }
             });
             outcome.map_err(|failure| match failure {
-                Failure::Internal(_) => self.endpoint.pump.core().fail(failure),
+                Failure::Internal(_) => self.core.connection().fail(failure),
                 failure => failure,
             })
         };
@@ -83,19 +85,19 @@ impl Stream {
 }
 
 impl Stream {
-    /// A fact about the connection, which somebody else may be working on: they may need the GIL. While a
-    /// callback decides about it, there are no facts, and none of what a fork left behind. `fact` makes nothing of
-    /// Python's: see `verify/callback.rs`.
-    pub fn look<T: Default>(&self, py: Python<'_>, mut fact: impl FnMut(&Connection) -> T) -> T {
-        let Ok(_at_work) = self.endpoint.enter() else { return T::default() };
+    /// What `read` finds in the connection state, which another thread may be working on: that may need the GIL. The
+    /// default while a callback of the connection runs, and for one that was in use at a fork. `read` makes no object
+    /// of Python's: see `verify/callback.rs`.
+    pub fn look<T: Default>(&self, py: Python<'_>, mut read: impl FnMut(&Connection) -> T) -> T {
+        let Ok(_at_work) = self.core.enter() else { return T::default() };
         loop {
-            if let Some(core) = self.endpoint.pump.try_core() {
-                return fact(&core);
+            if let Some(connection) = self.core.try_connection() {
+                return read(&connection);
             }
-            if self.endpoint.pump.asking.under_way() {
+            if self.core.callback_state.running() {
                 return T::default();
             }
-            // Not for the lock itself: whoever has it may be about to ask a callback that waits for us.
+            // Not for the lock itself: its holder may be about to run a callback that waits for this thread.
             py.detach(|| sleep(MOMENT));
         }
     }
@@ -124,7 +126,7 @@ impl Stream {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let mut sending = self.endpoint.pump.sending(bytes.bytes(), true);
+        let mut sending = Sending::new(self.driver(), bytes.bytes(), true);
         self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
@@ -132,7 +134,8 @@ impl Stream {
 #[pymethods]
 impl Stream {
     /// `bios`: (incoming, outgoing) for a connection in memory; None for one over a file descriptor, `fd` or that
-    /// of a EventLoopStream. `on_hello`: called with the server name that a client asks for; says what to go on with.
+    /// of an EventLoopStream. `on_hello`: called with the server name that a client asks for; returns what to go on
+    /// with.
     #[new]
     #[pyo3(signature = (
         settings, server_name = None, bios = None, session = None, on_hello = None, callback = None, fd = None
@@ -155,19 +158,19 @@ impl Stream {
         // A client makes its keys here; a server has less to do than it takes to let go of the GIL.
         let connection =
             if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
-        let (users, descriptor) = (Users::default(), Descriptor::new(fd));
-        Ok(Self { endpoint: Endpoint { pump: Pump::new(connection), users, descriptor }, bios })
+        let core = Core::new(connection, Descriptor::new(fd));
+        Ok(Self { core, blocking: BlockingState::default(), bios })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
     fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, timeout, |pump, transport| pump.handshake(transport))
+        self.run(py, timeout, |driver, transport| driver.handshake(transport))
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
-        let read = self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))?;
+        let read = self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))?;
         match (read, &target) {
             (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
             _ => bytes_object(py, b""),
@@ -189,7 +192,7 @@ impl Stream {
             Ok(size) => size.min(whole.len()),
         };
         let mut target = Target::Given(&mut whole[..limit]);
-        match self.run(py, timeout, |pump, transport| pump.read(transport, &mut target))? {
+        match self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -204,7 +207,7 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<usize> {
         let readable = Readable::get(data)?;
-        let mut sending = self.endpoint.pump.sending(readable.bytes(), all);
+        let mut sending = Sending::new(self.driver(), readable.bytes(), all);
         self.run(py, timeout, |_, transport| sending.go_on(transport))
     }
 
@@ -233,58 +236,63 @@ impl Stream {
     }
 
     fn pending(&self, py: Python<'_>) -> usize {
-        self.look(py, |core| core.pending())
+        self.look(py, |connection| connection.pending())
     }
 
     /// A bound on what can be read without more from the peer, bytes that are not decrypted yet included; 0
     /// where there is nothing.
     fn at_hand(&self, py: Python<'_>) -> usize {
-        self.look(py, |core| core.at_hand())
+        self.look(py, |connection| connection.at_hand())
     }
 
-    /// The socket is being closed: a handshake in a callback of which that happens is over.
-    fn abandon(&self) {
-        self.endpoint.pump.asking.abandon();
+    /// The socket is being closed: where a callback of this connection runs, the handshake ends with it, and nothing
+    /// is sent. Does nothing else.
+    fn cancel_callback(&self) {
+        self.core.callback_state.cancel();
     }
 
-    /// Closes the descriptor for this connection: from now on nothing is sent or read, and who waits is woken.
-    /// False where nobody is inside a system call with its number: `socket` is to close it. Else the number is
-    /// taken away from `socket`, by `detach`, and closed by the last of them.
-    fn release(
+    /// From now on no call of this connection uses the descriptor, and every call that waits is woken; the number
+    /// stays open. Whether no system call is under way with it.
+    fn retire_descriptor(&self) -> bool {
+        self.core.descriptor.retire()
+    }
+
+    /// `retire_descriptor`, and closes the number of `socket`, which loses it by `detach`, after the last system
+    /// call with it. False where none is under way: then nothing is detached, and `socket` is to close it itself.
+    fn close_descriptor(
         &self,
         py: Python<'_>,
         detach: &Bound<'_, PyAny>,
         socket: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
-        if self.endpoint.descriptor.close() {
+        if self.core.descriptor.retire() {
             return Ok(false);
         }
         let number: RawFd = call(detach, (socket,))?.extract()?;
         if number >= 0 {
-            py.detach(|| self.endpoint.descriptor.hand_over(number));
+            py.detach(|| self.core.descriptor.leave_to_the_last_user(number));
         }
         Ok(true)
     }
 
-    /// The same where `socket` keeps its number: whether nobody is inside a system call with it.
-    fn retire(&self) -> bool {
-        self.endpoint.descriptor.close()
-    }
-
     /// Whether no call is under way.
     fn idle(&self) -> bool {
-        self.endpoint.users.empty()
+        self.core.users.empty()
     }
 
-    /// Sends close_notify and, with `wait_for_peer`, reads the peer's; returns the bytes after that. In memory
-    /// they are put back where they came from.
-    fn close<'py>(
+    /// Sends close_notify.
+    fn send_close_notify(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        self.run(py, timeout, |driver, transport| driver.send_close_notify(transport))
+    }
+
+    /// Sends close_notify and reads the peer's; returns the bytes after that. In memory they are put back where they
+    /// came from.
+    fn exchange_close_notify<'py>(
         &self,
         py: Python<'py>,
-        wait_for_peer: bool,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, timeout, |pump, transport| pump.close(transport, wait_for_peer))?;
+        let rest = self.run(py, timeout, |driver, transport| driver.exchange_close_notify(transport))?;
         match &self.bios {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {
@@ -300,29 +308,29 @@ impl Stream {
     /// Whether nothing of the handshake was done yet.
     #[getter]
     fn untouched(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.untouched())
+        self.look(py, |connection| connection.untouched())
     }
 
-    /// The handshake is over and nothing failed since. As all facts, not before the callback has decided.
+    /// The handshake is over and nothing failed since. As all of the state, not before the callback has returned.
     #[getter]
     fn established(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.established())
+        self.look(py, |connection| connection.established())
     }
 
     /// The peer's certificates as it sent them, DER, its own first; None where there are none.
     #[getter]
     fn peer_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let chain = self.look(py, |core| Some(core.facts().peer_certificates()?.to_vec()))?;
+        let chain = self.look(py, |connection| Some(connection.state().peer_certificates()?.to_vec()))?;
         (!chain.is_empty()).then(|| chain.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 
-    /// The certificates that convinced us, DER: the peer's own, its issuer's, up to the anchor's. None where
-    /// none was validated.
+    /// The verified path, DER: the peer's own certificate, its issuer's, up to the anchor's. None where none was
+    /// validated.
     #[getter]
     fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let chain = self.look(py, |core| {
-            let own = core.facts().peer_certificates()?.first()?;
-            let above = core.path.as_ref()?;
+        let chain = self.look(py, |connection| {
+            let own = connection.state().peer_certificates()?.first()?;
+            let above = connection.path.as_ref()?;
             Some(std::iter::once(own).chain(above).cloned().collect::<Vec<_>>())
         })?;
         Some(chain.iter().map(|der| PyBytes::new(py, der)).collect())
@@ -331,67 +339,71 @@ impl Stream {
     /// The key exchange group that was agreed on, as its IANA number.
     #[getter]
     fn group(&self, py: Python<'_>) -> Option<u16> {
-        self.look(py, |core| core.facts().negotiated_key_exchange_group().map(|group| group.name().into()))
+        self.look(py, |connection| {
+            connection.state().negotiated_key_exchange_group().map(|group| group.name().into())
+        })
     }
 
-    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None of who signed nothing.
+    /// (our own, the peer's) signature algorithm in this handshake, as IANA numbers; None for a side that did not sign.
     #[getter]
     fn signature_schemes(&self, py: Python<'_>) -> (Option<u16>, Option<u16>) {
-        self.look(py, |core| (core.schemes.own, core.schemes.peer))
+        self.look(py, |connection| (connection.schemes.own, connection.schemes.peer))
     }
 
     /// The cipher suites that the client offered to this server, as their IANA numbers.
     #[getter]
     fn offered_suites(&self, py: Python<'_>) -> Vec<u16> {
-        self.look(py, |core| core.hello.suites.clone())
+        self.look(py, |connection| connection.hello.suites.clone())
     }
 
     /// The certificate that this server answered with, DER.
     #[getter]
     fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let own = self.look(py, |core| core.hello.own.clone())?;
+        let own = self.look(py, |connection| connection.hello.own.clone())?;
         own.cert.first().map(|der| PyBytes::new(py, der))
     }
 
-    /// Whether the handshake took up an earlier session.
+    /// Whether the handshake resumed an earlier session.
     #[getter]
     fn resumed(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.resumed())
+        self.look(py, |connection| connection.resumed())
     }
 
-    /// What a client can come back with.
+    /// A client's session, to be resumed by a later connection.
     #[getter]
     fn session(&self, py: Python<'_>) -> Option<Session> {
-        self.look(py, |core| Some(Session(core.session())))
+        self.look(py, |connection| Some(Session(connection.session())))
     }
 
     /// Whether a certificate of the peer's was validated before it got here.
     #[getter]
     fn validated(&self, py: Python<'_>) -> bool {
-        self.look(py, |core| core.validated())
+        self.look(py, |connection| connection.validated())
     }
 
     /// (protocol version, cipher suite) as their IANA numbers; None before they are agreed on.
     #[getter]
     fn negotiated(&self, py: Python<'_>) -> Option<(u16, u16)> {
-        self.look(py, |core| {
-            let facts = core.facts();
-            let version = facts.protocol_version()?;
-            let suite = facts.negotiated_cipher_suite()?;
-            core.established().then(|| (version.into(), suite.suite().into()))
+        self.look(py, |connection| {
+            let state = connection.state();
+            let version = state.protocol_version()?;
+            let suite = state.negotiated_cipher_suite()?;
+            connection.established().then(|| (version.into(), suite.suite().into()))
         })
     }
 
     #[getter]
     fn alpn_protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let name = self.look(py, |core| core.facts().alpn_protocol().map(<[u8]>::to_vec))?;
+        let name = self.look(py, |connection| connection.state().alpn_protocol().map(<[u8]>::to_vec))?;
         Some(PyBytes::new(py, &name))
     }
 
     /// Every cycle through here also goes through an object that the collector can clear.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.endpoint.pump.try_core() {
-            Some(core) => core.callbacks().into_iter().try_for_each(|callback| visit.call(callback)),
+        match self.core.try_connection() {
+            Some(connection) => {
+                connection.callbacks().into_iter().try_for_each(|callback| visit.call(callback))
+            }
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Whom to trust, as Python holds it.
+//! Trust anchors, intermediates and CRLs, as Python holds them.
 
 use std::cell::LazyCell;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::api::revocation_list::RevocationList;
+use crate::api::crl::Crl;
 use crate::error::{Thing, Unusable};
 use crate::verify::certificate::outline;
 use crate::verify::crl_scope::Points;
@@ -21,12 +21,12 @@ pub struct TrustSet(pub Arc<Trust>);
 impl TrustSet {
     /// What `certificates` (DER) and the CRLs `crls` make; of CRLs that follow one another the first
     /// that is signed as it should be counts. Refuses what cannot be read. `unread`: what the program could not
-    /// read, for who explains a refusal.
+    /// read, for the explanation of a refusal.
     #[new]
     #[pyo3(signature = (certificates, crls, partial_chain, unread = Vec::new()))]
     fn new(
         certificates: Vec<Vec<u8>>,
-        crls: Vec<PyRef<'_, RevocationList>>,
+        crls: Vec<PyRef<'_, Crl>>,
         partial_chain: bool,
         unread: Vec<String>,
     ) -> PyResult<Self> {

@@ -1,7 +1,7 @@
-//! The bell: who waits for a descriptor looks at it too, so that closing can wake who waits.
+//! The bell: a thread that waits for a descriptor looks at it too, so that closing can wake the thread.
 //!
-//! There is one for the whole process, and each is rung once: who rings it takes it down, and the next wait hangs
-//! up a new one. So nobody has to silence it, and who was woken in vain waits on the new one.
+//! There is one for the whole process, and each is rung once: ringing takes it down, and the next wait hangs up a new
+//! one. So no thread has to silence it, and one that was woken in vain waits on the new bell.
 
 use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -32,7 +32,7 @@ pub fn hear() -> Option<Arc<OwnedFd>> {
     bell.clone()
 }
 
-/// Wakes everybody who waits with the present bell.
+/// Wakes all threads that wait with the present bell.
 pub fn ring() {
     let taken_down = bell().and_then(|mut bell| bell.take());
     if let Some(bell) = taken_down {

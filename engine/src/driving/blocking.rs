@@ -1,145 +1,76 @@
-//! A connection over a transport: handshake, recv, send, close. Waits hold no lock that the other
-//! direction needs, so that one thread may sit in recv while another sends.
+//! The blocking driver: a connection over a socket that its callers wait for, or over two MemoryBIOs.
+//!
+//! **Who calls whom.** Python calls `api::Stream`, whose `run` lets go of the GIL and calls one of `handshake`, `read`,
+//! `send_close_notify`, `exchange_close_notify` here, or `Sending::go_on` (`sending.rs`). These move records between
+//! the connection (`tls::connection`, which does no I/O) and a `Transport`. A transport waits as long as the call's
+//! timeout allows (`Wait`); over MemoryBIOs it never does. The event-loop driver (`event_loop.rs`) is the other one
+//! over the same `Core`; a connection has either from its beginning to its end.
+//!
+//! **What is locked by what.** Always taken in this order:
+//!
+//! 1. `Core::inbound`, a turn lock: the beginning of a record that has not come whole. The thread that reads holds it
+//!    while it waits for the peer.
+//! 2. `Core::outbound`, a turn lock: the records that the transport has not taken, and the message that is not
+//!    complete. The thread that sends holds it while it waits for the peer to take more.
+//! 3. `Core::connection`, a mutex: the state of TLS. It is held for one step of computing, never for a system call, so
+//!    that one thread sits in `read` while another sends. The one exception is a callback of the program, which runs
+//!    within a step of the handshake (`verify/callback.rs`); `Core::callback_state` tells of that without the lock.
+//!
+//! A reader that has something to send (an alert, the answer to a key update) only tries for the second: a writer that
+//! holds it sends that as well (`flush_if_free`). A writer whose socket broke only tries for the first, to look for the
+//! peer's fatal alert: a reader that holds it finds that itself. So neither waits for the other.
+//!
+//! **What waits where.** No system call blocks but `poll`. It looks at two descriptors, the socket and the bell
+//! (`bell.rs`), which closing rings. A turn lock is waited for in slices of 50 ms. Both end at the call's deadline. A
+//! signal ends `poll` with `Interrupted`. So do the end of a slice, 250 ms of waiting to send, 50 ms of sending without
+//! a wait, and 32 records without data: a signal that comes between two system calls interrupts neither. `Interrupted`
+//! goes up to `run`, which takes the GIL, lets Python's handlers run, and calls the same again with the same deadline:
+//! each call here can be repeated. A message is not begun anew: `Sending` keeps its place and the turn to send over the
+//! handlers, so that no other message comes in between. A handler that sends on the same connection would then wait for
+//! its own thread; it is refused (`interrupted`).
+//!
+//! **What a second thread sees.** A second reader waits for the first, a second writer for the first, both with their
+//! own timeout; without one they get `WantRead` or `WantWrite` at once. Either waits for a handshake, which holds both
+//! turns. The getters wait for neither turn, only for a step to end, and are empty while a callback runs.
+//!
+//! **Closing from another thread.** `Stream::close_descriptor` retires the descriptor: no thread begins a system call
+//! with its number any more, and the bell wakes those in `poll`, which look at the descriptor again and end with EBADF.
+//! The last of them closes the number (`descriptor.rs`). Threads that wait for a turn find out when they get it, or at
+//! the end of their slice. `Stream::cancel_callback` ends a handshake whose callback closes its own socket.
+//! Neither sends anything: close_notify goes out by its own two calls.
+//!
+//! **Forks.** A child has no thread but the one that forked. What another thread held at that moment stays held in the
+//! child for ever, so `Core::users` counts the calls at work by the generation of processes (`fork.rs`): where one was
+//! at work, each call in the child fails with `Forked` instead of waiting. A callback that forks returns in the child
+//! too, in the midst of a call; `AtWork::check` before each system call ends that there.
+//!
+//! **Why the obvious ways fail.** *One lock for everything*: a thread that waits in `read` keeps all others from
+//! sending. *A plain mutex for a direction*: its waiters heed neither timeout nor signal, and a signal handler that
+//! sends deadlocks its own thread. *A blocking `recv`*: closing the number from another thread does not end it, and
+//! what it reads next may be another connection's. *`shutdown` to wake it*: that ends the connection for a forked child
+//! too. *A blocking `send`*: where a signal comes after a part was taken, it returns that count, and Python's handlers
+//! wait for the next interruption. *Reading as much as there is*: `select` would not show what was taken from the
+//! kernel already (decision 0006).
 
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{ThreadId, current};
-use std::time::{Duration, Instant};
-
-use aws_lc_rs::digest;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
+use crate::driving::core::{Core, Progress};
+use crate::driving::outbound::Outbound;
 use crate::driving::transport::{Transport, Wait};
-use crate::driving::turn_lock::{Held, Turn};
-use crate::tls::connection::Connection;
+use crate::driving::turn_lock::Held;
 use crate::tls::failure::Failure;
-use crate::verify::callback::Asking;
 use crate::wire::buffers::Buffer;
-use crate::wire::limits::{BATCH, MAX_FRAGMENT};
+use crate::wire::limits::BATCH;
 use crate::wire::records::Begun;
 
 /// How often a read goes on that brought no data before it looks at deadlines and signals again: a peer may
 /// send records without any for as long as it likes.
 const FRUITLESS: usize = 32;
-
-/// How long a message is sent without letting Python look for signals: one that arrives between two system
-/// calls interrupts neither.
-const PATIENCE: Duration = Duration::from_millis(50);
-
-/// The sending direction: what the transport has not taken yet.
-#[derive(Default)]
-struct Outbound {
-    unsent: Buffer,
-    /// The handshake is all that was sent: until the peer acknowledges the end of it, which takes 40 ms where
-    /// nothing carries the acknowledgement, Nagle's algorithm would hold what is written first.
-    after_handshake: bool,
-    unfinished: Option<Unfinished>,
-}
-
-/// A message that its call left unfinished: what it had encrypted goes out whatever comes. So it can only be
-/// gone on with, by a message that begins with the same bytes. They are known by their digest.
-struct Unfinished {
-    taken: usize,
-    digest: digest::Digest,
-    why: Failure,
-}
-
-impl Unfinished {
-    fn refuse_another(&self, data: &[u8]) -> Result<(), Failure> {
-        let same = data
-            .get(..self.taken)
-            .is_some_and(|taken| digest::digest(&digest::SHA256, taken).as_ref() == self.digest.as_ref());
-        match &self.why {
-            _ if same => Ok(()),
-            Failure::Interrupted | Failure::Timeout | Failure::WantWrite => Err(Failure::BadWriteRetry),
-            broken => Err(broken.clone()),
-        }
-    }
-}
-
-/// A message on its way. Between two signals the turn stays with it: nobody else's message comes in between.
-/// Where the call ends before the message does, that is kept for its repetition.
-pub struct Sending<'a> {
-    pump: &'a Pump,
-    data: &'a [u8],
-    /// Send all of it, also where the transport does not wait.
-    all: bool,
-    turn: Option<Held<'a, Outbound>>,
-    /// How much of `data` is encrypted.
-    done: usize,
-}
-
-impl Sending<'_> {
-    /// Sends all of the message where the transport waits; else one record. Returns the bytes taken. After
-    /// `Interrupted`, go on with the same; after any other error, repeat the call with the same data, as with
-    /// `ssl`.
-    pub fn go_on(&mut self, transport: &dyn Transport) -> Result<usize, Failure> {
-        let sent = self.send(transport);
-        match &sent {
-            Ok(_) => {}
-            Err(Failure::Interrupted) if self.turn.is_some() => {
-                *self.pump.interrupted() = Some(current().id());
-                return sent;
-            }
-            Err(why) => self.leave(why.without_cause()),
-        }
-        self.turn = None;
-        // A reader that had something to say meanwhile has left it to us.
-        if sent.is_ok() && !self.pump.core().outgoing.is_empty() {
-            self.pump.flush_if_free(transport);
-        }
-        sent
-    }
-
-    fn send(&mut self, transport: &dyn Transport) -> Result<usize, Failure> {
-        let held = match &mut self.turn {
-            Some(held) => held,
-            None => {
-                self.pump.ensure_established(transport)?;
-                let mut held = self.pump.take_outbound(transport)?;
-                transport.check()?;
-                if let Some(unfinished) = &held.get().unfinished {
-                    unfinished.refuse_another(self.data)?;
-                    self.done = unfinished.taken;
-                }
-                self.turn.insert(held)
-            }
-        };
-        *self.pump.interrupted() = None;
-        let outbound = held.get();
-        let hurried = mem::take(&mut outbound.after_handshake) && transport.hurry(true);
-        let written = self.pump.write_in_turn(outbound, transport, self.data, self.all, &mut self.done);
-        if hurried {
-            transport.hurry(false);
-        }
-        written
-    }
-
-    /// The call ends, the message does not.
-    fn leave(&mut self, why: Failure) {
-        let Some(held) = &mut self.turn else { return };
-        held.get().unfinished = (self.done > 0).then(|| {
-            let digest = digest::digest(&digest::SHA256, &self.data[..self.done]);
-            Unfinished { taken: self.done, digest, why }
-        });
-    }
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        if self.turn.is_some() {
-            *self.pump.interrupted() = None;
-            self.leave(Failure::Interrupted);
-        }
-    }
-}
-
-fn spoilt(mut core: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
-    core.fail(Failure::Internal("an earlier call on this connection failed".to_owned()));
-    core
-}
 
 /// Where a read puts its plaintext.
 pub enum Target<'a> {
@@ -174,17 +105,21 @@ impl Target<'_> {
     }
 }
 
-pub struct Pump {
-    core: Mutex<Connection>,
-    /// The core is locked as long as a callback decides about the peer.
-    pub asking: Arc<Asking>,
-    /// The handshake was seen to be over: no callback is asked any more.
-    settled: AtomicBool,
-    inbound: Turn<Begun>,
-    outbound: Turn<Outbound>,
+/// What the blocking driver keeps of a connection between two calls.
+#[derive(Default)]
+pub struct BlockingState {
+    /// The handshake was seen to be over: no callback runs any more.
+    handshake_over: AtomicBool,
     interrupted: Mutex<Option<ThreadId>>,
-    /// A flush within a read met the peer's reset. The kernel tells it once, and the reader is to hear of it.
+    /// A flush within a read met the peer's reset. The kernel reports it once, and the reader is to get it.
     reset: AtomicBool,
+}
+
+/// The blocking driver, at its connection.
+#[derive(Clone, Copy)]
+pub struct Blocking<'a> {
+    pub core: &'a Core,
+    pub state: &'a BlockingState,
 }
 
 /// What a read came to.
@@ -194,75 +129,47 @@ pub enum Read {
     End,
 }
 
-impl Pump {
-    pub fn new(connection: Connection) -> Self {
-        Self {
-            asking: connection.asking.clone(),
-            core: Mutex::new(connection),
-            settled: AtomicBool::new(false),
-            inbound: Turn::new(Begun::default()),
-            outbound: Turn::new(Outbound::default()),
-            interrupted: Mutex::default(),
-            reset: AtomicBool::new(false),
-        }
-    }
-
-    /// A panic while the core was locked leaves it unusable, not unlocked.
-    pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.core.lock().unwrap_or_else(|poisoned| spoilt(poisoned.into_inner()))
-    }
-
-    /// The core, unless somebody has it.
-    pub fn try_core(&self) -> Option<MutexGuard<'_, Connection>> {
-        match self.core.try_lock() {
-            Ok(core) => Some(core),
-            Err(TryLockError::Poisoned(poisoned)) => Some(spoilt(poisoned.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    pub fn handshake(&self, transport: &dyn Transport) -> Result<(), Failure> {
-        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
-        let mut outbound = self.outbound.take(transport.wait(), Failure::WantWrite)?;
+impl<'a> Blocking<'a> {
+    pub fn handshake(self, transport: &dyn Transport) -> Result<(), Failure> {
+        let mut inbound = self.core.inbound.take(transport.wait(), Failure::WantRead)?;
+        let mut outbound = self.core.outbound.take(transport.wait(), Failure::WantWrite)?;
         let (begun, outbound) = (inbound.get(), outbound.get());
         loop {
-            let (advanced, going_on, more_to_answer) = {
-                let mut core = self.core();
-                let advanced = core.process(&mut []);
-                let going_on = advanced.is_ok() && !core.established();
-                if advanced.is_ok() && !going_on {
-                    self.settled.store(true, Ordering::Release);
-                }
-                (advanced, going_on, core.amid_flight())
-            };
+            let advanced = self.core.advance_handshake();
+            if matches!(advanced, Ok(Progress::Over { .. })) {
+                self.state.handshake_over.store(true, Ordering::Release);
+            }
             if let (Ok(_), Wait::Until(deadline)) = (&advanced, transport.wait()) {
-                let late = deadline <= std::time::Instant::now();
-                if self.asking.take_answered() && late {
+                let late = deadline <= Instant::now();
+                if self.core.callback_state.take_answered() && late {
                     return Err(Failure::Timeout);
                 }
             }
             // The rest of the peer's flight may be here: it is answered in one piece.
-            if going_on && more_to_answer && self.fill_handshake(transport, begun, Wait::No)? {
+            if matches!(advanced, Ok(Progress::Going { amid_flight: true }))
+                && self.fill_handshake(transport, begun, Wait::No)?
+            {
                 continue;
             }
-            if matches!(advanced, Err(Failure::Os(_))) {
-                return advanced.map(|_| ());
-            }
-            match self.flush(outbound, transport) {
-                // The alert could not be sent; why the handshake failed matters more.
-                Err(_) if advanced.is_err() => {}
+            let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true }));
+            let answered = Core::answer_handshake(advanced, || match self.flush(outbound, transport) {
                 // A client that is gone takes no tickets. What it has sent before can still be read.
-                Err(Failure::Os(_)) if !going_on && self.core().only_tickets_wait() => {}
-                flushed => flushed?,
-            }
-            if advanced.is_err() && self.core().check().is_err() {
-                // A reset would overtake the alert.
-                transport.drain();
-            }
-            advanced?;
-            if !going_on {
-                outbound.after_handshake = true;
-                return Ok(());
+                Err(Failure::Os(_)) if only_tickets => Ok(()),
+                flushed => flushed,
+            });
+            match answered {
+                Ok(Progress::Going { .. }) => {}
+                Ok(Progress::Over { .. }) => {
+                    outbound.after_handshake = true;
+                    return Ok(());
+                }
+                Err(failure) => {
+                    if !matches!(failure, Failure::Os(_)) && self.core.connection().check().is_err() {
+                        // A reset would overtake the alert.
+                        transport.discard_incoming();
+                    }
+                    return Err(failure);
+                }
             }
             if !self.fill_handshake(transport, begun, transport.wait())? {
                 return Err(Failure::WantRead);
@@ -270,51 +177,36 @@ impl Pump {
         }
     }
 
-    /// Reads once for the handshake, which fails where that fails; false where nothing is there.
+    /// Reads once for the handshake; false where nothing is there.
     fn fill_handshake(
-        &self,
+        self,
         transport: &dyn Transport,
         begun: &mut Begun,
         wait: Wait,
     ) -> Result<bool, Failure> {
         // One record: what follows the last of the handshake stays where `select` shows it.
-        match transport.receive(begun, 0, wait) {
-            Ok(records) if records.is_empty() => Err(self.core().fail(Failure::UnexpectedEof)),
-            Ok(records) => {
-                self.core().feed(records);
-                Ok(true)
-            }
-            Err(Failure::WantRead) => Ok(false),
-            Err(failure @ Failure::Os(_)) => Err(self.core().fail(failure)),
-            Err(failure) => Err(failure),
-        }
+        self.core.feed_handshake(transport.receive(begun, 0, wait))
     }
 
     /// Hands everything that waits to the transport, in order.
-    fn flush(&self, outbound: &mut Outbound, transport: &dyn Transport) -> Result<(), Failure> {
-        loop {
-            transport.send(&mut outbound.unsent)?;
-            outbound.unsent = self.core().take_outgoing();
-            if outbound.unsent.is_empty() {
-                return Ok(());
-            }
-        }
+    pub fn flush(self, outbound: &mut Outbound, transport: &dyn Transport) -> Result<(), Failure> {
+        self.core.flush(&mut outbound.unsent, |records| transport.send(records))
     }
 
     /// Sends what a read made necessary (an alert, the answer to a key update), unless a writer is at
-    /// work, who will send it, or the transport takes nothing now: then the next write sends it.
-    fn flush_if_free(&self, transport: &dyn Transport) {
-        if let Some(mut outbound) = self.outbound.try_take() {
+    /// work, which sends it, or the transport takes nothing now: then the next write sends it.
+    pub fn flush_if_free(self, transport: &dyn Transport) {
+        if let Some(mut outbound) = self.core.outbound.try_take() {
             let flushed = self.flush(outbound.get(), transport);
             if matches!(flushed, Err(Failure::Os(errno)) if errno == Errno::CONNRESET.raw_os_error()) {
-                self.reset.store(true, Ordering::Relaxed);
+                self.state.reset.store(true, Ordering::Relaxed);
             }
         }
     }
 
     /// The transport's end without the peer's close_notify.
-    fn ragged_end(&self) -> Failure {
-        if self.reset.swap(false, Ordering::Relaxed) {
+    fn ragged_end(self) -> Failure {
+        if self.state.reset.swap(false, Ordering::Relaxed) {
             Errno::CONNRESET.into()
         } else {
             Failure::UnexpectedEof
@@ -322,9 +214,9 @@ impl Pump {
     }
 
     /// At least one byte, at most as many as `target` takes. Does the handshake first where it was not done.
-    pub fn read(&self, transport: &dyn Transport, target: &mut Target<'_>) -> Result<Read, Failure> {
+    pub fn read(self, transport: &dyn Transport, target: &mut Target<'_>) -> Result<Read, Failure> {
         self.ensure_established(transport)?;
-        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
+        let mut inbound = self.core.inbound.take(transport.wait(), Failure::WantRead)?;
         let begun = inbound.get();
         let wanted = target.wanted();
         if wanted == 0 {
@@ -332,12 +224,17 @@ impl Pump {
         }
         let mut fresh = Buffer::default();
         for round in 1.. {
-            let (advanced, peer_closed, closed, answers) = {
-                let mut core = self.core();
-                core.feed(fresh);
-                let at_hand = core.at_hand();
-                let advanced = if at_hand > 0 { core.process(target.room(at_hand)) } else { Ok(0) };
-                (advanced, core.peer_closed(), core.close_sent(), !core.outgoing.is_empty())
+            let (advanced, close_notify_received, closed, answers) = {
+                let mut connection = self.core.connection();
+                connection.feed(fresh);
+                let at_hand = connection.at_hand();
+                let advanced = if at_hand > 0 { connection.process(target.room(at_hand)) } else { Ok(0) };
+                (
+                    advanced,
+                    connection.close_notify_received(),
+                    connection.close_notify_sent(),
+                    !connection.outgoing.is_empty(),
+                )
             };
             if answers {
                 self.flush_if_free(transport);
@@ -349,7 +246,7 @@ impl Pump {
                     return Ok(Read::Data(count));
                 }
             }
-            if peer_closed {
+            if close_notify_received {
                 // As with OpenSSL: once both have said close_notify, a read is a mistake.
                 return if closed { Err(Failure::Closed) } else { Ok(Read::End) };
             }
@@ -364,123 +261,59 @@ impl Pump {
         unreachable!("the rounds have no end")
     }
 
-    fn ensure_established(&self, transport: &dyn Transport) -> Result<(), Failure> {
-        if self.settled.load(Ordering::Acquire) {
-            return self.core().check();
+    pub fn ensure_established(self, transport: &dyn Transport) -> Result<(), Failure> {
+        if self.state.handshake_over.load(Ordering::Acquire) {
+            return self.core.connection().check();
         }
-        // Until then the core may be locked for as long as a callback takes; the turns heed the caller's patience.
-        if let Some(core) = self.try_core() {
-            core.check()?;
-            if core.established() {
-                self.settled.store(true, Ordering::Release);
+        // Until then the connection may be locked for as long as a callback takes; the turn locks heed the deadline.
+        if let Some(connection) = self.core.try_connection() {
+            connection.check()?;
+            if connection.established() {
+                self.state.handshake_over.store(true, Ordering::Release);
                 return Ok(());
             }
         }
         self.handshake(transport)
     }
 
-    /// A message to send: all of `data`, or where the transport does not wait and not `all`, one record of it.
-    pub fn sending<'a>(&'a self, data: &'a [u8], all: bool) -> Sending<'a> {
-        Sending { pump: self, data, all, turn: None, done: 0 }
-    }
-
     /// The thread whose message waits for a signal handler to end.
-    fn interrupted(&self) -> MutexGuard<'_, Option<ThreadId>> {
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn interrupted(self) -> MutexGuard<'a, Option<ThreadId>> {
+        self.state.interrupted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The turn to send. A signal handler that wants it amid a message of its own thread would wait for ever.
-    fn take_outbound(&self, transport: &dyn Transport) -> Result<Held<'_, Outbound>, Failure> {
-        if let Some(held) = self.outbound.try_take() {
+    pub fn take_outbound(self, transport: &dyn Transport) -> Result<Held<'a, Outbound>, Failure> {
+        if let Some(held) = self.core.outbound.try_take() {
             return Ok(held);
         }
         if *self.interrupted() == Some(current().id()) {
             return Err(Failure::BadWriteRetry);
         }
-        self.outbound.take(transport.wait(), Failure::WantWrite)
+        self.core.outbound.take(transport.wait(), Failure::WantWrite)
     }
 
-    /// `done`: how much of `data` is encrypted. Returns how much is sent.
-    fn write_in_turn(
-        &self,
-        outbound: &mut Outbound,
-        transport: &dyn Transport,
-        data: &[u8],
-        all: bool,
-        done: &mut usize,
-    ) -> Result<usize, Failure> {
-        let step = if transport.batches() { BATCH } else { MAX_FRAGMENT };
-        let (since, before) = (Instant::now(), *done);
-        if !outbound.unsent.is_empty() {
-            self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
-        }
-        while *done < data.len() {
-            if *done > 0 && !all && !transport.batches() {
-                break;
-            }
-            if *done > before && since.elapsed() > PATIENCE {
-                return Err(Failure::Interrupted);
-            }
-            let end = data.len().min(*done + step);
-            outbound.unsent = {
-                let mut core = self.core();
-                core.encrypt(&data[*done..end])?;
-                core.take_outgoing()
-            };
-            *done = end;
-            self.flush(outbound, transport).map_err(|failure| self.explain(failure, transport))?;
-        }
-        outbound.unfinished = None;
-        Ok(*done)
+    /// Sends close_notify, after all that was to be sent before.
+    pub fn send_close_notify(self, transport: &dyn Transport) -> Result<(), Failure> {
+        let mut outbound = self.take_outbound(transport)?;
+        self.flush(outbound.get(), transport)?;
+        self.core.connection().queue_close_notify()?;
+        self.flush(outbound.get(), transport)
     }
 
-    /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
-    fn explain(&self, failure: Failure, transport: &dyn Transport) -> Failure {
-        if !matches!(failure, Failure::Os(_)) {
-            return failure;
-        }
-        let Some(mut inbound) = self.inbound.try_take() else { return failure };
-        loop {
-            let (settled, over) = {
-                let mut core = self.core();
-                (core.settle(), core.peer_closed() || core.pending() >= BATCH)
-            };
-            match settled {
-                Err(alert @ Failure::AlertReceived(_)) => return alert,
-                Err(_) => return failure,
-                Ok(()) if over => return failure,
-                Ok(()) => {}
-            }
-            // A peer that only reads no more has sent none, and need not ever send anything.
-            match transport.receive(inbound.get(), 0, Wait::No) {
-                Ok(records) if !records.is_empty() => self.core().feed(records),
-                _ => return failure,
-            }
-        }
-    }
-
-    /// Sends close_notify; with `wait_for_peer` also reads the peer's. Returns what came after it.
-    pub fn close(&self, transport: &dyn Transport, wait_for_peer: bool) -> Result<Buffer, Failure> {
-        {
-            let mut outbound = self.take_outbound(transport)?;
-            self.flush(outbound.get(), transport)?;
-            self.core().close()?;
-            self.flush(outbound.get(), transport)?;
-        }
-        if !wait_for_peer {
-            return Ok(Buffer::default());
-        }
-        let mut inbound = self.inbound.take(transport.wait(), Failure::WantRead)?;
+    /// Sends close_notify and reads the peer's. Returns what came after it.
+    pub fn exchange_close_notify(self, transport: &dyn Transport) -> Result<Buffer, Failure> {
+        self.send_close_notify(transport)?;
+        let mut inbound = self.core.inbound.take(transport.wait(), Failure::WantRead)?;
         let begun = inbound.get();
         for round in 1.. {
             {
-                let mut core = self.core();
-                core.settle()?;
-                if core.pending() > 0 {
+                let mut connection = self.core.connection();
+                connection.settle()?;
+                if connection.pending() > 0 {
                     return Err(Failure::DataAfterClose);
                 }
-                if core.peer_closed() {
-                    let mut rest = core.take_incoming();
+                if connection.close_notify_received() {
+                    let mut rest = connection.take_incoming();
                     rest.append_buffer(&mut begun.take());
                     return Ok(rest);
                 }
@@ -492,7 +325,7 @@ impl Pump {
             if records.is_empty() {
                 return Err(Failure::UnexpectedEof);
             }
-            self.core().feed(records);
+            self.core.connection().feed(records);
         }
         unreachable!("the rounds have no end")
     }

@@ -1,7 +1,8 @@
-//! A socket's descriptor and its users: who is inside a system call with its number.
+//! A socket's descriptor and its users: the threads inside a system call with its number.
 //!
-//! A number that was closed is soon another's. So closing marks the descriptor, after which nobody begins a system
-//! call with it, wakes who waits, and leaves the number to the last who is still inside (decision 0040).
+//! A number that was closed is soon another file's. So closing a socket first retires the descriptor, after which no
+//! thread begins a system call with it, wakes the threads that wait, and leaves the number to the last thread that is
+//! still inside (decision 0040).
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
@@ -15,12 +16,12 @@ use crate::fork::{Shut, Users};
 use crate::memory::{KeepsOpen, borrow_number, close_number};
 use crate::tls::failure::Failure;
 
-/// How long closing waits for those whom it woke. They need microseconds: it is for those who count on the
+/// How long closing waits for the threads that it woke. They need microseconds: it is for programs that count on the
 /// number being free, and no promise.
 const PATIENCE: Duration = Duration::from_millis(250);
 const GLANCE: Duration = Duration::from_micros(50);
 
-/// A number that Python's socket owns, until it is handed over to whoever is inside.
+/// A number that Python's socket owns, until it is left to the last thread inside.
 #[derive(Default)]
 pub struct Descriptor {
     number: OnceLock<RawFd>,
@@ -57,26 +58,27 @@ impl Descriptor {
         let number = self.number().ok_or(Failure::Os(Errno::BADF.raw_os_error()))?;
         match self.users.enter() {
             Ok(generation) => Ok(Use { descriptor: self, number, generation }),
-            Err(Shut::Closed) => Err(Failure::Os(Errno::BADF.raw_os_error())),
+            Err(Shut::ForGood) => Err(Failure::Os(Errno::BADF.raw_os_error())),
             Err(Shut::Forked) => Err(Failure::Forked),
         }
     }
 
     pub fn check(&self) -> Result<(), Failure> {
-        if self.users.closed() { Err(Failure::Os(Errno::BADF.raw_os_error())) } else { Ok(()) }
+        if self.users.is_shut() { Err(Failure::Os(Errno::BADF.raw_os_error())) } else { Ok(()) }
     }
 
-    /// From now on nobody enters, and who waits is woken; whether nobody is inside.
-    pub fn close(&self) -> bool {
-        let unused = self.users.close();
+    /// From now on no thread enters, and the threads that wait are woken; the number stays open. Whether no thread is
+    /// inside.
+    pub fn retire(&self) -> bool {
+        let unused = self.users.shut();
         if !unused {
             bell::ring();
         }
         unused
     }
 
-    /// `number` was Python's until now: the last who is inside closes it, after `close`. Waits for them a while.
-    pub fn hand_over(&self, number: RawFd) {
+    /// After `retire`: `number` was Python's until now, and the last thread inside closes it. Waits for that a while.
+    pub fn leave_to_the_last_user(&self, number: RawFd) {
         if self.number() != Some(number) || !self.users.leave_to_the_last() {
             close_number(number);
             return;
@@ -95,7 +97,7 @@ impl Use<'_> {
         borrow_number(self.number, self)
     }
 
-    /// Whether it was closed since this began.
+    /// Whether it was retired since this began.
     pub fn check(&self) -> Result<(), Failure> {
         self.descriptor.check()
     }

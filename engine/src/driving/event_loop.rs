@@ -1,19 +1,28 @@
-//! Drives a connection over a non-blocking socket that an event loop watches. It never waits. Nothing else looks at
-//! the socket, so a read takes whatever the kernel has, up to a bound.
-
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! The event-loop driver: a connection over a non-blocking socket that an event loop watches.
+//!
+//! It works on the same `Core` as the blocking driver, and `blocking.rs` describes the locks. The differences:
+//!
+//! - It never waits. The loop calls when the socket is readable or writable; what the kernel does not take stays in
+//!   `Outbound::unsent`, and `flush` goes on with it.
+//! - Each call holds both turns, for its own length only. Calls come from the thread that runs the loop; one from
+//!   another thread tries again until it gets them, without the GIL (`api::EventLoopStream::drive`). A call from within
+//!   a callback of the same connection is refused.
+//! - Small pieces of work keep the GIL: letting go of it and taking it again costs more.
+//! - Nothing else looks at the socket, so a read takes whatever the kernel has, up to a bound.
+//! - The transport (`veritls.aio`) closes the socket, after `retire_descriptor`. No thread sits in a system call then.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use crate::driving::core::{Core, Progress};
 use crate::driving::descriptor::Use;
-use crate::driving::endpoint::Endpoint;
-use crate::fork::generation;
-use crate::tls::connection::Connection;
+use crate::driving::outbound::Outbound;
+use crate::driving::turn_lock::Held;
+use crate::fork::AtWork;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::{BATCH, BATCH_ON_WIRE, RECORD_ON_WIRE};
+use crate::wire::records::Begun;
 
 /// The bound on plaintext that one call encrypts and sends, however fast the peer takes it.
 const TURN: usize = 4 * BATCH;
@@ -40,168 +49,138 @@ pub enum Ready {
     End,
 }
 
-/// What an event loop's driver keeps between two calls.
-#[derive(Default)]
-pub struct EventLoopDriver {
-    /// What the kernel has not taken yet.
-    unsent: Mutex<Buffer>,
-    /// Held by the call that works. Another thread's waits for it without the GIL: see `verify/callback.rs`.
-    pub working: Mutex<()>,
-    /// The generation (`fork.rs`) in which it began: where a callback forked, the child does not go on.
-    began: AtomicU32,
+/// A system call with the socket's number, where this process and the socket are the call's still.
+fn enter<'a>(core: &'a Core, at_work: &AtWork<'_>) -> Result<Use<'a>, Failure> {
+    at_work.check()?;
+    core.descriptor.enter().map_err(|failure| match failure {
+        Failure::Os(_) => Failure::Closed,
+        failure => failure,
+    })
 }
 
-impl EventLoopDriver {
-    /// The call that works begins.
-    pub fn begin(&self) {
-        self.began.store(generation(), Ordering::Relaxed);
+/// Appends what the kernel has to `tls`, up to a bound: how many bytes, 0 at the end.
+fn receive_into(core: &Core, at_work: &AtWork<'_>, tls: &mut Buffer) -> Result<usize, Failure> {
+    let used = enter(core, at_work)?;
+    // An incomplete message may have taken most of the room.
+    let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
+    loop {
+        match recv(used.fd(), tls.room(size), RecvFlags::DONTWAIT) {
+            Ok((_, count)) => {
+                tls.added(count);
+                return Ok(count);
+            }
+            Err(Errno::AGAIN) => return Err(Failure::WantRead),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 
-/// A driver at work on its connection.
-#[derive(Clone, Copy)]
-pub struct OnLoop<'a> {
-    pub driver: &'a EventLoopDriver,
-    pub endpoint: &'a Endpoint,
+/// What the kernel has, up to a bound; nothing at the end.
+fn receive(core: &Core, at_work: &AtWork<'_>) -> Result<Buffer, Failure> {
+    let mut tls = Buffer::default();
+    receive_into(core, at_work, &mut tls).map(|_| tls)
 }
 
-impl OnLoop<'_> {
-    fn used(&self) -> Result<Use<'_>, Failure> {
-        if self.driver.began.load(Ordering::Relaxed) != generation() {
-            return Err(Failure::Forked);
-        }
-        self.endpoint.descriptor.enter().map_err(|failure| match failure {
-            Failure::Os(_) => Failure::Closed,
-            failure => failure,
-        })
-    }
-
-    pub fn core(&self) -> MutexGuard<'_, Connection> {
-        self.endpoint.pump.core()
-    }
-
-    pub fn unsent(&self) -> MutexGuard<'_, Buffer> {
-        self.driver.unsent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Appends what the kernel has to `tls`, up to a bound: None where there is nothing, 0 at the end.
-    fn receive(&self, tls: &mut Buffer) -> Result<Option<usize>, Failure> {
-        let used = self.used()?;
-        // An incomplete message may have taken most of the room.
-        let size = BATCH_ON_WIRE.saturating_sub(tls.len()).max(RECORD_ON_WIRE);
-        loop {
-            match recv(used.fd(), tls.room(size), RecvFlags::DONTWAIT) {
-                Ok((_, count)) => {
-                    tls.added(count);
-                    return Ok(Some(count));
-                }
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+/// Hands `records` to the kernel, and takes from them what it took.
+fn send_all(core: &Core, at_work: &AtWork<'_>, records: &mut Buffer) -> Result<(), Failure> {
+    while !records.is_empty() {
+        let used = enter(core, at_work)?;
+        match send(used.fd(), records.bytes(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(count) => records.discard(count),
+            Err(Errno::AGAIN) => return Err(Failure::WantWrite),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
+    Ok(())
+}
 
-    /// Hands everything that waits to the kernel, in order; false where it takes no more.
-    pub fn flush(&self) -> Result<bool, Failure> {
-        let mut unsent = self.unsent();
-        loop {
-            while !unsent.is_empty() {
-                let used = self.used()?;
-                let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                match send(used.fd(), unsent.bytes(), flags) {
-                    Ok(count) => unsent.discard(count),
-                    Err(Errno::AGAIN) => return Ok(false),
-                    Err(Errno::INTR) => {}
-                    Err(errno) => {
-                        drop(unsent);
-                        return Err(self.explain(errno.into()));
-                    }
-                }
-            }
-            *unsent = self.core().take_outgoing();
-            if unsent.is_empty() {
-                return Ok(true);
-            }
-        }
+/// One call at work on its connection. It holds the turns of both directions.
+pub struct EventLoopDriver<'a> {
+    core: &'a Core,
+    at_work: &'a AtWork<'a>,
+    outbound: Held<'a, Outbound>,
+    _inbound: Held<'a, Begun>,
+}
+
+impl<'a> EventLoopDriver<'a> {
+    /// None where another call is at work on the connection.
+    pub fn try_new(core: &'a Core, at_work: &'a AtWork<'a>) -> Option<Self> {
+        let inbound = core.inbound.try_take()?;
+        Some(Self { core, at_work, outbound: core.outbound.try_take()?, _inbound: inbound })
     }
 
-    /// A broken pipe is what is left of a refusal: the alert that says why may still be there to read.
-    fn explain(&self, failure: Failure) -> Failure {
-        let mut tls = Buffer::default();
-        if matches!(self.receive(&mut tls), Ok(Some(1..))) {
-            let mut core = self.core();
-            core.feed(tls);
-            if let Err(alert @ Failure::AlertReceived(_)) = core.settle() {
-                return alert;
-            }
-        }
-        failure
+    /// Adds bytes from the peer that were read before the socket was this driver's.
+    pub fn feed(&self, early: &[u8]) {
+        let mut tls = Buffer::with_room(early.len());
+        tls.append(early);
+        self.core.connection().feed(tls);
     }
 
-    /// Goes on with the handshake with what has come, where `readable`; true once it is done.
-    pub fn handshake_step(&self, readable: bool) -> Result<bool, Failure> {
-        if readable {
-            let mut tls = Buffer::default();
-            match self.receive(&mut tls) {
-                Ok(None) => return Ok(false),
-                Ok(Some(0)) => return Err(self.core().fail(Failure::UnexpectedEof)),
-                Ok(Some(_)) => self.core().feed(tls),
-                Err(failure) => return Err(self.core().fail(failure)),
-            }
+    /// Goes on with the handshake with what has come, where `readable`; true once it is over.
+    pub fn handshake_step(&mut self, readable: bool) -> Result<bool, Failure> {
+        if readable && !self.core.feed_handshake(receive(self.core, self.at_work))? {
+            return Ok(false);
         }
-        let advanced = self.core().process(&mut []);
+        let advanced = self.core.advance_handshake();
         // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
-        let (established, tickets) = {
-            let core = self.core();
-            let established = core.established();
-            (established, established && core.only_tickets_wait())
-        };
-        let flushed = if tickets { Ok(true) } else { self.flush() };
-        // Where the alert cannot be sent, why the handshake failed matters more.
-        advanced?;
-        flushed?;
-        Ok(established)
+        let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true }));
+        let answered =
+            Core::answer_handshake(advanced, || if only_tickets { Ok(()) } else { self.flush().map(|_| ()) });
+        Ok(matches!(answered?, Progress::Over { .. }))
     }
 
     /// Reads once from the socket, where no plaintext waits.
     pub fn prepare_read(&self) -> Result<Ready, Failure> {
         let mut tls = {
-            let mut core = self.core();
-            if core.pending() == 0 {
-                core.check()?;
-                if core.peer_closed() {
+            let mut connection = self.core.connection();
+            if connection.pending() == 0 {
+                connection.check()?;
+                if connection.close_notify_received() {
                     return Ok(Ready::End);
                 }
-                Some(core.take_incoming())
+                Some(connection.take_incoming())
             } else {
                 None
             }
         };
-        let received = tls.as_mut().map_or(Ok(Some(1)), |tls| self.receive(tls));
+        let received = tls.as_mut().map_or(Ok(1), |tls| receive_into(self.core, self.at_work, tls));
         let (room, small) = {
-            let mut core = self.core();
-            core.feed(tls.unwrap_or_default());
-            (core.at_hand(), core.at_hand() <= SMALL && core.finished())
+            let mut connection = self.core.connection();
+            connection.feed(tls.unwrap_or_default());
+            (connection.at_hand(), connection.at_hand() <= SMALL && connection.finished())
         };
-        match received? {
-            None => Ok(Ready::Nothing),
-            Some(0) => Err(Failure::UnexpectedEof),
-            Some(_) => Ok(Ready::Plaintext { room, small }),
+        match received {
+            Ok(0) => Err(Failure::UnexpectedEof),
+            Ok(_) => Ok(Ready::Plaintext { room, small }),
+            Err(Failure::WantRead) => Ok(Ready::Nothing),
+            Err(failure) => Err(failure),
         }
     }
 
-    pub fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
-        let mut core = self.core();
-        let processed = core.process(plain);
-        if matches!(processed, Ok(count) if count == plain.len()) {
-            // The caller's buffer is full: the rest is kept as plaintext. What fails is said by the next read.
-            let _ = core.settle();
+    /// Hands everything that waits to the kernel, in order; false where it takes no more.
+    pub fn flush(&mut self) -> Result<bool, Failure> {
+        let (core, at_work) = (self.core, self.at_work);
+        match core.flush(&mut self.outbound.get().unsent, |records| send_all(core, at_work, records)) {
+            Ok(()) => Ok(true),
+            Err(Failure::WantWrite) => Ok(false),
+            Err(failure @ Failure::Os(_)) => Err(core.fatal_alert_or(failure, || receive(core, at_work))),
+            Err(failure) => Err(failure),
         }
-        core.trim();
-        let ended = core.peer_closed();
-        let answers = !core.outgoing.is_empty();
-        drop(core);
+    }
+
+    pub fn process(&mut self, plain: &mut [u8]) -> Result<Got, Failure> {
+        let mut connection = self.core.connection();
+        let processed = connection.process(plain);
+        if matches!(processed, Ok(count) if count == plain.len()) {
+            // The caller's buffer is full: the rest is kept as plaintext. The next read says what fails.
+            let _ = connection.settle();
+        }
+        connection.trim();
+        let ended = connection.close_notify_received();
+        let answers = !connection.outgoing.is_empty();
+        drop(connection);
         if answers {
             // Why the read failed matters more than whether the alert could be sent.
             let _ = self.flush();
@@ -214,8 +193,8 @@ impl OnLoop<'_> {
     }
 
     /// Encrypts and sends; returns how much of `data` it has not looked at, None where all was sent.
-    pub fn push(&self, data: &[u8]) -> Result<Option<usize>, Failure> {
-        if !self.unsent().is_empty() && !self.flush()? {
+    pub fn push(&mut self, data: &[u8]) -> Result<Option<usize>, Failure> {
+        if !self.outbound.get().unsent.is_empty() && !self.flush()? {
             return Ok(Some(data.len()));
         }
         let mut done = 0;
@@ -224,12 +203,18 @@ impl OnLoop<'_> {
                 return Ok(Some(data.len() - done));
             }
             let end = data.len().min(done + BATCH);
-            self.core().encrypt(&data[done..end])?;
+            self.core.connection().encrypt(&data[done..end])?;
             done = end;
             if !self.flush()? {
                 return Ok(Some(data.len() - done));
             }
         }
         Ok(None)
+    }
+
+    /// Sends close_notify after everything that waits; whether nothing waits any more.
+    pub fn send_close_notify(&mut self) -> Result<bool, Failure> {
+        self.core.connection().queue_close_notify()?;
+        self.flush()
     }
 }

@@ -2,9 +2,11 @@
 
 pub mod bell;
 pub mod blocking;
+pub mod core;
 pub mod descriptor;
-pub mod endpoint;
 pub mod event_loop;
 pub mod memory_bio;
+pub mod outbound;
+pub mod sending;
 pub mod transport;
 pub mod turn_lock;

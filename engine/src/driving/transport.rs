@@ -24,7 +24,7 @@ const NO_ALERT: usize = 64;
 /// How long a writer waits before Python looks for signals again.
 const LOOKUP: Duration = Duration::from_millis(250);
 
-/// How many reads `drain` makes at most.
+/// How many reads `discard_incoming` makes at most.
 const DRAINS: usize = 4;
 
 /// How long a wait is that nothing but the descriptor itself can end.
@@ -58,8 +58,8 @@ pub trait Transport {
     /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
     fn pause(&self) -> Result<(), Failure>;
     /// Throws away what has come, up to a bound, where unread bytes would make closing a reset.
-    fn drain(&self) {}
-    /// Whether it can still be used, for who has waited for another.
+    fn discard_incoming(&self) {}
+    /// Whether it can still be used, for a thread that has waited for its turn.
     fn check(&self) -> Result<(), Failure>;
     fn wait(&self) -> Wait;
 }
@@ -88,7 +88,7 @@ impl Socket<'_> {
             },
         };
         let bell = bell::hear();
-        // Whoever closes it after this rings that bell.
+        // A thread that closes it after this rings that bell.
         used.check()?;
         let fd = used.fd();
         let polled = match &bell {
@@ -187,7 +187,7 @@ impl Transport for Socket<'_> {
     }
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
-        // The kernel never waits here: what a blocking `send` took before a signal is all that it would tell.
+        // The kernel never waits here: a blocking `send` that a signal ends returns what it took, like any other.
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         while !records.is_empty() {
             let used = self.enter()?;
@@ -220,7 +220,7 @@ impl Transport for Socket<'_> {
         }
     }
 
-    fn drain(&self) {
+    fn discard_incoming(&self) {
         let mut rest = Buffer::with_room(BATCH);
         for _ in 0..DRAINS {
             if !matches!(self.read(rest.room(BATCH), Wait::No), Ok(1..)) {

@@ -10,7 +10,7 @@ use crate::tls::failure::Failure;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A thing that one thread at a time holds, possibly for long; waiting for it heeds deadlines and signals.
-pub struct Turn<T> {
+pub struct TurnLock<T> {
     place: Mutex<Place<T>>,
     freed: Condvar,
 }
@@ -21,11 +21,11 @@ struct Place<T> {
 }
 
 pub struct Held<'a, T> {
-    turn: &'a Turn<T>,
+    turn: &'a TurnLock<T>,
     value: Option<T>,
 }
 
-impl<T> Turn<T> {
+impl<T> TurnLock<T> {
     pub fn new(value: T) -> Self {
         Self { place: Mutex::new(Place { value: Some(value), waiting: 0 }), freed: Condvar::new() }
     }
@@ -37,6 +37,11 @@ impl<T> Turn<T> {
     pub fn try_take(&self) -> Option<Held<'_, T>> {
         let value = self.lock().value.take()?;
         Some(Held { turn: self, value: Some(value) })
+    }
+
+    /// What `look` makes of the thing; None where a thread holds it.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().value.as_ref().map(look)
     }
 
     pub fn take(&self, wait: Wait, blocked: Failure) -> Result<Held<'_, T>, Failure> {
@@ -75,7 +80,7 @@ impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
         let mut place = self.turn.lock();
         place.value = self.value.take();
-        // A condition variable makes a system call of it whether somebody waits or not.
+        // A condition variable makes a system call of it whether a thread waits or not.
         if place.waiting > 0 {
             self.turn.freed.notify_one();
         }

@@ -1,4 +1,4 @@
-//! What a ClientHello says, read ahead of the handshake where `sni_callback` is to decide on it.
+//! What a ClientHello says, parsed ahead of the handshake where `sni_callback` is to accept it.
 
 use rustls::server::Acceptor;
 use rustls::{Error, InvalidMessage};
@@ -7,7 +7,7 @@ const DECODE_ERROR_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];
 
 /// Reads a copy of the first bytes until the hello is complete. The connection proper gets the same bytes,
 /// but only if they can be read here: it takes some that cannot (an alert before the hello, a hello in so many
-/// records that it outgrows the acceptor's buffer), and would go on with a hello that nobody decided on.
+/// records that it outgrows the acceptor's buffer), and would go on with a hello that no callback accepted.
 #[derive(Default)]
 pub struct Preview {
     acceptor: Acceptor,

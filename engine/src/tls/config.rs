@@ -170,7 +170,7 @@ impl Config {
             require_ocsp: demands.require_ocsp,
             strict: demands.strict,
             conditions: conditions(demands)?,
-            decides: demands.decides,
+            verify_callback: demands.verify_callback,
             reverify: demands.reverify,
             max_resumption_age: demands.max_resumption_age,
         });
@@ -195,7 +195,7 @@ impl Config {
             config.key_log = key_log;
             config.session_storage = Arc::new(NoServerSessionStorage {});
             // For `fatal_alert`.
-            config.enable_secret_extraction = demands.decides;
+            config.enable_secret_extraction = demands.verify_callback;
             let tickets = recipe.tickets.filter(|_| demands.max_resumption_age > 0);
             config.send_tls13_tickets = tickets.unwrap_or(0);
             if let Some(fingerprint) = fingerprint.filter(|_| tickets.is_some()) {
@@ -213,7 +213,7 @@ impl Config {
                 .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
-            config.enable_secret_extraction = demands.decides;
+            config.enable_secret_extraction = demands.verify_callback;
             // A store of its own comes with each connection.
             config.resumption = Resumption::disabled();
             RustlsConfig::Client(Arc::new(config))

@@ -1,4 +1,4 @@
-//! One TLS connection without I/O: bytes in, bytes out, facts. The only caller of rustls's connections.
+//! One TLS connection without I/O: bytes in, bytes out, state. The only caller of rustls's connections.
 
 mod greeting;
 mod over;
@@ -17,12 +17,12 @@ use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters, RustlsConfig};
-use crate::tls::failure::{Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, failure_of};
 use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
-use crate::verify::callback::Asking;
+use crate::verify::callback::CallbackState;
 use crate::verify::types::{Path, Role};
 use crate::verify::verifier::PeerVerifier;
 use crate::wire::buffers::Buffer;
@@ -50,17 +50,17 @@ pub struct Connection {
     greeting: Greeting,
     /// Until the handshake is over.
     handshake: Option<Arc<Handshake>>,
-    pub asking: Arc<Asking>,
+    pub callback_state: Arc<CallbackState>,
     /// Once the handshake is over.
     pub schemes: Schemes,
-    /// What a connection can be made of that is given up for its last alert.
+    /// To make the connection anew from, where the present one is spent for its fatal alert.
     spare: Option<RustlsConfig>,
     name: Option<ServerName<'static>>,
     /// The verified path, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
     since: UnixTime,
     pub hello: Hello,
-    /// A client's: what the server gives it to come back with, and what it came back with.
+    /// A client's: the session that the server gives it, and the one that it offered.
     fresh: Arc<Wallet>,
     offered: Option<Arc<Wallet>>,
     /// No step of the handshake was made yet.
@@ -68,8 +68,8 @@ pub struct Connection {
     counters: Arc<Counters>,
     /// Set once, by the first failure: nothing passes any more.
     failed: Option<Failure>,
-    peer_closed: bool,
-    close_sent: bool,
+    close_notify_received: bool,
+    close_notify_sent: bool,
     /// Records that wait to be sent, in the order in which they were made.
     pub outgoing: Buffer,
     /// What came from the peer and is not done with. rustls keeps positions in it, so every call into
@@ -106,8 +106,8 @@ fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> 
 
 impl Connection {
     /// `session`: a client's, to be resumed; it is not offered where its server would not be accepted
-    /// now, nor for another name. `on_hello`: a server's, decides on the client's hello, see `hello_callback::decide`.
-    /// `callback`: see `callback::Verdict`.
+    /// now, nor for another name. `on_hello`: a server's, see `hello_callback::ask`.
+    /// `callback`: see `callback::ask`.
     pub fn new(
         config: &Config,
         server_name: Option<&str>,
@@ -131,16 +131,21 @@ impl Connection {
         });
         let (offered, known) = usable.unzip();
         let (verified, since) = known.unzip();
-        let asking = Arc::<Asking>::default();
+        let callback_state = Arc::<CallbackState>::default();
         let fresh = Arc::new(Wallet::default());
         let store = Store { offered: offered.clone(), fresh: fresh.clone() };
         Ok(Self {
             side: side_of(config, name.clone(), store)?,
-            greeting: on_hello.map_or(Greeting::Decided, |ask| Greeting::Looking(Box::default(), ask)),
-            handshake: Some(Arc::new(Handshake::new(asking.clone(), callback, verified.flatten(), since))),
+            greeting: on_hello.map_or(Greeting::Accepted, |ask| Greeting::Incomplete(Box::default(), ask)),
+            handshake: Some(Arc::new(Handshake::new(
+                callback_state.clone(),
+                callback,
+                verified.flatten(),
+                since,
+            ))),
             schemes: Schemes::default(),
-            asking,
-            spare: verifier.decides.then(|| config.rustls.clone()),
+            callback_state,
+            spare: verifier.verify_callback.then(|| config.rustls.clone()),
             verifier,
             name,
             path: None,
@@ -151,8 +156,8 @@ impl Connection {
             untouched: true,
             counters: config.counters.clone(),
             failed: None,
-            peer_closed: false,
-            close_sent: false,
+            close_notify_received: false,
+            close_notify_sent: false,
             outgoing: Buffer::default(),
             incoming: Buffer::default(),
             plain: Buffer::default(),
@@ -162,7 +167,7 @@ impl Connection {
     /// What this holds of the program's.
     pub fn callbacks(&self) -> [Option<&Py<PyAny>>; 2] {
         let on_hello = match &self.greeting {
-            Greeting::Looking(_, callback) => Some(&callback.callable),
+            Greeting::Incomplete(_, callback) => Some(&callback.callable),
             _ => None,
         };
         [on_hello, self.handshake.as_ref().and_then(|handshake| handshake.callback.as_ref())]
@@ -177,21 +182,21 @@ impl Connection {
     /// needs none of them for this connection.
     pub fn only_tickets_wait(&self) -> bool {
         matches!(self.side, Side::Server(_))
-            && self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && self.state().protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     /// Whether more is to come before an answer is due: a server's TLS 1.3 flight comes in several records,
     /// and rustls answers the first already.
     pub fn amid_flight(&self) -> bool {
-        matches!(self.side, Side::Client(_)) && self.facts().protocol_version().is_some()
+        matches!(self.side, Side::Client(_)) && self.state().protocol_version().is_some()
     }
 
     /// Whether the handshake resumed a session.
     pub fn resumed(&self) -> bool {
-        self.facts().handshake_kind() == Some(HandshakeKind::Resumed)
+        self.state().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// A client's: what it can come back with.
+    /// A client's: the session that it can resume later.
     fn wallet(&self) -> Arc<Wallet> {
         match &self.offered {
             Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
@@ -199,18 +204,18 @@ impl Connection {
         }
     }
 
-    /// What a client needs for coming back.
+    /// What a client needs to resume the session.
     pub fn session(&self) -> Session {
-        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        let chain = self.state().peer_certificates().unwrap_or_default().to_vec();
         Session { wallet: self.wallet(), chain, name: self.name.clone(), since: self.since }
     }
 
-    pub fn facts(&self) -> &CommonState {
+    pub fn state(&self) -> &CommonState {
         either!(&self.side, connection => connection.deref())
     }
 
     pub fn established(&self) -> bool {
-        self.failed.is_none() && !self.facts().is_handshaking()
+        self.failed.is_none() && !self.state().is_handshaking()
     }
 
     /// The handshake is over, and no callback is held any more.
@@ -223,12 +228,12 @@ impl Connection {
         self.verifier.validate
     }
 
-    pub fn peer_closed(&self) -> bool {
-        self.peer_closed
+    pub fn close_notify_received(&self) -> bool {
+        self.close_notify_received
     }
 
-    pub fn close_sent(&self) -> bool {
-        self.close_sent
+    pub fn close_notify_sent(&self) -> bool {
+        self.close_notify_sent
     }
 
     pub fn check(&self) -> Result<(), Failure> {
@@ -305,7 +310,7 @@ impl Connection {
         let mut got = 0;
         let mut used = 0;
         loop {
-            let Self { side, outgoing, peer_closed, incoming, plain, .. } = self;
+            let Self { side, outgoing, close_notify_received, incoming, plain, .. } = self;
             let rest = &mut incoming.bytes_mut()[used..];
             let started_with = rest.first_chunk::<5>().copied();
             let mut sink = |bytes: &[u8]| {
@@ -315,7 +320,7 @@ impl Connection {
                 plain.append(&bytes[fits..]);
             };
             let (discard, step) = either!(side, connection => {
-                step(connection.process_tls_records(rest), outgoing, peer_closed, &mut sink)
+                step(connection.process_tls_records(rest), outgoing, close_notify_received, &mut sink)
             });
             used += discard;
             match step {
@@ -331,7 +336,7 @@ impl Connection {
                 Err(error) => {
                     self.incoming.discard(used);
                     let failure = self.refuse(error, started_with);
-                    // What came before it is good, once the peer is: whoever asks again is told why no more.
+                    // What came before it is good, once the peer is: the next call gets the reason.
                     return if got > 0 && self.finished() { Ok(got) } else { Err(failure) };
                 }
             }
@@ -340,17 +345,19 @@ impl Connection {
 
     /// The handshake or a record failed: the alert is queued, the connection is over.
     fn refuse(&mut self, error: Error, started_with: Option<[u8; 5]>) -> Failure {
-        let rejection = self.handshake.as_ref().and_then(|handshake| handshake.take_rejection());
-        let early = self.facts().protocol_version().is_none();
+        let handshake = self.handshake.as_ref();
+        let rejection = handshake.and_then(|handshake| handshake.take_rejection());
+        let no_certificate = handshake.is_some_and(|handshake| handshake.found_no_certificate());
+        let early = self.state().protocol_version().is_none();
         let before = self.outgoing.len();
-        self.drain();
-        if self.asking.abandoned() {
-            return self.abandon();
+        self.queue_alert();
+        if self.callback_state.cancelled() {
+            return self.fail_as_cancelled();
         }
         if matches!(error, Error::NoCertificatesPresented) {
             self.use_handshake_failure_before_tls13(before);
         }
-        let failure = failure_of(error, rejection, early, started_with);
+        let failure = failure_of(error, Evidence { rejection, no_certificate, early, started_with });
         self.fail(failure.without_cause());
         failure
     }
@@ -358,22 +365,22 @@ impl Connection {
     /// certificate_required exists from TLS 1.3 on; before, RFC 5246 section 7.4.6 says handshake_failure.
     /// rustls sends the former in both. The record is not encrypted yet at that point of TLS 1.2.
     fn use_handshake_failure_before_tls13(&mut self, from: usize) {
-        let tls12 = self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        let tls12 = self.state().protocol_version() == Some(ProtocolVersion::TLSv1_2);
         let alert = &mut self.outgoing.bytes_mut()[from..];
         if tls12 && *alert == CERTIFICATE_REQUIRED_ALERT {
             alert[CERTIFICATE_REQUIRED_ALERT.len() - 1] = HANDSHAKE_FAILURE;
         }
     }
 
-    /// Queues what rustls has to say after an error: the alert.
-    fn drain(&mut self) {
+    /// Queues what rustls has to send after an error: the alert.
+    fn queue_alert(&mut self) {
         let mut used = 0;
         loop {
-            let Self { side, outgoing, peer_closed, incoming, .. } = self;
+            let Self { side, outgoing, close_notify_received, incoming, .. } = self;
             let before = outgoing.len();
             let (discard, result) = either!(side, connection => {
                 let status = connection.process_tls_records(&mut incoming.bytes_mut()[used..]);
-                step(status, outgoing, peer_closed, &mut |_| {})
+                step(status, outgoing, close_notify_received, &mut |_| {})
             });
             used += discard;
             if result.is_err() || outgoing.len() == before {
@@ -385,7 +392,7 @@ impl Connection {
     /// Encrypts `plain`, one fragment or several, to the end of `outgoing`.
     pub fn encrypt(&mut self, plain: &[u8]) -> Result<(), Failure> {
         self.check()?;
-        if !self.established() || self.close_sent {
+        if !self.established() || self.close_notify_sent {
             return Err(Failure::Closed);
         }
         let records = plain.len().div_ceil(MAX_FRAGMENT) + 1;
@@ -401,9 +408,9 @@ impl Connection {
     }
 
     /// Queues close_notify (RFC 8446, section 6.1), once.
-    pub fn close(&mut self) -> Result<(), Failure> {
+    pub fn queue_close_notify(&mut self) -> Result<(), Failure> {
         self.check()?;
-        if self.close_sent || !self.established() {
+        if self.close_notify_sent || !self.established() {
             return Ok(());
         }
         self.write(RECORD_OVERHEAD, |side, incoming, room| {
@@ -414,7 +421,7 @@ impl Connection {
                 _ => Err(Error::EncryptError),
             })
         })?;
-        self.close_sent = true;
+        self.close_notify_sent = true;
         Ok(())
     }
 
@@ -428,7 +435,7 @@ impl Connection {
         room: usize,
         encode: impl FnOnce(&mut Side, &mut [u8], &mut [u8]) -> Result<usize, Error>,
     ) -> Result<(), Failure> {
-        // rustls lets nobody write before it has said and processed everything itself.
+        // rustls takes no writes before it has sent and processed everything itself.
         self.settle()?;
         match encode(&mut self.side, self.incoming.bytes_mut(), self.outgoing.room(room)) {
             Ok(count) => {
@@ -444,7 +451,7 @@ impl Connection {
 fn step<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Buffer,
-    peer_closed: &mut bool,
+    close_notify_received: &mut bool,
     plain: &mut dyn FnMut(&[u8]),
 ) -> (usize, Result<Step, Error>) {
     let UnbufferedStatus { mut discard, state, .. } = status;
@@ -478,7 +485,7 @@ fn step<Data>(
             Ok(Step::Again)
         }
         Ok(ConnectionState::PeerClosed) => {
-            *peer_closed = true;
+            *close_notify_received = true;
             Ok(Step::Again)
         }
         Ok(_) => Ok(Step::Blocked),

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::PyErr;
-use rustls::{Error, InvalidMessage};
+use rustls::{Error, InvalidMessage, PeerIncompatible};
 
 use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
@@ -26,14 +26,14 @@ pub enum Failure {
     UnexpectedEof,
     /// The connection was closed by both sides.
     Closed,
-    /// Whoever decided on the client's hello refused it; what it raised, where that is no refusal.
+    /// `sni_callback` refused the client's hello; what it raised, where that ends the program.
     HelloRefused(Option<Arc<PyErr>>),
     /// Application data came where only the peer's close_notify may.
     DataAfterClose,
     /// A write was left unfinished, and this one is not its repetition.
     BadWriteRetry,
-    /// The program decides about this very connection: it cannot be used yet.
-    Deciding(Callback),
+    /// A callback of this very connection runs: it cannot be used yet.
+    CallbackRunning(Callback),
     /// `write` on a MemoryBIO after `write_eof`.
     WriteAfterEof,
     /// Another thread was at work here when the process was forked, and this is the child.
@@ -50,8 +50,8 @@ pub enum Failure {
     NotTls(Vec<u8>),
     /// A record was changed on its way, or made without the keys.
     BadRecordMac,
-    /// The two sides have no version, suite, group or signature in common.
-    Incompatible(String),
+    /// The two sides have no version, suite, group or signature in common: which, as a code of ours.
+    Incompatible(&'static str),
     /// The peer broke the protocol: a code of ours, or what rustls says.
     Protocol(String),
     /// Our own certificate, key or setting is unusable: which, and why.
@@ -110,18 +110,26 @@ impl From<Box<Rejection>> for Failure {
 /// The callback that runs, for which the caller cannot wait.
 impl From<Callback> for Failure {
     fn from(callback: Callback) -> Self {
-        Self::Deciding(callback)
+        Self::CallbackRunning(callback)
     }
 }
 
-/// What an error of rustls's is to who uses the connection. `rejection`: what the verifier left. `early`: no version is
-/// agreed on yet. `started_with`: the first bytes of what could not be processed.
-pub fn failure_of(
-    error: Error,
-    rejection: Option<Box<Rejection>>,
-    early: bool,
-    started_with: Option<[u8; 5]>,
-) -> Failure {
+/// What is known of a connection that failed, besides rustls's error.
+#[derive(Default)]
+pub struct Evidence {
+    /// What the verifier left.
+    pub rejection: Option<Box<Rejection>>,
+    /// This server has no certificate to answer the client's hello with.
+    pub no_certificate: bool,
+    /// No version is agreed on yet.
+    pub early: bool,
+    /// The first bytes of what could not be processed.
+    pub started_with: Option<[u8; 5]>,
+}
+
+/// An error of rustls's, as the caller of the connection needs it.
+pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
+    let Evidence { rejection, no_certificate, early, started_with } = evidence;
     match error {
         Error::InvalidCertificate(why) => rejection.map_or_else(
             || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
@@ -137,11 +145,35 @@ pub fn failure_of(
         ) => Failure::NotTls(Vec::new()),
         Error::DecryptError => Failure::BadRecordMac,
         Error::FailedToGetCurrentTime => NoTime.into(),
-        Error::PeerIncompatible(why) => Failure::Incompatible(format!("{why:?}")),
-        Error::General(text) if text.contains("no server certificate chain resolved") => {
-            Failure::Incompatible("NoServerCertificate".to_owned())
-        }
+        Error::PeerIncompatible(why) => Failure::Incompatible(incompatibility(&why)),
+        Error::General(_) if no_certificate => Failure::Incompatible("no_own_certificate"),
         other => Failure::Protocol(other.to_string()),
+    }
+}
+
+/// What the two sides have not in common, as a code of ours.
+fn incompatibility(why: &PeerIncompatible) -> &'static str {
+    match why {
+        PeerIncompatible::NoCipherSuitesInCommon => "cipher_suites",
+        PeerIncompatible::NoKxGroupsInCommon => "groups",
+        PeerIncompatible::NoEcPointFormatsInCommon | PeerIncompatible::UncompressedEcPointsRequired => {
+            "point_formats"
+        }
+        PeerIncompatible::NoSignatureSchemesInCommon
+        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => "signature_schemes",
+        PeerIncompatible::NullCompressionRequired => "compression",
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => "server_version",
+        PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled
+        | PeerIncompatible::Tls13RequiredForQuic => "client_version",
+        PeerIncompatible::ExtendedMasterSecretExtensionRequired => "extended_master_secret",
+        PeerIncompatible::EcPointsExtensionRequired
+        | PeerIncompatible::KeyShareExtensionRequired
+        | PeerIncompatible::NamedGroupsExtensionRequired
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => "missing_extension",
+        _ => "other",
     }
 }
 

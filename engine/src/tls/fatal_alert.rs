@@ -8,7 +8,7 @@ use rustls::{
 
 use crate::tls::side::Side;
 
-/// A record with a fatal alert (RFC 8446, section 6.2), the last that this side sends. None where the
+/// A record with a fatal alert (RFC 8446, section 6.2), after which this side sends nothing. None where the
 /// connection is not in a state to send any.
 pub fn fatal_alert(side: Side, alert: AlertDescription) -> Option<Vec<u8>> {
     let (suite, secrets) = match side {

@@ -14,7 +14,7 @@ pub type Fingerprint = [u8; 32];
 /// What an engine of one version verified counts for that version.
 const VERSION: &str = concat!("veritls fingerprint 1, engine ", env!("CARGO_PKG_VERSION"));
 
-/// All that decides about a peer, and all that a connection is made of. `policy_token` stands for what cannot
+/// All by which a peer is verified, and all that a connection is made of. `policy_token` stands for what cannot
 /// be compared: the program's callbacks.
 pub fn fingerprint(
     recipe: &Recipe,
@@ -36,7 +36,7 @@ pub fn fingerprint(
         strict,
         allowed,
         pinned,
-        decides,
+        verify_callback,
         reverify,
         max_resumption_age,
     } = demands;
@@ -64,7 +64,7 @@ pub fn fingerprint(
         ("strict", flag(*strict)),
         ("allowed", set(allowed.iter().map(|several| set(several.iter().map(matcher))))),
         ("pinned", set(pinned.iter().map(set))),
-        ("decides", flag(*decides)),
+        ("verify_callback", flag(*verify_callback)),
         ("reverify", flag(*reverify)),
         ("max_resumption_age", max_resumption_age.to_be_bytes().to_vec()),
         ("identities", list(identities.iter().map(|own| identity(own)))),

@@ -1,7 +1,7 @@
 //! What one handshake carries from one call into rustls to the next, and how what rustls calls finds it.
 //!
 //! All of it lies in one `Handshake`, which belongs to the connection: what was verified of the peer, why it was
-//! rejected, whom to ask about it, with which algorithms the two ends signed, and since when the session is that is
+//! rejected, the verify callback, with which algorithms the two ends signed, and since when the session is that is
 //! resumed. rustls calls the verifier, the resolvers, the signing keys and the ticketer amid a step of the handshake;
 //! each notes there what it found, and the connection takes it when the step is over.
 //!
@@ -13,8 +13,8 @@
 //!
 //! **While Python runs, the register is empty.** The one thing in such a call that lets go of the thread is the verify
 //! callback: it may make other connections, or switch to a greenlet that does, which may end before or after this one.
-//! `ask` takes the handshake out before it calls, and puts it back afterwards. So nobody finds another's there, in
-//! whatever order callbacks return. Whoever finds none refuses.
+//! `ask` takes the handshake out before it calls, and puts it back afterwards. So no handshake finds another's
+//! there, in whatever order callbacks return. A call that finds none refuses.
 //!
 //! **Locks.** The state is locked for single reads and writes, never while anything is verified or Python runs.
 
@@ -27,7 +27,7 @@ use rustls::Error;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 
-use crate::verify::callback::{Asking, ask};
+use crate::verify::callback::{CallbackState, ask};
 use crate::verify::rejection::Rejection;
 use crate::verify::types::Verified;
 use crate::verify::verifier::PeerVerifier;
@@ -43,7 +43,7 @@ thread_local! {
 pub struct Handshake {
     /// See `verify::callback::ask`. Another handshake takes its place where `sni_callback` switches.
     pub callback: Option<Py<PyAny>>,
-    asking: Arc<Asking>,
+    callback_state: Arc<CallbackState>,
     state: Mutex<State>,
 }
 
@@ -55,7 +55,7 @@ pub struct State {
     pub schemes: Schemes,
     /// While a session may be resumed: when its peers proved their keys.
     pub since: Option<UnixTime>,
-    /// How many tickets the client showed.
+    /// How many tickets the client sent.
     tickets: usize,
     /// A server's: what it answered the client's hello with.
     pub hello: Option<Hello>,
@@ -94,12 +94,12 @@ impl Handshake {
     /// `verified`, `since`: of the session that a client offers. They hold if it is resumed; a handshake in full brings
     /// its own.
     pub fn new(
-        asking: Arc<Asking>,
+        callback_state: Arc<CallbackState>,
         callback: Option<Py<PyAny>>,
         verified: Option<Verified>,
         since: Option<UnixTime>,
     ) -> Self {
-        Self { callback, asking, state: Mutex::new(State { verified, since, ..State::default() }) }
+        Self { callback, callback_state, state: Mutex::new(State { verified, since, ..State::default() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,6 +159,11 @@ impl Handshake {
         self.state().hello = Some(hello);
     }
 
+    /// Whether a server found no certificate to answer the client's hello with.
+    pub fn found_no_certificate(&self) -> bool {
+        self.state().hello.as_ref().is_some_and(|hello| hello.own.is_none())
+    }
+
     pub fn take_hello(&self) -> Option<Hello> {
         self.state().hello.take()
     }
@@ -185,7 +190,7 @@ impl Handshake {
         certificate: &CertificateDer<'_>,
     ) -> Result<(), Box<Rejection>> {
         let before = CURRENT.take();
-        let asked = ask(self.callback.as_ref(), &self.asking, verified, certificate);
+        let asked = ask(self.callback.as_ref(), &self.callback_state, verified, certificate);
         CURRENT.set(before);
         asked.map_err(|rejection| verifier.refused_by_callback(rejection, verified))
     }

@@ -1,4 +1,4 @@
-//! `sni_callback`: the program's say about a client's hello. What guards a connection against it stands at the top
+//! `sni_callback`, which accepts or refuses a client's hello. What guards a connection against it stands at the top
 //! of `verify/callback.rs`.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::memory::{call, report};
 use crate::tls::client_hello::Preview;
 use crate::tls::config::Config;
-use crate::verify::callback::{Asking, Callback, Guest};
+use crate::verify::callback::{Callback, CallbackState, Guest};
 
 /// The alerts for a hello whose callback raised, and for one whose answer is none (RFC 8446, section 6.2).
 pub const HANDSHAKE_FAILURE: u8 = 40;
@@ -27,18 +27,22 @@ pub struct HelloCallback {
     pub read: for<'py> fn(&Bound<'py, PyAny>) -> PyResult<Answer<'py>>,
 }
 
-/// Why a hello is refused: the alert, and what is no refusal but somebody's wish to end (KeyboardInterrupt).
+/// Why a hello is refused: the alert, and an exception that ends the program (KeyboardInterrupt).
 pub struct Refusal {
     pub alert: u8,
     pub cause: Option<Arc<PyErr>>,
 }
 
-/// Asks a server's callback what to go on with for a client that asks for `name`. What goes wrong in it
-/// cannot be raised to anybody: it is reported, and the client is refused.
-pub fn decide(hello: &HelloCallback, name: Option<String>, asking: Arc<Asking>) -> Result<Switched, Refusal> {
-    let guest = Guest::enter(asking, Callback::Hello);
+/// Asks a server's callback what to go on with for a client that asks for `name`. No caller can get what it raises:
+/// that is reported, and the client is refused.
+pub fn ask(
+    hello: &HelloCallback,
+    name: Option<String>,
+    callback_state: Arc<CallbackState>,
+) -> Result<Switched, Refusal> {
+    let guest = Guest::enter(callback_state, Callback::Hello);
     let refusal = |alert| Refusal { alert, cause: None };
-    let decided = Python::try_attach(|py| {
+    let asked = Python::try_attach(|py| {
         let callback = hello.callable.bind(py);
         let raised = |error: PyErr, alert| {
             if !error.is_instance_of::<PyException>(py) {
@@ -56,13 +60,13 @@ pub fn decide(hello: &HelloCallback, name: Option<String>, asking: Arc<Asking>) 
             Err(error) => Err(raised(error, INTERNAL_ERROR)),
         }
     });
-    decided.unwrap_or(Err(refusal(INTERNAL_ERROR)))
+    asked.unwrap_or(Err(refusal(INTERNAL_ERROR)))
 }
 
 /// How far a server is with the client's hello. It only goes forward, and nothing reaches rustls before the end.
 pub enum Greeting {
-    /// It is not complete; who decides on it then.
-    Looking(Box<Preview>, HelloCallback),
-    Deciding,
-    Decided,
+    /// It is not complete; the callback for it then.
+    Incomplete(Box<Preview>, HelloCallback),
+    CallbackRunning,
+    Accepted,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use rustls::SignatureAlgorithm;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -70,12 +71,22 @@ impl Own {
         Self { bare: Arc::new(bare), staple, stapled: ArcSwapOption::empty() }
     }
 
+    /// The kind of key, as Python knows it.
+    pub fn key_kind(&self) -> String {
+        match self.bare.key.algorithm() {
+            SignatureAlgorithm::RSA => "RSA".to_owned(),
+            SignatureAlgorithm::ECDSA => "ECDSA".to_owned(),
+            SignatureAlgorithm::ED25519 => "ED25519".to_owned(),
+            other => format!("signature algorithm {}", u8::from(other)),
+        }
+    }
+
     /// Without an OCSP response.
     pub fn bare(&self) -> &Arc<CertifiedKey> {
         &self.bare
     }
 
-    /// What a handshake is to show now: with the OCSP response, while that is good.
+    /// What a handshake is to send now: with the OCSP response, while that is good.
     pub fn current(&self) -> Arc<CertifiedKey> {
         let Some(response) =
             self.staple.load_full().filter(|response| now().is_ok_and(|now| now.as_secs() <= response.until))

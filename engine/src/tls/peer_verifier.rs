@@ -36,10 +36,10 @@ pub fn error_of(kind: Kind) -> CertificateError {
         Kind::Name => CertificateError::NotValidForName,
         Kind::UnknownIssuer | Kind::LeafAsCa | Kind::PathLength => CertificateError::UnknownIssuer,
         Kind::Revoked | Kind::OcspRevoked => CertificateError::Revoked,
-        Kind::RevocationUnknown | Kind::RevocationListSignature | Kind::ListSigner => {
+        Kind::RevocationUnknown | Kind::CrlSignature | Kind::CrlSigner => {
             CertificateError::UnknownRevocationStatus
         }
-        Kind::RevocationListExpired => CertificateError::ExpiredRevocationList,
+        Kind::CrlExpired => CertificateError::ExpiredRevocationList,
         Kind::Signature | Kind::Algorithm => CertificateError::BadSignature,
         Kind::Purpose | Kind::KeyUsage | Kind::CaAsLeaf => CertificateError::InvalidPurpose,
         Kind::CriticalExtension => CertificateError::UnhandledCriticalExtension,
@@ -103,7 +103,7 @@ impl RustlsVerifier {
         Ok(())
     }
 
-    /// The peer proved that it holds the certificate's key: now the program may have its say.
+    /// The peer proved that it holds the certificate's key: now the verify callback runs.
     fn verify_signature(
         &self,
         message: &[u8],
@@ -114,7 +114,7 @@ impl RustlsVerifier {
         let valid = verify_signature(&self.algorithms, message, certificate, dss, tls13)?;
         let handshake = current()?;
         handshake.note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
-        if self.policy.decides {
+        if self.policy.verify_callback {
             let verified = handshake.verified();
             handshake
                 .ask(&self.policy, verified.as_ref(), certificate)

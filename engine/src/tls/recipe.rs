@@ -38,11 +38,11 @@ pub struct Demands {
     pub accept_unknown: bool,
     pub require_ocsp: bool,
     pub strict: bool,
-    /// Kinds and patterns of names; of several lists each must be satisfied.
+    /// Kinds and patterns of names; of several sets each must be satisfied.
     pub allowed: Vec<Vec<(String, String)>>,
     /// SHA-256 of public keys; the same.
     pub pinned: Vec<Vec<Pin>>,
-    pub decides: bool,
+    pub verify_callback: bool,
     pub reverify: bool,
     /// Seconds since the last handshake in full; 0 is no resumption.
     pub max_resumption_age: u32,

@@ -1,4 +1,4 @@
-//! Which of our own certificates is shown, on either side.
+//! Which of our own certificates is sent, on either side.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl OwnCertificates {
     }
 
     fn choose(&self, hello: &ClientHello<'_>) -> Option<&Arc<Own>> {
-        // With a single one rustls says itself what is wrong with it.
+        // With a single one rustls finds itself what is wrong with it.
         if let [only] = self.own.as_slice() {
             return Some(only);
         }
@@ -75,7 +75,7 @@ impl OwnCertificates {
     }
 }
 
-/// A client's certificates in the order of preference: the first that the server can verify is shown, one by
+/// A client's certificates in the order of preference: the first that the server can verify is sent, one by
 /// a CA that the server named before others.
 #[derive(Debug)]
 pub struct OwnIdentities(Vec<(Arc<Own>, Vec<Vec<u8>>)>);

@@ -20,7 +20,7 @@ struct Tickets {
     tls13: VecDeque<Tls13ClientSessionValue>,
 }
 
-/// What a server gave a client to come back with.
+/// What a server gave a client for resumption.
 #[derive(Debug, Default)]
 pub struct Wallet(Lock<Tickets>);
 
@@ -81,7 +81,7 @@ impl ClientSessionStore for Store {
 /// A session that a later connection of the same client can offer.
 pub struct Session {
     pub wallet: Arc<Wallet>,
-    /// What the server showed when the session began and for which name.
+    /// The certificates that the server sent when the session began, and the name.
     pub chain: Vec<CertificateDer<'static>>,
     pub name: Option<ServerName<'static>>,
     /// When that was: the last handshake in full, whatever resumptions came between.

@@ -1,5 +1,5 @@
-//! A server's tickets. One is opened only while its client would be let in: what comes of another is a
-//! handshake in full, with a decision of its own.
+//! A server's tickets. One is opened only while its client would be let in: another leads to a
+//! handshake in full, with a verification of its own.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ mod tests {
             require_ocsp: false,
             strict: false,
             conditions: Conditions::default(),
-            decides: false,
+            verify_callback: false,
             reverify: true,
             max_resumption_age,
         };

@@ -16,10 +16,10 @@ use crate::verify::certificate;
 pub const PATH: u64 = 6_000;
 /// One OCSP response. Signed by a delegate under RSA with 8,192 bits, it costs 2,500.
 pub const RESPONSE: u64 = 3_000;
-/// Finding out which of several reasons for a refusal to tell.
+/// Finding out which of several reasons for a refusal to give.
 pub const REASON: u64 = 1_000;
 
-/// Reading names and key of a certificate.
+/// Parsing names and key of a certificate.
 pub const NAMES: u64 = 1;
 /// A step of the search: one issuer considered for one certificate.
 pub const STEP: u64 = 1;
@@ -99,8 +99,8 @@ pub fn signature(algorithm: AlgorithmIdentifier, key: &[u8], message: &[u8]) -> 
     of_key + units(message.len().min(MOST), 128)
 }
 
-/// Reading a certificate with its extensions.
-pub fn reading(der: &[u8]) -> u64 {
+/// Parsing a certificate with its extensions.
+pub fn parsing(der: &[u8]) -> u64 {
     5 + units(certificate::elements(der), 8)
 }
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_list_costs_no_more_than_the_longest_message() {
+    fn a_crl_costs_no_more_than_the_longest_message() {
         let price = |length: usize| signature(alg_id::ECDSA_P256, &[0; 65], &vec![0; length]);
         assert_eq!(price(1 << 24), price(1 << 16));
     }

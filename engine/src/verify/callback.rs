@@ -1,26 +1,26 @@
-//! The program's own say: about a client's hello (`sni_callback`), and about a peer that was verified, which can
-//! only refuse.
+//! Callbacks of the program: for a client's hello (`sni_callback`), and for a peer that was verified (the verify
+//! callback), which can only refuse.
 //!
 //! A callback is a guest. It runs within the step of the handshake that needs its answer, so the thread that
-//! runs it holds the connection's core and both turns; all that guards a connection against its callbacks
+//! runs it holds the connection's lock and both turns; all that guards a connection against its callbacks
 //! follows from that, whichever callback it is:
 //!
-//! - The thread itself, however deep within callbacks, would wait for itself: `Asking::refuse_reentry`.
+//! - The thread itself, however deep within callbacks, would wait for itself: `CallbackState::refuse_reentry`.
 //! - Another thread finds both turns taken. It waits as long as its timeout allows, and looks at signals.
-//! - Whoever asks for facts does not wait: there are none (`Stream::look`).
-//! - Closing the socket marks it abandoned: the handshake ends there, and nothing is sent.
+//! - The getters do not wait: they are empty (`Stream::look`).
+//! - Closing the socket marks it cancelled: the handshake ends there, and nothing is sent.
 //!
-//! **Locks and the GIL.** The thread that runs a callback waits for the GIL with the core locked. So nobody who
-//! holds the GIL waits for the core, nor for a lock whose holder may wait for the core: `Stream` lets go of the
-//! GIL before it works and looks at facts only with `try_core`; `EventLoopStream` lets one thread work at a time, and
-//! another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, a handshake,
+//! **Locks and the GIL.** The thread that runs a callback waits for the GIL with the connection locked. So no thread
+//! that holds the GIL waits for the connection, nor for a lock whose holder may wait for it: `Stream` lets go of the
+//! GIL before it works, and its getters only use `try_connection`; `EventLoopStream` lets one thread work at a time,
+//! and another waits for it without the GIL. Under all other locks (MemoryBIO, the pool, wallets, CRLs, a handshake,
 //! the signature cache) nothing touches Python: no object is made, none is dropped, nothing
 //! attaches. What is for Python is made after the lock is gone. A connection lets go of its callbacks within a
-//! step of the handshake, which is made without the GIL, so that no destructor runs under the core. So a lock
-//! that is waited for with the GIL is always held by somebody who does not need it.
+//! step of the handshake, which is made without the GIL, so that no destructor runs under the lock. So a lock
+//! that is waited for with the GIL is always held by a thread that does not need the GIL.
 //!
 //! What a handshake carries lies with its connection (`tls::handshake`). Only the count of callbacks belongs to the
-//! thread: it answers whether this thread, were it to wait for a connection that a callback decides about, would wait
+//! thread: it answers whether this thread, were it to wait for a connection whose callback runs, would wait
 //! for itself. A greenlet that is switched to within a callback is on the same thread, and would.
 
 use std::cell::Cell;
@@ -50,30 +50,30 @@ pub enum Callback {
     Hello,
 }
 
-/// What other threads, and the callback itself, must know of a connection that is being decided about.
+/// What other threads, and the callback itself, must know of a connection whose callback runs.
 #[derive(Debug, Default)]
-pub struct Asking {
-    under_way: AtomicU8,
+pub struct CallbackState {
+    which: AtomicU8,
     answered: AtomicBool,
-    abandoned: AtomicBool,
+    cancelled: AtomicBool,
 }
 
-impl Asking {
+impl CallbackState {
     /// The callback that runs.
     fn which(&self) -> Option<Callback> {
-        match self.under_way.load(Ordering::Acquire) {
+        match self.which.load(Ordering::Acquire) {
             0 => None,
             1 => Some(Callback::Verify),
             _ => Some(Callback::Hello),
         }
     }
 
-    pub fn under_way(&self) -> bool {
+    pub fn running(&self) -> bool {
         self.which().is_some()
     }
 
-    /// Who is within a callback and came to a connection that is being decided about would wait for itself,
-    /// or for a thread that waits for it.
+    /// A thread within a callback that came to a connection whose callback runs would wait for itself, or for a
+    /// thread that waits for it.
     pub fn refuse_reentry(&self) -> Result<(), Callback> {
         match self.which() {
             Some(which) if GUESTS.get() > 0 => Err(which),
@@ -87,27 +87,27 @@ impl Asking {
     }
 
     /// The socket is closed: if that happens during the callback, its descriptor is another's soon.
-    pub fn abandon(&self) {
-        if self.under_way() {
-            self.abandoned.store(true, Ordering::Release);
+    pub fn cancel(&self) {
+        if self.running() {
+            self.cancelled.store(true, Ordering::Release);
         }
     }
 
-    pub fn abandoned(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire)
+    pub fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
     }
 }
 
 /// A callback of this connection runs on this thread as long as this lives. It is entered before the
 /// interpreter is attached: what that lets run (destructors that waited) may use the connection, too.
-pub struct Guest(Arc<Asking>);
+pub struct Guest(Arc<CallbackState>);
 
 impl Guest {
-    pub fn enter(asking: Arc<Asking>, which: Callback) -> Self {
+    pub fn enter(callback_state: Arc<CallbackState>, which: Callback) -> Self {
         let number = if which == Callback::Verify { 1 } else { 2 };
-        asking.under_way.store(number, Ordering::Release);
+        callback_state.which.store(number, Ordering::Release);
         GUESTS.set(GUESTS.get() + 1);
-        Self(asking)
+        Self(callback_state)
     }
 
     pub fn refuse_depth(&self) -> PyResult<()> {
@@ -121,7 +121,7 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         GUESTS.set(GUESTS.get() - 1);
-        self.0.under_way.store(0, Ordering::Release);
+        self.0.which.store(0, Ordering::Release);
         self.0.answered.store(true, Ordering::Release);
     }
 }
@@ -134,11 +134,11 @@ fn refused(why: &str) -> Box<Rejection> {
 /// whether an OCSP response came along). Whatever keeps it from being asked is a refusal.
 pub fn ask(
     callback: Option<&Py<PyAny>>,
-    asking: &Arc<Asking>,
+    callback_state: &Arc<CallbackState>,
     verified: Option<&Verified>,
     certificate: &CertificateDer<'_>,
 ) -> Result<(), Box<Rejection>> {
-    let guest = Guest::enter(asking.clone(), Callback::Verify);
+    let guest = Guest::enter(callback_state.clone(), Callback::Verify);
     let asked = Python::try_attach(|py| {
         let (callback, verified) = (callback?, verified?);
         if verified.chain.first() != Some(certificate) {
@@ -153,7 +153,7 @@ pub fn ask(
     match asked {
         None => Err(refused("shutting_down")),
         Some(None) => Err(refused("no_callback")),
-        Some(Some(Ok(()))) if asking.abandoned() => Err(refused("closed")),
+        Some(Some(Ok(()))) if callback_state.cancelled() => Err(refused("closed")),
         Some(Some(answer)) => answer,
     }
 }

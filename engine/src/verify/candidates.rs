@@ -28,7 +28,7 @@ pub struct Candidate<'a> {
     pub outline: Outline,
 }
 
-/// What tells whether a certificate is worth a signature check. webpki has the last word on each of it.
+/// What tells whether a certificate is worth a signature check. webpki verifies each of it after all.
 #[derive(Default)]
 pub struct Outline {
     /// The certificate's key, with its algorithm, DER.
@@ -37,7 +37,7 @@ pub struct Outline {
     pub issuer_key_identifier: Option<Vec<u8>>,
     /// Some of it cannot be read here.
     unread: bool,
-    /// What reading it costs.
+    /// What parsing it costs.
     pub price: u64,
     /// It may stand in a path now.
     pub promising: bool,
@@ -54,7 +54,7 @@ impl<'a> Candidate<'a> {
         now: UnixTime,
         budget: &Budget,
     ) -> Result<Self, Exhausted> {
-        let price = budget::reading(der);
+        let price = budget::parsing(der);
         budget.spend(price)?;
         let parsed = certificate::read(der);
         let mut outline = parsed.map_or_else(|_| Outline::unread(), |parsed| Outline::of(&parsed, role, now));
@@ -135,7 +135,7 @@ pub fn straight<'a>(
     budget: &Budget,
 ) -> Option<(&'a [CertificateDer<'a>], usize)> {
     let mut top = EndEntityCert::try_from(end_entity).ok()?;
-    budget.spend(budget::reading(end_entity)).ok()?;
+    budget.spend(budget::parsing(end_entity)).ok()?;
     let mut subjects = Vec::with_capacity(MAX_INTERMEDIATES);
     for count in 0..=MAX_INTERMEDIATES {
         match trust.anchors_of(top.issuer()) {
@@ -144,7 +144,7 @@ pub fn straight<'a>(
             _ => return None,
         }
         let above = sent.get(count)?;
-        budget.spend(budget::reading(above)).ok()?;
+        budget.spend(budget::parsing(above)).ok()?;
         let read = EndEntityCert::try_from(above).ok()?;
         let constrains = above.windows(NAME_CONSTRAINTS.len()).any(|bytes| bytes == NAME_CONSTRAINTS);
         // Where names repeat, webpki tries orders: only the search has a price for that.

@@ -70,7 +70,7 @@ pub fn key_usage(der: &[u8]) -> Result<Option<KeyUsage>, String> {
     }
 }
 
-/// How many elements of DER a certificate holds, within octet strings as well: reading it with everything in it costs
+/// How many elements of DER a certificate holds, within octet strings as well: parsing it with everything in it costs
 /// as much. What is no DER counts as something.
 pub fn elements(mut der: &[u8]) -> usize {
     let mut count = 0;

@@ -94,7 +94,7 @@ impl Crl {
         self.this_update <= now.as_secs().saturating_add(SKEW)
     }
 
-    /// A CRL out of date is a refusal: whoever asks for revocation wants to know.
+    /// A CRL out of date is a refusal: a context that checks revocation needs to know.
     pub fn in_time(&self, now: UnixTime) -> Result<(), Error> {
         if now.as_secs() < self.next_update {
             return Ok(());
@@ -117,7 +117,8 @@ impl Crl {
         entry.map(|entry| entry.revocation_date.as_secs())
     }
 
-    // Nobody waits here: who finds it taken finds out anew, and a process that was forked just then never could wait.
+    // No thread waits here: one that finds it taken checks anew, and a process that was forked just then could never
+    // wait.
     fn known(&self) -> Option<MutexGuard<'_, Known>> {
         match self.known.try_lock() {
             Ok(known) => Some(known),

@@ -31,7 +31,7 @@ impl Scope {
     }
 
     /// Whether a certificate of the CRL's issuer is covered. One that names no distribution point is not, as with
-    /// OpenSSL: nobody says that this CRL would have it.
+    /// OpenSSL: nothing says that this CRL would have it.
     pub fn covers(&self, certificate: &Points) -> bool {
         let excluded = if certificate.of_ca { self.only_user_certs } else { self.only_ca_certs };
         !excluded && certificate.names.iter().any(|name| self.names.contains(name))

@@ -288,7 +288,7 @@ impl<'a> RevocationCheck<'a> {
         let Ok(certificate) = outline(candidate.der) else { return Some(false) };
         let right = certificate.signature_algorithm == certificate.tbs_certificate.signature
             && Signed::read(candidate.der).is_ok_and(|signed| signed.is_of(&key.public, self.algorithms));
-        // Then it was not computed, and nobody knows.
+        // Then it was not computed, and is unknown.
         if self.budget.exhausted() {
             return None;
         }

@@ -20,3 +20,4 @@ pub mod specific;
 pub mod trust;
 pub mod types;
 pub mod verifier;
+pub mod webpki_errors;

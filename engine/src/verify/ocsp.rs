@@ -161,8 +161,20 @@ fn verify_signer(
     Err(refused(Kind::OcspSignature, why))
 }
 
-/// What `response` says of `certificate`, both DER. Without its issuer's certificate nobody can tell who signed it:
-/// that is for a server that only wants to know whether it may be sent.
+/// What a responder answers in place of a response (RFC 6960, section 4.2.1).
+fn status(status: OcspResponseStatus) -> &'static str {
+    match status {
+        OcspResponseStatus::Successful => "Successful",
+        OcspResponseStatus::MalformedRequest => "MalformedRequest",
+        OcspResponseStatus::InternalError => "InternalError",
+        OcspResponseStatus::TryLater => "TryLater",
+        OcspResponseStatus::SigRequired => "SigRequired",
+        OcspResponseStatus::Unauthorized => "Unauthorized",
+    }
+}
+
+/// What `response` says of `certificate`, both DER. Without its issuer's certificate, the signer cannot
+/// be known: that is for a server that only wants to know whether it may send it.
 pub fn check(
     response: &[u8],
     certificate: &[u8],
@@ -174,7 +186,7 @@ pub fn check(
     let unreadable = |why: der::Error| invalid(format!("unreadable: {why}"));
     let response = OcspResponse::from_der(response).map_err(unreadable)?;
     if response.response_status != OcspResponseStatus::Successful {
-        return Err(invalid(format!("status: {:?}", response.response_status)));
+        return Err(invalid(format!("status: {}", status(response.response_status))));
     }
     let bytes = response.response_bytes.ok_or_else(|| invalid("no_answer".to_owned()))?;
     if bytes.response_type != BASIC {
@@ -277,7 +289,7 @@ impl<'a> StapleCheck<'a> {
         }
     }
 
-    /// Who issued a certificate that is trusted by itself: one whose key is that of its signature.
+    /// The issuer of a certificate that is trusted by itself: one whose key is that of its signature.
     fn issuer(&self, algorithms: Algorithms<'_>, budget: &Budget) -> Option<&'a CertificateDer<'a>> {
         let (signed, leaf) =
             (Signed::read(self.chain.own).ok()?, EndEntityCert::try_from(self.chain.own).ok()?);
@@ -287,7 +299,7 @@ impl<'a> StapleCheck<'a> {
         let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
         let mut known = self.chain.certificates().chain(intermediates).chain(anchors);
         known.find(|der| {
-            budget.spend(budget::reading(der)).is_ok()
+            budget.spend(budget::parsing(der)).is_ok()
                 && read(der).is_ok_and(|issuer| {
                     AnyRef::from_der(issuer.subject().as_raw())
                         .is_ok_and(|name| name.value() == leaf.issuer())

@@ -63,7 +63,7 @@ impl<'a> PathChecks<'a> {
 
     /// Whether the CRLs that counted for it bear a number, as the profile demands (RFC 5280, section 5.2.3).
     pub fn check_numbers(&self, numbered: bool) -> Result<(), Error> {
-        self.noted(refuse_unless(numbered || !self.strict, Fault::Kind(Kind::StrictListNumber)))
+        self.noted(refuse_unless(numbered || !self.strict, Fault::Kind(Kind::StrictCrlNumber)))
     }
 
     /// For a certificate that is trusted by itself.

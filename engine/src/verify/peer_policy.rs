@@ -18,7 +18,7 @@ use crate::verify::rejection::{Kind, Rejection};
 const MAX_TRUST_DOMAIN: usize = 255;
 const MAX_SPIFFE_ID: usize = 2048;
 /// How many of a certificate's names an error holds.
-const MAX_PRESENTED: usize = 100;
+pub const MAX_PRESENTED: usize = 100;
 
 pub type Pin = [u8; 32];
 
@@ -118,9 +118,9 @@ impl<'a> Presented<'a> {
 fn dns_name(text: &str) -> Option<String> {
     let name = text.strip_prefix("*.").unwrap_or(text);
     let label = |label: &str| {
-        let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len())
-            && label.bytes().all(inner)
+            && label.bytes().all(allowed)
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
@@ -215,7 +215,7 @@ fn spiffe_id<'a>(
 }
 
 /// A name of a certificate, safe to print; "other" for a kind that none can match.
-fn shown(name: &GeneralName<'_>) -> String {
+fn printable(name: &GeneralName<'_>) -> String {
     let (kind, value) = match name {
         GeneralName::DNSName(name) => ("DNS", (*name).to_owned()),
         GeneralName::IPAddress(bytes) => {
@@ -228,7 +228,7 @@ fn shown(name: &GeneralName<'_>) -> String {
     format!("{kind} {}", value.escape_debug())
 }
 
-/// What is demanded beyond a good path; of several lists each must be satisfied.
+/// What is demanded beyond a good path; of several sets each must be satisfied.
 #[derive(Debug, Default)]
 pub struct Conditions {
     pub allowed: Vec<Vec<Matcher>>,
@@ -249,7 +249,7 @@ impl Conditions {
         (!self.pinned.is_empty()).then_some(texts)
     }
 
-    /// `path`: what stands above the certificate; None where nobody validated it, so that its names prove
+    /// `path`: what stands above the certificate; None where it was not validated, so that its names prove
     /// nothing, and of its keys only its own counts.
     pub fn check(
         &self,
@@ -291,7 +291,7 @@ fn check_allowed(
         return Ok(());
     }
     let mut rejection = Rejection::new(Kind::NotAllowed, "");
-    rejection.presented = names.iter().take(MAX_PRESENTED).map(shown).collect();
+    rejection.presented = names.iter().take(MAX_PRESENTED).map(printable).collect();
     rejection.left_out = names.len() - rejection.presented.len();
     rejection.wanted = allowed.iter().map(|matcher| matcher.text.clone()).collect();
     Err(rejection)

@@ -1,4 +1,4 @@
-//! Why a peer's certificate was refused: the kind, and the evidence. Facts only: Python has the words.
+//! Why a peer's certificate was refused: the kind, and the evidence. Python has the words.
 
 use std::sync::Arc;
 
@@ -46,9 +46,9 @@ kinds! {
     Other = "other",
     Revoked = "revoked",
     RevocationUnknown = "revocation_unknown",
-    RevocationListExpired = "revocation_list_expired",
-    RevocationListSignature = "revocation_list_signature",
-    ListSigner = "list_signer",
+    CrlExpired = "revocation_list_expired",
+    CrlSignature = "revocation_list_signature",
+    CrlSigner = "list_signer",
     OcspMissing = "ocsp_missing",
     OcspInvalid = "ocsp_invalid",
     OcspForeign = "ocsp_foreign",
@@ -75,7 +75,7 @@ kinds! {
     StrictIssuerEmpty = "strict_issuer_empty",
     StrictKey = "strict_key",
     StrictKeyUsageEmpty = "strict_key_usage_empty",
-    StrictListNumber = "strict_list_number",
+    StrictCrlNumber = "strict_list_number",
     StrictNameConstraintForm = "strict_name_constraint_form",
     StrictNameConstraintsEmpty = "strict_name_constraints_empty",
     StrictNameConstraintsForNonCa = "strict_name_constraints_for_non_ca",
@@ -95,8 +95,8 @@ kinds! {
 #[derive(Clone, Debug)]
 pub struct Rejection {
     pub kind: Kind,
-    /// What tells cases of one kind apart: a code of ours, or webpki's name for it. What a library said may follow
-    /// after ": ". Empty where the kind says all.
+    /// What tells cases of one kind apart: a code of ours, after which what a library said may follow (": "). What
+    /// webpki says for the kind Other. Empty where the kind says all.
     pub detail: String,
     /// Seconds since 1970: the time of the check, and the bound that it violated.
     pub time: Option<u64>,
@@ -104,7 +104,7 @@ pub struct Rejection {
     /// Names or keys that the certificate holds, the first of them, and how many there are besides.
     pub presented: Vec<String>,
     pub left_out: usize,
-    /// The list of allowed peers or of pinned keys in which none of them is.
+    /// The allowed peers or the pinned keys, none of which matches.
     pub wanted: Vec<String>,
     /// The chain as the peer sent it, leaf first, DER.
     pub chain: Vec<Vec<u8>>,
@@ -118,7 +118,7 @@ pub struct Rejection {
 /// What was demanded of the chain.
 #[derive(Clone, Debug)]
 pub struct Demanded {
-    /// Whose certificate it is.
+    /// The role of the peer that sent it.
     pub purpose: Role,
     /// The name that it had to be for, where it had to be for one.
     pub name: Option<String>,

@@ -259,8 +259,8 @@ fn has_form(name: &GeneralName<'_>) -> bool {
 /// The preferred name syntax: RFC 1034, section 3.5, with digits first as by RFC 1123, section 2.1.
 fn is_dns_name(name: &str) -> bool {
     let is_label = |label: &str| {
-        let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        inner
+        let valid = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        valid
             && (1..=LONGEST_LABEL).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')

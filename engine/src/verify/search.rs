@@ -1,12 +1,12 @@
 //! The search for a path from a peer's certificate to an anchor, within a budget.
 //!
-//! It goes down from the anchors: whoever is reached was signed, link by link, by a key that the caller trusts, and a
-//! stranger cannot add to those, whatever names he writes. Each signature is checked once. Only then paths are put
-//! together, upwards, and each is handed to webpki as it is: the peer's certificate, exactly its intermediates, one
-//! anchor. webpki verifies; nothing is accepted here.
+//! It goes down from the anchors: a certificate that is reached was signed, step by step, by a key that the caller
+//! trusts, and a stranger cannot add to those, whatever names he writes. Each signature is checked once. Only then
+//! paths are put together, upwards, and each is handed to webpki as it is: the peer's certificate, exactly its
+//! intermediates, one anchor. webpki verifies; nothing is accepted here.
 //!
 //! Where no path is good, those that hold by name alone are handed over too, a few of them, for the reason: webpki
-//! refuses them again, and says why.
+//! refuses them again, and gives the reason.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ const MAX_REASONS: usize = 16;
 /// What webpki (and what it leaves open, `path_checks.rs`) says of one path: its intermediates, and the index of its anchor.
 pub type Verify<'a> = &'a dyn Fn(&[CertificateDer<'_>], Option<usize>) -> Result<Path, Error>;
 
-/// Who stands above a certificate: one of the trust set's anchors or of the candidates, by index.
+/// What stands above a certificate: one of the trust set's anchors or of the candidates, by index.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Issuer {
     Anchor(usize),
@@ -38,9 +38,9 @@ pub struct Search<'a> {
     algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
     budget: &'a Budget,
     verify: Verify<'a>,
-    /// For each candidate: who was found to have signed it.
+    /// For each candidate: the issuers whose signature on it is valid.
     signers: Vec<Vec<Issuer>>,
-    /// Links that the key identifiers speak against: checked last.
+    /// Pairs that the key identifiers speak against: checked last.
     unlikely: Vec<(Issuer, usize)>,
     tried: HashSet<(Vec<usize>, Option<usize>)>,
     /// The reason of the refusal so far.
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         if let Some(path) = self.down_from_anchors()? {
             return Ok(Ok(path));
         }
-        // More than were looked at: nobody knows whether one of the others would have done.
+        // More than were looked at: one of the others might have done.
         if self.candidates.more || self.gave_up {
             return Err(Exhausted);
         }
@@ -95,7 +95,7 @@ impl<'a> Search<'a> {
             self.note(error);
         }
         let budget = Budget::new(budget::REASON);
-        // Which reason is told may depend on where this ends; that it is a refusal does not.
+        // Which reason is given may depend on where this ends; that it is a refusal does not.
         let _ = self.find_reason(&mut vec![0], &budget);
         Ok(Err(self.reason))
     }
@@ -155,18 +155,18 @@ impl<'a> Search<'a> {
         Ok(None)
     }
 
-    /// Checks one signature, then goes on below: with the paths to the peer's certificate, or with whom it signed.
+    /// Checks one signature, then goes on below: with the paths to the peer's certificate, or with what it signed.
     fn check(&mut self, issuer: Issuer, below: usize) -> Result<Option<Path>, Exhausted> {
         let key = match issuer {
             Issuer::Anchor(index) => spki_for_anchor(&self.trust.anchors[index]).to_vec(),
             Issuer::Candidate(index) => self.certificate(index).outline.key.clone(),
         };
         let signed = self.certificate(below).signed.as_ref();
-        let right = signed.is_some_and(|signed| signed.is_of(&key, self.algorithms));
+        let valid = signed.is_some_and(|signed| signed.is_of(&key, self.algorithms));
         if self.budget.exhausted() {
             return Err(Exhausted);
         }
-        if !right {
+        if !valid {
             return Ok(None);
         }
         let reached = !self.signers[below].is_empty();
@@ -178,7 +178,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Hands every path over that goes on from `path` along right signatures, until one is good.
+    /// Hands every path over that goes on from `path` along valid signatures, until one is good.
     fn climb(&mut self, path: &mut Vec<usize>) -> Result<Option<Path>, Exhausted> {
         let top = path[path.len() - 1];
         let mut signers = self.signers[top].clone();
@@ -213,9 +213,9 @@ impl<'a> Search<'a> {
         candidate.outline.promising && fits && new && path.len() <= MAX_INTERMEDIATES
     }
 
-    /// What judging a path costs, but for its signatures.
+    /// What verifying a path costs, but for its signatures.
     fn price(&self, path: &[usize], anchor: Option<usize>) -> u64 {
-        let reading: u64 = path.iter().map(|index| self.certificate(*index).outline.price).sum();
+        let parsing: u64 = path.iter().map(|index| self.certificate(*index).outline.price).sum();
         // webpki reads all of them at each step up; where names repeat, it tries orders, a hundred at most.
         let subjects: HashSet<_> =
             path.iter().map(|index| self.certificate(*index).certificate.subject()).collect();
@@ -228,7 +228,7 @@ impl<'a> Search<'a> {
             comparisons += names.saturating_mul(constraints);
         }
         let steps = u64::try_from(steps * path.len()).unwrap_or(u64::MAX);
-        reading + steps * budget::NAMES + budget::comparisons(comparisons)
+        parsing + steps * budget::NAMES + budget::comparisons(comparisons)
     }
 
     fn hand(
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_whose_signatures_are_right_is_handed_over_with_its_one_anchor() {
+    fn a_path_whose_signatures_are_valid_is_handed_over_with_its_one_anchor() {
         let (outcome, handed) = searched(BELOW, budget::PATH);
         assert!(matches!(outcome, Ok(Err(Error::CertRevoked))));
         assert_eq!(handed, [(0, None), (1, Some(0))]);

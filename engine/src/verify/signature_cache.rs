@@ -18,7 +18,7 @@ const PLACES: usize = 4096;
 
 type Fingerprint = [u8; 32];
 
-/// Right signatures, each at the place that its own digest names; a new one takes the place of an old one.
+/// Successful signature checks, each at the place that its own digest names; a new one takes the place of an old one.
 #[derive(Debug)]
 struct Memory(Mutex<[Option<Fingerprint>; PLACES]>);
 
@@ -31,7 +31,8 @@ impl Memory {
         usize::from(u16::from_be_bytes([fingerprint[0], fingerprint[1]])) % PLACES
     }
 
-    // Nobody waits here: who finds it taken computes, and a process that was forked just then never could wait.
+    // No thread waits here: one that finds it taken computes, and a process that was forked just then could never
+    // wait.
     fn knows(&self, fingerprint: &Fingerprint) -> bool {
         let known = self.0.try_lock().map(|places| places[Self::place(fingerprint)] == Some(*fingerprint));
         known.unwrap_or(false)

@@ -24,8 +24,8 @@ impl<'a> SentChain<'a> {
     }
 }
 
-/// A chain that was found good, and what stands above the peer's own certificate in the path; None where nobody
-/// validated it.
+/// A chain that was accepted, and what stands above the peer's own certificate in the path; None where it was not
+/// validated.
 #[derive(Clone, Debug)]
 pub struct Verified {
     pub chain: Vec<CertificateDer<'static>>,

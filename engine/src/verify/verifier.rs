@@ -10,17 +10,17 @@
 //! 2. then for the name, then for the program's demands (`peer_policy`);
 //! 3. on a client, for the stapled OCSP response (`verify_staple`, `ocsp`).
 //!
-//! Then, once the peer proved its key, the program is asked (`callback`), which can only refuse. A session is verified
-//! again before it is resumed (`verify_again`).
+//! Then, once the peer proved its key, the verify callback runs (`callback`), which can only refuse. A session is
+//! verified again before it is resumed (`verify_again`).
 //!
 //! **Who calls, and where the answer goes.** rustls calls a verifier amid the call that processes the peer's flight,
 //! and takes from it no more than an error from which it makes the alert. So the evidence cannot travel through
 //! rustls: `tls::peer_verifier` leaves it with the connection's `tls::handshake::Handshake`, whence the connection
 //! takes it when rustls's error comes back. How the adapter knows the connection stands there.
 //!
-//! **Locks.** None is held over a verification but the connection's own core. What is shared between verifications
-//! (the signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: whoever finds
-//! it taken does the work anew, as does a process that was forked while another thread held it.
+//! **Locks.** None is held over a verification but the connection's own. What is shared between verifications (the
+//! signature cache, what is known of a CRL, which anchors were used) is behind `try_lock` or atomic: a thread that
+//! finds it taken does the work anew, as does a process that was forked while another thread held it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,12 +35,13 @@ use crate::verify::candidates::{Candidates, straight};
 use crate::verify::crl_signers::RevocationCheck;
 use crate::verify::ocsp::{StapleCheck, must_staple};
 use crate::verify::path_checks::PathChecks;
-use crate::verify::peer_policy::Conditions;
+use crate::verify::peer_policy::{Conditions, MAX_PRESENTED};
 use crate::verify::rejection::{Demanded, Kind, Rejection};
 use crate::verify::search::Search;
 use crate::verify::signature_cache::Meter;
 use crate::verify::trust::Trust;
 use crate::verify::types::{Path, RevocationPolicy, Role, SentChain, Verified};
+use crate::verify::webpki_errors::rejected;
 
 /// What to ask of the peer and what to check of its answer.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ pub struct PeerVerifier {
     /// Hold the path to RFC 5280 where webpki does not.
     pub strict: bool,
     pub conditions: Conditions,
-    /// Ask the connection's callback whether it accepts the peer, too.
-    pub decides: bool,
+    /// The connection's verify callback has to accept the peer, too.
+    pub verify_callback: bool,
     /// A session is verified as of the time when it is resumed, not of the time when it began.
     pub reverify: bool,
     /// Seconds since the last handshake in full for which a session is resumed.
@@ -72,7 +73,7 @@ pub enum NotResumed {
     NoTime,
     /// It is too old, or from the future.
     Age,
-    /// Its peer showed no certificate, and one is required.
+    /// Its peer sent no certificate, and one is required.
     NoCertificate,
     /// Its server needs an OCSP response. A session brings none along.
     NoStaple,
@@ -125,7 +126,7 @@ impl PeerVerifier {
         Ok(path)
     }
 
-    /// The same verification of a session's chain, which was shown `then`, in the last handshake in full, before the
+    /// The same verification of a session's chain, which was sent `then`, in the last handshake in full, before the
     /// session is resumed. None where its peer showed no certificate.
     pub fn verify_again(
         &self,
@@ -151,7 +152,7 @@ impl PeerVerifier {
         }
     }
 
-    /// What is demanded of a chain, for who reads the answer.
+    /// What is demanded of a chain, for the evidence of a refusal.
     pub fn demanded(&self, purpose: Role, name: Option<String>) -> Demanded {
         Demanded {
             purpose,
@@ -287,7 +288,7 @@ impl PeerVerifier {
 }
 
 /// Whether a session whose peers proved their keys at `since` may be resumed `now`: before it is `max_age`
-/// seconds old. One from the future may not: some clock was wrong, and nobody knows how old it is.
+/// seconds old. One from the future may not: some clock was wrong, and its age is unknown.
 pub fn may_resume(since: UnixTime, now: UnixTime, max_age: u32) -> bool {
     now.as_secs().checked_sub(since.as_secs()).is_some_and(|age| age < u64::from(max_age))
 }
@@ -297,9 +298,18 @@ pub fn in_words(name: &ServerName<'_>) -> String {
 }
 
 fn verify_name(own: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), Box<Rejection>> {
-    EndEntityCert::try_from(own)
-        .and_then(|certificate| certificate.verify_is_valid_for_subject_name(name))
-        .map_err(|error| rejected(error, now))
+    let certificate = EndEntityCert::try_from(own).map_err(|error| rejected(error, now))?;
+    certificate.verify_is_valid_for_subject_name(name).map_err(|error| {
+        let holds_names =
+            matches!(&error, webpki::Error::CertNotValidForName(context) if !context.presented.is_empty());
+        let mut rejection = rejected(error, now);
+        rejection.presented =
+            certificate.valid_dns_names().take(MAX_PRESENTED).map(ToOwned::to_owned).collect();
+        if holds_names && rejection.presented.is_empty() {
+            rejection.presented.push("other".to_owned());
+        }
+        rejection
+    })
 }
 
 /// The search for a path ended before it came to an answer.
@@ -310,56 +320,6 @@ fn too_complex() -> Box<Rejection> {
 /// What webpki does not ask and `PathChecks` does.
 fn further_rejection(kind: Kind) -> Box<Rejection> {
     Rejection::new(kind, "")
-}
-
-/// One webpki error as evidence.
-fn rejected(error: webpki::Error, now: UnixTime) -> Box<Rejection> {
-    use webpki::Error as Web;
-    let detail = error.to_string();
-    match error {
-        Web::CertExpired { time, not_after } => Rejection::new(Kind::Expired, detail).at(time, not_after),
-        Web::CertNotValidYet { time, not_before } => {
-            Rejection::new(Kind::NotYetValid, detail).at(time, not_before)
-        }
-        Web::InvalidCertValidity => Rejection::new(Kind::Expired, detail).at(now, now),
-        Web::CertNotValidForName(context) => {
-            let mut rejection = Rejection::new(Kind::Name, detail);
-            rejection.presented = context.presented;
-            rejection
-        }
-        Web::UnknownIssuer => Rejection::new(Kind::UnknownIssuer, detail),
-        Web::CertRevoked => Rejection::new(Kind::Revoked, detail),
-        Web::UnknownRevocationStatus => Rejection::new(Kind::RevocationUnknown, detail),
-        Web::InvalidCrlSignatureForPublicKey
-        | Web::UnsupportedCrlSignatureAlgorithmContext(_)
-        | Web::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            Rejection::new(Kind::RevocationListSignature, detail)
-        }
-        Web::IssuerNotCrlSigner => Rejection::new(Kind::ListSigner, detail),
-        Web::CrlExpired { time, next_update } => {
-            Rejection::new(Kind::RevocationListExpired, detail).at(time, next_update)
-        }
-        Web::InvalidSignatureForPublicKey | Web::SignatureAlgorithmMismatch => {
-            Rejection::new(Kind::Signature, detail)
-        }
-        Web::UnsupportedSignatureAlgorithmContext(_)
-        | Web::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Rejection::new(Kind::Algorithm, detail),
-        Web::RequiredEkuNotFoundContext(_) | Web::EmptyEkuExtension => Rejection::new(Kind::Purpose, detail),
-        Web::CaUsedAsEndEntity => Rejection::new(Kind::CaAsLeaf, detail),
-        Web::EndEntityUsedAsCa => Rejection::new(Kind::LeafAsCa, detail),
-        Web::PathLenConstraintViolated | Web::MaximumPathDepthExceeded => {
-            Rejection::new(Kind::PathLength, detail)
-        }
-        Web::NameConstraintViolation => Rejection::new(Kind::NameConstraint, detail),
-        Web::UnsupportedCriticalExtension => Rejection::new(Kind::CriticalExtension, detail),
-        Web::BadDer | Web::BadDerTime | Web::TrailingData(_) | Web::MalformedExtensions => {
-            Rejection::new(Kind::Encoding, detail)
-        }
-        Web::MaximumSignatureChecksExceeded
-        | Web::MaximumPathBuildCallsExceeded
-        | Web::MaximumNameConstraintComparisonsExceeded => Rejection::new(Kind::TooComplex, detail),
-        _ => Rejection::new(Kind::Other, detail),
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Shelf {
         Self { size, places, free: Mutex::new(Vec::new()) }
     }
 
-    /// None where somebody else is at it: nobody waits for the pool, and a process that was forked just then
+    /// None where another thread is at it: no thread waits for the pool, and a process that was forked just then
     /// never could.
     fn free(&self) -> Option<MutexGuard<'_, Vec<Vec<u8>>>> {
         self.free.try_lock().ok()
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_the_pool() {
+    fn no_thread_waits_for_the_pool() {
         let held: Vec<_> = SHELVES.iter().map(Shelf::free).collect();
         for shelf in &SHELVES {
             assert_eq!(Buffer::with_room(shelf.size).room(shelf.size).len(), shelf.size);

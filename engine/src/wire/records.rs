@@ -1,10 +1,10 @@
-//! Where records begin and end on the wire: for reading whole ones. rustls looks into them.
+//! Where records begin and end on the wire: to take whole ones. rustls looks into them.
 
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::{HEADER, RECORD_ON_WIRE};
 
 /// The length of the first record in `bytes`, as far as its header is there. What cannot be a record is as
-/// long as a header: nobody shall wait for the rest of it.
+/// long as a header: no call is to wait for the rest of it.
 pub fn whole_record(bytes: &[u8]) -> usize {
     let Some([20..=24, 3, _, high, low]) = bytes.first_chunk::<HEADER>() else { return HEADER };
     match HEADER + usize::from(u16::from_be_bytes([*high, *low])) {

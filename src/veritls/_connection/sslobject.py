@@ -138,7 +138,7 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         if foreign is not None:
             self._take_in(foreign[0])
         try:
-            self._stream.close(True, 0)
+            self._stream.exchange_close_notify(0)
             if foreign is not None and self._incoming.pending:
                 foreign[0].write(self._incoming.read())
         finally:

@@ -179,9 +179,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("Cannot set session while another thread works on the connection.")
         stream = self._stream = self._made(self.server_hostname, None, self.fileno())
         if before is not None:
-            before.retire()
+            before.retire_descriptor()
         if self._closed or self.fileno() < 0:
-            stream.retire()  # by another thread, which does not know of this one
+            stream.retire_descriptor()  # by another thread, which does not know of this one
             self._stream = None
             self._refuse_closed()
 
@@ -374,7 +374,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         said = stream is not None and how != socket.SHUT_RD and stream.established
         if stream is not None and said:
             with contextlib.suppress(OSError):
-                stream.close(False, 0)
+                stream.send_close_notify(0)
         try:
             socket.socket.shutdown(self, how)
         except OSError as error:
@@ -391,10 +391,10 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         if stream is None:
             raise ValueError(f"No SSL wrapper around {self}")
         try:
-            self._plain_rest = stream.close(True, self.gettimeout())
+            self._plain_rest = stream.exchange_close_notify(self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "shutdown") from None
-        stream.retire()
+        stream.retire_descriptor()
         if self._stream is stream:  # else it was closed meanwhile
             self._unwrapped = stream
             self._stream = None
@@ -405,14 +405,14 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         stream = self._ending = self._stream or self._unwrapped or self._ending
         self._stream = self._unwrapped = None
         if stream is not None:
-            stream.abandon()
+            stream.cancel_callback()
         return stream
 
     def _real_close(self) -> None:
         self._close_number(self._give_up())
 
     def _close_number(self, stream: _engine.Stream | None) -> None:
-        if stream is None or not stream.release(_take_number, self):
+        if stream is None or not stream.close_descriptor(_take_number, self):
             socket.socket._real_close(self)  # type: ignore[attr-defined]
         self._ending = None
 
@@ -422,7 +422,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         Returns the number; a duplicate's where another thread is in a call with it.
         """
         stream = self._give_up()
-        if stream is None or self.fileno() < 0 or stream.retire():
+        if stream is None or self.fileno() < 0 or stream.retire_descriptor():
             self._ending = None
             return socket.socket.detach(self)
         number = os.dup(self.fileno())
@@ -445,7 +445,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         except BaseException:
             stream = self._give_up()
             if stream is not None:
-                stream.retire()
+                stream.retire_descriptor()
             raise
         if failed:
             # The handshake comes when the connection is there, as with `ssl`.

@@ -25,7 +25,7 @@ CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel bindings that `get_channel_binding` gives (RFC 5929)."""
 
 
-def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerdictCallback | None:
+def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
     """What the engine calls within a handshake; None where no callback is set. Holds no connection alive."""
     peer, checked = frozen.peer, frozen.demands["check_name"]
     if not peer.callbacks:
@@ -286,16 +286,20 @@ class ConnectionState:
         """The data that binds an outer authentication to this connection; None before the handshake.
 
         Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`: "tls-unique" is not defined for
-        TLS 1.3, and its older form is broken (RFC 7627).
+        TLS 1.3, and its older form is broken (RFC 7627). Also where the server sent no certificate.
         """
         if cb_type not in CHANNEL_BINDING_TYPES:
             raise ValueError(f"{cb_type} channel binding type not implemented")
         stream = self._agreed()
         if stream is None:
             return None
-        peers = self.get_unverified_chain()
-        certificate = stream.own_certificate if self._side() else peers[0]
-        return end_point_hash(certificate) if certificate is not None else None
+        if self._side():
+            certificate = stream.own_certificate
+            return end_point_hash(certificate) if certificate is not None else None
+        chain = stream.peer_chain
+        if not chain:
+            raise ValueError("the server sent no certificate to bind to")
+        return end_point_hash(chain[0])
 
     def verify_client_post_handshake(self) -> None:
         """Raises NotImplementedError: post-handshake authentication is not offered."""

@@ -147,7 +147,7 @@ class PeerPolicy:
             "strict": self._strict,
             "allowed": [[each._for_engine() for each in several] for several in self.allowed_peers],
             "pinned": [list(several) for several in self.pinned_keys],
-            "decides": bool(self.callbacks),
+            "verify_callback": bool(self.callbacks),
             "reverify": self.reverify,
             "max_resumption_age": self.max_resumption_age,
         }

@@ -122,7 +122,7 @@ class TrustStore:
 
     def authorities(self) -> list[bytes]:
         """Those that may sign others, DER, in the order in which they came."""
-        return [der for der in self._listed() if _engine.is_authority(der)]
+        return [der for der in self._listed() if _engine.is_ca(der)]
 
     def statistics(self) -> dict[str, int]:
         """The numbers of ``SSLContext.cert_store_stats()``."""

@@ -198,13 +198,13 @@ Explain = Callable[[Case], Finding | None]
 
 
 _BY_DETAIL = {
-    "UnsupportedCertVersion": "encoding",
-    "ExtensionValueInvalid": "encoding",
-    "MalformedDnsIdentifier": "encoding",
-    "MalformedNameConstraint": "encoding",
-    "InvalidNetworkMaskConstraint": "encoding",
+    "certificate_version": "encoding",
+    "extension_value": "encoding",
+    "dns_name": "encoding",
+    "name_constraint": "encoding",
+    "network_mask": "encoding",
 }
-"""The engine's words -> a kind, where its kind is "other"."""
+"""The engine's code for the detail -> a kind, where its kind is "other"."""
 
 
 def _self_issued(der: bytes) -> bool:

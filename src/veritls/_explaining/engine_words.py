@@ -73,12 +73,13 @@ def words(detail: str) -> str:
     return known.format(said)
 
 
-def _name(text: str) -> str:
+def name_words(text: str) -> str:
+    """A name of a certificate, as the engine tells it."""
     return {"other": "another kind of name", "IP ?": "IP unreadable"}.get(text, text)
 
 
 def _listing(names: Sequence[str], left_out: int = 0) -> str:
-    shown = [_name(name) for name in names]
+    shown = [name_words(name) for name in names]
     more = len(shown) + left_out - _SHOWN
     if not shown:
         return "none"
@@ -94,7 +95,7 @@ def _raised(cause: BaseException) -> str:
 
 
 def refusal_words(rejection: _engine.Rejection) -> str:
-    """What a refusal's sentence says of its details; a code of webpki's where the sentence goes by that."""
+    """What a refusal's sentence says of its details; the engine's code where the sentence goes by that."""
     kind, wanted = rejection.kind, _listing(rejection.wanted)
     if kind == "not_allowed":
         return f"its names: {_listing(rejection.presented, rejection.left_out)}; allowed: {wanted}"

@@ -8,6 +8,7 @@ from veritls._explaining.engine_words import CALLBACKS, THINGS, words
 from veritls._explaining.reasons import ALERTS, ssl_error
 from veritls._explaining.refusals import certificate_refused
 
+_IN_HELLO = "HANDSHAKE_FAILURE_ON_CLIENT_HELLO"
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
 
 
@@ -23,14 +24,26 @@ def _alert(number: int) -> ssl.SSLError:
     return ssl_error(reason, words)
 
 
-def _incompatible(detail: str) -> ssl.SSLError:
-    if detail == "NoServerCertificate":
-        return ssl_error("NO_SHARED_CIPHER", "no shared cipher: this server has no certificate loaded")
-    if "NoCipherSuitesInCommon" in detail:
-        return ssl_error("NO_SHARED_CIPHER", "no shared cipher")
-    if "Version" in detail or "Tls12" in detail or "Tls13" in detail:
-        return ssl_error("UNSUPPORTED_PROTOCOL", f"unsupported protocol ({detail})")
-    return ssl_error("HANDSHAKE_FAILURE_ON_CLIENT_HELLO", f"nothing in common with the peer ({detail})")
+_INCOMPATIBLE = {
+    "no_own_certificate": ("NO_SHARED_CIPHER", "no shared cipher: this server has no certificate loaded"),
+    "cipher_suites": ("NO_SHARED_CIPHER", "no shared cipher"),
+    "client_version": (
+        "UNSUPPORTED_PROTOCOL",
+        "unsupported protocol: the client offers none that is on",
+    ),
+    "server_version": (
+        "UNSUPPORTED_PROTOCOL",
+        "unsupported protocol: the server chose one that is off",
+    ),
+    "groups": (_IN_HELLO, "nothing in common with the peer: no key exchange group"),
+    "point_formats": (_IN_HELLO, "nothing in common with the peer: it takes no uncompressed points"),
+    "signature_schemes": (_IN_HELLO, "nothing in common with the peer: no signature algorithm"),
+    "compression": (_IN_HELLO, "nothing in common with the peer: it insists on compression"),
+    "extended_master_secret": (_IN_HELLO, "nothing in common with the peer: no extended master secret"),
+    "missing_extension": (_IN_HELLO, "nothing in common with the peer: its hello lacks an extension"),
+    "other": (_IN_HELLO, "nothing in common with the peer"),
+}
+"""What the two sides have not in common -> reason and words."""
 
 
 def exception_for(failure: _engine.Failure) -> BaseException:
@@ -58,7 +71,7 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "bad_write_retry":
             text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
             return ssl_error("BAD_WRITE_RETRY", text)
-        case "deciding":
+        case "callback_running":
             return ValueError(
                 f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
             )
@@ -83,7 +96,7 @@ def exception_for(failure: _engine.Failure) -> BaseException:
             text = "decryption failed or bad record mac: a record was changed on its way"
             return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
-            return _incompatible(failure.detail)
+            return ssl_error(*_INCOMPATIBLE[failure.detail])
         case "key_mismatch":
             return ssl_error("KEY_VALUES_MISMATCH", "key values mismatch: the key is of another certificate")
         case "unusable":

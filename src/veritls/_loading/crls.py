@@ -30,14 +30,14 @@ MAX_UNVERIFIED = 8
 class Found:
     """A revocation list, and where it is from."""
 
-    parsed: _engine.RevocationList
+    parsed: _engine.Crl
     where: str
 
 
 def read(der: bytes, where: str) -> Found:
     """One list from DER. Raises ssl.SSLError naming `where` for what cannot be used."""
     try:
-        return Found(_engine.RevocationList(der), where)
+        return Found(_engine.Crl(der), where)
     except ssl.SSLError as why:
         words = f"{why.args[1].split('] ', 1)[-1]} ({where})"
         raise ssl_error(str(why.reason), words) from None
@@ -84,7 +84,7 @@ def in_source(source: ListSource) -> Iterator[Found]:
         raise TypeError("a path, bytes or revocation lists are needed")
 
 
-def _newer(one: _engine.RevocationList, other: _engine.RevocationList) -> bool:
+def _newer(one: _engine.Crl, other: _engine.Crl) -> bool:
     """Whether `one` came after `other`, of the same line: by CRL number, else by thisUpdate."""
     if one.number is not None and other.number is not None and one.number != other.number:
         return int.from_bytes(one.number) > int.from_bytes(other.number)
@@ -93,7 +93,7 @@ def _newer(one: _engine.RevocationList, other: _engine.RevocationList) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    parsed: _engine.RevocationList
+    parsed: _engine.Crl
     where: str
     arrival: int
 
@@ -152,11 +152,11 @@ class RevocationLists:
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 
-    def __iter__(self) -> Iterator[tuple[_engine.RevocationList, str]]:
+    def __iter__(self) -> Iterator[tuple[_engine.Crl, str]]:
         """Each with where it is from, line by line, what is tried first before what is tried next."""
         return ((each.parsed, each.where) for line in self._lines.values() for each in line)
 
-    def engines(self) -> list[_engine.RevocationList]:
+    def engines(self) -> list[_engine.Crl]:
         """As the engine takes them."""
         return [each for each, _ in self]
 

@@ -218,7 +218,7 @@ class Outbound(transports._FlowControlMixin):
     def _seal(self) -> None:
         self._sealing = False
         try:
-            if not self._link.close_notify():
+            if not self._link.send_close_notify():
                 self._watch_writable()
         except OSError as error:
             self._fatal_error(error, "Fatal write error on TLS transport")

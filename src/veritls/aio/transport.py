@@ -326,7 +326,7 @@ class SSLTransport(Outbound):
         except BaseException as error:
             self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
             return
-        if not (keep_open and self._link.peer_closed()):
+        if not (keep_open and self._link.close_notify_received()):
             self.close()
 
     def is_reading(self) -> bool:
@@ -381,7 +381,7 @@ class SSLTransport(Outbound):
     def _say_goodbye(self) -> None:
         self._phase = Phase.LINGERING
         try:
-            if not self._link.close_notify():
+            if not self._link.send_close_notify():
                 self._watch_writable()
             elif self._peer_done:
                 self._force_close(None)
@@ -433,7 +433,7 @@ class SSLTransport(Outbound):
     def _force_close(self, error: BaseException | None) -> None:
         if self._phase is Phase.LOST:
             return
-        self._facts._stream.abandon()  # where a callback of the handshake does this, nothing is sent any more
+        self._facts._stream.cancel_callback()  # where a callback of the handshake does this, nothing is sent
         self._phase = Phase.LOST
         self._closing = True
         self._direct = False
@@ -456,7 +456,7 @@ class SSLTransport(Outbound):
                 server._detach(*self._as_client)
 
     def _close_socket(self) -> None:
-        self._link.release()
+        self._link.retire_descriptor()
         self._on_readable = self._deliver = _nothing  # no cycle is left to the garbage collector
         sock, self._sock = self._sock, None
         if self._lower is not None:
@@ -481,7 +481,7 @@ class SSLTransport(Outbound):
                 value = self._extra[name] = getattr(self._facts, ask)()
                 return value
             case "close_notify":
-                return self._link.peer_closed()
+                return self._link.close_notify_received()
         return default
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:

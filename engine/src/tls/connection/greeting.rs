@@ -1,45 +1,48 @@
-//! The beginning of a server's handshake, where `sni_callback` decides what to go on with.
+//! The beginning of a server's handshake, where `sni_callback` says what to go on with.
 
 use std::mem;
 use std::sync::Arc;
 
 use crate::tls::client_hello::Seen;
 use crate::tls::connection::{Connection, side_of};
-use crate::tls::failure::{Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, failure_of};
 use crate::tls::handshake::Handshake;
-use crate::tls::hello_callback::{Greeting, Switched, decide};
+use crate::tls::hello_callback::{Greeting, Switched, ask};
 use crate::tls::session::Store;
 use crate::verify::callback::Callback;
 
 impl Connection {
-    /// Looks at the client's hello as far as it has come: whether it is decided on, and the handshake goes on.
+    /// Looks at the client's hello as far as it has come: whether it is accepted, and the handshake goes on.
     pub(super) fn greet(&mut self) -> Result<bool, Failure> {
         let preview = match &mut self.greeting {
-            Greeting::Looking(preview, _) => preview,
-            Greeting::Deciding => return Err(Failure::Deciding(Callback::Hello)),
-            Greeting::Decided => return Ok(true),
+            Greeting::Incomplete(preview, _) => preview,
+            Greeting::CallbackRunning => return Err(Failure::CallbackRunning(Callback::Hello)),
+            Greeting::Accepted => return Ok(true),
         };
         let started_with = self.incoming.bytes().first_chunk().copied();
         match preview.look(self.incoming.bytes()) {
             Seen::More => Ok(false),
-            Seen::Hello(name) => self.decide(name).map(|()| true),
+            Seen::Hello(name) => self.ask_about(name).map(|()| true),
             Seen::Unreadable(error, alert) => {
                 self.outgoing.append(&alert);
-                let failure = failure_of(error, None, true, started_with);
+                let failure =
+                    failure_of(error, Evidence { early: true, started_with, ..Evidence::default() });
                 Err(self.fail(failure))
             }
         }
     }
 
     /// Asks what to go on with. Whatever comes in between, the hello is not accepted.
-    fn decide(&mut self, name: Option<String>) -> Result<(), Failure> {
-        let looked = mem::replace(&mut self.greeting, Greeting::Deciding);
-        let Greeting::Looking(_, callback) = looked else { return Err(Failure::Deciding(Callback::Hello)) };
-        let decided = decide(&callback, name, self.asking.clone());
-        if self.asking.abandoned() {
-            return Err(self.abandon());
+    fn ask_about(&mut self, name: Option<String>) -> Result<(), Failure> {
+        let before = mem::replace(&mut self.greeting, Greeting::CallbackRunning);
+        let Greeting::Incomplete(_, callback) = before else {
+            return Err(Failure::CallbackRunning(Callback::Hello));
+        };
+        let answer = ask(&callback, name, self.callback_state.clone());
+        if self.callback_state.cancelled() {
+            return Err(self.fail_as_cancelled());
         }
-        match decided {
+        match answer {
             Ok(switched) => self.accept_hello(switched),
             Err(refusal) => {
                 self.outgoing.append(&[21, 3, 3, 0, 2, 2, refusal.alert]);
@@ -50,20 +53,21 @@ impl Connection {
         }
     }
 
-    /// Goes on from a hello that was decided on.
+    /// Goes on from a hello that was accepted.
     fn accept_hello(&mut self, switched: Switched) -> Result<(), Failure> {
-        if !matches!(self.greeting, Greeting::Deciding) {
+        if !matches!(self.greeting, Greeting::CallbackRunning) {
             return Err(self.fail(Failure::Internal("no hello waits to be accepted".to_owned())));
         }
         if let Some((config, callback)) = switched {
             let store = Store { offered: None, fresh: Arc::default() };
             self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
             self.verifier = config.verifier.clone();
-            self.spare = self.verifier.decides.then(|| config.rustls.clone());
+            self.spare = self.verifier.verify_callback.then(|| config.rustls.clone());
             // Nothing of the handshake was done yet.
-            self.handshake = Some(Arc::new(Handshake::new(self.asking.clone(), callback, None, None)));
+            self.handshake =
+                Some(Arc::new(Handshake::new(self.callback_state.clone(), callback, None, None)));
         }
-        self.greeting = Greeting::Decided;
+        self.greeting = Greeting::Accepted;
         Ok(())
     }
 }

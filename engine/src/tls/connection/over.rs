@@ -53,7 +53,7 @@ impl Connection {
     /// rustls may open a client's ticket and decline it: once the handshake is one in full, nothing of that counts.
     /// (On a client the server's own certificate takes its place.)
     pub(super) fn forget_declined_session(&self, handshake: &Handshake) {
-        let kind = self.facts().handshake_kind();
+        let kind = self.state().handshake_kind();
         if matches!(self.side, Side::Server(_)) && kind.is_some_and(|kind| kind != HandshakeKind::Resumed) {
             handshake.forget_session();
         }
@@ -75,7 +75,7 @@ impl Connection {
         handshake: &Arc<Handshake>,
         known: Option<Verified>,
     ) -> Result<Option<Verified>, NotResumed> {
-        let chain = self.facts().peer_certificates().unwrap_or_default().to_vec();
+        let chain = self.state().peer_certificates().unwrap_or_default().to_vec();
         let (role, name) = match self.side {
             Side::Client(_) => (Role::Server, self.name.as_ref()),
             Side::Server(_) => (Role::Client, None),
@@ -84,7 +84,7 @@ impl Connection {
             Some(known) => Some(known),
             None => self.verifier.verify_again(role, chain, name, self.since)?,
         };
-        if self.verifier.decides
+        if self.verifier.verify_callback
             && let Some(found) = &verified
         {
             let own = found.chain.first().ok_or(NotResumed::NoCertificate)?;
@@ -95,8 +95,8 @@ impl Connection {
 
     /// Gives up a connection whose handshake was done, with an alert that says why.
     fn refuse_late(&mut self, refused: NotResumed) -> Failure {
-        if self.asking.abandoned() {
-            return self.abandon();
+        if self.callback_state.cancelled() {
+            return self.fail_as_cancelled();
         }
         let (failure, alert) = match refused {
             NotResumed::Rejected(rejection) => {
@@ -113,8 +113,8 @@ impl Connection {
                 UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
             }
             Some(RustlsConfig::Client(config)) => {
-                let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
-                UnbufferedClientConnection::new(config.clone(), nobody).map(Side::Client).ok()
+                let nameless = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
+                UnbufferedClientConnection::new(config.clone(), nameless).map(Side::Client).ok()
             }
             None => None,
         };
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// The socket was closed within the callback: nothing may go out to its descriptor any more.
-    pub(super) fn abandon(&mut self) -> Failure {
+    pub(super) fn fail_as_cancelled(&mut self) -> Failure {
         self.outgoing = Buffer::default();
         self.fail(Errno::BADF.into())
     }

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from cryptography import x509
 
 from veritls._explaining.diagnosis import Case, Finding
+from veritls._explaining.engine_words import name_words
 from veritls._report.parsed_certificate import MOST_NAMES, ParsedCertificate, attempt, is_address
 from veritls._report.rendering import listing, plain
-
-_QUOTED = re.compile(r'"(.*)"')
-"""The engine gives names as `DnsName("a.example")`."""
 
 
 def _common_names(leaf: ParsedCertificate) -> list[str]:
@@ -23,11 +20,10 @@ def _common_names(leaf: ParsedCertificate) -> list[str]:
 
 
 def _names(case: Case) -> tuple[str, ...]:
-    """The first names that the certificate is for; as the engine gives them where it cannot be read here."""
+    """The first names that the certificate is for; where it cannot be read here, the engine's."""
     if case.leaf.names:
         return case.leaf.names
-    first = case.refusal.presented[:MOST_NAMES]
-    return tuple(plain(match[1] if (match := _QUOTED.search(each)) else each) for each in first)
+    return tuple(plain(name_words(each)) for each in case.refusal.presented[:MOST_NAMES])
 
 
 def _listing(case: Case, names: tuple[str, ...]) -> str:

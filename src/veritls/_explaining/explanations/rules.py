@@ -31,9 +31,9 @@ _USAGES = (
     ("crl_sign", "cRLSign"),
 )
 _LIMITS = {
-    "MaximumSignatureChecksExceeded": "there are too many ways up from it, with too many signatures",
-    "MaximumPathBuildCallsExceeded": "there are too many ways up from it",
-    "MaximumNameConstraintComparisonsExceeded": "its authorities limit too many names to compare them all",
+    "signature_checks": "there are too many ways up from it, with too many signatures",
+    "path_building": "there are too many ways up from it",
+    "name_comparisons": "its authorities limit too many names to compare them all",
 }
 
 _WORK = "to find a way from it to the trust set would take more work than any chain in order does"
@@ -183,7 +183,7 @@ def encoding(case: Case) -> Finding | None:
         if certificate is None or len(reading.der) > _LARGEST:
             remedy = f"Have the {case.peer} send it undamaged."
             return Finding(f"{which} {_damage(reading)}", reading.der, (remedy,))
-        if case.refusal.detail == "UnsupportedCertVersion" and certificate.version is not x509.Version.v3:
+        if case.refusal.detail == "certificate_version" and certificate.version is not x509.Version.v3:
             words = f"{case.who(reading)} is of X.509 version 1, which only a trusted authority may be"
             return Finding(words, reading.der, (case.replace(reading, "one of version 3"),))
         try:

@@ -6,20 +6,20 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::error::{Thing, Unusable};
-use crate::verify::crl::Crl;
+use crate::verify::crl;
 use crate::verify::signature_cache::algorithms;
 
 /// A CRL as Python keeps it.
 #[pyclass(frozen, module = "veritls._engine")]
-pub struct RevocationList(pub Arc<Crl>);
+pub struct Crl(pub Arc<crl::Crl>);
 
 #[pymethods]
-impl RevocationList {
+impl Crl {
     /// `der`: of the form that webpki takes. Refuses what cannot be read, delta and indirect CRLs, and those
     /// that are partitioned by reason.
     #[new]
     fn new(py: Python<'_>, der: Vec<u8>) -> PyResult<Self> {
-        let crl = py.detach(|| Crl::read(der));
+        let crl = py.detach(|| crl::Crl::read(der));
         Ok(Self(Arc::new(crl.map_err(|why| Unusable::new(Thing::Crl, why))?)))
     }
 

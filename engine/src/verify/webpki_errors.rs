@@ -1,0 +1,66 @@
+//! What webpki finds wrong with a certificate, as evidence. Its errors are told apart by type, never by their text.
+
+use rustls::pki_types::UnixTime;
+use webpki::Error;
+
+use crate::verify::rejection::{Kind, Rejection};
+
+/// The kind of an error, and the code that tells it apart from others of its kind; for Other, what webpki says.
+fn kind_of(error: &Error) -> (Kind, String) {
+    let kind = match error {
+        Error::CertExpired { .. } | Error::InvalidCertValidity => Kind::Expired,
+        Error::CertNotValidYet { .. } => Kind::NotYetValid,
+        Error::CertNotValidForName(_) => Kind::Name,
+        Error::UnknownIssuer => Kind::UnknownIssuer,
+        Error::CertRevoked => Kind::Revoked,
+        Error::UnknownRevocationStatus => Kind::RevocationUnknown,
+        Error::InvalidCrlSignatureForPublicKey
+        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => Kind::CrlSignature,
+        Error::IssuerNotCrlSigner => Kind::CrlSigner,
+        Error::CrlExpired { .. } => Kind::CrlExpired,
+        Error::InvalidSignatureForPublicKey | Error::SignatureAlgorithmMismatch => Kind::Signature,
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Kind::Algorithm,
+        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => Kind::Purpose,
+        Error::CaUsedAsEndEntity => Kind::CaAsLeaf,
+        Error::EndEntityUsedAsCa => Kind::LeafAsCa,
+        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => Kind::PathLength,
+        Error::NameConstraintViolation => Kind::NameConstraint,
+        Error::UnsupportedCriticalExtension => Kind::CriticalExtension,
+        Error::BadDer | Error::BadDerTime | Error::TrailingData(_) | Error::MalformedExtensions => {
+            Kind::Encoding
+        }
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => Kind::TooComplex,
+        _ => Kind::Other,
+    };
+    let detail = match error {
+        Error::MaximumSignatureChecksExceeded => "signature_checks",
+        Error::MaximumPathBuildCallsExceeded => "path_building",
+        Error::MaximumNameConstraintComparisonsExceeded => "name_comparisons",
+        Error::UnsupportedCertVersion => "certificate_version",
+        Error::ExtensionValueInvalid => "extension_value",
+        Error::MalformedDnsIdentifier => "dns_name",
+        Error::MalformedNameConstraint => "name_constraint",
+        Error::InvalidNetworkMaskConstraint => "network_mask",
+        // People read it, where nothing better can be said.
+        other if kind == Kind::Other => return (kind, other.to_string()),
+        _ => "",
+    };
+    (kind, detail.to_owned())
+}
+
+/// One webpki error as evidence.
+pub fn rejected(error: Error, now: UnixTime) -> Box<Rejection> {
+    let (kind, detail) = kind_of(&error);
+    let rejection = Rejection::new(kind, detail);
+    match error {
+        Error::CertExpired { time, not_after: bound }
+        | Error::CertNotValidYet { time, not_before: bound }
+        | Error::CrlExpired { time, next_update: bound } => rejection.at(time, bound),
+        Error::InvalidCertValidity => rejection.at(now, now),
+        _ => rejection,
+    }
+}
