@@ -12,6 +12,7 @@ from asyncio import base_events, selector_events
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from veritls.aio.connection import within
 from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.loop import default_context, drives
 from veritls.aio.transport import SSLTransport
@@ -47,13 +48,6 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _within(context: Context | None, callback: Any, *args: Any) -> functools.partial[Any]:
-    """The call, in `context` where there is one."""
-    if context is None:
-        return functools.partial(callback, *args)
-    return functools.partial(context.run, callback, *args)
-
-
 class UvloopEventLoop(Loop):  # type: ignore[misc]
     """A uvloop; a veritls context, or ``ssl=True``, gets the `SSLTransport` of veritls.
 
@@ -85,7 +79,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         again then: a reset behind more data than one read takes would never be noticed otherwise.
         """
         self._forget(fd)
-        reader = _within(context, callback, *args)
+        reader = within(context, callback, *args)
 
         def dropped(which: Any) -> None:
             if self._readers.get(fd) is which and not self.is_closed():
@@ -110,7 +104,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             self.remove_reader(fd)
 
     def _add_writer(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
-        self.add_writer(fd, _within(context, callback, *args))
+        self.add_writer(fd, within(context, callback, *args))
 
     def _remove_writer(self, fd: int) -> None:
         if not self.is_closed():
