@@ -14,8 +14,8 @@ from rich.text import Text
 
 from veritls.cli import certificates
 from veritls.cli.cases import Case, cases
+from veritls.cli.conformance import describe_outcome, describe_policy, faults
 from veritls.cli.exchange import PEERS, Outcome, exchange
-from veritls.cli.verdict import describe_outcome, describe_policy, faults
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLS 1.2", ssl.TLSVersion.TLSv1_3: "TLS 1.3"}
 _LONGEST_REASON = 34
