@@ -65,7 +65,7 @@ def test_a_server_that_is_not_allowed_is_refused(files: Files) -> None:
 
 
 def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files: Files) -> None:
-    """No deadlock: within the handshake the connection has no state to show, and nothing can be done with it."""
+    """No deadlock: within the handshake the connection has no state yet, and nothing can be done with it."""
     server, client = server_context(files.server), client_context(files.ca)
     server_raw, client_raw = raw_pair()
     outcomes: list[Any] = []

@@ -12,8 +12,6 @@ from veritls._connection.state import ConnectionState
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from veritls._context.context import SSLContext
-
 MemoryBIO = _engine.MemoryBIO
 
 
@@ -157,9 +155,7 @@ class TransportSSLObject(SSLObject):
     """
 
     @classmethod
-    def _of(
-        cls, context: SSLContext, *, server_side: bool, server_hostname: str | None
-    ) -> TransportSSLObject:
+    def _of(cls, context: Any, *, server_side: bool, server_hostname: str | None) -> TransportSSLObject:
         self = cls.__new__(cls)
         self._context, self._settings = context, context._settings
         self._foreign = None

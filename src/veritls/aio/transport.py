@@ -80,7 +80,7 @@ _ASKED: dict[str, Callable[[TransportSSLObject], Any]] = {
     "cipher": TransportSSLObject.cipher,
     "compression": TransportSSLObject.compression,
 }
-"""Name of an extra info -> what asks the connection for it, once."""
+"""Name of an extra info -> the method that gives it. It is called once."""
 
 
 def seconds(value: float | None, name: str, default: float) -> float:
@@ -268,7 +268,8 @@ class SSLTransport(transports._FlowControlMixin):
     # Receiving.
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """From now on `protocol` is called; a BufferedProtocol gets its bytes into its own buffer."""
+        """From now on `protocol` is called; an `asyncio.BufferedProtocol` gets bytes into its own buffer."""
+
         self._protocol = protocol
         self._inbound.deliver()
 
@@ -428,9 +429,13 @@ class SSLTransport(transports._FlowControlMixin):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What is known of the connection under `name`, as `asyncio.BaseTransport.get_extra_info` documents.
 
-        ssl_object (an `SSLObject` to ask, not to read or write), peercert, cipher, compression, sslcontext,
-        socket, sockname, peername; close_notify: True where the peer has sent its close_notify. `default` for
-        any other name, and for the first four until the handshake is done.
+        ssl_object: an `SSLObject` to ask, not to read or write. peercert: as of `SSLObject.getpeercert`,
+        a dict or None. cipher: (name, protocol version, secret bits). compression: None. sslcontext: the
+        `SSLContext`. socket: an `asyncio.trsock.TransportSocket`. sockname, peername: the addresses, None
+        where the kernel knows none. close_notify: bool, True where the peer has sent its close_notify.
+
+
+        `default`, None unless given: for any other name, and for the first four until the handshake is done.
         """
         if name in self._extra:
             return self._extra[name]

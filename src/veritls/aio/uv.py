@@ -119,6 +119,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
     _start_serving = _Selector._start_serving
     _accept_connection = _Selector._accept_connection
     _accept_connection2 = _Selector._accept_connection2
+    _sendfile_fallback = _Base._sendfile_fallback
 
     def _stop_serving(self, sock: Any) -> None:
         self._remove_reader(sock.fileno())
@@ -227,5 +228,3 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
 
     async def _sendfile_native(self, transp: SSLTransport, file: Any, offset: int, count: int | None) -> int:
         return await transp._send_file(file, offset, count)
-
-    _sendfile_fallback = _Base._sendfile_fallback

@@ -91,7 +91,9 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
 
 @app.command()
 def check(
-    hosts: Annotated[list[str] | None, typer.Argument(metavar="HOST[:PORT]...", help="IPv6 in [].")] = None,
+    hosts: Annotated[
+        list[str] | None, typer.Argument(metavar="HOST[:PORT]...", help="IPv6 addresses in [].")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="File of more servers, one per line; # begins a comment.")
     ] = None,
