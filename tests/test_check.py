@@ -20,7 +20,7 @@ from tests.check_servers import DIALOGUES, Server, says, serving
 from tests.reports.broken import below, leaf, middle, peer, root
 from tests.support.certificates import DAY, NOW, Party
 from veritls.cli.app import app
-from veritls.cli.target import Target, listed, parse
+from veritls.cli.target import Target, in_file, parse
 
 NAME = "db.internal"
 
@@ -66,7 +66,7 @@ def as_json(*arguments: object) -> list[dict[str, Any]]:
     return results
 
 
-def test_a_trusted_server_is_reported_with_what_was_agreed_on_and_the_days_left(
+def test_a_trusted_server_is_reported_with_what_was_negotiated_and_the_days_left(
     good: Server, ca: Path
 ) -> None:
     code, out, _ = run(good, "--ca", ca, "--name", NAME)
@@ -77,19 +77,19 @@ def test_a_trusted_server_is_reported_with_what_was_agreed_on_and_the_days_left(
     assert "passed" in out and "failed" not in out
 
 
-def test_a_server_that_is_not_trusted_is_reported_with_what_could_be_agreed_on(
+def test_a_server_that_is_not_trusted_is_reported_with_what_could_be_negotiated(
     folder: Path, ca: Path
 ) -> None:
     with serving(context(folder, below(NAME, end=NOW - 3 * DAY), middle())) as server:
         code, out, _ = run(server, "--ca", ca, "--name", NAME)
     assert code == 1
     assert f"the server's certificate for {NAME} expired 3 days ago" in out
-    assert "agreed on: TLSv1.3" in out
+    assert "negotiated: TLSv1.3" in out
     assert "ended 3 days before" in out
     assert server.data == b""
 
 
-def test_the_certificate_of_ours_is_shown_to_a_trusted_server_and_to_no_other(folder: Path, ca: Path) -> None:
+def test_the_client_certificate_is_sent_to_a_trusted_server_and_to_no_other(folder: Path, ca: Path) -> None:
     own = peer("Ann", root()).file(folder)
     for parties, name, shown in [((leaf(), middle()), NAME, 1), ((leaf(), middle()), "other", 0)]:
         asking = context(folder, *parties)
@@ -112,7 +112,7 @@ def test_tls_is_started_by(protocol: str, module: Any, folder: Path, ca: Path) -
 
 
 @pytest.mark.parametrize("protocol", DIALOGUES)
-def test_after_starttls_a_server_that_is_not_trusted_is_still_looked_at(
+def test_after_starttls_a_server_that_is_not_trusted_still_shows_what_it_negotiates(
     protocol: str, folder: Path, ca: Path
 ) -> None:
     with serving(context(folder), DIALOGUES[protocol]) as server:
@@ -196,7 +196,7 @@ def test_an_address_is_the_name_that_the_certificate_must_be_for(good: Server, c
     assert result["report"]["sentence"] == f"the address is 127.0.0.1, the certificate is for {NAME}"
 
 
-def test_the_date_of_the_judgement_can_be_chosen(good: Server, ca: Path) -> None:
+def test_the_date_of_the_verification_can_be_chosen(good: Server, ca: Path) -> None:
     later = f"{NOW + 40 * DAY:%Y-%m-%d}"
     [result] = as_json(good, "--ca", ca, "--name", NAME, "--at", later)
     assert result["report"]["kind"] == "expired"
@@ -290,7 +290,7 @@ def test_a_file_with_something_wrong_names_the_line(tmp_path: Path) -> None:
     assert "larger than" in run("--file", path)[2]
     path.write_bytes(b"# nothing\n")
     assert "no HOST" in run("--file", path)[2]
-    assert listed(path, 443) == []
+    assert in_file(path, 443) == []
 
 
 @pytest.mark.parametrize(
@@ -319,6 +319,22 @@ def test_wrong_arguments_exit_with_2_and_a_sentence(arguments: list[str]) -> Non
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("option", ["--file", "--ca", "--cert"])
+def test_a_file_that_cannot_be_read_is_named_with_its_option(option: str) -> None:
+    assert run("host", option, "/does/not/exist")[2] == (
+        f"veritls check: {option} /does/not/exist: No such file or directory\n"
+    )
+
+
+def test_what_to_do_is_said_in_options_of_the_command(folder: Path, ca: Path) -> None:
+    arguments = ("--ca", ca, "--name", NAME)
+    with serving(context(folder, Party("db", names=[NAME]))) as server:
+        shown = run(server, *arguments)[1]
+        [result] = as_json(server, *arguments)
+    assert "(--ca)" in shown and any("(--ca)" in remedy for remedy in result["report"]["remedies"])
+    assert "load_verify_locations" not in shown + str(result["report"]["remedies"])
+
+
 def test_names_that_a_terminal_would_obey_are_not_sent_to_it(folder: Path, ca: Path) -> None:
     from cryptography import x509
 
@@ -340,7 +356,7 @@ def test_a_server_that_ends_the_handshake_is_no_connection(folder: Path, ca: Pat
     assert result["status"] == "no connection" and "handshake failure" in result["problem"]
 
 
-def test_the_command_is_there_for_those_who_installed_it() -> None:
+def test_python_m_veritls_runs_the_command() -> None:
     import subprocess
 
     done = subprocess.run(

@@ -22,7 +22,7 @@ from tests.support.connections import SECONDS, client_context, in_thread, raw_pa
 from tests.support.memory import connect
 from tests.support.waiting import waiting
 from veritls import _engine
-from veritls.aio.facts import TransportObject
+from veritls._connection.sslobject import TransportSSLObject
 
 
 def in_child(work: Callable[[], str]) -> str:
@@ -114,8 +114,8 @@ def test_an_event_loops_connection_that_its_thread_works_on_is_an_error_in_the_c
     server_raw, client_raw = raw_pair()
     with server_raw, client_raw:
         serving = in_thread(server_context(files.server).wrap_socket, server_raw, server_side=True)
-        facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-        link = _engine.EventLoopStream(facts._stream, client_raw.fileno())
+        ssl_object = TransportSSLObject._of(client, server_side=False, server_hostname="localhost")
+        link = _engine.EventLoopStream(ssl_object._stream, client_raw.fileno())
         assert not link.handshake(False)
 
         def shake() -> None:
@@ -126,10 +126,12 @@ def test_an_event_loops_connection_that_its_thread_works_on_is_an_error_in_the_c
         assert inside.wait(SECONDS)
         for call, arguments in {link.flush: (), link.handshake: (True,), link.read: ()}.items():
             assert in_child(lambda call=call, arguments=arguments: tried(call, *arguments)) == "FORKED"  # type: ignore[misc]
-        assert in_child(lambda: f"{facts.version()} {link.unread()} {link.unsent_size()}") == "None False 0"
+        assert (
+            in_child(lambda: f"{ssl_object.version()} {link.unread()} {link.unsent_size()}") == "None False 0"
+        )
         leave.set()
         shaking.result(SECONDS)
-        assert facts.version() == "TLSv1.3"
+        assert ssl_object.version() == "TLSv1.3"
         link.retire_descriptor()
         with pytest.raises(OSError):
             link.write(b"x")

@@ -30,7 +30,7 @@ except veritls.SSLError as error:
 LINK = """
 import socket, sys, threading, veritls
 from veritls import _engine
-from veritls.aio.facts import TransportObject
+from veritls._connection.sslobject import TransportSSLObject
 which, server_file, ca = sys.argv[1:]
 server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
 server.load_cert_chain(server_file)
@@ -51,8 +51,8 @@ def decide(report):
     begun.wait(10)
     over.wait(0.3)
 client.set_verify_callback(decide)
-facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-link = _engine.EventLoopStream(facts._stream, ours.fileno())
+ssl_object = TransportSSLObject._of(client, server_side=False, server_hostname="localhost")
+link = _engine.EventLoopStream(ssl_object._stream, ours.fileno())
 serving = server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False)
 serving.settimeout(10)
 link.handshake(False)
@@ -62,7 +62,7 @@ ours.settimeout(10)
 while not link.handshake(bool(ours.recv(1, socket.MSG_PEEK))):
     pass
 thread.join()
-print(facts.version(), over.wait(10))
+print(ssl_object.version(), over.wait(10))
 """
 
 

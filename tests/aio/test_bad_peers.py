@@ -220,7 +220,7 @@ def test_answers_to_key_updates_do_not_pile_up(
             await server.told("lost")
             await done
             assert isinstance(server.error, ssl.SSLError)
-            assert server.transport._link.unsent_size() < 1000
+            assert server.transport._stream.unsent_size() < 1000
 
     run(loop_factory, main())
 
@@ -315,7 +315,7 @@ def test_what_waits_for_a_peer_that_does_not_read_is_bounded_by_what_was_written
             assert "pause" in server.events
             assert server.transport.get_write_buffer_size() < total
             # One batch of records at most is made before the kernel takes it.
-            assert server.transport._link.unsent_size() < 300_000
+            assert server.transport._stream.unsent_size() < 300_000
             over.set()
 
     run(loop_factory, main())

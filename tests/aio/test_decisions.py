@@ -16,7 +16,7 @@ import veritls.aio
 from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, raw_pair, server_context
 from veritls import _engine
-from veritls.aio.facts import TransportObject
+from veritls._connection.sslobject import TransportSSLObject
 
 
 def talk(server: Any, client: Any) -> str:
@@ -65,7 +65,7 @@ def test_a_server_that_is_not_allowed_is_refused(files: Files) -> None:
 
 
 def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files: Files) -> None:
-    """No deadlock: within the handshake the connection has no facts, and nothing can be done with it."""
+    """No deadlock: within the handshake the connection has no state yet, and nothing can be done with it."""
     server, client = server_context(files.server), client_context(files.ca)
     server_raw, client_raw = raw_pair()
     outcomes: list[Any] = []
@@ -80,8 +80,8 @@ def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files
                 outcomes.append(type(error))
 
     client.set_verify_callback(come_back)
-    facts = TransportObject._of(client, server_side=False, server_hostname="localhost")
-    link = _engine.EventLoopStream(facts._stream, client_raw.fileno())
+    ssl_object = TransportSSLObject._of(client, server_side=False, server_hostname="localhost")
+    link = _engine.EventLoopStream(ssl_object._stream, client_raw.fileno())
     with server_raw, client_raw:
         serving = server.wrap_socket(server_raw, server_side=True, do_handshake_on_connect=False)
         serving.setblocking(False)
@@ -118,8 +118,8 @@ def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_it
                 outcomes.append(type(error))
 
     server.sni_callback = come_back
-    facts = TransportObject._of(server, server_side=True, server_hostname=None)
-    link = _engine.EventLoopStream(facts._stream, server_raw.fileno())
+    ssl_object = TransportSSLObject._of(server, server_side=True, server_hostname=None)
+    link = _engine.EventLoopStream(ssl_object._stream, server_raw.fileno())
     client = client_context(files.ca)
     with server_raw, client_raw:
         connecting = client.wrap_socket(
@@ -132,7 +132,7 @@ def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_it
                     connecting.do_handshake()
         connecting.close()
     assert outcomes == [False, False, *[ValueError] * 6]
-    assert facts.context is strict
+    assert ssl_object.context is strict
 
 
 @pytest.mark.parametrize("end", ["abort", "close"])

@@ -53,6 +53,23 @@ def test_a_buffered_protocol_gets_every_byte_in_its_buffer(
     run(loop_factory, main())
 
 
+def test_a_connection_that_has_sent_everything_keeps_no_queue(
+    files: Files, loop_factory: LoopFactory
+) -> None:
+    async def main() -> None:
+        async with connected(files) as (server, client):
+            assert server.transport._outbound._backlog is None
+            server.transport.write(MUCH)
+            server.transport.write(MUCH)
+            assert server.transport._outbound._backlog
+            await client.has(2 * len(MUCH))
+            await server.told("resume")
+            assert server.transport.get_write_buffer_size() == 0
+            assert server.transport._outbound._backlog is None
+
+    run(loop_factory, main())
+
+
 def test_pieces_of_every_kind_arrive_in_order(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         async with connected(files) as (server, client):

@@ -1,6 +1,7 @@
-"""The names of the standard module that veritls does not make itself: constants, enums, exceptions, helpers.
+"""The names that veritls takes from the standard module: constants, enums, exceptions, small functions.
 
-What is not offered says so by its ``HAS_`` constant; what a later Python added to the module is there too.
+A ``HAS_`` constant is False for everything that veritls does not offer. Names that a later Python added to
+the module are here on every Python.
 """
 
 import ssl as _ssl
@@ -104,8 +105,8 @@ from ssl import (
     get_protocol_name as get_protocol_name,
 )
 
-# Who catches it catches what contexts of the standard module raise, too. Type checkers see the class of what
-# ours raise, which has a report: docs/decisions/0032.
+# `except SSLCertVerificationError` also catches the errors of the standard module's contexts. Type checkers
+# see the subclass that veritls raises, which has a report: docs/decisions/0032.
 if _typing.TYPE_CHECKING:
     from veritls.errors import SSLCertVerificationError as SSLCertVerificationError
 

@@ -1,4 +1,4 @@
-"""The functions of the module: contexts with defaults, and a server's certificate in one call."""
+"""The module's functions: contexts with defaults, and a server's certificate in one call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import TrustData
 
-_FOREVER_OR_DEFAULT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
+_socket: Any = socket  # for its private name, which `ssl` uses in the same place
+_DEFAULT_TIMEOUT: Any = _socket._GLOBAL_DEFAULT_TIMEOUT
 
 
 def _protocol_for(purpose: ssl.Purpose) -> ssl._SSLMethod:
@@ -30,13 +31,13 @@ def _protocol_for(purpose: ssl.Purpose) -> ssl._SSLMethod:
     raise ValueError(purpose)
 
 
-def _finished(
+def _load_trust_and_keylog(
     context: SSLContext,
     purpose: ssl.Purpose,
     cafile: StrPath | None,
     capath: StrPath | None,
     cadata: str | ReadableBuffer | TrustData | None,
-) -> SSLContext:
+) -> None:
     if cafile or capath or cadata:
         context.load_verify_locations(cafile, capath, cadata)
     elif context.verify_mode != ssl.CERT_NONE:
@@ -44,7 +45,6 @@ def _finished(
     keylog = os.environ.get("SSLKEYLOGFILE")
     if keylog and not sys.flags.ignore_environment:
         context.keylog_filename = keylog
-    return context
 
 
 def create_default_context(
@@ -56,14 +56,22 @@ def create_default_context(
 ) -> SSLContext:
     """A context with the defaults of the interpreter's `ssl.create_default_context`.
 
-    SERVER_AUTH verifies servers by name; without cafile, capath and cadata it trusts what the operating
-    system trusts. From Python 3.13 on, VERIFY_X509_PARTIAL_CHAIN and VERIFY_X509_STRICT are set. The
-    environment's SSLKEYLOGFILE is honoured. Raises TypeError for a `purpose` that is none.
+    `purpose`: `Purpose.SERVER_AUTH` (the default) makes a client's context, which requires and verifies the
+    server's certificate and its name; `Purpose.CLIENT_AUTH` makes a server's, which asks clients for none.
+    `cafile`: path of a PEM file of trust anchors; `capath`: path of a directory of them; `cadata`: PEM text
+    or DER bytes. Without the three, a client trusts what the operating system trusts. From Python 3.13 on,
+    VERIFY_X509_PARTIAL_CHAIN and VERIFY_X509_STRICT are set. Keys are logged to the file that the
+    environment's SSLKEYLOGFILE names.
+
+    Raises TypeError for another type of `purpose`, ValueError for another purpose, OSError for a file that
+    cannot be read, ssl.SSLError for one without certificates.
+    Source: https://docs.python.org/3/library/ssl.html#ssl.create_default_context.
     """
     context = SSLContext(_protocol_for(purpose))
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    return _finished(context, purpose, cafile, capath, cadata)
+    _load_trust_and_keylog(context, purpose, cafile, capath, cadata)
+    return context
 
 
 def _create_unverified_context(
@@ -78,7 +86,7 @@ def _create_unverified_context(
     capath: StrPath | None = None,
     cadata: str | ReadableBuffer | TrustData | None = None,
 ) -> SSLContext:
-    """What the standard library's modules make their contexts with where the caller gives none."""
+    """A context that verifies nothing unless `cert_reqs` says so: the default of ftplib and others."""
     default = _protocol_for(purpose)
     context = SSLContext(default if protocol is None else protocol)
     context.check_hostname = check_hostname
@@ -90,9 +98,12 @@ def _create_unverified_context(
         raise ValueError("certfile must be specified")
     if certfile:
         context.load_cert_chain(certfile, keyfile)
-    return _finished(context, purpose, cafile, capath, cadata)
+    _load_trust_and_keylog(context, purpose, cafile, capath, cadata)
+    return context
 
 
+# `ssl` has both names, too. http.client and urllib call the first for a request without a context, and
+# programs assign to it; ftplib, imaplib, poplib, smtplib and nntplib call the second.
 _create_default_https_context = create_default_context
 _create_stdlib_context = _create_unverified_context
 
@@ -101,11 +112,16 @@ def get_server_certificate(
     addr: tuple[str, int],
     ssl_version: int = ssl.PROTOCOL_TLS_CLIENT,
     ca_certs: StrPath | None = None,
-    timeout: float | None = _FOREVER_OR_DEFAULT,
+    timeout: float | None = _DEFAULT_TIMEOUT,
 ) -> str:
-    """The certificate of the server at (host, port), PEM. Validated only where `ca_certs` names a file.
+    """The certificate of the server at `addr`, a (host, port), as PEM text.
 
-    `timeout`: seconds for each step. Raises what connecting and the handshake raise.
+    `ca_certs`: path of a PEM file of trust anchors; without one, the default, nothing is verified. `timeout`:
+    seconds for each step, None for no limit; the default is `socket.getdefaulttimeout`.
+
+    Raises OSError where it cannot connect, TimeoutError, ssl.SSLCertVerificationError where the certificate
+    is refused, ssl.SSLError for any other failure of the handshake. Source:
+    https://docs.python.org/3/library/ssl.html#ssl.get_server_certificate.
     """
     mode = ssl.CERT_NONE if ca_certs is None else ssl.CERT_REQUIRED
     context = _create_unverified_context(ssl_version, cert_reqs=mode, cafile=ca_certs)

@@ -1,7 +1,12 @@
-"""`inject` puts veritls in the place of `ssl` for a whole process; `extract` takes it back.
+"""`inject` puts veritls in the place of `ssl` for a whole process; `extract` undoes it.
 
-Modules that hold the standard module, whenever they imported it, then find our classes and functions in it.
-What they took from it by name before stays what it was, and goes on to work.
+A module that holds the standard module, whenever it imported it, then finds the classes and functions of
+veritls in it. A name that it imported from `ssl` before stays what it was, and goes on to work.
+
+Two things are changed, and each change is noted so that it can be undone. The names of `ssl` get the values
+of veritls. And the methods of the standard classes, which look each other up by name in their module, are
+replaced by twins that look in a copy of the module as it was: else `ssl.SSLContext` would start to make our
+sockets.
 """
 
 from __future__ import annotations
@@ -10,20 +15,40 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
 PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
-"""What the standard library's other modules use of `ssl` besides its public names."""
+"""The private names of `ssl` that other modules of the standard library call."""
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A name of a class or module that was given another value. `before`: `_ABSENT` where it had none."""
+
+    target: type | ModuleType
+    name: str
+    before: Any
+
+    def undo(self) -> None:
+        if self.before is _ABSENT:
+            delattr(self.target, self.name)
+        else:
+            setattr(self.target, self.name, self.before)
+
 
 _offered: dict[str, Any] = {}
 """The names of veritls: `veritls/__init__.py` offers them."""
 _lock = threading.Lock()
-_undo: list[tuple[Any, str, Any]] | None = None
+_changes: list[_Change] | None = None
+"""What `inject` has changed so far; None where veritls is not injected."""
 
 
 def _after_fork_in_child() -> None:
-    """Another thread may have held the lock, and is not here."""
+    """The thread that held the lock does not exist in the child."""
     global _lock
     _lock = threading.Lock()
 
@@ -33,16 +58,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def offer(names: Mapping[str, Any]) -> None:
-    """Says what stands in the place of the standard module's names."""
+    """Tells `inject` which value takes the place of each name of the standard module."""
     _offered.update(names)
 
 
-def _ours() -> dict[str, Any]:
-    names = {name: value for name, value in _offered.items() if name not in ("inject", "extract")}
-    return {name: value for name, value in names.items() if getattr(ssl, name, None) is not value}
+def _replacements() -> dict[str, Any]:
+    """The names that change: not those that veritls takes from the standard module as they are."""
+    return {
+        name: value
+        for name, value in _offered.items()
+        if name not in ("inject", "extract") and getattr(ssl, name, None) is not value
+    }
 
 
-def _detached(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+def _function_with_globals(function: FunctionType, names: dict[str, Any]) -> FunctionType:
     """The same function, which finds global names in `names`."""
     twin = FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
@@ -54,8 +83,9 @@ def _detached(function: FunctionType, names: dict[str, Any]) -> FunctionType:
 
 
 def _twin(member: Any, names: dict[str, Any]) -> Any:
+    """`member` of a standard class, which finds global names in `names`; itself where it uses none."""
     if isinstance(member, FunctionType) and member.__globals__ is vars(ssl):
-        return _detached(member, names)
+        return _function_with_globals(member, names)
     if isinstance(member, classmethod | staticmethod):
         return type(member)(_twin(member.__func__, names))
     if isinstance(member, property):
@@ -64,41 +94,38 @@ def _twin(member: Any, names: dict[str, Any]) -> Any:
     return member
 
 
-def _replace(target: type | ModuleType, name: str, value: Any, done: list[tuple[Any, str, Any]]) -> None:
-    done.append((target, name, vars(target).get(name, done)))
+def _replace(target: type | ModuleType, name: str, value: Any, changes: list[_Change]) -> None:
+    changes.append(_Change(target, name, vars(target).get(name, _ABSENT)))
     setattr(target, name, value)
 
 
 def inject() -> None:
     """From now on `ssl.SSLContext`, `ssl.create_default_context` and the rest are those of veritls.
 
-    Contexts and connections of the standard module that exist already go on to work as they did. Calling it
-    twice does nothing more.
+    Contexts and connections of the standard module that exist already go on to work as they did. A second
+    call does nothing. Raises nothing of its own; any thread may call it.
     """
-    global _undo
+    global _changes
     with _lock:
-        if _undo is not None:
+        if _changes is not None:
             return
-        done: list[tuple[Any, str, Any]] = []
-        # The standard classes look each other up by name in their module: they keep what was there.
+        changes: list[_Change] = []
         before = dict(vars(ssl))
         for kind in (ssl.SSLContext, ssl.SSLSocket, ssl.SSLObject):
             for name, member in list(vars(kind).items()):
                 twin = _twin(member, before)
                 if twin is not member:
-                    _replace(kind, name, twin, done)
-        for name, value in _ours().items():
-            _replace(ssl, name, value, done)
-        _undo = done
+                    _replace(kind, name, twin, changes)
+        for name, value in _replacements().items():
+            _replace(ssl, name, value, changes)
+        _changes = changes
 
 
 def extract() -> None:
-    """Undoes `inject`. What was made meanwhile goes on to work. Does nothing where nothing was injected."""
-    global _undo
+    """Undoes `inject`. Contexts and connections that exist go on to work. A second call does nothing."""
+
+    global _changes
     with _lock:
-        done, _undo = _undo, None
-        for target, name, value in reversed(done or []):
-            if value is done:
-                delattr(target, name)
-            else:
-                setattr(target, name, value)
+        changes, _changes = _changes, None
+        for change in reversed(changes or []):
+            change.undo()

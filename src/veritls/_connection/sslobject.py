@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
@@ -144,3 +144,35 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
+
+
+class TransportSSLObject(SSLObject):
+    """What ``transport.get_extra_info("ssl_object")`` gives: the state of a connection that a transport
+    drives.
+
+    To ask, not to read or write: bytes go through the transport. `do_handshake`, `read`, `write` and `unwrap`
+    raise ValueError.
+    """
+
+    @classmethod
+    def _of(cls, context: Any, *, server_side: bool, server_hostname: str | None) -> TransportSSLObject:
+        self = cls.__new__(cls)
+        self._context, self._settings = context, context._settings
+        self._foreign = None
+        self._server_side = server_side
+        self._server_hostname = self._settings.server_name(server_hostname, server_side=server_side)
+        self._session = None
+        self._renew()
+        return self
+
+    def _renew(self) -> None:
+        self._stream = self._made(self._server_hostname, None)
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ValueError("this connection is driven by its transport: use that to read, write and close")
+
+    do_handshake = read = write = unwrap = _refuse
+
+    def pending(self) -> int:
+        """Bytes of plaintext that the transport holds because its protocol paused reading."""
+        return self._stream.pending()

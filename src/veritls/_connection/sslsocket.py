@@ -27,10 +27,10 @@ if sys.version_info < (3, 13):
 
 _RawSocket: Any = socket.SocketType
 _family, _type = _RawSocket.family.__get__, _RawSocket.type.__get__
-_take_number = _RawSocket.detach
+_detach_descriptor = _RawSocket.detach
 
 
-def _numbers(sock: socket.socket) -> tuple[int, int]:
+def _family_and_type(sock: socket.socket) -> tuple[int, int]:
     """Family and type. The enumerations of `socket` are asked only where there are no plain numbers."""
     try:
         return _family(sock), _type(sock)
@@ -60,13 +60,13 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     is. One thread may receive while another sends. No method sends or gives bytes that are not protected,
     before the connection or after its end, but after `unwrap`: then the socket is plain TCP.
 
-    `close` may come from any thread: whoever waits in another call gets OSError (EBADF).
+    `close` may come from any thread: a call that waits in another thread raises OSError (EBADF).
     """
 
     _unwrapped: _engine.Stream | None = None
     """The connection that `unwrap` ended. Bytes pass in the clear only where there is one."""
 
-    _ending: _engine.Stream | None = None
+    _closing_stream: _engine.Stream | None = None
     """The connection whose descriptor is about to be closed: by several threads, or after an interruption."""
 
     _plain_rest: bytes
@@ -94,14 +94,14 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("server_hostname can only be specified in client mode")
         settings = context._settings
         name = settings.server_name(server_hostname, server_side=server_side)
-        settings.frozen(server_side)  # what is wrong is said before anything is taken over
+        settings.frozen(server_side)  # errors are raised before the socket is detached
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
         self._context, self._settings = context, settings
         self.server_side = server_side
         self._session = None if session is None else self._check_session(session)
-        family, kind = _numbers(sock)
-        # No signal handler comes in between: there are never two that close the number.
+        family, kind = _family_and_type(sock)
+        # No signal handler comes in between: there are never two objects that close the descriptor.
         socket.socket.__init__(self, family, kind, sock.proto, sock.detach())
         self._stream = None
         self._plain_rest = b""
@@ -263,7 +263,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return count
 
     def _plain_recv(self, buflen: int, flags: int) -> bytes:
-        """Plain TCP: first what came with the peer's close_notify."""
+        """Plain TCP: first the bytes that arrived behind the peer's close_notify."""
         self._refuse_plain()
         if self._plain_rest:
             taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
@@ -371,15 +371,15 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         Unlike with `ssl`, TLS stays on: nothing can be sent or read unprotected afterwards.
         """
         stream = self._stream
-        said = stream is not None and how != socket.SHUT_RD and stream.established
-        if stream is not None and said:
+        close_notify_sent = stream is not None and how != socket.SHUT_RD and stream.established
+        if stream is not None and close_notify_sent:
             with contextlib.suppress(OSError):
                 stream.send_close_notify(0)
         try:
             socket.socket.shutdown(self, how)
         except OSError as error:
             # A peer that is gone already answers our close_notify with a reset.
-            if not (said and error.errno == errno.ENOTCONN):
+            if not (close_notify_sent and error.errno == errno.ENOTCONN):
                 raise
 
     def unwrap(self) -> socket.socket:
@@ -400,34 +400,36 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             self._stream = None
         return self
 
-    def _give_up(self) -> _engine.Stream | None:
-        """Closed is a state of its own: nothing passes any more, protected or not."""
-        stream = self._ending = self._stream or self._unwrapped or self._ending
+    def _abandon_stream(self) -> _engine.Stream | None:
+        """Ends TLS without close_notify; the descriptor stays open. Nothing passes, protected or not."""
+        stream = self._closing_stream = self._stream or self._unwrapped or self._closing_stream
         self._stream = self._unwrapped = None
         if stream is not None:
             stream.cancel_callback()
         return stream
 
     def _real_close(self) -> None:
-        self._close_number(self._give_up())
+        """CPython's name: `socket.close` calls it."""
+        self._close_descriptor(self._abandon_stream())
 
-    def _close_number(self, stream: _engine.Stream | None) -> None:
-        if stream is None or not stream.close_descriptor(_take_number, self):
+    def _close_descriptor(self, stream: _engine.Stream | None) -> None:
+        """Closes the descriptor, or leaves that to the last call that uses it."""
+        if stream is None or not stream.close_descriptor(_detach_descriptor, self):
             socket.socket._real_close(self)  # type: ignore[attr-defined]
-        self._ending = None
+        self._closing_stream = None
 
     def detach(self) -> int:
         """Gives the descriptor away, which stays open, and closes this object: TLS cannot go on.
 
         Returns the number; a duplicate's where another thread is in a call with it.
         """
-        stream = self._give_up()
+        stream = self._abandon_stream()
         if stream is None or self.fileno() < 0 or stream.retire_descriptor():
-            self._ending = None
+            self._closing_stream = None
             return socket.socket.detach(self)
         number = os.dup(self.fileno())
         os.set_inheritable(number, self.get_inheritable())
-        self._close_number(stream)
+        self._close_descriptor(stream)
         self._closed = True
         return number
 
@@ -443,7 +445,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             if failed is None:
                 socket.socket.connect(self, addr)
         except BaseException:
-            stream = self._give_up()
+            stream = self._abandon_stream()
             if stream is not None:
                 stream.retire_descriptor()
             raise

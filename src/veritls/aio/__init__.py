@@ -1,9 +1,9 @@
-"""asyncio over veritls without a second layer: event loops whose TLS transports are driven by the socket.
+"""Event loops whose TLS transports call the engine directly, with no second asyncio layer between.
 
-``veritls.aio.run(main())``, or ``loop_factory=veritls.aio.EventLoop`` for `asyncio.Runner`, uvicorn and
+Use ``veritls.aio.run(main())``, or ``loop_factory=veritls.aio.EventLoop`` with `asyncio.Runner`, uvicorn and
 pytest-asyncio. `UvloopEventLoop` is the same on uvloop, where that is installed. A veritls context given to
 `create_connection`, `create_server`, `start_tls`, `connect_accepted_socket` or their Unix siblings, and
-``ssl=True``, get the transport of this package; everything else on the loop is as it was.
+``ssl=True``, get an `SSLTransport`; everything else on the loop stays as it is.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,10 +1,10 @@
-"""start_tls: the socket of a plain transport goes on under ours; nothing is lost or comes out of order.
+"""start_tls: the socket of a plain transport goes on under a TLS transport. No byte is lost or reordered.
 
-What the peer sent before the handshake was protected by nothing, whoever put it there, and is never handed
-out as if it came through TLS. A server's handshake begins with it: a client may send its hello right behind
-the line that asks for TLS, and anything else fails the handshake. A client speaks first in TLS, so what its
-server sent before that is refused. Both are seen in an asyncio.StreamReader and in the kernel; what a
-protocol keeps in a buffer of its own is not.
+Bytes that arrive before the handshake are not protected: anyone on the path may have written them. They are
+never delivered as if they had come through TLS. A server's handshake begins with them: a client may send its
+hello right behind the line that asks for TLS, and anything else fails the handshake. A client speaks first in
+TLS, so it refuses bytes that its server sent before. Bytes in an asyncio.StreamReader and in the kernel are
+found; bytes in a buffer of the protocol's own are not.
 """
 
 from __future__ import annotations
@@ -21,31 +21,38 @@ from veritls._context.context import SSLContext
 from veritls._explaining.reasons import ssl_error
 from veritls.aio.transport import SSLTransport
 
-_SHOWN = 16
-"""How many of the bytes that came too early an error quotes."""
+_QUOTED = 16
+"""How many of the bytes that arrived too early an error quotes."""
 
 
 def _too_early(data: bytes) -> ssl.SSLError:
-    quoted = f"{data[:_SHOWN]!r}{' and more' if len(data) > _SHOWN else ''}"
-    words = f"data before handshake: the peer sent {quoted} before the TLS handshake, which nothing protected"
+    quoted = f"{data[:_QUOTED]!r}{' and more' if len(data) > _QUOTED else ''}"
+    words = f"data before handshake: the peer sent {quoted} unprotected, before the TLS handshake"
     return ssl_error("DATA_BEFORE_HANDSHAKE", words)
 
 
+def _stream_reader(protocol: Any) -> Any:
+    """The StreamReader that `protocol` feeds, which asyncio keeps private; None where there is none."""
+    feeds_a_reader = isinstance(protocol, asyncio.StreamReaderProtocol)
+    return protocol._stream_reader if feeds_a_reader else None
+
+
 def _take_unread(*protocols: Any) -> bytes:
-    """What the StreamReaders of `protocols` hold and nobody has read: they hold nothing afterwards."""
+    """Empties the StreamReaders of `protocols`; returns the bytes that the program had not read."""
     taken = bytearray()
     for protocol in protocols:
-        if isinstance(protocol, asyncio.StreamReaderProtocol):
-            reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
-            if reader is not None:
-                taken += reader._buffer
-                reader._buffer.clear()
+        reader = _stream_reader(protocol)
+        if reader is not None:
+            taken += reader._buffer
+            reader._buffer.clear()
     return bytes(taken)
 
 
 def refuse_unread(transport: Any, protocol: Any, context: Any) -> None:
-    """Before asyncio's own start_tls, which cannot be handed bytes: raises ssl.SSLError and closes the
-    connection where a StreamReader holds some that are not of the new layer."""
+    """For asyncio's own start_tls, which takes no early bytes: refuses a StreamReader that holds some.
+
+    Raises ssl.SSLError and closes the connection.
+    """
     if not isinstance(context, SSLContext) or not hasattr(transport, "get_protocol"):
         return
     unread = _take_unread(transport.get_protocol(), protocol)
@@ -55,7 +62,7 @@ def refuse_unread(transport: Any, protocol: Any, context: Any) -> None:
 
 
 class _Handover(asyncio.Protocol):
-    """The plain transport's protocol from the moment that TLS takes over: waits until all is sent."""
+    """The plain transport's protocol while TLS takes over: waits until all that was written is sent."""
 
     def __init__(self, loop: Any) -> None:
         self._empty: asyncio.Future[None] = loop.create_future()
@@ -63,13 +70,13 @@ class _Handover(asyncio.Protocol):
         self.upper: SSLTransport | None = None
 
     def data_received(self, data: bytes) -> None:
-        # Whoever made the plain transport read again took what was the handshake's.
-        self.failed(_too_early(data))
+        # The program made the plain transport read again: these bytes were the handshake's.
+        self.fail(_too_early(data))
 
-    def failed(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
         if not self._empty.done():
             self._empty.set_exception(error)
-            self._empty.exception()  # nobody need wait for it
+            self._empty.exception()  # no warning where `sent` does not wait for it
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -79,7 +86,7 @@ class _Handover(asyncio.Protocol):
             self._empty.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.failed(exc or ConnectionResetError("the connection was closed"))
+        self.fail(exc or ConnectionResetError("the connection was closed"))
         if self.upper is not None:
             self.upper._force_close(exc)
 
@@ -88,10 +95,10 @@ class _Handover(asyncio.Protocol):
         size = transport.get_write_buffer_size()
         transport.set_write_buffer_limits(high=0)
         if size:
-            # Told now, it was not told before: then it was the protocol before us that was.
-            others_pause = not self.paused
+            # A transport that pauses us now had not paused `protocol`; else it had, and must let it go on.
+            paused_before = not self.paused
             await self._empty
-            if others_pause:
+            if paused_before:
                 protocol.resume_writing()
 
 
@@ -107,11 +114,12 @@ async def take_over(
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
 ) -> SSLTransport:
-    """TLS over the socket of `transport`, which first sends what it has, and reads no more.
+    """TLS over the socket of `transport`, which first sends what was written to it, and reads no more.
 
-    `duplicate`: ours gets a file descriptor of its own and the plain transport ends, where the loop lets only
-    one party watch one. What the plain protocol was given before belongs to it. Raises what the handshake
-    raises; the connection is then closed. Arguments that cannot be right leave the connection as it was.
+    `duplicate`: the TLS transport gets a file descriptor of its own, and the plain transport ends: libuv lets
+    only one of them watch a descriptor. Bytes that the plain protocol was given before belong to it. Raises
+    what the handshake raises; the connection is then closed. Wrong arguments raise, and leave the connection
+    as it was.
     """
     if transport.is_closing():
         raise ConnectionResetError("start_tls on a transport that is closing")
@@ -163,13 +171,13 @@ async def take_over(
 
 
 def _redirect(transport: Any, protocol: Any, upper: SSLTransport) -> None:
-    """Whoever still holds the plain transport to pause and resume it means the connection.
+    """Pausing and resuming the plain transport now pauses and resumes the TLS transport.
 
-    So does asyncio's StreamReader, which never hears of the new one.
+    asyncio's StreamReader goes on to call the plain one: it is never told of the new one.
     """
-    if isinstance(protocol, asyncio.StreamReaderProtocol):
-        reader: Any = protocol._stream_reader  # type: ignore[attr-defined]
-        if reader is not None:
-            reader._transport = upper
-    with contextlib.suppress(AttributeError):  # uvloop's cannot be changed; they are closed instead
-        transport.pause_reading, transport.resume_reading = upper.pause_reading, upper.resume_reading
+    reader = _stream_reader(protocol)
+    if reader is not None:
+        reader._transport = upper
+    with contextlib.suppress(AttributeError):  # uvloop's has no such attributes to set; it is closed instead
+        transport.pause_reading = upper.pause_reading
+        transport.resume_reading = upper.resume_reading

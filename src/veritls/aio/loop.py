@@ -1,9 +1,9 @@
-"""asyncio's own selector loop, with our transport wherever a veritls context is given."""
+"""asyncio's own selector loop, with an `SSLTransport` wherever a veritls context is given."""
 
 from __future__ import annotations
 
 import asyncio
-from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined]
+from asyncio import selector_events
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -15,12 +15,15 @@ from veritls.aio.transport import SSLTransport
 
 _T = TypeVar("_T")
 
+_selector_events: Any = selector_events
+"""asyncio's private names are no part of its types; docs/decisions/0015 says why some are used."""
+
 
 def drives(context: object) -> bool:
-    """Whether connections with this context get our transport.
+    """Whether connections with this context get an `SSLTransport`.
 
-    Not where somebody has a class of his own for them, or wraps them in his own way: what he expects to
-    happen there happens in asyncio's.
+    A context whose `sslobject_class` or `wrap_bio` the program has replaced does not: asyncio's transport
+    calls both.
     """
     return (
         isinstance(context, SSLContext)
@@ -38,7 +41,15 @@ def default_context(server_hostname: str | None) -> SSLContext:
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """A standard selector event loop; a veritls context, or ``ssl=True``, gets an `SSLTransport`."""
+    """A standard selector event loop; a veritls context, or ``ssl=True``, gets an `SSLTransport`.
+
+    ``EventLoop(selector=None)``: takes the arguments of `asyncio.SelectorEventLoop`; its default selector is
+    the best of the system. Its methods take the arguments and raise the errors that asyncio documents;
+    ``ssl=True`` means `veritls.create_default_context()`. A context of the module `ssl` gets asyncio's own
+    transport. Source: https://docs.python.org/3/library/asyncio-eventloop.html.
+    """
+
+    _transports: Any
 
     def _make_ssl_transport(
         self,
@@ -51,27 +62,34 @@ class EventLoop(asyncio.SelectorEventLoop):
         server_hostname: str | None = None,
         **options: Any,
     ) -> Any:
-        """What asyncio calls for every TLS connection but those of `start_tls`."""
+        """Called by asyncio for every TLS connection but those of `start_tls`."""
         if sslcontext is None and not server_side:
             sslcontext = default_context(server_hostname)
         sides: dict[str, Any] = {"server_side": server_side, "server_hostname": server_hostname}
         if not drives(sslcontext):
-            make = super()._make_ssl_transport  # type: ignore[misc]
-            return make(rawsock, protocol, sslcontext, waiter, **sides, **options)
+            parent: Any = super()
+            return parent._make_ssl_transport(rawsock, protocol, sslcontext, waiter, **sides, **options)
         transport = SSLTransport(self, rawsock, protocol, sslcontext, waiter, **sides, **options)
-        self._transports[rawsock.fileno()] = transport  # type: ignore[attr-defined]
+        self._transports[rawsock.fileno()] = transport
         return transport
 
     async def start_tls(
         self, transport: Any, protocol: Any, sslcontext: Any, *, server_side: bool = False, **options: Any
     ) -> Any:
-        """TLS on an open connection, as asyncio documents it. TLS within TLS is asyncio's own, over ours.
+        """TLS on an open connection; returns the new `SSLTransport`. TLS within TLS is asyncio's own layer.
 
-        Bytes that came before the handshake are not handed out after it: a server takes what its StreamReader
-        holds for the client's hello, a client refuses. Raises ssl.SSLError, and closes the connection, where
-        they are not TLS. The buffer of any other protocol is not seen: let it be empty before this is called.
+
+        `options`: `server_hostname` (default None), `ssl_handshake_timeout` (seconds, default 60) and
+        `ssl_shutdown_timeout` (seconds, default 30), as asyncio documents them.
+
+        Bytes that arrive before the handshake are not delivered after it: a server takes what its
+        StreamReader holds as the client's hello, a client refuses. Raises ssl.SSLError
+        (DATA_BEFORE_HANDSHAKE, or what is wrong with the hello) and closes the connection then. The buffer of
+        any other protocol is not seen: empty it before this is called. Raises ConnectionResetError for a
+        transport that is closing, ValueError and TypeError for wrong arguments, and what the handshake
+        raises: see `SSLTransport`.
         """
-        plain = isinstance(transport, _SelectorSocketTransport)
+        plain = isinstance(transport, _selector_events._SelectorSocketTransport)
         if plain and drives(sslcontext):
             return await take_over(
                 self, transport, protocol, sslcontext, server_side=server_side, duplicate=False, **options
@@ -82,7 +100,8 @@ class EventLoop(asyncio.SelectorEventLoop):
     async def _sendfile_native(self, transp: Any, file: Any, offset: int, count: int | None) -> int:
         if isinstance(transp, SSLTransport):
             return await transp._send_file(file, offset, count)
-        sent: int = await super()._sendfile_native(transp, file, offset, count)  # type: ignore[misc]
+        parent: Any = super()
+        sent: int = await parent._sendfile_native(transp, file, offset, count)
         return sent
 
 
@@ -92,6 +111,12 @@ def run(
     debug: bool | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = EventLoop,
 ) -> _T:
-    """`asyncio.run`, on an `EventLoop` or another loop of this package."""
+    """`asyncio.run`, on an `EventLoop` or another loop of this package. Returns what `main` returns.
+
+    `debug`: asyncio's debug mode; None, the default, leaves it to PYTHONASYNCIODEBUG and ``-X dev``.
+    `loop_factory`: makes the loop; default `EventLoop`. Raises RuntimeError within a running loop, ValueError
+    where `main` is not a coroutine, and what `main` raises.
+    Source: https://docs.python.org/3/library/asyncio-runner.html.
+    """
     with asyncio.Runner(debug=debug, loop_factory=loop_factory) as runner:
         return runner.run(main)

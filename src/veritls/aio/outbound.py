@@ -1,169 +1,154 @@
-"""The sending half of the transport: straight to the kernel, and what it does not take is kept in order."""
+"""The sending part of a transport: straight to the kernel, and what it does not take is kept in order.
+
+Owns the plaintext that the engine has not taken; the engine owns the records that the kernel has not taken.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import functools
 import io
-from asyncio import constants, transports
+from asyncio import constants
 from asyncio.log import logger
 from collections import deque
-from collections.abc import Callable
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from veritls import _engine
+from veritls.aio.connection import Connection, Phase
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_HIGH_WATER = 512 * 1024
+HIGH_WATER = 512 * 1024
 """asyncio's own for TLS, in bytes; the low-water mark is a quarter of it."""
-_TOGETHER = 64 * 1024
-"""Small pieces that wait are sent together, up to so many bytes."""
-_PIECES_A_TURN = 16
+_JOINED = 64 * 1024
+"""Small pieces that wait are joined and sent together, up to so many bytes."""
+_PIECES_AT_ONCE = 16
+"""Pieces of the backlog that one call from the loop sends: no connection holds the loop."""
 _FILE_PIECE = 256 * 1024
 
 
-class Phase(IntEnum):
-    """Where a connection is; it only goes forward."""
+class Owner(Protocol):
+    """What the sending part is given of its transport."""
 
-    HANDSHAKE = 0
-    OPEN = 1
-    FLUSHING = 2
-    """`close` was called; what was written before goes out."""
-    LINGERING = 3
-    """Our close_notify went out; the peer's is awaited, so that our last bytes are not lost to a reset."""
-    LOST = 4
+    def _fatal_error(self, error: BaseException, message: str) -> None: ...
+    def _maybe_pause_protocol(self) -> None: ...
+    def _maybe_resume_protocol(self) -> None: ...
+    def _all_sent(self) -> None: ...
 
 
-class Outbound(transports._FlowControlMixin):
-    """Keeps the plaintext that the engine has not taken; the engine keeps the records that wait."""
+class Outbound:
+    """Everything that a transport sends, and how much of it waits."""
 
-    _protocol: Any
-    _loop: Any
-    if TYPE_CHECKING:
+    __slots__ = (
+        "_backlog",
+        "_backlog_size",
+        "_close_notify_waits",
+        "_connection",
+        "_direct",
+        "_dropped",
+        "_eof_written",
+        "_file_waiter",
+        "_owner",
+        "_sending_file",
+        "_stream",
+    )
 
-        def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
-        def _maybe_pause_protocol(self) -> None: ...
-        def _maybe_resume_protocol(self) -> None: ...
-
-    def __init__(
-        self, loop: Any, link: _engine.EventLoopStream, fd: int, context: contextvars.Context | None
-    ) -> None:
-        super().__init__(None, loop)
-        self._set_write_buffer_limits(high=_HIGH_WATER)
-        self._link = link
-        self._fd = fd
-        self._context = context
-        self._phase = Phase.HANDSHAKE
+    def __init__(self, owner: Owner, connection: Connection) -> None:
+        self._owner = owner
+        self._connection = connection
+        self._stream = connection.stream
         self._direct = False
         """Nothing stands between a `write` and the kernel."""
-        self._closing = False
-        self._sealed = False
-        self._sealing = False
-        self._writing = False
-        self._backlog: deque[bytes | memoryview] = deque()
+        self._backlog: deque[bytes | memoryview] | None = None
+        """None where nothing waits: an empty deque takes 600 bytes, and most connections are idle."""
         self._backlog_size = 0
+        self._eof_written = False
+        self._close_notify_waits = False
+        """`write_eof` was called while something else had to go out first."""
         self._dropped = 0
         self._file_waiter: asyncio.Future[None] | None = None
         self._sending_file = False
 
-    def _in_context(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """`callback` for a loop's `_add_reader` and `_add_writer`, which before 3.15 take no context."""
-        return callback if self._context is None else functools.partial(self._context.run, callback)
+    def waiting(self) -> bool:
+        """Whether anything was written that the kernel has not taken."""
+        return bool(self._backlog) or self._stream.unsent_size() > 0
 
-    def _fatal_error(self, error: BaseException, message: str) -> None:
-        raise NotImplementedError
-
-    def _say_goodbye(self) -> None:
-        raise NotImplementedError
-
-    def _goodbye_said(self) -> None:
-        raise NotImplementedError
-
-    def _waiting(self) -> bool:
-        return bool(self._backlog) or self._link.unsent_size() > 0
-
-    def get_write_buffer_size(self) -> int:
+    def size(self) -> int:
         """Bytes that were written and that the kernel has not taken, as plaintext or as records."""
-        if self._direct or self._phase is Phase.LOST:
+        if self._direct or self._connection.phase is Phase.LOST:
             return 0
-        return self._backlog_size + self._link.unsent_size()
+        return self._backlog_size + self._stream.unsent_size()
 
     def write(self, data: ReadableBuffer) -> None:
-        """Sends `data`, a bytes-like object, or keeps what the kernel does not take now.
-
-        Raises TypeError for anything else, RuntimeError after `write_eof` and during `sendfile`. After
-        `close` or a lost connection nothing is sent or raised, as with asyncio.
-        """
+        """Sends `data`, or keeps what the kernel does not take now."""
         if not self._direct:
             self._write_later(data)
             return
         try:
-            left = self._link.write(data)
+            left = self._stream.write(data)
         except OSError as error:
-            self._fatal_error(error, "Fatal write error on TLS transport")
+            self._owner._fatal_error(error, "Fatal write error on TLS transport")
             return
         if left is not None:
             self._direct = False
             if left:
                 self._keep(data, left)
-            self._watch_writable()
-            self._maybe_pause_protocol()
-
-    def _keep(self, data: ReadableBuffer, left: int) -> None:
-        view = memoryview(data).cast("B")
-        rest = view[len(view) - left :]
-        # What cannot change can be kept without a copy.
-        self._backlog.append(rest if isinstance(data, bytes) else bytes(rest))
-        self._backlog_size += left
+            self.watch()
+            self._owner._maybe_pause_protocol()
 
     def _write_later(self, data: ReadableBuffer) -> None:
         size = memoryview(data).nbytes
-        if self._sealed:
+        if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
         if self._sending_file:
             raise RuntimeError("unable to write; sendfile is in progress")
-        if self._closing:
+        if self._connection.phase >= Phase.FLUSHING:
             if self._dropped >= constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES:
                 logger.warning("TLS connection is closed: write() to it sends nothing")
             self._dropped += 1
             return
         if size:
             self._keep(data, size)
-            self._maybe_pause_protocol()
+            self._owner._maybe_pause_protocol()
 
-    def _watch_writable(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self._loop._add_writer(self._fd, self._in_context(self._write_ready))
+    def _keep(self, data: ReadableBuffer, left: int) -> None:
+        view = memoryview(data).cast("B")
+        rest = view[len(view) - left :]
+        if self._backlog is None:
+            self._backlog = deque()
+        # What cannot change can be kept without a copy.
+        self._backlog.append(rest if isinstance(data, bytes) else bytes(rest))
+        self._backlog_size += left
 
-    def _unwatch_writable(self) -> None:
-        if self._writing:
-            self._writing = False
-            self._loop._remove_writer(self._fd)
+    # What waits goes out.
 
-    def _next_piece(self) -> bytes | memoryview:
-        piece = self._backlog.popleft()
-        if not self._backlog or len(piece) >= _TOGETHER:
-            return piece
-        pieces, size = [piece], len(piece)
-        while self._backlog and size + len(self._backlog[0]) <= _TOGETHER:
-            pieces.append(self._backlog.popleft())
-            size += len(pieces[-1])
-        return b"".join(pieces)
+    def watch(self) -> None:
+        """Goes on sending as soon as the kernel takes more."""
+        self._connection.add_writer(self._on_writable)
 
-    def _send_backlog(self) -> bool:
-        """Whether nothing waits any more."""
-        if self._phase is Phase.HANDSHAKE:
-            return self._link.flush() and not self._backlog
-        for _ in range(_PIECES_A_TURN):
+    def _on_writable(self) -> None:
+        try:
+            done = self._flush()
+        except OSError as error:
+            self._owner._fatal_error(error, "Fatal write error on TLS transport")
+            return
+        if done:
+            self._connection.remove_writer()
+            self.drained()
+        else:
+            self.watch()
+            self._owner._maybe_resume_protocol()
+
+    def _flush(self) -> bool:
+        """Sends what waits, within a bound; whether nothing waits any more."""
+        if self._connection.phase is Phase.HANDSHAKE:
+            return self._stream.flush() and not self._backlog
+        for _ in range(_PIECES_AT_ONCE):
             if not self._backlog:
-                return self._link.flush()
-            piece = self._next_piece()
-            left = self._link.write(piece)
+                self._backlog = None
+                return self._stream.flush()
+            piece = _next_piece(self._backlog)
+            left = self._stream.write(piece)
             self._backlog_size -= len(piece) - (left or 0)
             if left is not None:
                 if left:
@@ -171,76 +156,83 @@ class Outbound(transports._FlowControlMixin):
                 return False
         return False
 
-    def _write_ready(self) -> None:
-        try:
-            done = self._send_backlog()
-        except OSError as error:
-            self._fatal_error(error, "Fatal write error on TLS transport")
-            return
-        if done:
-            self._unwatch_writable()
-            self._drained()
-        else:
-            self._watch_writable()
-            self._maybe_resume_protocol()
-
-    def _drained(self) -> None:
-        """All that was written is with the kernel."""
+    def drained(self) -> None:
+        """The kernel has all that was written, or what the handshake had to send."""
         if self._file_waiter is not None and not self._file_waiter.done():
             self._file_waiter.set_result(None)
-        if self._phase is Phase.OPEN:
-            if self._sealing:
-                self._seal()
-            self._direct = not (self._sealed or self._sending_file)
-        self._maybe_resume_protocol()  # may write, close and abort
-        if self._waiting():
-            return
-        if self._phase is Phase.FLUSHING:
-            self._say_goodbye()
-        elif self._phase is Phase.LINGERING:
-            self._goodbye_said()
+        if self._connection.phase is Phase.OPEN:
+            if self._close_notify_waits:
+                self._send_waiting_close_notify()
+            self._direct = not (self._eof_written or self._sending_file)
+        self._owner._maybe_resume_protocol()  # may write, close and abort
+        if not self.waiting():
+            self._owner._all_sent()
 
-    def can_write_eof(self) -> bool:
-        """True: TLS can end one direction and leave the other open (RFC 8446, section 6.1)."""
-        return True
+    def start(self) -> None:
+        """After the handshake: sends a server's tickets and what was written while it went on."""
+        if self._direct:
+            self._send_tickets()
+        if self._backlog:
+            self._on_writable()
+
+    def _send_tickets(self) -> None:
+        """A server's, where `connection_made` wrote nothing that they went with.
+
+        They carry the acknowledgement of the client's last flight, without which Nagle's algorithm holds the
+        first request of a client that has not set TCP_NODELAY for 40 ms.
+        """
+        try:
+            sent = self._stream.flush()
+        except OSError:
+            return  # the client is gone, and what it sent before is still to be read
+        if not sent:
+            self._direct = False
+            self.watch()
+
+    # The end of what is sent.
 
     def write_eof(self) -> None:
-        """Sends close_notify after what was written. Reading goes on, and TCP stays open."""
-        if self._closing or self._sealed:
+        """Sends close_notify after what was written."""
+        if self._connection.phase >= Phase.FLUSHING or self._eof_written:
             return
-        self._sealed = True
+        self._eof_written = True
         self._direct = False
-        if self._phase is Phase.HANDSHAKE or self._waiting():
-            self._sealing = True
+        if self._connection.phase is Phase.HANDSHAKE or self.waiting():
+            self._close_notify_waits = True
         else:
-            self._seal()
+            self._send_waiting_close_notify()
 
-    def _seal(self) -> None:
-        self._sealing = False
+    def _send_waiting_close_notify(self) -> None:
+        self._close_notify_waits = False
         try:
-            if not self._link.send_close_notify():
-                self._watch_writable()
+            self.send_close_notify()
         except OSError as error:
-            self._fatal_error(error, "Fatal write error on TLS transport")
+            self._owner._fatal_error(error, "Fatal write error on TLS transport")
 
-    def _drop_output(self) -> None:
-        self._unwatch_writable()
-        self._backlog.clear()
+    def send_close_notify(self) -> None:
+        """Sends close_notify now, or as soon as the kernel takes it. Raises OSError."""
+        if not self._stream.send_close_notify():
+            self.watch()
+
+    def refuse_writes(self) -> None:
+        """`close` was called: what waits goes out, a later `write` sends nothing."""
+        self._direct = False
+
+    def drop(self) -> None:
+        """The connection is lost: forgets what waits."""
+        self._direct = False
+        self._backlog = None
         self._backlog_size = 0
         if self._file_waiter is not None and not self._file_waiter.done():
             self._file_waiter.set_exception(ConnectionError("Connection is closed by peer"))
 
-    async def _until_sent(self) -> None:
-        if self._closing:
-            raise ConnectionError("Connection is closed by peer")
-        if self._waiting():
-            self._file_waiter = self._loop.create_future()
-            try:
-                await self._file_waiter
-            finally:
-                self._file_waiter = None
+    def release(self) -> None:
+        """Lets go of the transport, which is lost: no cycle is left to the garbage collector."""
+        del self._owner
 
-    async def _send_file(self, file: Any, offset: int, count: int | None) -> int:
+    # Files.
+
+    async def send_file(self, file: Any, offset: int, count: int | None) -> int:
         """What `loop.sendfile` does: the engine reads the file, and no byte of it passes through Python."""
         try:
             source = _engine.File(file)
@@ -248,7 +240,7 @@ class Outbound(transports._FlowControlMixin):
             source = None
         if source is None or not source.regular:
             raise asyncio.SendfileNotAvailableError("not a regular file")
-        if self._sealed:
+        if self._eof_written:
             raise RuntimeError("Cannot call sendfile() after write_eof()")
         if self._sending_file:
             raise RuntimeError("sendfile is in progress")
@@ -259,21 +251,45 @@ class Outbound(transports._FlowControlMixin):
                 await self._until_sent()
                 wanted = _FILE_PIECE if count is None else min(count - sent, _FILE_PIECE)
                 try:
-                    taken = self._link.send_file(source, offset + sent, wanted)
+                    taken = self._stream.send_file(source, offset + sent, wanted)
                 except OSError as error:
-                    self._fatal_error(error, "Fatal write error on TLS transport")
+                    self._owner._fatal_error(error, "Fatal write error on TLS transport")
                     raise
                 if taken is None:
                     break
                 sent += taken
-                if self._link.unsent_size():
-                    self._watch_writable()
+                if self._stream.unsent_size():
+                    self.watch()
                 else:
                     await asyncio.sleep(0)
             await self._until_sent()
             return sent
         finally:
             self._sending_file = False
-            self._direct = self._phase is Phase.OPEN and not self._sealed and not self._waiting()
+            self._direct = (
+                self._connection.phase is Phase.OPEN and not self._eof_written and not self.waiting()
+            )
             if sent:
                 file.seek(offset + sent)
+
+    async def _until_sent(self) -> None:
+        if self._connection.phase >= Phase.FLUSHING:
+            raise ConnectionError("Connection is closed by peer")
+        if self.waiting():
+            self._file_waiter = self._connection.loop.create_future()
+            try:
+                await self._file_waiter
+            finally:
+                self._file_waiter = None
+
+
+def _next_piece(backlog: deque[bytes | memoryview]) -> bytes | memoryview:
+    """The first piece of `backlog`, with the small ones behind it; takes them out."""
+    piece = backlog.popleft()
+    if not backlog or len(piece) >= _JOINED:
+        return piece
+    pieces, size = [piece], len(piece)
+    while backlog and size + len(backlog[0]) <= _JOINED:
+        pieces.append(backlog.popleft())
+        size += len(pieces[-1])
+    return b"".join(pieces)

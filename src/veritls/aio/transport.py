@@ -1,4 +1,54 @@
-"""The transport: asyncio's contract, over an engine that the readiness of one socket drives."""
+"""The TLS transport: asyncio's contract, over an engine that the readiness of one socket drives.
+
+Theory of operation
+===================
+
+**Who calls whom.** The loop watches the socket and calls `Inbound` when it is readable, `Outbound` when it is
+writable. Each makes one call into the engine (`EventLoopStream`), which does the system call and the
+cryptography together: a read is one `recv`, the decryption of everything in it, and one call of the protocol.
+The protocol calls the transport back: `write` goes through `Outbound` and the engine to the kernel before it
+returns.
+
+**Parts.** `SSLTransport` is the face: what asyncio, the protocol and the program call. It owns the protocol,
+the phase of the connection, the timer and the socket. `Outbound` owns what waits to be sent, `Inbound`
+whether and how bytes are read, `Connection` what the loop is told of the socket. A part calls the transport
+by the few methods of its `Owner`, and nothing of the other part.
+
+**Threads.** Everything runs on the thread of the loop. The engine lets go of the GIL for work on more than 4
+KiB, but the loop waits for it: no work is handed to another thread. That includes the handshake's signatures,
+and whatever a verify callback or an `sni_callback` does: both run inside the handshake step that needs their
+answer, inside `Inbound`'s callback. A callback that takes long holds the loop. It cannot use its own
+connection, only close or abort it (docs/decisions/0041).
+
+**What waits where.** A coroutine of `create_connection` or `start_tls` waits for `_waiter`, which is set when
+the handshake ends. `loop.sendfile` waits for `Outbound` to be empty between two pieces of the file. Nothing
+else waits: a `write` that the kernel does not take is kept, and goes out when the socket is writable.
+
+**Flow control, out.** The kernel's buffer fills; the engine keeps at most one batch of records (260 KiB); the
+rest stays plaintext in `Outbound`. Above the high-water mark the protocol's `pause_writing` is called, below
+the low-water mark its `resume_writing`. Both marks are counted over plaintext and records together.
+
+**Flow control, in.** `pause_reading` sets a flag. The next event then takes the socket off the selector; if
+`resume_reading` comes first, no system call is made. The kernel's buffer fills and slows the peer down.
+Plaintext that the engine holds by then (one read, 260 KiB at most) causes no event when reading resumes:
+`read_on` schedules the next read itself.
+
+**The end.** The phases and the ways between them are in `Phase`. `close` sends what waits, sends
+close_notify, reads and discards until the peer's close_notify, and then closes the socket;
+`ssl_shutdown_timeout` bounds all of it. `write_eof` sends close_notify alone. `abort` and every error go
+straight to LOST: `_force_close` drops what waits and schedules `connection_lost`, after which the socket is
+closed. On the way to close these names are used, each for one thing: `send_close_notify` queues the alert,
+`refuse_writes` ends `write`, `discard` ends delivery, `drop` forgets what waits, `unwatch` takes the socket
+off the loop, `_cancel_timer` cancels the timer, `_close_socket` closes it, `release` breaks the references
+between the transport and its parts.
+
+**Why not the obvious way.** asyncio puts a protocol with an SSLObject and two MemoryBIOs on a plain
+transport. That costs time: each byte passes two more buffers each way, and each event two protocols, two flow
+controls and the calls between them. It also hides the socket. An alert that is still unread when the plain
+transport meets a broken pipe is lost with it, and the error no longer says why the peer refused. And the
+plain transport has one end of stream where TLS has two, so asyncio's offers no `write_eof`. Measured:
+docs/bench.md; decided: docs/decisions/0015 to 0017.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +65,22 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
-from veritls.aio.facts import TransportObject
-from veritls.aio.outbound import Outbound, Phase
+from veritls._connection.sslobject import TransportSSLObject
+from veritls.aio.connection import Connection, Phase
+from veritls.aio.inbound import Inbound
+from veritls.aio.outbound import HIGH_WATER, Outbound
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
     from veritls._context.context import SSLContext
+
+_ASKED: dict[str, Callable[[TransportSSLObject], Any]] = {
+    "peercert": TransportSSLObject.getpeercert,
+    "cipher": TransportSSLObject.cipher,
+    "compression": TransportSSLObject.compression,
+}
+"""Name of an extra info -> the method that gives it. It is called once."""
 
 
 def seconds(value: float | None, name: str, default: float) -> float:
@@ -31,22 +92,36 @@ def seconds(value: float | None, name: str, default: float) -> float:
     return value
 
 
-def _nothing() -> None:
-    pass
+class SSLTransport(transports._FlowControlMixin):
+    """A TLS connection of an event loop; made by `create_connection`, `create_server` and their siblings.
 
+    The contract is that of `asyncio.Transport`, with asyncio's own limits and timeouts: write-buffer limits
+    of 512 and 128 KiB, 60 seconds for the handshake, 30 for the shutdown. A program gets one, it does not
+    make one.
 
-class SSLTransport(Outbound):
-    """A TLS connection of an event loop; made by `create_connection` and its siblings.
+    `write_eof` sends close_notify and leaves the other direction open (RFC 8446, section 6.1); so does an
+    `eof_received` that returns True after the peer's close_notify. An end without close_notify is an end to
+    the protocol, as with `ssl` on asyncio, but never keeps the transport open;
+    ``get_extra_info("close_notify")`` tells which it was.
 
-    The contract is that of `asyncio.Transport`, with asyncio's own limits and timeouts. `write_eof` sends
-    close_notify and leaves the other direction open (RFC 8446, section 6.1); so does an `eof_received` that
-    returns True after the peer's close_notify. An end without close_notify is an end to the protocol, as
-    with `ssl` on asyncio, but never keeps the transport open; ``get_extra_info("close_notify")`` tells which
-    it was.
+    Errors reach the protocol's `connection_lost`, and the caller that waits for the handshake:
+    ssl.SSLCertVerificationError where the peer's certificate is refused, ssl.SSLError for any other failure
+    of TLS, ConnectionResetError where the peer ends within the handshake, ConnectionAbortedError where the
+    handshake takes longer than its timeout, TimeoutError where the shutdown does, another OSError from the
+    kernel.
     """
 
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+
+    _protocol: Any
+    _sock: socket.socket | None = None
+    if TYPE_CHECKING:
+        _loop: Any
+
+        def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+        def _maybe_pause_protocol(self) -> None: ...
+        def _maybe_resume_protocol(self) -> None: ...
 
     def __init__(
         self,
@@ -71,15 +146,18 @@ class SSLTransport(Outbound):
 
         `lower`: the plain transport whose socket it is, and that has to be closed with it.
         """
-        self._sock: socket.socket | None = None
         handshake = seconds(ssl_handshake_timeout, "ssl_handshake_timeout", constants.SSL_HANDSHAKE_TIMEOUT)
         self._shutdown_timeout = seconds(
             ssl_shutdown_timeout, "ssl_shutdown_timeout", constants.SSL_SHUTDOWN_TIMEOUT
         )
         name = server_hostname if server_hostname and not server_side else None
-        facts = TransportObject._of(sslcontext, server_side=server_side, server_hostname=name)
-        super().__init__(loop, _engine.EventLoopStream(facts._stream, sock.fileno()), sock.fileno(), context)
-        self._facts = facts
+        self._ssl_object = TransportSSLObject._of(sslcontext, server_side=server_side, server_hostname=name)
+        super().__init__(None, loop)
+        self._set_write_buffer_limits(high=HIGH_WATER)
+        self._stream = _engine.EventLoopStream(self._ssl_object._stream, sock.fileno())
+        self._connection = Connection(loop, self._stream, sock.fileno(), context)
+        self._outbound = Outbound(self, self._connection)
+        self._inbound = Inbound(self, self._connection, self._handshake_readable)
         self._extra: dict[str, Any] = {
             "sslcontext": sslcontext,
             "socket": TransportSocket(sock),
@@ -95,31 +173,27 @@ class SSLTransport(Outbound):
         self._made = made
         self._lower = lower
         self._server = server
-        self._paused = False
-        self._reading = False
-        self._peer_done = False
-        self._again: asyncio.Handle | None = None
         self._sock = sock
-        self._on_readable: Callable[[], None] = self._handshake_ready
         self.set_protocol(protocol)
         if server is not None:
             server._attach(*self._as_client)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timer: asyncio.TimerHandle | None = loop.call_later(
-            handshake, self._handshake_timed_out, handshake, context=self._context
+            handshake, self._handshake_timed_out, handshake, context=context
         )
         if not made:
             self._begin()
 
     @property
     def _as_client(self) -> tuple[Any, ...]:
-        """What asyncio's Server wants to know of who comes and goes."""
+        """The arguments with which asyncio's Server counts its connections."""
         return (self,) if sys.version_info >= (3, 13) else ()
 
     def __repr__(self) -> str:
-        words = [type(self).__name__, self._phase.name.lower(), f"fd={self._fd}"]
-        if self._phase < Phase.LOST:
+        phase = self._connection.phase
+        words = [type(self).__name__, phase.name.lower(), f"fd={self._connection.fd}"]
+        if phase < Phase.LOST:
             words.append(f"bufsize={self.get_write_buffer_size()}")
         return f"<{' '.join(words)}>"
 
@@ -131,19 +205,19 @@ class SSLTransport(Outbound):
     # The handshake.
 
     def _begin(self, early: bytes = b"") -> None:
-        """`early`: the first bytes of a client's, which came before this transport had its socket."""
-        self._watch_readable()
+        """`early`: the first bytes of a client, read before this transport had its socket."""
+        self._inbound.watch()
         if early:
-            self._link.feed(early)
-        if early or not self._facts.server_side:
+            self._stream.feed(early)
+        if early or not self._ssl_object.server_side:
             self._handshake(False)
 
-    def _handshake_ready(self) -> None:
+    def _handshake_readable(self) -> None:
         self._handshake(True)
 
     def _handshake(self, readable: bool) -> None:
         try:
-            done = self._link.handshake(readable)
+            done = self._stream.handshake(readable)
         except (SystemExit, KeyboardInterrupt):
             raise
         except ssl.SSLEOFError as error:
@@ -155,8 +229,8 @@ class SSLTransport(Outbound):
         else:
             if done:
                 self._handshake_done()
-            elif self._link.unsent_size():
-                self._watch_writable()
+            elif self._stream.unsent_size():
+                self._outbound.watch()
 
     def _handshake_timed_out(self, limit: float) -> None:
         words = f"SSL handshake is taking longer than {limit} seconds: aborting the connection"
@@ -164,9 +238,9 @@ class SSLTransport(Outbound):
 
     def _handshake_done(self) -> None:
         self._cancel_timer()
-        self._phase = Phase.OPEN
-        self._on_readable = self._deliver
-        self._drained()
+        self._connection.phase = Phase.OPEN
+        self._inbound.deliver()
+        self._outbound.drained()
         if not self._made:
             self._made = True
             try:
@@ -177,28 +251,12 @@ class SSLTransport(Outbound):
                 self._fatal_error(error, "Fatal error: protocol.connection_made() call failed.")
                 return
         self._wake(None)
-        if self._phase is Phase.OPEN:
-            if self._direct:
-                self._send_tickets()
-            if self._backlog:
-                self._write_ready()
-            self._read_on()
-
-    def _send_tickets(self) -> None:
-        """A server's, where `connection_made` wrote nothing that they went with.
-
-        They carry the acknowledgement of the client's last flight, without which Nagle's algorithm holds the
-        first request of a client that has not set TCP_NODELAY for 40 ms.
-        """
-        try:
-            sent = self._link.flush()
-        except OSError:
-            return  # the client is gone, and what it sent before is still to be read
-        if not sent:
-            self._direct = False
-            self._watch_writable()
+        if self._connection.phase is Phase.OPEN:
+            self._outbound.start()
+            self._inbound.read_on()
 
     def _wake(self, error: BaseException | None) -> None:
+        """Ends the wait of `create_connection` or `start_tls`."""
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():
             return
@@ -207,213 +265,115 @@ class SSLTransport(Outbound):
         else:
             waiter.set_exception(error)
 
-    # What comes.
+    # Receiving.
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """From now on `protocol` is called; a BufferedProtocol gets its bytes into its own buffer."""
-        self._protocol: Any = protocol
-        buffered = isinstance(protocol, asyncio.BufferedProtocol)
-        self._deliver: Callable[[], None] = self._read_into_buffer if buffered else self._read
-        if self._phase is Phase.OPEN:
-            self._on_readable = self._deliver
+        """From now on `protocol` is called; an `asyncio.BufferedProtocol` gets bytes into its own buffer."""
+
+        self._protocol = protocol
+        self._inbound.deliver()
 
     def get_protocol(self) -> Any:
         """The protocol; None once the connection is lost."""
         return self._protocol
 
-    def _watch_readable(self) -> None:
-        # Once, whatever comes to be called: to tell the loop again costs as much as the first time.
-        if not self._reading:
-            self._reading = True
-            self._loop._add_reader(self._fd, self._in_context(self._readable))
-
-    def _readable(self) -> None:
-        self._on_readable()
-
-    def _unwatch_readable(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop._remove_reader(self._fd)
-
-    def _read(self) -> None:
-        if self._paused:
-            # Whoever pauses often resumes before the next event: the selector hears of it only now.
-            self._unwatch_readable()
-            return
-        try:
-            data = self._link.read()
-        except OSError as error:
-            self._read_failed(error)
-            return
-        if data:
-            try:
-                self._protocol.data_received(data)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._fatal_error(error, "Fatal error: protocol.data_received() call failed.")
-                return
-        elif data is not None:
-            self._ended()
-            return
-        if self._link.unread():
-            self._read_on()
-
-    def _read_into_buffer(self) -> None:
-        if self._paused:
-            self._unwatch_readable()
-            return
-        try:
-            buffer = self._protocol.get_buffer(-1)
-            if not len(buffer):
-                raise RuntimeError("get_buffer() returned an empty buffer")
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._fatal_error(error, "Fatal error: protocol.get_buffer() call failed.")
-            return
-        try:
-            count = self._link.read_into(buffer)
-        except OSError as error:
-            self._read_failed(error)
-            return
-        except (TypeError, BufferError) as error:
-            self._fatal_error(error, "Fatal error: protocol.get_buffer() gave no writable buffer.")
-            return
-        if count:
-            try:
-                self._protocol.buffer_updated(count)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:
-                self._fatal_error(error, "Fatal error: protocol.buffer_updated() call failed.")
-                return
-        elif count is not None:
-            self._ended()
-            return
-        if self._link.unread():
-            self._read_on()
-
-    def _read_on(self) -> None:
-        """What is here already causes no event: it is read in the next turn of the loop."""
-        if self._wants_more() and self._again is None and self._link.unread():
-            self._again = self._loop.call_soon(self._read_again, context=self._context)
-
-    def _read_again(self) -> None:
-        self._again = None
-        if self._wants_more():
-            self._readable()
-
-    def _wants_more(self) -> bool:
-        if self._phase is Phase.HANDSHAKE or self._phase is Phase.LOST or self._peer_done:
-            return False
-        return self._closing or not self._paused
-
-    def _read_failed(self, error: OSError) -> None:
-        if isinstance(error, ssl.SSLEOFError):
-            self._ended()
-        else:
-            self._fatal_error(error, "Fatal read error on TLS transport")
-
-    def _ended(self) -> None:
-        """The peer sends no more."""
-        self._peer_done = True
-        self._unwatch_readable()
-        try:
-            keep_open = self._protocol.eof_received()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
-            return
-        if not (keep_open and self._link.close_notify_received()):
-            self.close()
-
     def is_reading(self) -> bool:
-        """Whether the protocol is given what comes."""
-        return not self._closing and not self._paused
+        """Whether the protocol is given bytes as they arrive."""
+        return not (self.is_closing() or self._inbound.paused)
 
     def pause_reading(self) -> None:
         """Gives the protocol nothing until `resume_reading`; the kernel then slows the peer down."""
-        if not self._closing:
-            self._paused = True
+        if not self.is_closing():
+            self._inbound.pause()
 
     def resume_reading(self) -> None:
-        """Goes on after `pause_reading`."""
-        if self._closing or not self._paused:
-            return
-        self._paused = False
-        if self._phase is Phase.OPEN and not self._peer_done:
-            self._watch_readable()
-            self._read_on()
+        """Goes on after `pause_reading`. Does nothing where reading is not paused."""
+        if self._inbound.paused and not self.is_closing():
+            self._inbound.resume()
+
+    # Sending.
+
+    def write(self, data: ReadableBuffer) -> None:
+        """Sends `data`, a bytes-like object, or keeps what the kernel does not take now.
+
+        Raises TypeError for anything else, RuntimeError after `write_eof` and during `sendfile`. After
+        `close` or a lost connection nothing is sent or raised, as with asyncio.
+        """
+        self._outbound.write(data)
+
+    def writelines(self, list_of_data: Iterable[ReadableBuffer]) -> None:
+        """Writes the concatenation of `list_of_data`. Raises as `write` does."""
+        self._outbound.write(b"".join(list_of_data))
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that were written and that the kernel has not taken, as plaintext or as records."""
+        return self._outbound.size()
+
+    def can_write_eof(self) -> bool:
+        """True: TLS can end one direction and leave the other open (RFC 8446, section 6.1)."""
+        return True
+
+    def write_eof(self) -> None:
+        """Sends close_notify after what was written. Reading goes on, and TCP stays open.
+
+        Does nothing when called again, or after `close`.
+        """
+        self._outbound.write_eof()
+
+    async def _send_file(self, file: Any, offset: int, count: int | None) -> int:
+        return await self._outbound.send_file(file, offset, count)
 
     # The end.
 
     def is_closing(self) -> bool:
         """Whether the transport is closed or about to be."""
-        return self._closing
+        return self._connection.phase >= Phase.FLUSHING
 
     def close(self) -> None:
         """Sends what was written, then close_notify, and awaits the peer's within `ssl_shutdown_timeout`.
 
         The protocol gets nothing more but `connection_lost(None)`; TimeoutError where the peer never answers.
+        Within the handshake the same as `abort`. Does nothing when called again.
         """
-        if self._closing:
+        if self.is_closing():
             return
-        if self._phase is Phase.HANDSHAKE:
+        if self._connection.phase is Phase.HANDSHAKE:
             self._force_close(None)
             return
-        self._closing = True
-        self._direct = False
-        self._phase = Phase.FLUSHING
+        self._connection.phase = Phase.FLUSHING
+        self._outbound.refuse_writes()
         self._timer = self._loop.call_later(
-            self._shutdown_timeout, self._shutdown_timed_out, context=self._context
+            self._shutdown_timeout, self._shutdown_timed_out, context=self._connection.context
         )
-        self._on_readable = self._read_to_discard
-        if self._peer_done:
-            self._unwatch_readable()
-        else:
-            self._watch_readable()
-            self._read_on()
-        if not self._waiting():
-            self._drained()
+        self._inbound.discard()
+        if not self._outbound.waiting():
+            self._outbound.drained()
 
-    def _say_goodbye(self) -> None:
-        self._phase = Phase.LINGERING
-        try:
-            if not self._link.send_close_notify():
-                self._watch_writable()
-            elif self._peer_done:
-                self._force_close(None)
-        except OSError:
-            self._force_close(None)  # all that was written has been taken; the peer is gone
-
-    def _goodbye_said(self) -> None:
-        if self._peer_done:
-            self._force_close(None)
-
-    def _read_to_discard(self) -> None:
-        """After `close`: what comes is of no interest, but unread it would make the kernel send a reset."""
-        try:
-            data = self._link.read()
-        except OSError as error:
-            if self._phase is Phase.FLUSHING and not isinstance(error, ssl.SSLEOFError):
-                self._fatal_error(error, "Fatal read error on TLS transport")
+    def _all_sent(self) -> None:
+        """Called by `Outbound`: the kernel has everything."""
+        if self._connection.phase is Phase.FLUSHING:
+            self._connection.phase = Phase.LINGERING
+            try:
+                self._outbound.send_close_notify()
+            except OSError:
+                self._force_close(None)  # all that was written has been taken; the peer is gone
                 return
-            data = b""
-        if data == b"":
-            self._peer_done = True
-            self._unwatch_readable()
-            if self._phase is Phase.LINGERING and not self._waiting():
-                self._force_close(None)
-        else:
-            self._read_on()
+        self._close_if_both_ended()
+
+    def _peer_ended(self) -> None:
+        """Called by `Inbound`, after `close`: the peer sends no more."""
+        self._close_if_both_ended()
+
+    def _close_if_both_ended(self) -> None:
+        lingering = self._connection.phase is Phase.LINGERING
+        if lingering and self._inbound.peer_ended and not self._outbound.waiting():
+            self._force_close(None)
 
     def _shutdown_timed_out(self) -> None:
         self._force_close(TimeoutError("SSL shutdown timed out"))
 
     def abort(self) -> None:
-        """Closes the connection now; what was not sent is lost."""
+        """Closes the connection now; what was not sent is lost. The protocol gets `connection_lost(None)`."""
         self._force_close(None)
 
     def _cancel_timer(self) -> None:
@@ -431,18 +391,17 @@ class SSLTransport(Outbound):
         self._force_close(error)
 
     def _force_close(self, error: BaseException | None) -> None:
-        if self._phase is Phase.LOST:
+        """asyncio's name: its SSLProtocol calls it when TLS runs within TLS."""
+        connection = self._connection
+        if connection.phase is Phase.LOST:
             return
-        self._facts._stream.cancel_callback()  # where a callback of the handshake does this, nothing is sent
-        self._phase = Phase.LOST
-        self._closing = True
-        self._direct = False
-        self._reading = False
+        self._ssl_object._stream.cancel_callback()  # a callback of the handshake may call this: nothing more is sent
+        connection.phase = Phase.LOST
         self._cancel_timer()
-        self._loop._remove_reader(self._fd)
-        self._drop_output()
+        connection.unwatch()
+        self._outbound.drop()
         self._wake(error or ConnectionAbortedError("the connection was closed during the TLS handshake"))
-        self._loop.call_soon(self._call_connection_lost, error, context=self._context)
+        connection.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
         try:
@@ -456,34 +415,35 @@ class SSLTransport(Outbound):
                 server._detach(*self._as_client)
 
     def _close_socket(self) -> None:
-        self._link.retire_descriptor()
-        self._on_readable = self._deliver = _nothing  # no cycle is left to the garbage collector
+        self._stream.retire_descriptor()
+        self._inbound.release()
+        self._outbound.release()
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()
         if isinstance(sock, socket.socket):
             sock.close()
 
-    # What is known.
+    # What is known of the connection.
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """ssl_object, peercert, cipher, compression, sslcontext, socket, sockname, peername; close_notify:
-        whether the peer has said that it sends no more. `default` for what is not known."""
+        """What is known of the connection under `name`, as `asyncio.BaseTransport.get_extra_info` documents.
+
+        ssl_object: an `SSLObject` to ask, not to read or write. peercert: as of `SSLObject.getpeercert`,
+        a dict or None. cipher: (name, protocol version, secret bits). compression: None. sslcontext: the
+        `SSLContext`. socket: an `asyncio.trsock.TransportSocket`. sockname, peername: the addresses, None
+        where the kernel knows none. close_notify: bool, True where the peer has sent its close_notify.
+
+
+        `default`, None unless given: for any other name, and for the first four until the handshake is done.
+        """
         if name in self._extra:
             return self._extra[name]
-        match name:
-            case "ssl_object":
-                return self._facts if self._phase is not Phase.HANDSHAKE else default
-            case "peercert" | "cipher" | "compression":
-                if self._facts._agreed() is None:
-                    return default
-                ask = {"peercert": "getpeercert"}.get(name, name)
-                value = self._extra[name] = getattr(self._facts, ask)()
-                return value
-            case "close_notify":
-                return self._link.close_notify_received()
-        return default
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        """Writes the concatenation."""
-        self.write(b"".join(list_of_data))
+        if name == "close_notify":
+            return self._stream.close_notify_received()
+        if name == "ssl_object":
+            return self._ssl_object if self._connection.phase is not Phase.HANDSHAKE else default
+        if name not in _ASKED or self._ssl_object._agreed() is None:
+            return default
+        value = self._extra[name] = _ASKED[name](self._ssl_object)
+        return value

@@ -1,4 +1,4 @@
-"""The same transport on uvloop, where that is installed."""
+"""The same `SSLTransport` on uvloop, where that is installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from asyncio import base_events, selector_events
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from veritls.aio.connection import within
 from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.loop import default_context, drives
 from veritls.aio.transport import SSLTransport
@@ -47,19 +48,13 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _within(context: Context | None, callback: Any, *args: Any) -> functools.partial[Any]:
-    """The call, in `context` where there is one."""
-    if context is None:
-        return functools.partial(callback, *args)
-    return functools.partial(context.run, callback, *args)
-
-
 class UvloopEventLoop(Loop):  # type: ignore[misc]
-    """A uvloop; a veritls context, or ``ssl=True``, gets the `SSLTransport` of veritls.
+    """A uvloop; a veritls context, or ``ssl=True``, gets an `SSLTransport`.
 
     TCP and Unix connections and servers of such a context are made by asyncio's own code over uvloop's
-    primitives, so that their arguments, errors and `Server` are asyncio's. Everything else is uvloop's own.
-    Raises ImportError when it is made without uvloop.
+    primitives, so that their arguments, errors and `Server` are asyncio's. Everything else is uvloop's own, a
+    context of the module `ssl` included. Takes no arguments. Raises ImportError where uvloop is not
+    installed. Source: https://docs.python.org/3/library/asyncio-eventloop.html; docs/decisions/0015.
     """
 
     def __init__(self) -> None:
@@ -69,7 +64,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         self._unix_server_sockets: dict[Any, int] = {}
         self._readers: dict[int, Any] = {}
 
-    # What asyncio's code asks of a loop, by its names there.
+    # The names that asyncio's own code calls on a loop.
 
     @property
     def _debug(self) -> bool:
@@ -81,11 +76,12 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
 
         `context`: where it is called; asyncio's own code names one from Python 3.15 on.
 
-        After an error on the socket uvloop calls it once and drops it, whatever is left to read. It is added
-        again then: a reset behind more data than one read takes would never be noticed otherwise.
+        After an error on the socket uvloop calls `callback` once and drops it, whatever is left to read. A
+        weak reference notices that, and it is added again: a reset behind more data than one read takes would
+        never be noticed otherwise.
         """
         self._forget(fd)
-        reader = _within(context, callback, *args)
+        reader = within(context, callback, *args)
 
         def dropped(which: Any) -> None:
             if self._readers.get(fd) is which and not self.is_closed():
@@ -110,7 +106,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             self.remove_reader(fd)
 
     def _add_writer(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
-        self.add_writer(fd, _within(context, callback, *args))
+        self.add_writer(fd, within(context, callback, *args))
 
     def _remove_writer(self, fd: int) -> None:
         if not self.is_closed():
@@ -123,6 +119,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
     _start_serving = _Selector._start_serving
     _accept_connection = _Selector._accept_connection
     _accept_connection2 = _Selector._accept_connection2
+    _sendfile_fallback = _Base._sendfile_fallback
 
     def _stop_serving(self, sock: Any) -> None:
         self._remove_reader(sock.fileno())
@@ -143,7 +140,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return SSLTransport(self, rawsock, protocol, sslcontext, waiter, **options)
 
     async def sock_connect(self, sock: Any, address: Any) -> None:
-        """As `asyncio.loop.sock_connect`. It looks up nothing that is an address already."""
+        """As `asyncio.loop.sock_connect`. An address is not looked up."""
         if not _is_address(sock.family, address):
             await super().sock_connect(sock, address)
             return
@@ -155,7 +152,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             pass
         else:
             return
-        # On the same machine the kernel is done by now, and a poll costs more than to ask.
+        # On the same machine the kernel has connected by now, and getpeername costs less than a poll.
         with contextlib.suppress(OSError):
             sock.getpeername()
             return
@@ -169,7 +166,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         if error:
             raise OSError(error, f"Connect call failed {address}")
 
-    # What is handed a context.
+    # The methods that take a context.
 
     async def create_connection(
         self, protocol_factory: Any, *args: Any, ssl: Any = None, **options: Any
@@ -210,16 +207,13 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         return await super().connect_accepted_socket(protocol_factory, sock, ssl=ssl, **options)
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
-        """As `asyncio.loop.start_tls`; TLS within TLS is asyncio's own second layer over our transport.
-
-        Bytes that came before the handshake are treated as by `EventLoop.start_tls`.
-        """
+        """As `EventLoop.start_tls`, with the same errors."""
         if isinstance(transport, SSLTransport):
             refuse_unread(transport, protocol, sslcontext)
             return await _Base.start_tls(self, transport, protocol, sslcontext, **options)
         plain = getattr(transport, "get_extra_info", None) and transport.get_extra_info("sslcontext") is None
         if plain and drives(sslcontext):
-            # libuv lets a file descriptor be watched by one party only.
+            # libuv lets only one transport watch a file descriptor.
             return await take_over(self, transport, protocol, sslcontext, duplicate=True, **options)
         refuse_unread(transport, protocol, sslcontext)
         return await super().start_tls(transport, protocol, sslcontext, **options)
@@ -227,12 +221,10 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
     async def sendfile(
         self, transport: Any, file: Any, offset: int = 0, count: int | None = None, *, fallback: bool = True
     ) -> Any:
-        """As `asyncio.loop.sendfile`, for our transports; uvloop has none for its own."""
+        """As `asyncio.loop.sendfile`, for an `SSLTransport`; uvloop has none for its own transports."""
         if isinstance(transport, SSLTransport):
             return await _Base.sendfile(self, transport, file, offset, count, fallback=fallback)
         return await super().sendfile(transport, file, offset, count, fallback=fallback)
 
     async def _sendfile_native(self, transp: SSLTransport, file: Any, offset: int, count: int | None) -> int:
         return await transp._send_file(file, offset, count)
-
-    _sendfile_fallback = _Base._sendfile_fallback

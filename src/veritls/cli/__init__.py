@@ -1,12 +1,17 @@
-"""The command line; all of it but ``run`` is from the extra ``cli``."""
+"""The command line. Every command but ``run`` needs the extra ``cli``."""
 
 import sys
 
-MISSING = "the command line needs: pip install 'veritls[cli]'"
+MISSING = "veritls: this command needs typer and rich, which are not installed: pip install 'veritls[cli]'"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command ``veritls``; exits with 2 and a sentence where typer or rich is not installed."""
+    """Runs the command ``veritls``.
+
+    `arguments`: those of the command line, without the program; None, the default: `sys.argv`. Raises
+    SystemExit with the status of the command; with 2, and a message on stderr, where typer or rich is not
+    installed.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["run"]:
         from veritls._compat.run import run

@@ -13,8 +13,8 @@ from veritls import __version__
 from veritls._report.rendering import plain
 from veritls.cli import check as checking
 from veritls.cli.demo import demonstrate
-from veritls.cli.probe import Probe
-from veritls.cli.target import PORTS, Target, listed, parse
+from veritls.cli.probe import Probe, argument
+from veritls.cli.target import PORTS, Target, in_file, parse
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,14 +22,14 @@ _PIPED_WIDTH = 120
 
 
 class Version(StrEnum):
-    """The TLS versions on offer."""
+    """The TLS versions that `--tls` takes."""
 
     TLS12 = "1.2"
     TLS13 = "1.3"
 
 
 class StartTLS(StrEnum):
-    """The protocols that start TLS by a command."""
+    """The protocols that `--starttls` takes."""
 
     SMTP = "smtp"
     IMAP = "imap"
@@ -47,7 +47,7 @@ def _console(*, stderr: bool = False) -> Console:
 
 @app.callback()
 def veritls() -> None:
-    """TLS for Python with an exact and explainable decision to trust a peer."""
+    """TLS for Python that verifies peers exactly and says why."""
 
 
 @app.command()
@@ -57,8 +57,8 @@ def version() -> None:
 
 
 @app.command()
-def demo(tls: Version = typer.Option(Version.TLS13, help="The version of TLS to speak.")) -> None:  # noqa: B008
-    """Show what each verify_mode does, on real connections. Exits 0 only if every row is as it must be."""
+def demo(tls: Annotated[Version, typer.Option(help="The TLS version to use.")] = Version.TLS13) -> None:
+    """Show what each verify_mode does, on real connections. Exits with 0, or with 1 if a row is WRONG."""
     spoken = ssl.TLSVersion.TLSv1_3 if tls is Version.TLS13 else ssl.TLSVersion.TLSv1_2
     raise typer.Exit(0 if demonstrate(spoken, _console()) else 1)
 
@@ -67,61 +67,78 @@ def _moment(text: str | None) -> datetime | None:
     """A day or a moment in ISO 8601, in UTC where it names no zone. Raises ValueError."""
     if text is None:
         return None
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        example = "2027-01-31 or 2027-01-31T12:00"
+        raise ValueError(f"--at {text!r} is not a date in ISO 8601: give one like {example}") from None
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    if moment.timestamp() < 0:
-        raise ValueError("it is before 1970")
+    if moment < datetime(1970, 1, 1, tzinfo=UTC):
+        raise ValueError(f"--at {text} is before 1970: give a later date")
     return moment
 
 
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
-    """Every target once, in the order in which they came. Raises OSError and ValueError."""
+    """Every target once, in the order given. Raises ValueError, saying what is wrong with which argument."""
     targets = [parse(host, PORTS[protocol]) for host in hosts]
-    targets += listed(file, PORTS[protocol]) if file is not None else []
+    if file is not None:
+        with argument("--file", file):
+            targets += in_file(file, PORTS[protocol])
     if not targets:
-        raise ValueError("no HOST is given")
+        raise ValueError("no HOST is given: name one, or a --file of them")
     return list(dict.fromkeys(targets))
 
 
 @app.command()
 def check(
-    hosts: Annotated[list[str] | None, typer.Argument(metavar="HOST[:PORT]...", help="IPv6 in [].")] = None,
-    file: Annotated[Path | None, typer.Option(help="More of them, one a line; # begins a comment.")] = None,
-    starttls: Annotated[StartTLS | None, typer.Option(help="Start TLS by the command of a protocol.")] = None,
+    hosts: Annotated[
+        list[str] | None, typer.Argument(metavar="HOST[:PORT]...", help="IPv6 addresses in [].")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="File of more servers, one per line; # begins a comment.")
+    ] = None,
+    starttls: Annotated[
+        StartTLS | None, typer.Option(help="Start TLS by the command of this protocol.")
+    ] = None,
     ca: Annotated[
-        list[Path] | None, typer.Option(help="PEM file of whom to trust, instead of the system; repeatable.")
+        list[Path] | None,
+        typer.Option(help="PEM file of CAs to trust instead of the system's; repeatable."),
     ] = None,
     cert: Annotated[
-        Path | None, typer.Option(help="PEM file of a certificate to show, with its chain.")
+        Path | None, typer.Option(help="PEM file of the client certificate to send, with its chain.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of its key, where that is another file.")] = None,
-    name: Annotated[str | None, typer.Option(help="The name to ask for, where it is not HOST.")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="PEM file of the client certificate's key, if it is not in --cert.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Host name to ask for and to verify, instead of HOST.")
+    ] = None,
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="DATE", help="Judge as of then (ISO 8601, UTC), without a stapled OCSP response."
+            metavar="DATE", help="Verify as of this date (ISO 8601, UTC); ignores a stapled OCSP response."
         ),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for each connection.")] = 10.0,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Servers at a time.")] = 16,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each server.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Servers to check at a time.")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per server.")] = False,
     chain: Annotated[
-        bool, typer.Option("--chain", help="The certificates that were sent, too, as PEM.")
+        bool, typer.Option("--chain", help="Print the certificates that the server sent, too, as PEM.")
     ] = False,
 ) -> None:
     """Connect to servers and report whether they are trusted, and why.
 
-    Exits with 0, 1 (not trusted) or 2 (could not connect, or wrong arguments). Nothing is sent to a server
-    after the handshake. One that is not trusted is connected to once more, without demands, to see what can
-    be agreed on with it.
+    Exits with 0 (all are trusted), 1 (one is not trusted) or 2 (could not connect, or wrong arguments). Sends
+    nothing to a server after the handshake. Connects a second time, without verification, to a server that is
+    not trusted, to see what can be negotiated with it.
     """
     try:
         targets = _targets(hosts or [], file, starttls)
         if key is not None and cert is None:
-            raise ValueError("--key needs --cert")
+            raise ValueError("--key needs --cert, the certificate of that key")
         probe = Probe(
             starttls=starttls,
-            authorities=tuple(ca or ()),
+            ca_files=tuple(ca or ()),
             certificate=cert,
             key=key,
             name=name,
@@ -131,7 +148,7 @@ def check(
     except (OSError, ValueError, OverflowError) as why:
         typer.echo(f"veritls check: {plain(str(why), 500)}", err=True)
         raise typer.Exit(2) from None
-    results = checking.look_at(targets, probe, jobs, _console(stderr=True))
+    results = checking.check_all(targets, probe, jobs, _console(stderr=True))
     if as_json:
         checking.print_json(results)
     else:

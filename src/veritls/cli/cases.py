@@ -1,6 +1,6 @@
-"""The seed's policy, written out a second time: what is tried, and what has to come of it.
+"""The policy of verify_mode, written out a second time: what is tried, and what must happen.
 
-Not derived from `veritls.policy`, on purpose: a mistake there must show up here as a wrong row.
+Not derived from `veritls.policy`, on purpose: a mistake there must become a wrong row here.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ NO_CERTIFICATE = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
 @dataclass(frozen=True)
-class Goes:
-    """The connection goes on, and this is what the side in question sees of its peer's certificate."""
+class GoesOn:
+    """The connection goes on, and veritls sees this of its peer's certificate."""
 
     seen: Seen
 
@@ -38,13 +38,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Case:
-    """One row: veritls is on `side` in `mode`; its peer does `tried` with the certificate `credential`."""
+    """One row: veritls is on `side` in `mode`; its peer tries `tried` with the certificate `credential`."""
 
     side: Side
     mode: VerifyMode
     tried: str
     credential: str | None
-    policy: Goes | Refused
+    policy: GoesOn | Refused
     asked_name: str = SERVER_NAME
     """The host name under which the client connects."""
 
@@ -54,12 +54,12 @@ class Case:
         return "client" if self.side == "server" else "server"
 
 
-# certificate of the peer -> what CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED make of it
+# Certificate of the peer -> what happens under CERT_NONE, CERT_OPTIONAL and CERT_REQUIRED.
 _MODES = (CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED)
-_UNASKED, _UNCHECKED, _CHECKED = Goes("nothing"), Goes("unchecked"), Goes("checked")
+_UNASKED, _UNCHECKED, _CHECKED = GoesOn("nothing"), GoesOn("unchecked"), GoesOn("checked")
 _BY_CLIENT = Refused("client", WRONG_NAME)
 
-_CLIENTS_OF_A_SERVER: tuple[tuple[str, str | None, str, tuple[Goes | Refused, ...]], ...] = (
+_CLIENTS_OF_A_SERVER: tuple[tuple[str, str | None, str, tuple[GoesOn | Refused, ...]], ...] = (
     ("valid certificate", "client-valid", SERVER_NAME, (_UNASKED, _CHECKED, _CHECKED)),
     ("no certificate", None, SERVER_NAME, (_UNASKED, _UNASKED, Refused("server", NO_CERTIFICATE))),
     (
@@ -69,7 +69,7 @@ _CLIENTS_OF_A_SERVER: tuple[tuple[str, str | None, str, tuple[Goes | Refused, ..
         (_UNASKED, Refused("server", EXPIRED), Refused("server", EXPIRED)),
     ),
     (
-        "certificate of another authority",
+        "certificate of another CA",
         "client-stranger",
         SERVER_NAME,
         (_UNASKED, Refused("server", UNKNOWN_ISSUER), Refused("server", UNKNOWN_ISSUER)),
@@ -83,7 +83,7 @@ _CLIENTS_OF_A_SERVER: tuple[tuple[str, str | None, str, tuple[Goes | Refused, ..
     ("valid, but connects to a wrong host name", "client-valid", OTHER_NAME, (_BY_CLIENT,) * 3),
 )
 
-_SERVERS_OF_A_CLIENT: tuple[tuple[str, str, tuple[Goes | Refused, ...]], ...] = (
+_SERVERS_OF_A_CLIENT: tuple[tuple[str, str, tuple[GoesOn | Refused, ...]], ...] = (
     ("valid certificate", "server-valid", (_UNCHECKED, _CHECKED, _CHECKED)),
     (
         "expired certificate",
@@ -100,7 +100,7 @@ _SERVERS_OF_A_CLIENT: tuple[tuple[str, str, tuple[Goes | Refused, ...]], ...] = 
 
 
 def cases() -> Iterator[Case]:
-    """Every row of the demonstration, in the order in which it is shown."""
+    """Every row of the demonstration, from top to bottom."""
     for column, mode in enumerate(_MODES):
         for tried, credential, name, policies in _CLIENTS_OF_A_SERVER:
             yield Case("server", mode, tried, credential, policies[column], name)

@@ -1,4 +1,4 @@
-"""A certificate authority in memory, and the certificates that the demonstration shows around."""
+"""A CA in memory, and the certificates that the demonstration uses."""
 
 import os
 from dataclasses import dataclass
@@ -27,8 +27,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-class Authority:
-    """An authority of its own key. `pem` is its certificate, for `load_verify_locations(cadata=...)`."""
+class CA:
+    """A CA with a new key. `pem` is its certificate, for `load_verify_locations(cadata=...)`."""
 
     def __init__(self, common_name: str, folder: Path) -> None:
         self._folder = folder
@@ -50,7 +50,7 @@ class Authority:
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
     def issue(self, label: str, name: str, *, expired: bool = False, self_signed: bool = False) -> Credential:
-        """A certificate for the host `name`, in the file `label`.pem; of yesterday where `expired`."""
+        """A certificate for the host `name`, in the file `label`.pem; where `expired`, it ended yesterday."""
         key = ec.generate_private_key(ec.SECP256R1())
         end = datetime.now(UTC) + (-_DAY if expired else 30 * _DAY)
         certificate = (
@@ -77,30 +77,30 @@ class Authority:
 
 
 @dataclass(frozen=True)
-class Wardrobe:
-    """Every certificate of the demonstration, and the authority that both sides trust."""
+class Credentials:
+    """Every certificate of the demonstration, and the CA that both sides trust."""
 
     trusted: str
     valid_server: Credential
-    credentials: dict[str, Credential]
+    by_label: dict[str, Credential]
 
 
-def make(folder: Path) -> Wardrobe:
-    """Fills `folder` (which nobody else should be able to read) with the certificates and their keys."""
-    ours = Authority("veritls demo authority", folder)
-    theirs = Authority("another authority", folder)
-    server = ours.issue("server-valid", SERVER_NAME)
-    return Wardrobe(
-        trusted=ours.pem,
+def make(folder: Path) -> Credentials:
+    """Fills `folder` with the certificates and their keys. Only this user should be able to read it."""
+    ca = CA("veritls demo CA", folder)
+    other_ca = CA("another CA", folder)
+    server = ca.issue("server-valid", SERVER_NAME)
+    return Credentials(
+        trusted=ca.pem,
         valid_server=server,
-        credentials={
-            "client-valid": ours.issue("client-valid", "alice.example"),
-            "client-expired": ours.issue("client-expired", "bob.example", expired=True),
-            "client-stranger": theirs.issue("client-stranger", "mallory.example"),
-            "client-any-name": ours.issue("client-any-name", OTHER_NAME),
+        by_label={
+            "client-valid": ca.issue("client-valid", "alice.example"),
+            "client-expired": ca.issue("client-expired", "bob.example", expired=True),
+            "client-stranger": other_ca.issue("client-stranger", "mallory.example"),
+            "client-any-name": ca.issue("client-any-name", OTHER_NAME),
             "server-valid": server,
-            "server-expired": ours.issue("server-expired", SERVER_NAME, expired=True),
-            "server-self-signed": ours.issue("server-self-signed", SERVER_NAME, self_signed=True),
-            "server-misnamed": ours.issue("server-misnamed", OTHER_NAME),
+            "server-expired": ca.issue("server-expired", SERVER_NAME, expired=True),
+            "server-self-signed": ca.issue("server-self-signed", SERVER_NAME, self_signed=True),
+            "server-misnamed": ca.issue("server-misnamed", OTHER_NAME),
         },
     )

@@ -15,19 +15,19 @@ from rich.text import Text
 from rich.tree import Tree
 
 from veritls._report.tree import Node, tree
-from veritls.cli.probe import Negotiated, Probe, Result
+from veritls.cli.probe import Negotiated, Probe, Result, report_as_dict
 from veritls.cli.target import Target
 from veritls.report import VerificationReport
 
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
-_VERDICTS = (("trusted", "bold green"), ("not trusted", "bold red"), ("no connection", "bold yellow"))
-_NO_EDGE = 1_000_000
+_RESULTS = (("trusted", "bold green"), ("not trusted", "bold red"), ("no connection", "bold yellow"))
+_UNLIMITED_WIDTH = 1_000_000
 _SOON = 14
-"""Days left from which on a certificate is shown as one that ends soon."""
+"""A certificate with fewer days left is yellow."""
 
 
-def look_at(targets: Sequence[Target], probe: Probe, jobs: int, console: Console) -> list[Result]:
-    """The results in the order of the targets; at most `jobs` servers at a time. Shows a progress bar."""
+def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Console) -> list[Result]:
+    """The results in the order of `targets`; at most `jobs` servers at a time, with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = len(targets) < 2 or not console.is_terminal
     with (
@@ -42,7 +42,7 @@ def look_at(targets: Sequence[Target], probe: Probe, jobs: int, console: Console
 
 
 def status_of(results: Sequence[Result]) -> int:
-    """1 where one is not trusted, else 2 where one could not be connected to, else 0."""
+    """The exit status: 1 if one is not trusted, else 2 if one could not be connected to, else 0."""
     statuses = {result.status for result in results}
     return next((status for status in (1, 2) if status in statuses), 0)
 
@@ -55,21 +55,21 @@ def _below(parent: Tree, node: Node) -> None:
         _below(parent.add(text), each)
 
 
-def _agreed(negotiated: Negotiated | None) -> str:
+def _negotiated(negotiated: Negotiated | None) -> str:
     if negotiated is None:
-        return "agreed on: nothing (the server did not let us look)"
-    shown = (negotiated.version, negotiated.suite, negotiated.group, f"ALPN {negotiated.alpn or 'none'}")
-    return f"agreed on: {', '.join(part for part in shown if part)}"
+        return "negotiated: unknown (the second connection, which verifies nothing, failed)"
+    parts = (negotiated.version, negotiated.suite, negotiated.group, f"ALPN {negotiated.alpn or 'none'}")
+    return f"negotiated: {', '.join(part for part in parts if part)}"
 
 
 def _detailed(result: Result, with_chain: bool) -> RenderableType:
-    verdict, style = _VERDICTS[result.status]
-    title = Text.assemble((str(result.target), "bold"), " ", (verdict, style))
+    words, style = _RESULTS[result.status]
+    title = Text.assemble((str(result.target), "bold"), " ", (words, style))
     if result.report is None:
         return Text.assemble(title, f": {result.problem}")
-    node = tree(result.report.as_dict())
+    node = tree(report_as_dict(result.report))
     root = Tree(Text.assemble(title, f": {result.report.sentence}"))
-    root.add(Text(_agreed(result.negotiated)))
+    root.add(Text(_negotiated(result.negotiated)))
     _below(root, node)
     if not with_chain:
         return root
@@ -77,7 +77,7 @@ def _detailed(result: Result, with_chain: bool) -> RenderableType:
 
 
 def _sent(report: VerificationReport) -> list[str]:
-    """The certificates as they were sent, PEM."""
+    """The certificates that the server sent, PEM, in its order."""
     return [ssl.DER_cert_to_PEM_cert(der).rstrip() for der in report.question.chain]
 
 
@@ -93,18 +93,18 @@ def _left(result: Result) -> Text:
 def _summary(results: Sequence[Result]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("server", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("result", no_wrap=True)
     table.add_column("days\nleft", justify="right", no_wrap=True)
-    table.add_column("agreed on", overflow="fold")
+    table.add_column("negotiated", overflow="fold")
     table.add_column("why", overflow="fold")
     for result in results:
-        verdict, style = _VERDICTS[result.status]
-        agreed = result.negotiated
-        parts = (agreed.version, agreed.suite, agreed.group) if agreed is not None else ()
+        words, style = _RESULTS[result.status]
+        negotiated = result.negotiated
+        parts = (negotiated.version, negotiated.suite, negotiated.group) if negotiated is not None else ()
         why = result.problem if result.report is None else result.report.sentence
         table.add_row(
             Text(str(result.target)),
-            Text(verdict, style=style),
+            Text(words, style=style),
             _left(result),
             Text(" ".join(part for part in parts if part)),
             Text(why),
@@ -113,12 +113,12 @@ def _summary(results: Sequence[Result]) -> Table:
 
 
 def show(results: Sequence[Result], console: Console, *, with_chain: bool) -> None:
-    """One server in full; several as a table, and each of them in full where the chain is wanted.
+    """Prints one server in full, several as a table; `with_chain`: each in full, with its chain as PEM.
 
-    What is piped is neither cut nor folded: each line of a report, each row of the table is one line.
+    Into a pipe, nothing is cut or folded: each line of a report, each row of the table is one line.
     """
     if not console.is_terminal:
-        console.width = _NO_EDGE
+        console.width = _UNLIMITED_WIDTH
     if len(results) == 1 or with_chain:
         for result in results:
             console.print(_detailed(result, with_chain))
@@ -127,6 +127,6 @@ def show(results: Sequence[Result], console: Console, *, with_chain: bool) -> No
 
 
 def print_json(results: Sequence[Result]) -> None:
-    """One line for each server."""
+    """Prints one line of JSON for each server."""
     for result in results:
         print(json.dumps(result.as_dict()))

@@ -1,4 +1,4 @@
-"""``veritls demo``: the policy of verify_mode as one table, every row of it made with real connections."""
+"""``veritls demo``: the policy of verify_mode as one table, each row made with real connections."""
 
 import ssl
 import tempfile
@@ -14,24 +14,24 @@ from rich.text import Text
 
 from veritls.cli import certificates
 from veritls.cli.cases import Case, cases
+from veritls.cli.conformance import describe_outcome, describe_policy, faults
 from veritls.cli.exchange import PEERS, Outcome, exchange
-from veritls.cli.verdict import describe_outcome, describe_policy, faults
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLS 1.2", ssl.TLSVersion.TLSv1_3: "TLS 1.3"}
 _LONGEST_REASON = 34
 _FIXED = 55
-"""The width of everything but the columns of what was tried and of the error."""
+"""The width of all columns but "its peer has" and the error."""
 
 
 def _short(error: Exception) -> str:
-    """The kind of the error and what tells it from others of its kind."""
+    """The type of the error and its reason."""
     words = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error)
     return f"{type(error).__name__}: {words}"
 
 
 @dataclass
 class _Errors:
-    """The errors in full, each once, under the numbers that the table points to."""
+    """The errors in full, each once, under the number that the table gives it."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class _Errors:
         return self.numbers[key]
 
     def lines(self, case: Case, outcome: Outcome) -> list[str]:
-        """What a program on veritls' side of the case catches, then what its peer was told."""
+        """The error that a program on veritls' side catches, then the error that its peer gets."""
         lines = []
         own, peers = outcome.end(case.side).error, outcome.end(case.peer_side).error
         if own is not None:
@@ -68,17 +68,17 @@ class _Errors:
 
 
 def _merge(by_peer: dict[str, list[str]]) -> Text:
-    """Said once where it was the same with every peer, else once for each peer that differs."""
+    """The lines once where they are the same with every peer, else once for each peer that differs."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for peer, lines in by_peer.items():
         groups.setdefault(tuple(lines), []).append(peer)
     if len(groups) == 1:
         return Text("\n".join(next(iter(groups))))
-    shown = [f"{', '.join(peers)}: {line}" for lines, peers in groups.items() for line in lines or ("-",)]
-    return Text("\n".join(shown))
+    lines = [f"{', '.join(peers)}: {line}" for same, peers in groups.items() for line in same or ("-",)]
+    return Text("\n".join(lines))
 
 
-def _verdict(problems: list[str]) -> Text:
+def _mark(problems: list[str]) -> Text:
     return Text("WRONG", style="bold red") if problems else Text("ok", style="green")
 
 
@@ -89,7 +89,7 @@ def _table(version: ssl.TLSVersion, width: int) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    # Rich would give the longest column's room away first, and break the names of errors in two.
+    # Rich would narrow the longest column first, and break the names of errors in two.
     spare = width - _FIXED
     error = max(_LONGEST_REASON, spare - 26)
     tried = spare - error
@@ -106,17 +106,18 @@ def _table(version: ssl.TLSVersion, width: int) -> Table:
 
 
 def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
-    """Makes every connection, prints the table on `console`; True only if every row is as the policy says."""
+    """Makes every connection and prints the table on `console`; whether every row is as the policy says."""
     started = time.monotonic()
     rows = wrong = connections = 0
     table, errors = _table(version, console.width), _Errors()
     with tempfile.TemporaryDirectory(prefix="veritls-demo-") as folder:
-        wardrobe = certificates.make(Path(folder))
+        credentials = certificates.make(Path(folder))
         for (side, mode), group in groupby(cases(), key=lambda case: (case.side, case.mode)):
             for heading, case in zip((side, mode.name, *[""] * 9), group, strict=False):
-                outcomes = {name: exchange(case, peer, version, wardrobe) for name, peer in PEERS.items()}
+                outcomes = {name: exchange(case, peer, version, credentials) for name, peer in PEERS.items()}
                 problems = {
-                    name: list(faults(case, outcome, version, wardrobe)) for name, outcome in outcomes.items()
+                    name: list(faults(case, outcome, version, credentials))
+                    for name, outcome in outcomes.items()
                 }
                 happened = {name: [describe_outcome(case, outcome)] for name, outcome in outcomes.items()}
                 evidence = {
@@ -132,16 +133,16 @@ def demonstrate(version: ssl.TLSVersion, console: Console) -> bool:
                     describe_policy(case),
                     _merge(happened),
                     _merge(evidence),
-                    *(_verdict(problems[name]) for name in PEERS),
+                    *(_mark(problems[name]) for name in PEERS),
                 )
             table.add_section()
     console.print(table)
     errors.print(console)
     seconds = time.monotonic() - started
-    verdict = f"{wrong} of {rows} came out WRONG" if wrong else "every row is as the policy says"
+    summary = f"{wrong} of {rows} rows are WRONG" if wrong else "every row is as the policy says"
     console.print(
         "Each row was made twice over TCP: with Python's own ssl as the peer, and with veritls as the peer.\n"
-        f"{rows} rows, {connections} connections, {seconds:.1f} s: {verdict}.",
+        f"{rows} rows, {connections} connections, {seconds:.1f} s: {summary}.",
         style="bold red" if wrong else "",
     )
     return not wrong

@@ -9,14 +9,14 @@ from typing import Any
 
 import veritls
 from veritls.cli.cases import Case, Side
-from veritls.cli.certificates import Credential, Wardrobe
+from veritls.cli.certificates import Credential, Credentials
 
 TIMEOUT = 5.0
 PEERS: dict[str, type[ssl.SSLContext]] = {"ssl": ssl.SSLContext, "veritls": veritls.SSLContext}
 """The implementations that a peer is made with, by name."""
 
-QUESTION = b"the client's words"
-ANSWER = b"the server's words"
+CLIENT_DATA = b"from the client"
+SERVER_DATA = b"from the server"
 
 
 @dataclass
@@ -30,7 +30,7 @@ class End:
     der: bytes | None = None
 
     def note_peer(self, sock: ssl.SSLSocket) -> None:
-        """Notes the facts of a handshake that ended well."""
+        """Notes what a successful handshake says of the peer."""
         self.version = sock.version()
         self.der = sock.getpeercert(binary_form=True)
         self.certificate = sock.getpeercert()
@@ -74,7 +74,7 @@ def _record(end: End, conversation: Callable[[], None]) -> None:
     try:
         conversation()
     except Exception as error:
-        # Whatever a user would get, a wrong kind of exception too, is what the row has to show.
+        # The row shows what a program would catch, an exception of a wrong type included.
         end.error = error
 
 
@@ -84,9 +84,9 @@ def _serve(listener: socket.socket, context: ssl.SSLContext, end: End) -> None:
         raw.settimeout(TIMEOUT)
         with raw, context.wrap_socket(raw, server_side=True) as sock:
             end.note_peer(sock)
-            # The server speaks first: a TLS 1.3 client learns of its refusal from its first recv.
-            sock.sendall(ANSWER)
-            end.received = _receive(sock, len(QUESTION))
+            # The server sends first: a TLS 1.3 client learns of its refusal in its first recv.
+            sock.sendall(SERVER_DATA)
+            end.received = _receive(sock, len(CLIENT_DATA))
 
     _record(end, conversation)
 
@@ -96,28 +96,30 @@ def _connect(address: Any, context: ssl.SSLContext, name: str, end: End) -> None
         raw = socket.create_connection(address, timeout=TIMEOUT)
         with raw, context.wrap_socket(raw, server_hostname=name) as sock:
             end.note_peer(sock)
-            end.received = _receive(sock, len(ANSWER))
-            sock.sendall(QUESTION)
+            end.received = _receive(sock, len(SERVER_DATA))
+            sock.sendall(CLIENT_DATA)
 
     _record(end, conversation)
 
 
-def exchange(case: Case, peer: type[ssl.SSLContext], version: ssl.TLSVersion, wardrobe: Wardrobe) -> Outcome:
-    """Makes the connection that `case` describes: veritls on its side, `peer` on the other."""
-    credential = wardrobe.credentials[case.credential] if case.credential else None
+def exchange(
+    case: Case, peer: type[ssl.SSLContext], version: ssl.TLSVersion, credentials: Credentials
+) -> Outcome:
+    """Connects as `case` says: veritls on its side, `peer` on the other. Failures are in the outcome."""
+    credential = credentials.by_label[case.credential] if case.credential else None
     on_server = case.side == "server"
     server_context = _context(
         veritls.SSLContext if on_server else peer,
         ssl.PROTOCOL_TLS_SERVER,
         version,
-        wardrobe.trusted,
-        wardrobe.valid_server if on_server else credential,
+        credentials.trusted,
+        credentials.valid_server if on_server else credential,
     )
     client_context = _context(
         peer if on_server else veritls.SSLContext,
         ssl.PROTOCOL_TLS_CLIENT,
         version,
-        wardrobe.trusted,
+        credentials.trusted,
         credential if on_server else None,
     )
     if on_server:
@@ -133,5 +135,5 @@ def exchange(case: Case, peer: type[ssl.SSLContext], version: ssl.TLSVersion, wa
         _connect(listener.getsockname(), client_context, case.asked_name, outcome.client)
         server.join(2 * TIMEOUT)
         if server.is_alive():
-            outcome.server.error = TimeoutError("the server did not come to an end")
+            outcome.server.error = TimeoutError("the server did not end")
     return outcome

@@ -1,11 +1,12 @@
-"""One server looked at: whether it is trusted and why, and what was agreed on with it."""
+"""One server: whether it is trusted and why, and what was negotiated with it."""
 
 from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import veritls
 from veritls._report.rendering import plain
-from veritls.cli.starttls import StartError, connected
+from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
 from veritls.errors import SSLCertVerificationError
 from veritls.report import VerificationReport
@@ -23,7 +24,7 @@ _WEB = ("h2", "http/1.1")
 
 @dataclass(frozen=True)
 class Negotiated:
-    """What both sides agreed on; None where there is nothing of it."""
+    """What was negotiated; None where the connection has no such thing."""
 
     version: str | None
     suite: str | None
@@ -33,7 +34,7 @@ class Negotiated:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one target: a report, or the problem that there was with the connection."""
+    """The result for one target: a report, or why there was no connection."""
 
     target: Target
     report: VerificationReport | None = None
@@ -42,35 +43,63 @@ class Result:
 
     @property
     def status(self) -> int:
-        """0 where it is trusted, 1 where it is not, 2 where there was no connection."""
+        """0: trusted, 1: not trusted, 2: no connection."""
         if self.report is None:
             return 2
         return 0 if self.report.trusted else 1
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The result with JSON's types."""
         return {
             "host": self.target.host,
             "port": self.target.port,
             "status": ("trusted", "not trusted", "no connection")[self.status],
             "problem": self.problem or None,
             "negotiated": vars(self.negotiated) if self.negotiated is not None else None,
-            "report": self.report.as_dict() if self.report is not None else None,
+            "report": report_as_dict(self.report) if self.report is not None else None,
         }
 
 
-class Probe:
-    """How to look at servers. `timeout`: seconds for each connection, and each of its steps.
+_OPTIONS = {"load_verify_locations": "--ca", "server_hostname": "--name"}
+"""What a report tells a program to call or pass -> the option of the command that does it."""
 
-    `authorities`: files with whom to trust, the system's where there are none. Raises OSError and
-    ssl.SSLError, naming the file, for files that cannot be used.
+
+def report_as_dict(report: VerificationReport) -> dict[str, Any]:
+    """`VerificationReport.as_dict`, with remedies for the user of a command line."""
+    found = report.as_dict()
+    for call, option in _OPTIONS.items():
+        found["remedies"] = [remedy.replace(call, option) for remedy in found["remedies"]]
+    return found
+
+
+@contextmanager
+def argument(option: str, path: Path) -> Iterator[None]:
+    """Makes the error about a file that `option` names a ValueError with both in its message."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise ValueError(f"{option} {path}: {error}") from None
+        raise ValueError(f"{option} {error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{option} {path}: {error}") from None
+
+
+class Probe:
+    """Connects to servers and verifies them. Called with a `Target`; any thread may call it.
+
+    `starttls`: a protocol of `starttls.DIALOGUES`; None, the default: TLS begins at once. `ca_files`: PEM
+    files of CAs to trust; by default the system's. `certificate`, `key`: PEM files of the client certificate
+    to send; None, the default, sends none. `name`: the host name to ask for and to verify; None: the
+    target's. `at`: the moment to verify as of; None: now. `timeout`: seconds for each connection, and for
+    each of its steps; default 10. Raises ValueError, naming option and file, for files that cannot be used.
     """
 
     def __init__(
         self,
         *,
         starttls: str | None = None,
-        authorities: tuple[Path, ...] = (),
+        ca_files: tuple[Path, ...] = (),
         certificate: Path | None = None,
         key: Path | None = None,
         name: str | None = None,
@@ -81,58 +110,60 @@ class Probe:
         self.name = name
         self.at = at
         self.timeout = timeout
-        self.demanding = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        for path in authorities:
-            self.demanding.load_verify_locations(path)
-        if not authorities:
-            self.demanding.load_default_certs()
+        self.verifying = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        for path in ca_files:
+            with argument("--ca", path):
+                self.verifying.load_verify_locations(path)
+        if not ca_files:
+            self.verifying.load_default_certs()
         if certificate is not None:
-            self.demanding.load_cert_chain(certificate, key)
-        # The report is the handshake's: nothing else has seen the stapled OCSP response. Each server
-        # is looked at in a thread of its own.
-        self._seen = threading.local()
-        self.demanding.set_verify_callback(self._keep)
-        # It only looks: it has no certificate of ours to show to somebody who may be anybody.
-        self.looking = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        self.looking.check_hostname = False
-        self.looking.verify_mode = ssl.CERT_NONE
+            with argument("--cert" if key is None else "--cert and --key", certificate):
+                self.verifying.load_cert_chain(certificate, key)
+        # The report must be the handshake's own: only the handshake sees the stapled OCSP response. Each
+        # server has a thread of its own.
+        self._reports = threading.local()
+        self.verifying.set_verify_callback(self._keep)
+        # Verifies nothing, so it has no client certificate: it would send that to an unknown server.
+        self.observing = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        self.observing.check_hostname = False
+        self.observing.verify_mode = ssl.CERT_NONE
         if starttls is None:
-            self.demanding.set_alpn_protocols(_WEB)
-            self.looking.set_alpn_protocols(_WEB)
+            self.verifying.set_alpn_protocols(_WEB)
+            self.observing.set_alpn_protocols(_WEB)
 
     def __call__(self, target: Target) -> Result:
-        """Looks at one server; never raises. Takes twice the timeout at most."""
+        """The result for one server; never raises. Takes twice the timeout at most."""
         try:
-            return _bounded(lambda: self._looked_at(target), 2 * self.timeout)
+            return _within(lambda: self._check(target), 2 * self.timeout)
         except TimeoutError:
             return Result(target, problem=f"no answer within {self.timeout:g} seconds")
-        except (OSError, StartError, ValueError) as why:
+        except (OSError, StartTLSError, ValueError) as why:
             return Result(target, problem=_problem(why))
 
-    def _looked_at(self, target: Target) -> Result:
+    def _check(self, target: Target) -> Result:
         if self.at is not None:
-            negotiated, chain = self._connect(target, self.looking)
-            return Result(target, self._judged(target, chain), negotiated)
+            negotiated, chain = self._connect(target, self.observing)
+            return Result(target, self._verified_at(target, chain), negotiated)
         try:
-            negotiated, _ = self._connect(target, self.demanding)
+            negotiated, _ = self._connect(target, self.verifying)
         except SSLCertVerificationError as refused:
-            return Result(target, refused.report, self._agreed(target))
-        return Result(target, self._seen.report, negotiated)
+            return Result(target, refused.report, self._negotiated(target))
+        return Result(target, self._reports.report, negotiated)
 
     def _keep(self, report: VerificationReport) -> None:
-        self._seen.report = report
+        self._reports.report = report
 
-    def _judged(self, target: Target, chain: list[bytes]) -> VerificationReport:
+    def _verified_at(self, target: Target, chain: list[bytes]) -> VerificationReport:
         name = self.name or target.host
         try:
-            return self.demanding.verify_chain(chain, server_hostname=name, at=self.at)
+            return self.verifying.verify_chain(chain, server_hostname=name, at=self.at)
         except SSLCertVerificationError as refused:
             return refused.report
 
-    def _agreed(self, target: Target) -> Negotiated | None:
+    def _negotiated(self, target: Target) -> Negotiated | None:
         try:
-            return self._connect(target, self.looking)[0]
-        except (OSError, StartError):
+            return self._connect(target, self.observing)[0]
+        except (OSError, StartTLSError):
             return None
 
     def _connect(self, target: Target, context: veritls.SSLContext) -> tuple[Negotiated, list[bytes]]:
@@ -140,14 +171,14 @@ class Probe:
         raw = connected(target, self.starttls, self.timeout)
         with raw, context.wrap_socket(raw, server_hostname=self.name or target.host) as tls:
             suite = tls.cipher()
-            agreed = Negotiated(
+            negotiated = Negotiated(
                 tls.version(), suite[0] if suite else None, tls.group(), tls.selected_alpn_protocol()
             )
-            return agreed, tls.get_unverified_chain()
+            return negotiated, tls.get_unverified_chain()
 
 
-def _bounded(work: Callable[[], Result], seconds: float) -> Result:
-    """What `work` gives, or TimeoutError: a peer that sends one byte a second must not hold us."""
+def _within(work: Callable[[], Result], seconds: float) -> Result:
+    """The result of `work`. Raises TimeoutError after `seconds`: the server may send one byte a second."""
     future: Future[Result] = Future()
 
     def run() -> None:
@@ -161,6 +192,6 @@ def _bounded(work: Callable[[], Result], seconds: float) -> Result:
 
 
 def _problem(why: BaseException) -> str:
-    """What kept us from connecting, in words that a terminal may show."""
+    """Why there is no connection, in text that a terminal can show."""
     words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
     return plain(str(words) or type(why).__name__, 300)

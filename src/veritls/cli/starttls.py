@@ -1,6 +1,7 @@
 """From plain text to where TLS begins, in the protocols that start it by a command.
 
-The dialogues are those of the standard library's clients, which are stopped where they would begin TLS.
+The standard library's clients hold the dialogue. They are stopped where they would begin TLS: the context
+that they are given raises through them, and keeps their socket.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 """The message that asks a PostgreSQL server for TLS (its manual, section "Message Formats")."""
 
 NAME_OF_THIS_HOST = "[127.0.0.1]"
-"""What a mail server is told: the name of this machine is nobody's business here."""
+"""Sent to a mail server instead of this machine's name, which it has no need to know."""
 
 _FAILURES = (smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto, ftplib.Error, EOFError)
 
 
-class StartError(Exception):
-    """The server did not come to where TLS begins; says why."""
+class StartTLSError(Exception):
+    """The server did not start TLS; says why."""
 
 
 class _BeginsTLSError(Exception):
-    """Thrown through the dialogue when it has come to where TLS begins."""
+    """Raised through the dialogue where TLS begins."""
 
 
-class _Handover:
-    """What the clients of the standard library take for a context: it takes the socket instead."""
+class _SocketCatcher:
+    """Stands in the place of a context: keeps the socket that a client wants to wrap."""
 
     def __init__(self) -> None:
         self.socket: socket.socket | None = None
@@ -92,8 +93,9 @@ def _postgres(target: Target, timeout: float, context: Any) -> None:
         sock.sendall(_SSL_REQUEST)
         answer = sock.recv(1)
         if answer != b"S":
-            known = {b"N": "the server does not offer it", b"": "the server closed the connection"}
-            raise StartError(f"no TLS by postgres: {known.get(answer, 'the server does not speak it')}")
+            reasons = {b"N": "it does not offer TLS", b"": "it closed the connection"}
+            reason = reasons.get(answer, "it does not speak postgres")
+            raise StartTLSError(f"the server did not start TLS by postgres: {reason}")
         context.wrap_socket(sock)
 
 
@@ -104,7 +106,7 @@ DIALOGUES: dict[str, Callable[[Target, float, Any], None]] = {
     "ftp": _ftp,
     "postgres": _postgres,
 }
-"""Protocol -> what leads to where TLS begins."""
+"""Protocol -> the dialogue up to where TLS begins."""
 
 
 def plain(target: Target, timeout: float) -> socket.socket:
@@ -115,27 +117,27 @@ def plain(target: Target, timeout: float) -> socket.socket:
 def connected(target: Target, protocol: str | None, timeout: float) -> socket.socket:
     """A TCP connection on which TLS may begin, at once or after the dialogue of `protocol`.
 
-    `timeout`: seconds for each step. Raises OSError; StartError where the server does not go along.
+    `timeout`: seconds for each step. Raises OSError; StartTLSError where the server does not start TLS.
     """
     if protocol is None:
         return plain(target, timeout)
-    handover = _Handover()
+    catcher = _SocketCatcher()
     try:
-        DIALOGUES[protocol](target, timeout, handover)
+        DIALOGUES[protocol](target, timeout, catcher)
     except _BeginsTLSError:
         pass
     except _FAILURES as why:
         if isinstance(why.__context__, TimeoutError):
             raise why.__context__ from None
-        raise StartError(f"no TLS by {protocol}: {_words(why)}") from None
+        raise StartTLSError(f"the server did not start TLS by {protocol}: {_words(why)}") from None
     except OSError:
         raise
     except (ValueError, LookupError) as why:
-        # What the clients raise for answers that are none: bytes that are no text, lines without a number.
-        raise StartError(f"the server does not speak {protocol}: {_words(why)}") from None
-    if handover.socket is None:
-        raise StartError(f"no TLS by {protocol}: the server refuses to start it")
-    return handover.socket
+        # The clients raise them for malformed answers: bytes that are not text, lines without a number.
+        raise StartTLSError(f"the server does not speak {protocol}: {_words(why)}") from None
+    if catcher.socket is None:
+        raise StartTLSError(f"the server refused to start TLS by {protocol}")
+    return catcher.socket
 
 
 def _words(why: BaseException) -> str:

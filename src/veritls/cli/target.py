@@ -1,4 +1,4 @@
-"""HOST[:PORT] as a person writes it, and files of them."""
+"""HOST[:PORT] as a user writes it, and files of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PORTS = {None: 443, "smtp": 25, "imap": 143, "pop3": 110, "ftp": 21, "postgres": 5432}
-"""How TLS is started (None: at once) -> the usual port."""
+"""Protocol that starts TLS by a command (None: TLS begins at once) -> the usual port."""
 
 _LARGEST_FILE = 1024 * 1024
 
@@ -38,9 +38,9 @@ def _port(text: str, whole: str) -> int:
 
 
 def parse(text: str, default_port: int) -> Target:
-    """A target from ``host``, ``host:port``, ``[::1]:port``, ``[::1]`` or ``::1``.
+    """The target that ``host``, ``host:port``, ``[::1]:port``, ``[::1]`` or ``::1`` names.
 
-    Raises ValueError, saying what is wrong, for anything else.
+    Raises ValueError, with a message for the user, for anything else.
     """
     if "://" in text:
         raise ValueError(f"{text!r} is a URL: give HOST or HOST:PORT")
@@ -55,15 +55,16 @@ def parse(text: str, default_port: int) -> Target:
     return Target(_host(host, text), _port(port, text) if colon else default_port)
 
 
-def listed(path: Path, default_port: int) -> list[Target]:
-    """The targets of a file, one a line; blank lines and what follows a # do not count.
+def in_file(path: Path, default_port: int) -> list[Target]:
+    """The targets in a file, one per line. Blank lines and comments, from a # on, are skipped.
 
-    Raises OSError for what cannot be read, ValueError naming the line for what is no target.
+    Raises OSError for a file that cannot be read, ValueError for one over 1 MiB and, naming the line, for a
+    line that is no target.
     """
     with path.open("rb") as file:
         data = file.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE:
-        raise ValueError(f"{path} is larger than {_LARGEST_FILE:,} bytes")
+        raise ValueError(f"the file is larger than {_LARGEST_FILE:,} bytes")
     targets = []
     for number, line in enumerate(data.decode("utf-8", "backslashreplace").splitlines(), 1):
         text = line.partition("#")[0].strip()
@@ -71,5 +72,6 @@ def listed(path: Path, default_port: int) -> list[Target]:
             if text:
                 targets.append(parse(text, default_port))
         except ValueError as why:
-            raise ValueError(f"{path}, line {number}: {why}") from None
+            raise ValueError(f"line {number}: {why}") from None
+
     return targets

@@ -1,11 +1,11 @@
-"""Whether a connection came out as the policy says, judged by what both ends saw."""
+"""Whether a connection went as the policy says, by what both ends saw."""
 
 import ssl
 from collections.abc import Iterator
 
-from veritls.cli.cases import Case, Goes, Refused, Side
-from veritls.cli.certificates import Wardrobe
-from veritls.cli.exchange import ANSWER, QUESTION, Outcome
+from veritls.cli.cases import Case, GoesOn, Refused, Side
+from veritls.cli.certificates import Credentials
+from veritls.cli.exchange import CLIENT_DATA, SERVER_DATA, Outcome
 
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}
 _SEEN = {"nothing": "none seen", "unchecked": "unchecked", "checked": "validated"}
@@ -21,26 +21,30 @@ def _seen(outcome: Outcome, side: Side) -> str:
 
 
 def describe_policy(case: Case) -> str:
-    """What has to happen, in words."""
+    """What must happen, in words."""
     match case.policy:
-        case Goes():
+        case GoesOn():
             return "goes on"
         case Refused(by=by):
             return "refused" if by == case.side else f"{by} refuses"
 
 
 def describe_outcome(case: Case, outcome: Outcome) -> str:
-    """What happened, in words. Nothing here looks at what was expected."""
+    """What happened, in words. Does not look at what was expected."""
     server, client = outcome.server, outcome.client
-    if server.received == QUESTION and client.received == ANSWER and not (server.error or client.error):
+    if (
+        server.received == CLIENT_DATA
+        and client.received == SERVER_DATA
+        and not (server.error or client.error)
+    ):
         seen = _seen(outcome, case.side)
         return f"went on, {_SEEN.get(seen, seen)}"
     if server.received or client.received:
-        return "broke off after data had passed"
+        return "failed after data had passed"
     for side in (case.side, case.peer_side):
         if _refusal(outcome.end(side).error):
             return "refused" if side == case.side else f"{side} refused"
-    return "failed, nobody refused"
+    return "failed, neither side refused"
 
 
 def _refusal(error: Exception | None) -> bool:
@@ -51,19 +55,19 @@ def _is_alert(error: Exception | None) -> bool:
     return isinstance(error, ssl.SSLError) and "_ALERT_" in (error.reason or "")
 
 
-def faults(case: Case, outcome: Outcome, version: ssl.TLSVersion, wardrobe: Wardrobe) -> Iterator[str]:
-    """Everything in which the connection departs from the policy; none where it came out right."""
+def faults(case: Case, outcome: Outcome, version: ssl.TLSVersion, credentials: Credentials) -> Iterator[str]:
+    """Every difference between the connection and the policy; none where it went as it must."""
     match case.policy:
-        case Goes(seen=seen):
-            yield from _faults_of_success(case, outcome, version, wardrobe, seen)
+        case GoesOn(seen=seen):
+            yield from _faults_of_success(case, outcome, version, credentials, seen)
         case Refused(by=by, why=why):
             yield from _faults_of_refusal(outcome, by, why)
 
 
 def _faults_of_success(
-    case: Case, outcome: Outcome, version: ssl.TLSVersion, wardrobe: Wardrobe, seen: str
+    case: Case, outcome: Outcome, version: ssl.TLSVersion, credentials: Credentials, seen: str
 ) -> Iterator[str]:
-    sides: tuple[tuple[Side, bytes], ...] = (("server", QUESTION), ("client", ANSWER))
+    sides: tuple[tuple[Side, bytes], ...] = (("server", CLIENT_DATA), ("client", SERVER_DATA))
     for side, words in sides:
         end = outcome.end(side)
         if end.error is not None:
@@ -75,7 +79,7 @@ def _faults_of_success(
     actual = _seen(outcome, case.side)
     if actual != seen:
         yield f"the {case.side} saw {actual}, should see {seen}"
-    sent = wardrobe.credentials[case.credential].der if case.credential else None
+    sent = credentials.by_label[case.credential].der if case.credential else None
     if seen != "nothing" and sent and outcome.end(case.side).der != sent:
         yield f"the {case.side} saw another certificate"
 
