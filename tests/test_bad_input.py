@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -316,7 +317,12 @@ class TestPeer:
             for _ in range(2):
                 with pytest.raises(ssl.SSLError):
                     serving.do_handshake()
-            for use in (lambda: serving.recv(1), lambda: serving.send(b"x"), lambda: serving.sendall(b"x")):
+            uses: list[Callable[[], object]] = [
+                lambda: serving.recv(1),
+                lambda: serving.send(b"x"),
+                lambda: serving.sendall(b"x"),
+            ]
+            for use in uses:
                 with pytest.raises(ssl.SSLError):
                     use()
             with pytest.raises(ValueError, match="handshake not done"):

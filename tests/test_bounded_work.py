@@ -17,7 +17,7 @@ from tests.support.hostile import basic_constraints, certificate, long_exponent,
 from tests.test_chains import VERSIONS
 from tests.test_trusted_itself import in_memory
 from veritls import _engine
-from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._report.parsed_certificate import ParsedCertificate
 
 TIMES = 50
 ACCEPTED = {"path of eight, P-521 throughout"}
@@ -51,7 +51,12 @@ def test_no_chain_costs_more_than_fifty_ordinary_ones(
     shape = SHAPES[name]()
     context, read = shape.context(), []
     real = x509.load_der_x509_certificate
-    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: read.append(der) or real(der))
+
+    def load(der: bytes) -> x509.Certificate:
+        read.append(der)
+        return real(der)
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", load)
     _engine.work_spent()
     refused = judged(shape, context)
     assert 0 < _engine.work_spent() <= bound

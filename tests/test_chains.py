@@ -12,7 +12,7 @@ import trustme
 
 import veritls
 from tests.support.connections import SECONDS, tls_pair
-from veritls._loading.identities import pem_certificates
+from veritls._loading.pem import pem_certificates
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 Chains = tuple[list[bytes], list[bytes]]

@@ -24,7 +24,7 @@ def literals(name: str) -> set[str]:
         for node in STUB.body
         if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name and node.value is not None
     )
-    return {each.value for each in ast.walk(found) if isinstance(each, ast.Constant)}
+    return {str(each.value) for each in ast.walk(found) if isinstance(each, ast.Constant)}
 
 
 def codes(file: str, pattern: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,13 +236,14 @@ def test_what_is_not_offered_says_so() -> None:
     assert context.security_level == 2
     with pytest.raises(AttributeError):
         context.post_handshake_auth = True
-    for refused in (
+    calls: list[Callable[[], object]] = [
         lambda: context.set_npn_protocols(["http/1.1"]),
         lambda: context.set_psk_client_callback(None),
         lambda: context.set_psk_server_callback(None),
         lambda: context._wrap_socket(),
         lambda: context._wrap_bio(),
-    ):
+    ]
+    for refused in calls:
         with pytest.raises(NotImplementedError):
             refused()
     with pytest.raises(ValueError, match="common_name"):

@@ -60,7 +60,7 @@ def _over_socket(kind: str) -> Callable[..., None]:
 
 
 def _over_bio(
-    context: ssl.SSLContext, raw: socket.socket, end: End, *, server: bool, name: str | None
+    context: veritls.SSLContext, raw: socket.socket, end: End, *, server: bool, name: str | None
 ) -> None:
     raw.settimeout(10)
     incoming, outgoing = veritls.MemoryBIO(), veritls.MemoryBIO()

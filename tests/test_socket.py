@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,12 @@ with tls_pair(server_side, client_context(Path({str(files.ca)!r}))) as (server, 
 def test_a_signal_handler_that_returns_does_not_end_a_recv(pair: Any) -> None:
     server, client = pair
     seen = []
-    previous = signal.signal(signal.SIGUSR1, lambda *_: (seen.append(1), server.sendall(b"from handler")))
+
+    def handle(*_: object) -> None:
+        seen.append(1)
+        server.sendall(b"from handler")
+
+    previous = signal.signal(signal.SIGUSR1, handle)
     try:
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
@@ -188,7 +194,7 @@ def test_recv_into_fills_at_most_what_was_asked(pair: Any) -> None:
 
 def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair: Any) -> None:
     _, client = pair
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: client.recv(1, socket.MSG_PEEK),
         lambda: client.recv_into(bytearray(1), 1, socket.MSG_PEEK),
         lambda: client.send(b"x", socket.MSG_OOB),
@@ -196,7 +202,8 @@ def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair: Any) -> None
         lambda: client.sendto(b"x", ("127.0.0.1", 1)),
         lambda: client.recvfrom(1),
         lambda: client.recvfrom_into(bytearray(1)),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ValueError):
             call()
     for call in (client.sendmsg, client.recvmsg, client.recvmsg_into, client.dup):
@@ -369,7 +376,8 @@ def test_wrap_bio_takes_the_buffers_of_the_standard_library(files: Files) -> Non
 
 def test_objects_are_instances_of_the_standard_classes(pair: Any) -> None:
     server, client = pair
-    assert isinstance(server, ssl.SSLSocket) and isinstance(client, socket.socket)
+    for end in pair:
+        assert isinstance(end, ssl.SSLSocket) and isinstance(end, socket.socket)
     assert isinstance(server.context, ssl.SSLContext)
     tls = client.context.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="x")
     assert isinstance(tls, ssl.SSLObject)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_inject_replaces_and_extract_restores_every_name() -> None:
     try:
         assert ssl.SSLContext is veritls.SSLContext
         assert isinstance(ssl.create_default_context(), veritls.SSLContext)
-        assert isinstance(ssl._create_stdlib_context(), veritls.SSLContext)
+        assert isinstance(ssl._create_stdlib_context(), veritls.SSLContext)  # type: ignore[attr-defined]
     finally:
         veritls.extract()
     veritls.extract()
@@ -82,8 +83,9 @@ def test_what_a_wrapper_sets_past_the_class_counts(injected: None, name: str, va
 
 def test_an_sni_callback_set_past_the_class_is_refused(injected: None) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    past: Any = super(ssl.SSLContext, ssl.SSLContext)
     with pytest.raises(ValueError, match="sni_callback"):
-        super(ssl.SSLContext, ssl.SSLContext).sni_callback.__set__(context, print)
+        past.sni_callback.__set__(context, print)
 
 
 def test_the_standard_librarys_modules_use_veritls(files: Files, injected: None) -> None:

@@ -21,6 +21,7 @@ PROGRAM = """
 import asyncio
 import socket
 import ssl as standard
+from typing import Any
 
 import veritls as ssl
 
@@ -76,6 +77,11 @@ def who(context: ssl.SSLContext, chain: bytes) -> str | None:
         return context.verify_chain(chain).sentence
     except ssl.CertificateError as error:
         return error.report.kind
+
+
+class Own(ssl.SSLContext):
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        return super().wrap_bio(*args, **kwargs)
 
 
 def accepted(listener: ssl.SSLSocket) -> ssl.SSLSocket:

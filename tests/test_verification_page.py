@@ -20,8 +20,8 @@ from tests.reports.broken import root
 from tests.reports.picture import PAGE, drawn
 from tests.support.certificates import Party, pem
 from tests.support.connections import SECONDS, in_thread
-from veritls._explaining.checks import STEPS
 from veritls._explaining.reasons import VERIFY_ERRORS
+from veritls._report.checks import STEPS
 
 TEXT = PAGE.read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
@@ -87,7 +87,7 @@ def test_the_picture_and_the_table_are_those_of_the_code() -> None:
 
 
 def test_every_kind_of_refusal_that_has_a_number_belongs_to_a_check_of_the_table() -> None:
-    from veritls._explaining.checks import step_of
+    from veritls._report.checks import step_of
 
     assert {kind for kind in VERIFY_ERRORS if step_of(kind) not in STEPS} == {"other"}
 

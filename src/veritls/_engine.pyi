@@ -115,7 +115,8 @@ class Settings:
         name: str | None = None,
         at: int | None = None,
         ocsp_response: bytes | None = None,
-    ) -> list[bytes]: ...
+        callback: VerdictCallback | None = None,
+    ) -> None: ...
 
 @final
 class Stream:

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
-from veritls._explaining.checks import Verdict
-from veritls._explaining.parsed_certificate import LARGEST, Source
-from veritls._explaining.request import Purpose as Purpose, Refusal as Refusal, Request as Request
-from veritls._explaining.tree import drawn
+from veritls._report.checks import Verdict
+from veritls._report.parsed_certificate import LARGEST, Source
+from veritls._report.request import Purpose as Purpose, Refusal as Refusal, Request as Request
+from veritls._report.tree import drawn
 
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """What a certificate is in the path; "unused": it was sent, but is not part of it."""

@@ -89,7 +89,7 @@ class BufferedRecorder(asyncio.BufferedProtocol):
         self.inner.data_received(bytes(self.buffer[:nbytes]))
 
 
-def both_contexts(files: Files, module: Any = veritls) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def both_contexts(files: Files, module: Any = veritls) -> tuple[Any, Any]:
     return server_context(files.server, module), client_context(files.ca, module)
 
 

@@ -336,6 +336,7 @@ def test_a_plain_context_of_ssl_goes_its_own_way(files: Files, loop_factory: Loo
                 loop.start_tls(client.transport, client, other, server_hostname="localhost"),
             )
             assert [isinstance(each, veritls.aio.SSLTransport) for each in found] == [True, False]
+            assert found[1] is not None
             found[1].write(b"hello")
             assert await server.has(5) == b"hello"
 

@@ -74,7 +74,7 @@ class Reporter(unittest.TestResult):
         self._outcome, self._began = ("passed", "", ""), time.monotonic()
         print(f"\n{MARK}{short(test)}", flush=True)
         self.send(started=short(test))
-        faulthandler.dump_traceback_later(self._seconds, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(self._seconds, exit=True, file=2)
 
     def stopTest(self, test: Any) -> None:
         """Says how it ended."""

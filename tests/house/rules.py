@@ -138,7 +138,7 @@ class House:
         return faults
 
     def _needs_excuse(self, arrow: Arrow) -> bool:
-        closed = circles(self.tree.modules, [*self.kept, arrow])
+        closed = circles(self.tree.modules, self.tree.arrows)
         return self.turns_upward(arrow) or any(
             {arrow.source, arrow.target} <= set(circle) for circle in closed
         )

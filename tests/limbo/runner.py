@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import veritls
 from tests.limbo.corpus import Case, mail_names
-from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._report.parsed_certificate import ParsedCertificate
 from veritls.report import Purpose
 
 _PURPOSES: dict[str, Purpose] = {"server": "server", "client": "client"}

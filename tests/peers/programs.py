@@ -111,7 +111,7 @@ class _Finish:
         return self.outcome
 
 
-class Program:
+class Program(Peer):
     """A peer that is a program of `tests/peers/programs`; it starts with its first case."""
 
     roles: frozenset[Literal["client", "server"]] = frozenset({"client", "server"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from veritls._explaining.checks import STEPS, Step
+from veritls._report.checks import STEPS, Step
 
 PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
 BEGIN, END = "<!-- drawn by python -m tests.reports.picture -->", "<!-- end -->"

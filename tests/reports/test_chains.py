@@ -6,7 +6,7 @@ import pytest
 
 import veritls
 from tests.reports.chains import CASES
-from veritls._explaining.checks import STEPS
+from veritls._report.checks import STEPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 

@@ -19,9 +19,9 @@ from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT, peer
 from tests.support.certificates import DAY, NOW, Party, der, new_key
 from veritls import _engine
 from veritls._explaining import explanation, failures, refusals
-from veritls._explaining.checks import step_of
 from veritls._explaining.diagnosis import refined
 from veritls._loading.trust import Batch
+from veritls._report.checks import step_of
 from veritls.report import VerificationReport
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

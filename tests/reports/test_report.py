@@ -25,10 +25,10 @@ from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls._explaining import refusals
-from veritls._explaining.checks import STEPS
 from veritls._explaining.explanation import Explanation, unverified
-from veritls._explaining.parsed_certificate import ParsedCertificate
-from veritls._explaining.request import Refusal
+from veritls._report.checks import STEPS
+from veritls._report.parsed_certificate import ParsedCertificate
+from veritls._report.request import Refusal
 from veritls.report import Request, VerificationReport
 
 HOSTILE = "\x1b]0;owned\x07\r\n\u202egro.elpmaxe\u2066\x9b2J"
@@ -224,7 +224,12 @@ def test_the_sentence_of_a_refusal_reads_a_bounded_number_of_certificates(
 ) -> None:
     read = []
     real = x509.load_der_x509_certificate
-    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: read.append(der) or real(der))
+
+    def load(der: bytes) -> x509.Certificate:
+        read.append(der)
+        return real(der)
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", load)
     many = [leaf().der] + [Party(f"Other {number}", ca=True).der for number in range(200)]
     with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(many)
@@ -239,10 +244,12 @@ def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
     huge = below(*(f"host-{number}.example.com" for number in range(2500)), end=NOW - DAY)
     assert len(huge.der) > 50_000
     read = []
-    monkeypatch.setattr(
-        "veritls._explaining.parsed_certificate.general_name",
-        lambda name: read.append(name) or "a name of the certificate",
-    )
+
+    def rendered(name: x509.GeneralName) -> str:
+        read.append(name)
+        return "a name of the certificate"
+
+    monkeypatch.setattr("veritls._report.parsed_certificate.general_name", rendered)
     with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(huge, middle()))
     assert not read

@@ -223,6 +223,14 @@ def _client_changes_identity(stage: Stage) -> None:
     stage.client.load_cert_chain(stage.world.file(stage.world.second_client))
 
 
+_LATER_DEMANDS: list[tuple[str, Victim, Callable[[Stage], None]]] = [
+    ("other allowed peers", "server", _server_allows_others),
+    ("other pinned keys", "server", _server_pins_another),
+    ("other allowed peers", "client", _client_allows_others),
+    ("other pinned keys", "client", _client_pins_another),
+    ("a verify callback", "client", _client_asks),
+]
+
 ATTACKS = [
     Attack(
         "a certificate came to be required",
@@ -364,13 +372,7 @@ ATTACKS = [
             _mutual if victim == "server" else _visiting,
             strike,
         )
-        for what, victim, strike in [
-            ("other allowed peers", "server", _server_allows_others),
-            ("other pinned keys", "server", _server_pins_another),
-            ("other allowed peers", "client", _client_allows_others),
-            ("other pinned keys", "client", _client_pins_another),
-            ("a verify callback", "client", _client_asks),
-        ]
+        for what, victim, strike in _LATER_DEMANDS
     ),
 ]
 

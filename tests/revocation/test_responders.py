@@ -111,7 +111,7 @@ def test_an_answer_is_found_among_several_in_one_response(tmp_path: Path) -> Non
     with openssl_responder(tmp_path, DELEGATE, revoked=False) as address:
         for name, party in {"leaf": LEAF, "other": other}.items():
             (tmp_path / f"{name}.pem").write_bytes(party.pem)
-        asked = [
+        asked: list[str | Path] = [
             "-issuer",
             tmp_path / "ca.pem",
             "-cert",

@@ -16,7 +16,9 @@ use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::Answer;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::signature_schemes::algorithms;
-use crate::verify::types::{Role, SentChain};
+use crate::verify::callback::ask;
+use crate::verify::types::{Role, SentChain, Verified};
+use crate::verify::verifier::in_words;
 
 /// Counters that outlive a change of settings.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -90,19 +92,21 @@ impl Settings {
         self.0.fingerprint.map(|fingerprint| PyBytes::new(py, &fingerprint))
     }
 
-    /// Verifies a chain (DER, the peer's own certificate first) as a handshake would that demands one, now or
-    /// at a second of the epoch. `name`: to be checked too. `ocsp_response`: what its server stapled. Returns
-    /// what stands above it in the path.
-    #[pyo3(signature = (chain, of_server, name = None, at = None, ocsp_response = None))]
-    fn verify<'py>(
+    /// Verifies a chain (DER, the peer's own certificate first) as a handshake would that requires one, now or
+    /// at a second of the epoch. `name`: to be checked too. `ocsp_response`: what its server stapled. `callback`:
+    /// asked as a connection's is, about what was verified.
+    #[pyo3(signature = (chain, of_server, name = None, at = None, ocsp_response = None, callback = None))]
+    #[allow(clippy::too_many_arguments)]
+    fn verify(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         chain: Vec<Vec<u8>>,
         of_server: bool,
         name: Option<&str>,
         at: Option<u64>,
         ocsp_response: Option<Vec<u8>>,
-    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        callback: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
         let name = name
             .map(|name| ServerName::try_from(name).map_err(|why| Unusable::new(Thing::ServerHostname, why)))
             .transpose()?;
@@ -114,13 +118,19 @@ impl Settings {
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let response = ocsp_response.unwrap_or_default();
         let verifier = &self.0.verifier;
-        let path = py.detach(|| {
+        py.detach(|| {
             guarded(|| {
-                let chain = SentChain::of(&chain).ok_or(Failure::NoPeerCertificate)?;
-                let path = verifier.verify_stapled(role, chain, name.as_ref(), &response, at)?;
-                Ok(path.unwrap_or_default())
+                let sent = SentChain::of(&chain).ok_or(Failure::NoPeerCertificate)?;
+                let path = verifier.verify_stapled(role, sent, name.as_ref(), &response, at)?;
+                if callback.is_some() {
+                    let (name, stapled) = (name.as_ref().map(in_words), !response.is_empty());
+                    let verified = Verified { chain: chain.clone(), path, at, name, stapled };
+                    ask(callback.as_ref(), &Arc::default(), Some(&verified), sent.own)
+                        .map_err(|rejection| verifier.refused_by_callback(rejection, Some(&verified)))?;
+                }
+                Ok(())
             })
         })?;
-        Ok(path.iter().map(|der| PyBytes::new(py, der)).collect())
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from veritls._loading.pem import StrPath
+    from veritls._loading.trust import TrustData
 
 _FOREVER_OR_DEFAULT: Any = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]
 
@@ -34,7 +35,7 @@ def _finished(
     purpose: ssl.Purpose,
     cafile: StrPath | None,
     capath: StrPath | None,
-    cadata: str | ReadableBuffer | None,
+    cadata: str | ReadableBuffer | TrustData | None,
 ) -> SSLContext:
     if cafile or capath or cadata:
         context.load_verify_locations(cafile, capath, cadata)
@@ -51,7 +52,7 @@ def create_default_context(
     *,
     cafile: StrPath | None = None,
     capath: StrPath | None = None,
-    cadata: str | ReadableBuffer | None = None,
+    cadata: str | ReadableBuffer | TrustData | None = None,
 ) -> SSLContext:
     """A context with the defaults of the interpreter's `ssl.create_default_context`.
 
@@ -75,7 +76,7 @@ def _create_unverified_context(
     keyfile: StrPath | None = None,
     cafile: StrPath | None = None,
     capath: StrPath | None = None,
-    cadata: str | ReadableBuffer | None = None,
+    cadata: str | ReadableBuffer | TrustData | None = None,
 ) -> SSLContext:
     """What the standard library's modules make their contexts with where the caller gives none."""
     default = _protocol_for(purpose)

@@ -15,8 +15,8 @@ from veritls._context import groups, signature_algorithms as sigalgs
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
 from veritls._explaining.explanation import accepted, unverified
-from veritls._explaining.request import Purpose
 from veritls._loading.certificates import decoded, end_point_hash
+from veritls._report.request import Purpose
 
 if TYPE_CHECKING:
     from veritls._context.context import SSLContext

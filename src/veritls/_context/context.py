@@ -24,9 +24,8 @@ from veritls._context.settings import HasSettings, Settings, SNICallback, Ticket
 from veritls._context.trust import TrustMembers, TrustStore
 from veritls._explaining.explanation import accepted
 from veritls._explaining.reasons import ssl_error
-from veritls._explaining.refusals import callback_refused
-from veritls._explaining.request import Purpose
 from veritls._loading.chains import Chain, der_chain
+from veritls._report.request import Purpose
 from veritls.report import VerificationReport
 
 if TYPE_CHECKING:
@@ -212,8 +211,8 @@ class SSLContext(  # type: ignore[misc, override]
 
     def wrap_bio(
         self,
-        incoming: Any,
-        outgoing: Any,
+        incoming: ssl.MemoryBIO | _engine.MemoryBIO,
+        outgoing: ssl.MemoryBIO | _engine.MemoryBIO,
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,
@@ -258,15 +257,19 @@ class SSLContext(  # type: ignore[misc, override]
         moment = _moment(at)
         name = on_the_wire(server_hostname) if server_hostname is not None else None
         frozen = settings.frozen(purpose == "client", validating=True)
-        stapled = bool(ocsp_response)
-        request = frozen.peer.request(der_chain(chain), purpose, moment, name, name is not None, stapled)
-        seconds = int(moment.timestamp())
-        above = frozen.settings.verify(request.chain, purpose == "server", name, seconds, ocsp_response)
-        report = accepted(request, (request.chain[0], *above))
-        try:
+        named, stapled = name is not None, bool(ocsp_response)
+        request = frozen.peer.request(der_chain(chain), purpose, moment, name, named, stapled)
+        verified: list[VerificationReport] = []
+
+        def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
+            report = accepted(request, tuple(path or ()))
             frozen.peer.ask(report)
-        except Exception as why:
-            raise callback_refused(report, why) from why
+            verified.append(report)
+
+        frozen.settings.verify(
+            request.chain, purpose == "server", name, int(moment.timestamp()), ocsp_response, ask
+        )
+        [report] = verified
         return report
 
     @property  # type: ignore[override]

@@ -9,7 +9,6 @@ from cryptography import x509
 
 from veritls import _engine
 from veritls._context.ocsp_renewal import OCSPRenewal, Period, Renewal
-from veritls._explaining.parsed_certificate import readable
 from veritls._explaining.reasons import ssl_error
 from veritls._loading.certificates import UNSUPPORTED, decoded
 from veritls._loading.identities import (
@@ -20,6 +19,7 @@ from veritls._loading.identities import (
     load_pkcs12_identity,
 )
 from veritls._loading.pem import Content
+from veritls._report.parsed_certificate import readable
 
 
 def names(der: bytes) -> frozenset[Hashable]:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Self
 
 from veritls import _engine, policy
 from veritls._context.combining import demand
-from veritls._explaining.request import Purpose, Request
+from veritls._report.request import Purpose, Request
 from veritls.peers import Matcher, as_matchers, as_pins, pin_text
 from veritls.report import VerificationReport, VerifyCallback
 

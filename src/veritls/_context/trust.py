@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from veritls import _engine
-from veritls._explaining.parsed_certificate import readable
-from veritls._explaining.rendering import moment_of
 from veritls._loading.certificates import decoded, described, name_text
 from veritls._loading.crls import Found, ListSource, RevocationLists, in_source, read
 from veritls._loading.pem import StrPath, is_content
 from veritls._loading.trust import Batch, TrustData, in_data, in_file, in_folder, in_system
+from veritls._report.parsed_certificate import readable
+from veritls._report.rendering import moment_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

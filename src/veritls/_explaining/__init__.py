@@ -1,1 +1,1 @@
-"""Why a certificate was refused, in words: the request, the checks, the diagnosis, the explanations."""
+"""Why a certificate was refused, in words: the diagnosis, one explanation for each kind, the exceptions."""

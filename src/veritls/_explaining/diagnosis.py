@@ -14,15 +14,15 @@ from itertools import islice
 from typing import Protocol
 
 from veritls import _engine
-from veritls._explaining.parsed_certificate import (
+from veritls._report.parsed_certificate import (
     MOST_ELEMENTS,
     ParsedCertificate,
     attempt,
     is_large,
     raw_names,
 )
-from veritls._explaining.rendering import moment, span
-from veritls._explaining.request import Purpose, Refusal, Request
+from veritls._report.rendering import moment, span
+from veritls._report.request import Purpose, Refusal, Request
 
 _MOST = 10
 """Certificates that are looked at, of those sent, and in a path: a peer may send thousands."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from veritls._explaining.diagnosis import Case
-from veritls._explaining.rendering import counted, listing, moment
+from veritls._report.rendering import counted, listing, moment
 
 
 def _validity(case: Case) -> str:

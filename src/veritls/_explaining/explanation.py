@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Any
 
-from veritls._explaining.checks import STEPS, Step, step_of
 from veritls._explaining.diagnosis import Case, Explain, Finding
 from veritls._explaining.evidence import of_accepted
 from veritls._explaining.explanations import (
@@ -21,9 +20,10 @@ from veritls._explaining.explanations import (
     strict,
     validity,
 )
-from veritls._explaining.parsed_certificate import ParsedCertificate, attempt
-from veritls._explaining.rendering import listing, plain
-from veritls._explaining.request import Refusal, Request
+from veritls._report.checks import STEPS, Step, step_of
+from veritls._report.parsed_certificate import ParsedCertificate, attempt
+from veritls._report.rendering import listing, plain
+from veritls._report.request import Refusal, Request
 from veritls.report import Certificate, Check, Role, VerificationReport
 
 EXPLANATIONS: dict[str, Explain] = {

@@ -9,12 +9,11 @@ from veritls import _engine
 from veritls._explaining.diagnosis import Case, listed, refined, trusted_above
 from veritls._explaining.engine_words import refusal_words
 from veritls._explaining.explanation import refused
-from veritls._explaining.parsed_certificate import is_address
 from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
-from veritls._explaining.rendering import moment_of
-from veritls._explaining.request import Refusal, Request
+from veritls._report.parsed_certificate import is_address
+from veritls._report.rendering import moment_of
+from veritls._report.request import Refusal, Request
 from veritls.errors import SSLCertVerificationError
-from veritls.report import VerificationReport
 
 
 def _refusal(rejection: _engine.Rejection, request: Request) -> Refusal:
@@ -77,9 +76,3 @@ def verification_error(
     if cause is not None:
         error.__cause__ = cause
     return error
-
-
-def callback_refused(report: VerificationReport, why: Exception) -> SSLCertVerificationError:
-    """The error for a peer that a verify callback refused outside of a handshake, by raising `why`."""
-    detail = f"the verify callback raised {type(why).__name__}: {why}"
-    return verification_error(report.request, Refusal("callback", detail, path=report.path[1:]), why)

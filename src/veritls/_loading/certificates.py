@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from veritls import _engine
-from veritls._explaining.parsed_certificate import readable
-from veritls._explaining.rendering import moment_of
 from veritls._loading.attribute_names import LONG_NAMES
+from veritls._report.parsed_certificate import readable
+from veritls._report.rendering import moment_of
 
 _SHORT_NAMES = {
     NameOID.COMMON_NAME.dotted_string: "CN",

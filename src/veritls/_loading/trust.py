@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error
-from veritls._explaining.rendering import plain
 from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
+from veritls._report.rendering import plain
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

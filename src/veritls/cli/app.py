@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from veritls import __version__
-from veritls._explaining.rendering import plain
+from veritls._report.rendering import plain
 from veritls.cli import check as checking
 from veritls.cli.demo import demonstrate
 from veritls.cli.probe import Probe

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from veritls._explaining.tree import Node, tree
+from veritls._report.tree import Node, tree
 from veritls.cli.probe import Negotiated, Probe, Result
 from veritls.cli.target import Target
 from veritls.report import VerificationReport

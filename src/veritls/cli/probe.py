@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import veritls
-from veritls._explaining.rendering import plain
+from veritls._report.rendering import plain
 from veritls.cli.starttls import StartError, connected
 from veritls.cli.target import Target
 from veritls.errors import SSLCertVerificationError

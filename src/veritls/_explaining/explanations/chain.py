@@ -6,8 +6,8 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import ParsedCertificate, general_name
-from veritls._explaining.rendering import counted
+from veritls._report.parsed_certificate import ParsedCertificate, general_name
+from veritls._report.rendering import counted
 
 
 def _place(reading: ParsedCertificate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.rendering import moment, moment_of, plain
+from veritls._report.rendering import moment, moment_of, plain
 
 _LONGEST = 500
 _OCSP = {

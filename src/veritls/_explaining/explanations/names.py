@@ -8,8 +8,8 @@ from cryptography import x509
 
 from veritls._explaining.diagnosis import Case, Finding
 from veritls._explaining.engine_words import name_words
-from veritls._explaining.parsed_certificate import MOST_NAMES, ParsedCertificate, attempt, is_address
-from veritls._explaining.rendering import listing, plain
+from veritls._report.parsed_certificate import MOST_NAMES, ParsedCertificate, attempt, is_address
+from veritls._report.rendering import listing, plain
 
 
 def _common_names(leaf: ParsedCertificate) -> list[str]:

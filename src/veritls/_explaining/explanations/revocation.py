@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import ParsedCertificate
-from veritls._explaining.rendering import moment, moment_of
+from veritls._report.parsed_certificate import ParsedCertificate
+from veritls._report.rendering import moment, moment_of
 
 _LOAD = "Load its current list (load_verify_locations)."
 

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from veritls._explaining.diagnosis import Case, Finding, ordinal
-from veritls._explaining.parsed_certificate import ParsedCertificate, general_name, oid_words
-from veritls._explaining.rendering import counted, listing
+from veritls._report.parsed_certificate import ParsedCertificate, general_name, oid_words
+from veritls._report.rendering import counted, listing
 
 _PROCESSED = {"2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"}
 """The extensions that the engine processes, so that they may be critical."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from veritls._explaining.diagnosis import Case, Explain, Finding
-from veritls._explaining.parsed_certificate import ParsedCertificate
+from veritls._report.parsed_certificate import ParsedCertificate
 
 _MOST = 4
 """Signatures that are verified anew to find the wrong one: refusing has to stay cheap."""

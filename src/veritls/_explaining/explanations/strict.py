@@ -7,8 +7,8 @@ from collections.abc import Callable
 from cryptography import x509
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.parsed_certificate import ParsedCertificate
-from veritls._explaining.rendering import plain
+from veritls._report.parsed_certificate import ParsedCertificate
+from veritls._report.rendering import plain
 
 Departs = Callable[[ParsedCertificate, bool], bool]
 """Whether a certificate, which is the anchor or not, departs in that way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from veritls._explaining.diagnosis import Case, Finding
-from veritls._explaining.rendering import moment, moment_of
+from veritls._report.rendering import moment, moment_of
 
 _CLOCK = timedelta(days=1)
 """Up to here a wrong clock is as likely as a wrong certificate."""

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
 from veritls import _engine
-from veritls._explaining.rendering import listing, plain
+from veritls._report.rendering import listing, plain
 
 Source = Literal["peer", "trust set"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from veritls._explaining.rendering import span
+from veritls._report.rendering import span
 
 _MOST_NAMES = 12
 

@@ -1,0 +1,1 @@
+"""What a VerificationReport is made of: request, parsed certificates, checks, the tree."""
