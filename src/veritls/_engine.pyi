@@ -115,7 +115,7 @@ class Settings:
         name: str | None = None,
         at: int | None = None,
         ocsp_response: bytes | None = None,
-        callback: VerdictCallback | None = None,
+        callback: VerifyCallback | None = None,
     ) -> None: ...
 
 @final

@@ -34,7 +34,7 @@ impl EventLoopStream {
     fn drive<T>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(&mut EventLoopDriver<'_>) -> Result<T, Failure>,
+        work: impl FnOnce(&EventLoopDriver<'_>) -> Result<T, Failure>,
     ) -> PyResult<T> {
         let core = self.core();
         core.callback_state.refuse_reentry().map_err(Failure::from)?;
@@ -42,7 +42,7 @@ impl EventLoopStream {
         let outcome = loop {
             core.callback_state.refuse_reentry().map_err(Failure::from)?;
             match EventLoopDriver::try_new(core, at_work) {
-                Some(mut driver) => break guarded(|| work(&mut driver)),
+                Some(driver) => break guarded(|| work(&driver)),
                 None => py.detach(|| sleep(MOMENT)),
             }
         };
@@ -56,13 +56,13 @@ impl EventLoopStream {
 }
 
 /// Reads once: the plaintext goes `into` the buffer that is made for it.
-fn read_with(py: Python<'_>, driver: &mut EventLoopDriver<'_>, into: Place<'_>) -> Result<Got, Failure> {
+fn read_with(py: Python<'_>, driver: &EventLoopDriver<'_>, into: Place<'_>) -> Result<Got, Failure> {
     let (room, small) = match driver.prepare_read()? {
         Ready::Nothing => return Ok(Got::Nothing),
         Ready::End => return Ok(Got::End),
         Ready::Plaintext { room, small } => (room, small),
     };
-    let mut process = |plain: &mut [u8]| match small {
+    let process = |plain: &mut [u8]| match small {
         true => driver.process(plain),
         false => py.detach(|| driver.process(plain)),
     };
@@ -172,7 +172,7 @@ impl EventLoopStream {
     /// The same with up to `count` bytes of the file `source`, from `offset`: how many were taken. None at
     /// the end of the file.
     fn send_file(&self, py: Python<'_>, source: &File, offset: u64, count: usize) -> PyResult<Option<usize>> {
-        let send = |driver: &mut EventLoopDriver<'_>| {
+        let send = |driver: &EventLoopDriver<'_>| {
             let size = count.min(BATCH);
             let mut plain = Buffer::with_room(size);
             match source.read_at(plain.room(size), offset) {

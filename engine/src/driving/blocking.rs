@@ -61,8 +61,9 @@ use rustix::io::Errno;
 
 use crate::driving::core::{Core, Progress};
 use crate::driving::outbound::Outbound;
-use crate::driving::transport::{Transport, Wait};
+use crate::driving::transport::Transport;
 use crate::driving::turn_lock::Held;
+use crate::driving::wait::Wait;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;

@@ -4,9 +4,9 @@
 //!
 //! - It never waits. The loop calls when the socket is readable or writable; what the kernel does not take stays in
 //!   `Outbound::unsent`, and `flush` goes on with it.
-//! - Each call holds both turns, for its own length only. Calls come from the thread that runs the loop; one from
-//!   another thread tries again until it gets them, without the GIL (`api::EventLoopStream::drive`). A call from within
-//!   a callback of the same connection is refused.
+//! - Each call holds the turn to receive, for its own length only, and takes the turn to send where it sends. Calls
+//!   come from the thread that runs the loop; one from another thread tries again until it gets its turn, without the
+//!   GIL (`api::EventLoopStream::drive`). A call from within a callback of the same connection is refused.
 //! - Small pieces of work keep the GIL: letting go of it and taking it again costs more.
 //! - Nothing else looks at the socket, so a read takes whatever the kernel has, up to a bound.
 //! - The transport (`veritls.aio`) closes the socket, after `retire_descriptor`. No thread sits in a system call then.
@@ -96,19 +96,18 @@ fn send_all(core: &Core, at_work: &AtWork<'_>, records: &mut Buffer) -> Result<(
     Ok(())
 }
 
-/// One call at work on its connection. It holds the turns of both directions.
+/// One call at work on its connection. It holds the turn to receive for its whole length, whatever it does, and takes
+/// the turn to send where it sends: one call at a time works on the connection.
 pub struct EventLoopDriver<'a> {
     core: &'a Core,
     at_work: &'a AtWork<'a>,
-    outbound: Held<'a, Outbound>,
     _inbound: Held<'a, Begun>,
 }
 
 impl<'a> EventLoopDriver<'a> {
     /// None where another call is at work on the connection.
     pub fn try_new(core: &'a Core, at_work: &'a AtWork<'a>) -> Option<Self> {
-        let inbound = core.inbound.try_take()?;
-        Some(Self { core, at_work, outbound: core.outbound.try_take()?, _inbound: inbound })
+        Some(Self { core, at_work, _inbound: core.inbound.try_take()? })
     }
 
     /// Adds bytes from the peer that were read before the socket was this driver's.
@@ -119,15 +118,19 @@ impl<'a> EventLoopDriver<'a> {
     }
 
     /// Goes on with the handshake with what has come, where `readable`; true once it is over.
-    pub fn handshake_step(&mut self, readable: bool) -> Result<bool, Failure> {
+    pub fn handshake_step(&self, readable: bool) -> Result<bool, Failure> {
+        // Held while a callback runs, too.
+        let Some(mut outbound) = self.core.outbound.try_take() else { return Ok(false) };
         if readable && !self.core.feed_handshake(receive(self.core, self.at_work))? {
             return Ok(false);
         }
         let advanced = self.core.advance_handshake();
         // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
         let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true }));
-        let answered =
-            Core::answer_handshake(advanced, || if only_tickets { Ok(()) } else { self.flush().map(|_| ()) });
+        let answered = Core::answer_handshake(advanced, || match only_tickets {
+            true => Ok(()),
+            false => self.flush_held(outbound.get()).map(drop),
+        });
         Ok(matches!(answered?, Progress::Over { .. }))
     }
 
@@ -160,9 +163,13 @@ impl<'a> EventLoopDriver<'a> {
     }
 
     /// Hands everything that waits to the kernel, in order; false where it takes no more.
-    pub fn flush(&mut self) -> Result<bool, Failure> {
+    pub fn flush(&self) -> Result<bool, Failure> {
+        self.core.outbound.try_take().map_or(Ok(false), |mut outbound| self.flush_held(outbound.get()))
+    }
+
+    fn flush_held(&self, outbound: &mut Outbound) -> Result<bool, Failure> {
         let (core, at_work) = (self.core, self.at_work);
-        match core.flush(&mut self.outbound.get().unsent, |records| send_all(core, at_work, records)) {
+        match core.flush(&mut outbound.unsent, |records| send_all(core, at_work, records)) {
             Ok(()) => Ok(true),
             Err(Failure::WantWrite) => Ok(false),
             Err(failure @ Failure::Os(_)) => Err(core.fatal_alert_or(failure, || receive(core, at_work))),
@@ -170,7 +177,7 @@ impl<'a> EventLoopDriver<'a> {
         }
     }
 
-    pub fn process(&mut self, plain: &mut [u8]) -> Result<Got, Failure> {
+    pub fn process(&self, plain: &mut [u8]) -> Result<Got, Failure> {
         let mut connection = self.core.connection();
         let processed = connection.process(plain);
         if matches!(processed, Ok(count) if count == plain.len()) {
@@ -193,8 +200,10 @@ impl<'a> EventLoopDriver<'a> {
     }
 
     /// Encrypts and sends; returns how much of `data` it has not looked at, None where all was sent.
-    pub fn push(&mut self, data: &[u8]) -> Result<Option<usize>, Failure> {
-        if !self.outbound.get().unsent.is_empty() && !self.flush()? {
+    pub fn push(&self, data: &[u8]) -> Result<Option<usize>, Failure> {
+        let Some(mut held) = self.core.outbound.try_take() else { return Ok(Some(data.len())) };
+        let outbound = held.get();
+        if !outbound.unsent.is_empty() && !self.flush_held(outbound)? {
             return Ok(Some(data.len()));
         }
         let mut done = 0;
@@ -205,7 +214,7 @@ impl<'a> EventLoopDriver<'a> {
             let end = data.len().min(done + BATCH);
             self.core.connection().encrypt(&data[done..end])?;
             done = end;
-            if !self.flush()? {
+            if !self.flush_held(outbound)? {
                 return Ok(Some(data.len() - done));
             }
         }
@@ -213,7 +222,7 @@ impl<'a> EventLoopDriver<'a> {
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.
-    pub fn send_close_notify(&mut self) -> Result<bool, Failure> {
+    pub fn send_close_notify(&self) -> Result<bool, Failure> {
         self.core.connection().queue_close_notify()?;
         self.flush()
     }

@@ -10,3 +10,4 @@ pub mod outbound;
 pub mod sending;
 pub mod transport;
 pub mod turn_lock;
+pub mod wait;

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::driving::blocking::Blocking;
 use crate::driving::outbound::{Outbound, Unfinished};
-use crate::driving::transport::{Transport, Wait};
+use crate::driving::transport::Transport;
 use crate::driving::turn_lock::Held;
+use crate::driving::wait::Wait;
 use crate::tls::failure::Failure;
 use crate::wire::limits::{BATCH, MAX_FRAGMENT};
 

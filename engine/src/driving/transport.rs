@@ -10,6 +10,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use crate::driving::bell;
 use crate::driving::descriptor::{Descriptor, Use};
 use crate::driving::memory_bio::MemoryBuffer;
+use crate::driving::wait::Wait;
 use crate::fork::AtWork;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
@@ -29,14 +30,6 @@ const DRAINS: usize = 4;
 
 /// How long a wait is that nothing but the descriptor itself can end.
 const WITHOUT_A_BELL: Duration = Duration::from_millis(50);
-
-/// How long a call may take.
-#[derive(Clone, Copy)]
-pub enum Wait {
-    No,
-    Until(Instant),
-    Forever,
-}
 
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::driving::transport::Wait;
+use crate::driving::wait::Wait;
 use crate::tls::failure::Failure;
 
 /// How long to sit on a lock before letting Python look for signals.

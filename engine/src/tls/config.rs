@@ -16,13 +16,13 @@ use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVers
 
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
-use crate::tls::fingerprint::{Fingerprint, fingerprint};
+use crate::tls::fingerprint::fingerprint;
 use crate::tls::own_identity::Own;
 use crate::tls::peer_verifier::RustlsVerifier;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::resolvers::{OwnCertificates, OwnIdentities};
 use crate::tls::side::Side;
-use crate::tls::ticket_keys::{Secret, TicketKeys};
+use crate::tls::ticket_keys::{Fingerprint, Secret, TicketKeys};
 use crate::tls::tickets::Tickets;
 use crate::verify::peer_policy::{Conditions, Matcher};
 use crate::verify::trust::Trust;

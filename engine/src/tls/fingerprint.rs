@@ -7,9 +7,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::tls::own_identity::Own;
 use crate::tls::recipe::{Demands, Recipe};
+use crate::tls::ticket_keys::Fingerprint;
 use crate::verify::trust::Trust;
-
-pub type Fingerprint = [u8; 32];
 
 /// What an engine of one version verified counts for that version.
 const VERSION: &str = concat!("veritls fingerprint 1, engine ", env!("CARGO_PKG_VERSION"));

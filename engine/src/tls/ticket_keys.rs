@@ -18,8 +18,6 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
-use crate::tls::fingerprint::Fingerprint;
-
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"veritls ticket 1";
 const KEY: usize = 32;
@@ -31,6 +29,8 @@ pub const OVERHEAD: usize = HEADER + 16;
 
 /// Numbers a period of time; what is sealed in one is opened in those only that the caller names.
 pub type Epoch = u32;
+/// Of a policy, see `fingerprint.rs`.
+pub type Fingerprint = [u8; 32];
 pub type Secret = Zeroizing<[u8; 32]>;
 
 pub struct TicketKeys {
