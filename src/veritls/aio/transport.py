@@ -395,7 +395,8 @@ class SSLTransport(transports._FlowControlMixin):
         connection = self._connection
         if connection.phase is Phase.LOST:
             return
-        self._ssl_object._stream.cancel_callback()  # a callback of the handshake may call this: nothing more is sent
+        # A callback of the handshake may call this: nothing more is sent.
+        self._ssl_object._stream.cancel_callback()
         connection.phase = Phase.LOST
         self._cancel_timer()
         connection.unwatch()
