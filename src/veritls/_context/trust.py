@@ -41,13 +41,13 @@ def _signed(issuer: bytes, subject: bytes) -> bool:
 class TrustEntry:
     """Something that a context's trust is made of.
 
-    `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
+    `kind`: "anchor" ends a path and is trusted by itself, "intermediate" may stand within one, "crl" is a
     revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is none.
     `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory"
     or "the system".
     """
 
-    kind: Literal["anchor", "helper", "crl"]
+    kind: Literal["anchor", "intermediate", "crl"]
     name: str
     expires: datetime | None
     source: str
@@ -164,7 +164,7 @@ class TrustStore:
         found = []
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
-            kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
+            kind: Literal["anchor", "intermediate"] = "anchor" if partial_chain or subject == issuer else "intermediate"
             found.append(TrustEntry(kind, *described(der), source, der))
         for each, source in self.lists:
             until = moment_of(each.period[1])
