@@ -14,7 +14,7 @@ _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b
 def _not_tls(start: bytes) -> ssl.SSLError:
     if start.startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
-    why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
+    why = f"the peer does not speak TLS ({start!r})" if start else "the peer did not send a TLS record"
     return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
@@ -25,12 +25,14 @@ def _alert(number: int) -> ssl.SSLError:
 
 def _incompatible(detail: str) -> ssl.SSLError:
     if detail == "NoServerCertificate":
-        return ssl_error("NO_SHARED_CIPHER", "no shared cipher: this server has no certificate loaded")
+        return ssl_error(
+            "NO_SHARED_CIPHER", "no shared cipher: no certificate is loaded on this server (load_cert_chain)"
+        )
     if "NoCipherSuitesInCommon" in detail:
         return ssl_error("NO_SHARED_CIPHER", "no shared cipher")
     if "Version" in detail or "Tls12" in detail or "Tls13" in detail:
         return ssl_error("UNSUPPORTED_PROTOCOL", f"unsupported protocol ({detail})")
-    return ssl_error("HANDSHAKE_FAILURE_ON_CLIENT_HELLO", f"nothing in common with the peer ({detail})")
+    return ssl_error("HANDSHAKE_FAILURE_ON_CLIENT_HELLO", f"no parameters in common with the peer ({detail})")
 
 
 def exception_for(failure: _engine.Failure) -> BaseException:
@@ -56,18 +58,18 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            text = "bad write retry: an earlier write is unfinished; repeat it with the same data"
             return ssl_error("BAD_WRITE_RETRY", text)
         case "deciding":
             return ValueError(
-                f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
+                f"handshake not done yet: {CALLBACKS[failure.detail]} is running for this connection"
             )
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
             return MemoryError()
         case "forked":
-            text = "forked: another thread worked on this connection when this process was forked"
+            text = "forked: another thread was using this connection when the process was forked"
             return ssl_error("FORKED", text)
         case "os":
             return OSError(failure.errno, os.strerror(failure.errno))
@@ -80,12 +82,15 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "not_tls":
             return _not_tls(failure.start)
         case "bad_record_mac":
-            text = "decryption failed or bad record mac: a record was changed on its way"
+            text = "decryption failed or bad record mac: a record was altered in transit"
             return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
             return _incompatible(failure.detail)
         case "key_mismatch":
-            return ssl_error("KEY_VALUES_MISMATCH", "key values mismatch: the key is of another certificate")
+            return ssl_error(
+                "KEY_VALUES_MISMATCH",
+                "key values mismatch: the private key does not belong to the certificate",
+            )
         case "unusable":
             return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
         case "protocol":
