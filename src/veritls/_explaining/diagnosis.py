@@ -46,10 +46,9 @@ class TrustSet(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """The explanation: one sentence, the certificate that it is about (DER), and what to do about it."""
+    """The explanation: one sentence, and what to do about it."""
 
     sentence: str
-    culprit: bytes | None = None
     remedies: tuple[str, ...] = ()
 
 

@@ -58,23 +58,23 @@ def unknown_issuer(case: Case) -> Finding | None:
     if case.refusal.anchors == 0:
         words = f"the trust set contains no trust anchors{_unread(case)}; the chain leads to {down}"
         system = _system(case) or ("Or load the system's trusted certificates (load_default_certs).",)
-        return Finding(words, top.der, (load, *system))
+        return Finding(words, (load, *system))
     if top.source == "trust set":
         words = (
             f"{top.label}, which issued {case.short(case.path[-2])}, is in the trust set, "
             f"but is not self-signed and so is not a trust anchor; its issuer {issuer} is missing"
         )
         partial = f"Or accept {top.label} as a trust anchor (verify_flags: VERIFY_X509_PARTIAL_CHAIN)."
-        return Finding(words, top.der, (load, partial))
+        return Finding(words, (load, partial))
     if len(case.path) > 1:
-        return Finding(f"{down}, is not in the trust set", top.der, (load, *_system(case)))
+        return Finding(f"{down}, is not in the trust set", (load, *_system(case)))
     words = f"the certificate of {down}, is missing: it is not in the trust set"
     send = f"Have the {case.peer} send the certificate of {issuer} after its own{_place(top)}."
     if len(case.request.chain) == 1:
-        return Finding(f"{words}, and the {case.peer} sent no intermediates", top.der, (send, load))
+        return Finding(f"{words}, and the {case.peer} sent no intermediates", (send, load))
     others = counted(len(case.request.chain) - 1, "other certificate")
     words = f"{words}, nor among the {others} that the {case.peer} sent"
-    return Finding(words, top.der, (send, load, *_system(case)))
+    return Finding(words, (send, load, *_system(case)))
 
 
 def self_signed(case: Case) -> Finding | None:
@@ -85,7 +85,7 @@ def self_signed(case: Case) -> Finding | None:
         f"If this is the right {case.peer}, load exactly this certificate (load_verify_locations); "
         f"its SHA-256 fingerprint is {leaf.fingerprint}."
     )
-    return Finding(words, leaf.der, (trust, case.replace(leaf, "one signed by a CA"), *_system(case)))
+    return Finding(words, (trust, case.replace(leaf, "one signed by a CA"), *_system(case)))
 
 
 def self_signed_in_chain(case: Case) -> Finding | None:
@@ -100,5 +100,5 @@ def self_signed_in_chain(case: Case) -> Finding | None:
                 f"If you trust the CA {parsed.label}, load its certificate "
                 f"(load_verify_locations); its SHA-256 fingerprint is {parsed.fingerprint}."
             )
-            return Finding(words, parsed.der, (load, *_system(case)))
+            return Finding(words, (load, *_system(case)))
     return None

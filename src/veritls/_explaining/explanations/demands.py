@@ -21,20 +21,20 @@ def not_allowed(case: Case) -> Finding | None:
     """The certificate's names, and those that are allowed."""
     words = f"{case.who(case.leaf)} matches none of allowed_peers ({_words(case)})"
     remedy = f"If this {case.peer} should be allowed, add its name to allowed_peers."
-    return Finding(words, case.leaf.der, (remedy,))
+    return Finding(words, (remedy,))
 
 
 def not_pinned(case: Case) -> Finding | None:
     """The keys in the path, and those that are pinned."""
     words = f"no key in the path of {case.who(case.leaf)} is in pinned_keys ({_words(case)})"
     remedy = f"If the {case.peer} has a new key, make sure that it is genuine, then add it to pinned_keys."
-    return Finding(words, case.leaf.der, (remedy,))
+    return Finding(words, (remedy,))
 
 
 def callback(case: Case) -> Finding | None:
     """What the verify callback raised."""
     words = f"the verify callback refused {case.who(case.leaf)}: {_words(case)}"
-    return Finding(words, case.leaf.der, ("See the exception of the callback (__cause__).",))
+    return Finding(words, ("See the exception of the callback (__cause__).",))
 
 
 def ocsp(case: Case) -> Finding | None:
@@ -45,18 +45,18 @@ def ocsp(case: Case) -> Finding | None:
     bound = moment_of(case.refusal.bound) if case.refusal.bound is not None else None
     if kind == "ocsp_missing":
         words = f"the {case.peer} stapled no OCSP response to {who}, but one is required"
-        return Finding(words, case.leaf.der, renew)
+        return Finding(words, renew)
     if kind == "ocsp_revoked":
         words = f"{who} was revoked, according to the OCSP response that the {case.peer} stapled"
-        return Finding(words, case.leaf.der, (case.replace(case.leaf, "one that is not revoked"),))
+        return Finding(words, (case.replace(case.leaf, "one that is not revoked"),))
     if kind == "ocsp_unknown":
-        return Finding(f"{stapled} says that its issuer does not know the certificate", case.leaf.der, renew)
+        return Finding(f"{stapled} says that its issuer does not know the certificate", renew)
     if kind == "ocsp_expired" and bound is not None:
         words = f"{stapled} expired {case.ago(case.request.at - bound)} ({moment(bound)})"
-        return Finding(words, case.leaf.der, renew)
+        return Finding(words, renew)
     if kind == "ocsp_not_yet_valid" and bound is not None:
         start = f"{case.ahead(bound - case.request.at)} ({moment(bound)})"
         words = f"{stapled} is not valid yet: it becomes valid {start}"
-        return Finding(words, case.leaf.der, renew)
+        return Finding(words, renew)
     what = _OCSP.get(kind, "was not accepted")
-    return Finding(f"{stapled} {what}: {_words(case)}", case.leaf.der, renew)
+    return Finding(f"{stapled} {what}: {_words(case)}", renew)

@@ -57,16 +57,16 @@ def name(case: Case) -> Finding | None:
     issue = case.replace(leaf, f"one whose subjectAltName contains {plain(asked)}")
     if not names and leaf.is_ca:
         words = f"{begin}, but the {case.peer} sent a CA certificate, {leaf.label}, as its own"
-        return Finding(words, leaf.der, (f"Have the {case.peer} send its own certificate first.",))
+        return Finding(words, (f"Have the {case.peer} send its own certificate first.",))
     if not names:
         common: list[str] = attempt(partial(_common_names, leaf), [])
         held = f"only the common name {common[-1]}, which is not used" if common else "no name at all"
         words = f"{begin}, but the certificate contains {held} (there is no subjectAltName)"
-        return Finding(words, leaf.der, (issue,))
+        return Finding(words, (issue,))
     words = f"{begin}, but the certificate is for {_listing(case, names)}"
     if address and asked in _dns_names(leaf):
         words = f"{begin}, but the certificate contains it as a DNS name, not as an IP address"
-        return Finding(words, leaf.der, (issue,))
+        return Finding(words, (issue,))
     if _too_deep(asked, names) or f"*.{asked.lower()}" in [each.lower() for each in names]:
         words = f"{words}, and * matches exactly one label"
-    return Finding(words, leaf.der, (connect, issue))
+    return Finding(words, (connect, issue))

@@ -20,7 +20,7 @@ def revoked(case: Case) -> Finding | None:
         if since is not None:
             when = f" on {moment(start)}" if (start := moment_of(since)) else ""
             words = f"{case.who(parsed)} was revoked{when}, according to the CRL of {parsed.issuer_label}"
-            return Finding(words, parsed.der, (case.replace(parsed, "one that is not revoked"),))
+            return Finding(words, (case.replace(parsed, "one that is not revoked"),))
     return None
 
 
@@ -28,11 +28,11 @@ def unknown(case: Case) -> Finding | None:
     """Which CA has no CRL."""
     if case.leaf.anchor:
         words = f"{case.who(case.leaf)} is itself a trust anchor, so no CRL can cover it"
-        return Finding(words, case.leaf.der, ("Trust the CA that issues the CRLs instead.",))
+        return Finding(words, ("Trust the CA that issues the CRLs instead.",))
     for parsed, (there, _) in _asked_about(case):
         if not there:
             words = f"no CRL of {parsed.issuer_label}, which issued {case.short(parsed)}, is loaded"
-            return Finding(words, parsed.der, (_LOAD, "Or turn revocation checks off (verify_flags)."))
+            return Finding(words, (_LOAD, "Or turn revocation checks off (verify_flags)."))
     return None
 
 
@@ -44,7 +44,7 @@ def list_expired(case: Case) -> Finding | None:
         return None
     since = f"expired {case.ago(case.request.at - end)} ({moment(end)})"
     if len(listed) > 1:
-        return Finding(f"the CRL of a CA above {case.leaf.holder} {since}", None, (_LOAD,))
+        return Finding(f"the CRL of a CA above {case.leaf.holder} {since}", (_LOAD,))
     parsed = listed[0]
     words = f"the CRL of {parsed.issuer_label}, which issued {case.short(parsed)}, {since}"
-    return Finding(words, parsed.der, (_LOAD,))
+    return Finding(words, (_LOAD,))

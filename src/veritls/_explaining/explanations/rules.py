@@ -48,7 +48,7 @@ def purpose(case: Case) -> Finding | None:
             held = listing([oid_words(each).split(" (")[0] for each in usage]) or "nothing"
             words = f"{case.who(parsed)} is not valid for {whom}: its extended key usage is {held}"
             needed = f"one whose extended key usage includes {oid_words(wanted).split(' (')[0]}"
-            return Finding(words, parsed.der, (case.replace(parsed, needed),))
+            return Finding(words, (case.replace(parsed, needed),))
     return None
 
 
@@ -61,7 +61,7 @@ def key_usage(case: Case) -> Finding | None:
     whose = f"the key of {case.who(case.leaf)}"
     words = f"{whose} may not be used for TLS: its key usage is {listing(held, 9) or 'nothing'}"
     remedy = case.replace(case.leaf, "one whose key usage includes digitalSignature")
-    return Finding(words, case.leaf.der, (remedy,))
+    return Finding(words, (remedy,))
 
 
 def ca_as_leaf(case: Case) -> Finding | None:
@@ -70,9 +70,9 @@ def ca_as_leaf(case: Case) -> Finding | None:
     below = next((each for each in case.sent[1:] if each.raw_names[1] == leaf.raw_names[0]), None)
     if below is not None:
         words = f"the {case.peer} sent {leaf.label}, a CA certificate, before its own ({below.holder})"
-        return Finding(words, leaf.der, (f"Put the certificate for {below.holder} first in the chain.",))
+        return Finding(words, (f"Put the certificate for {below.holder} first in the chain.",))
     words = f"the {case.peer} sent a CA certificate, {leaf.label}, as its own"
-    return Finding(words, leaf.der, (case.replace(leaf, "one that is not a CA certificate (CA:FALSE)"),))
+    return Finding(words, (case.replace(leaf, "one that is not a CA certificate (CA:FALSE)"),))
 
 
 def leaf_as_ca(case: Case) -> Finding | None:
@@ -85,7 +85,7 @@ def leaf_as_ca(case: Case) -> Finding | None:
         if upper.is_ca:
             why = "its key usage lacks keyCertSign"
         words = f"{upper.label} issued {case.short(lower)}, but may not issue certificates: {why}"
-        return Finding(words, upper.der, (case.replace(lower, "one signed by a CA"),))
+        return Finding(words, (case.replace(lower, "one signed by a CA"),))
     return None
 
 
@@ -102,11 +102,11 @@ def path_length(case: Case) -> Finding | None:
                 f"but there {there} between it and {case.leaf.holder}"
             )
             remedy = case.replace(case.leaf, f"one issued by {parsed.label} or a CA that it allows")
-            return Finding(words, parsed.der, (remedy,))
+            return Finding(words, (remedy,))
     if len(case.request.chain) > _MOST_INTERMEDIATES:
         limit = f"at most {_MOST_INTERMEDIATES} intermediates are allowed"
         words = f"the chain of {case.leaf.holder} is too long: {limit}"
-        return Finding(words, None, (case.replace(case.leaf, "one with a shorter chain"),))
+        return Finding(words, (case.replace(case.leaf, "one with a shorter chain"),))
     return None
 
 
@@ -147,7 +147,7 @@ def name_constraint(case: Case) -> Finding | None:
             for words in _departures(upper, lower):
                 remedy = case.replace(lower, f"one that {upper.label} may issue, or one of another CA")
                 found = f"the name constraints of {case.who(upper)} {words}"
-                return Finding(f"{found} (in the certificate of {case.short(lower)})", upper.der, (remedy,))
+                return Finding(f"{found} (in the certificate of {case.short(lower)})", (remedy,))
     return None
 
 
@@ -160,7 +160,6 @@ def critical_extension(case: Case) -> Finding | None:
                 words = f"{case.who(parsed)} has an unsupported critical extension: {what}"
                 return Finding(
                     words,
-                    parsed.der,
                     (case.replace(parsed, "one without that extension, or with it not critical"),),
                 )
     return None
@@ -181,18 +180,18 @@ def encoding(case: Case) -> Finding | None:
         certificate = parsed.certificate
         if certificate is None or len(parsed.der) > _LARGEST:
             remedy = f"Have the {case.peer} send an intact certificate."
-            return Finding(f"{which} {_damage(parsed)}", parsed.der, (remedy,))
+            return Finding(f"{which} {_damage(parsed)}", (remedy,))
         if case.refusal.detail == "UnsupportedCertVersion" and certificate.version is not x509.Version.v3:
             words = f"{case.who(parsed)} is an X.509 version 1 certificate, which only a trust anchor may be"
-            return Finding(words, parsed.der, (case.replace(parsed, "one of version 3"),))
+            return Finding(words, (case.replace(parsed, "one of version 3"),))
         try:
             list(certificate.extensions)
         except x509.DuplicateExtension as twice:
             words = f"{which} has the extension {oid_words(twice.oid)} twice"
-            return Finding(words, parsed.der, (case.replace(parsed, "one that has the extension once"),))
+            return Finding(words, (case.replace(parsed, "one that has the extension once"),))
         except Exception:
             words = f"{which} has an extension that cannot be parsed"
-            return Finding(words, parsed.der, (case.replace(parsed, "one that is well formed"),))
+            return Finding(words, (case.replace(parsed, "one that is well formed"),))
     return None
 
 
@@ -201,4 +200,4 @@ def too_complex(case: Case) -> Finding | None:
     why = _LIMITS.get(case.refusal.detail, _WORK)
     words = f"{case.who(case.leaf)} was refused: {why}"
     remedy = f"Have the {case.peer} send only its own certificate and the intermediates above it."
-    return Finding(words, case.leaf.der, (remedy,))
+    return Finding(words, (remedy,))

@@ -22,7 +22,7 @@ def _wrong_size(case: Case, upper: ParsedCertificate) -> Finding | None:
         f"{case.who(upper)} has a key that is too {how}: RSA with {key.key_size:,} bits; "
         f"{_WEAKEST_RSA:,} to {_STRONGEST_RSA:,} are accepted"
     )
-    return Finding(words, upper.der, (case.replace(upper, "one with a key of an accepted size"),))
+    return Finding(words, (case.replace(upper, "one with a key of an accepted size"),))
 
 
 def signature(case: Case, *, self_signed: Explain) -> Finding | None:
@@ -41,12 +41,12 @@ def signature(case: Case, *, self_signed: Explain) -> Finding | None:
                 "although the issuer name matches"
             )
             remedy = f"Use the certificate of {upper.label} with the key identifier {wanted.hex()}."
-            return Finding(words, lower.der, (remedy,))
+            return Finding(words, (remedy,))
         words = (
             f"the signature on {case.who(lower)} does not verify with the key of {case.who(upper)}: "
             "one of the two certificates was altered"
         )
-        return Finding(words, lower.der, (case.replace(lower, f"the one that {upper.label} signed"),))
+        return Finding(words, (case.replace(lower, f"the one that {upper.label} signed"),))
     return None
 
 
@@ -56,15 +56,15 @@ def algorithm(case: Case) -> Finding | None:
         name = lower.signature_name
         if lower.signature_hash in _WEAK_HASHES:
             words = f"{case.who(lower)} is signed with {name}, which is too weak"
-            return Finding(words, lower.der, (case.replace(lower, "one signed with SHA-256"),))
+            return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
         if not upper.key_is_usual:
             words = f"{case.who(upper)} has a key of an unsupported type: {upper.key_words}"
-            return Finding(words, upper.der, (case.replace(upper, "one with an ECDSA, Ed25519 or RSA key"),))
+            return Finding(words, (case.replace(upper, "one with an ECDSA, Ed25519 or RSA key"),))
     for lower, upper in case.pairs[:_MOST]:
         if lower.signed_by(upper) is None:
             words = (
                 f"{case.who(lower)} is signed with {lower.signature_name}, which is not supported "
                 f"or does not match the key of {case.who(upper)} ({upper.key_words})"
             )
-            return Finding(words, lower.der, (case.replace(lower, "one signed with SHA-256"),))
+            return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
     return None

@@ -23,16 +23,14 @@ def expired(case: Case) -> Finding | None:
                 f"{case.who(parsed)} is never valid: "
                 f"its notAfter ({moment(stop)}) is before its notBefore ({moment(start)})"
             )
-            return Finding(
-                words, parsed.der, (case.replace(parsed, "one whose notBefore is before its notAfter"),)
-            )
+            return Finding(words, (case.replace(parsed, "one whose notBefore is before its notAfter"),))
         if stop == end:
             length = case.request.at - end
             remedies = [case.replace(parsed, "one that is valid now")]
             if length < _CLOCK:
                 remedies.append("If it should still be valid, check the clock of this machine.")
             words = f"{case.who(parsed)} expired {case.ago(length)} ({moment(end)})"
-            return Finding(words, parsed.der, tuple(remedies))
+            return Finding(words, tuple(remedies))
     return None
 
 
@@ -47,5 +45,5 @@ def not_yet_valid(case: Case) -> Finding | None:
                 remedies.insert(0, "Check the clock of this machine: it may be slow.")
             when = f"{case.ahead(length)} ({moment(start)})"
             words = f"{case.who(parsed)} is not valid yet: it becomes valid {when}"
-            return Finding(words, parsed.der, tuple(remedies))
+            return Finding(words, tuple(remedies))
     return None
