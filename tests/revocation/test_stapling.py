@@ -298,7 +298,7 @@ class TestRenewed:
         server.set_ocsp_response(Responder())
         (thread,) = {*threading.enumerate()} - before
         with monkeypatch.context() as patch:
-            patch.setattr(renewal.Renewal, "look", raising)
+            patch.setattr(renewal.Renewal, "wake", raising)
             with pytest.raises(KeyboardInterrupt):
                 server.set_ocsp_response(None)
         thread.join(SECONDS)

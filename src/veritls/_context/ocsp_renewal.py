@@ -66,7 +66,7 @@ class Renewal:
 
     def __init__(self, context: Stapler, callback: OCSPRenewal) -> None:
         self._changed = threading.Event()
-        self._context = weakref.ref(context, lambda _: self.look())
+        self._context = weakref.ref(context, lambda _: self.wake())
         self._callback = callback
         self._due: dict[_engine.Identity, Due] = {}
 
@@ -85,7 +85,7 @@ class Renewal:
         self._changed = threading.Event()
         threading.Thread(target=self._run, name="veritls OCSP renewal", daemon=True).start()
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Wakes the thread, which ends if this is no longer the context's renewal."""
         self._changed.set()
 
@@ -147,7 +147,7 @@ def _after_fork() -> None:
     """A forked process has the responses, but not the threads that renew them."""
     for renewal in list(_running):
         renewal.begin()
-        renewal.look()
+        renewal.wake()
 
 
 if hasattr(os, "register_at_fork"):

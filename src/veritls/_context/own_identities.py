@@ -166,7 +166,7 @@ class OwnMembers:
         former = self._put_renewal(renewal)
         for each in (former, renewal):
             if each is not None:
-                each.look()
+                each.wake()
 
     def _renews_with(self, renewal: Renewal) -> bool:
         return self._renewal is renewal

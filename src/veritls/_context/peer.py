@@ -183,7 +183,7 @@ class PeerPolicy:
             if inspect.isawaitable(answer):
                 if inspect.iscoroutine(answer):
                     answer.close()
-                raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
+                raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
 
 
 def as_mode(value: int) -> ssl.VerifyMode:
@@ -197,7 +197,7 @@ def as_mode(value: int) -> ssl.VerifyMode:
 
 
 def as_flags(value: int) -> ssl.VerifyFlags:
-    """`verify_flags` as they are kept. Raises ValueError for what is not offered."""
+    """`verify_flags` as they are kept. Raises ValueError for a flag that is not supported."""
     flags = ssl.VerifyFlags(index(value) if isinstance(value, int) else value)
     unknown = flags & ~_OFFERED_FLAGS
     if unknown:
@@ -221,7 +221,7 @@ def as_registered(callback: VerifyCallback | None) -> tuple[Registered, ...]:
     if not callable(callback):
         raise TypeError("not a callable object")
     if inspect.iscoroutinefunction(callback):
-        raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
+        raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
     return (Registered(callback, secrets.token_bytes(16)),)
 
 

@@ -159,7 +159,7 @@ class Case:
         """Whether the request is about the present."""
         return abs(self.now - self.request.at) < _NOW
 
-    def who(self, parsed: ParsedCertificate) -> str:
+    def name(self, parsed: ParsedCertificate) -> str:
         """One of the certificates, as the subject of a sentence."""
         if parsed is self.leaf:
             if self.leaf.certificate is None:
@@ -181,7 +181,7 @@ class Case:
             return f"Give the {self.peer} a different certificate: {by}."
         if parsed.source == "trust set":
             return f"Replace {parsed.label} in the trust set: use {by}."
-        return f"Have the {self.peer} send a different intermediate certificate than {parsed.label}: {by}."
+        return f"Have the {self.peer} send another intermediate certificate instead of {parsed.label}: {by}."
 
     def ago(self, length: timedelta) -> str:
         """ "3 days ago"; "3 days before 2030-01-01 00:00 UTC" where the request is not about the present."""

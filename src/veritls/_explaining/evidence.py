@@ -10,12 +10,12 @@ from veritls._report.rendering import counted, listing, moment
 
 def _validity(case: Case) -> str:
     ends = [(parsed.not_after, case.short(parsed)) for parsed in case.path]
-    known = [(end, who) for end, who in ends if end is not None]
+    known = [(end, name) for end, name in ends if end is not None]
     if not known:
         return ""
-    end, who = min(known)
+    end, name = min(known)
     days = (end - case.request.at).days
-    return f"{who} is the first to expire, in {counted(days, 'day')} ({moment(end)})"
+    return f"{name} is the first to expire, in {counted(days, 'day')} ({moment(end)})"
 
 
 def _chain(case: Case) -> str:

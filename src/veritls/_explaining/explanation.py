@@ -90,7 +90,7 @@ def explained(case: Case) -> Finding:
     if found is not None:
         return found
     words = GENERAL.get(refusal.kind) or plain(refusal.detail, 500) or refusal.kind.replace("_", " ")
-    return Finding(f"{case.who(case.leaf)} was refused: {words}")
+    return Finding(f"{case.name(case.leaf)} was refused: {words}")
 
 
 _RUNS_LATER = {"callback": "runs last, with this report (set_verify_callback)"}
@@ -134,15 +134,15 @@ class Explanation:
     def _finding(self) -> Finding:
         if self._report.refusal is not None:
             return explained(self._case)
-        who = self._case.who(self._case.leaf)
+        certificate = self._case.name(self._case.leaf)
         if not self._report.trusted:
-            return Finding(f"{who} was not verified (CERT_NONE)")
+            return Finding(f"{certificate} was not verified (CERT_NONE)")
         above = [parsed.label for parsed in self._case.path[1:]]
         if not above:
-            return Finding(f"{who} is trusted: it is in the trust set")
+            return Finding(f"{certificate} is trusted: it is in the trust set")
         *between, anchor = above
         through = f"through {listing(between, 9)} " if between else ""
-        return Finding(f"{who} is trusted: verified {through}up to the trust anchor {anchor}")
+        return Finding(f"{certificate} is trusted: verified {through}up to the trust anchor {anchor}")
 
     @property
     def sentence(self) -> str:

@@ -80,7 +80,7 @@ def unknown_issuer(case: Case) -> Finding | None:
 def self_signed(case: Case) -> Finding | None:
     """The peer's certificate is self-signed."""
     leaf = case.leaf
-    words = f"{case.who(leaf)} is self-signed and not in the trust set{_same_name(case, leaf)}{_empty(case)}"
+    words = f"{case.name(leaf)} is self-signed and not in the trust set{_same_name(case, leaf)}{_empty(case)}"
     trust = (
         f"If this is the right {case.peer}, load exactly this certificate (load_verify_locations); "
         f"its SHA-256 fingerprint is {leaf.fingerprint}."

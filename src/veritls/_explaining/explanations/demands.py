@@ -19,35 +19,35 @@ def _words(case: Case) -> str:
 
 def not_allowed(case: Case) -> Finding | None:
     """The certificate's names, and those that are allowed."""
-    words = f"{case.who(case.leaf)} matches none of allowed_peers ({_words(case)})"
+    words = f"{case.name(case.leaf)} matches none of allowed_peers ({_words(case)})"
     remedy = f"If this {case.peer} should be allowed, add its name to allowed_peers."
     return Finding(words, (remedy,))
 
 
 def not_pinned(case: Case) -> Finding | None:
     """The keys in the path, and those that are pinned."""
-    words = f"no key in the path of {case.who(case.leaf)} is in pinned_keys ({_words(case)})"
+    words = f"no key in the path of {case.name(case.leaf)} is in pinned_keys ({_words(case)})"
     remedy = f"If the {case.peer} has a new key, make sure that it is genuine, then add it to pinned_keys."
     return Finding(words, (remedy,))
 
 
 def callback(case: Case) -> Finding | None:
     """What the verify callback raised."""
-    words = f"the verify callback refused {case.who(case.leaf)}: {_words(case)}"
+    words = f"the verify callback refused {case.name(case.leaf)}: {_words(case)}"
     return Finding(words, ("See the exception of the callback (__cause__).",))
 
 
 def ocsp(case: Case) -> Finding | None:
     """What is wrong with the OCSP response, or what it says."""
-    kind, who = case.refusal.kind, case.who(case.leaf)
-    stapled = f"the OCSP response that the {case.peer} stapled to {who}"
+    kind, certificate = case.refusal.kind, case.name(case.leaf)
+    stapled = f"the OCSP response that the {case.peer} stapled to {certificate}"
     renew = (f"Have the {case.peer} fetch a new OCSP response from its CA and staple it.",)
     bound = moment_of(case.refusal.bound) if case.refusal.bound is not None else None
     if kind == "ocsp_missing":
-        words = f"the {case.peer} stapled no OCSP response to {who}, but one is required"
+        words = f"the {case.peer} stapled no OCSP response to {certificate}, but one is required"
         return Finding(words, renew)
     if kind == "ocsp_revoked":
-        words = f"{who} was revoked, according to the OCSP response that the {case.peer} stapled"
+        words = f"{certificate} was revoked, according to the OCSP response that the {case.peer} stapled"
         return Finding(words, (case.replace(case.leaf, "one that is not revoked"),))
     if kind == "ocsp_unknown":
         return Finding(f"{stapled} says that its issuer does not know the certificate", renew)

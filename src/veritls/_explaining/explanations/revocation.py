@@ -19,7 +19,7 @@ def revoked(case: Case) -> Finding | None:
     for parsed, (_, since) in _asked_about(case):
         if since is not None:
             when = f" on {moment(start)}" if (start := moment_of(since)) else ""
-            words = f"{case.who(parsed)} was revoked{when}, according to the CRL of {parsed.issuer_label}"
+            words = f"{case.name(parsed)} was revoked{when}, according to the CRL of {parsed.issuer_label}"
             return Finding(words, (case.replace(parsed, "one that is not revoked"),))
     return None
 
@@ -27,7 +27,7 @@ def revoked(case: Case) -> Finding | None:
 def unknown(case: Case) -> Finding | None:
     """Which CA has no CRL."""
     if case.leaf.anchor:
-        words = f"{case.who(case.leaf)} is itself a trust anchor, so no CRL can cover it"
+        words = f"{case.name(case.leaf)} is itself a trust anchor, so no CRL can cover it"
         return Finding(words, ("Trust the CA that issues the CRLs instead.",))
     for parsed, (there, _) in _asked_about(case):
         if not there:

@@ -41,12 +41,12 @@ _WORK = "finding a path to a trust anchor would take too much work"
 
 def purpose(case: Case) -> Finding | None:
     """Which certificate's extended key usage lacks the peer's purpose."""
-    wanted, whom = _PURPOSES[case.peer]
+    wanted, role = _PURPOSES[case.peer]
     for parsed in sorted(case.all, key=lambda each: each.anchor):
         usage = parsed.extension(x509.ExtendedKeyUsage)
         if usage is not None and wanted not in usage:
             held = listing([oid_words(each).split(" (")[0] for each in usage]) or "nothing"
-            words = f"{case.who(parsed)} is not valid for {whom}: its extended key usage is {held}"
+            words = f"{case.name(parsed)} is not valid for {role}: its extended key usage is {held}"
             needed = f"one whose extended key usage includes {oid_words(wanted).split(' (')[0]}"
             return Finding(words, (case.replace(parsed, needed),))
     return None
@@ -58,7 +58,7 @@ def key_usage(case: Case) -> Finding | None:
     if usage is None:
         return None
     held = [name for attribute, name in _USAGES if getattr(usage, attribute)]
-    whose = f"the key of {case.who(case.leaf)}"
+    whose = f"the key of {case.name(case.leaf)}"
     words = f"{whose} may not be used for TLS: its key usage is {listing(held, 9) or 'nothing'}"
     remedy = case.replace(case.leaf, "one whose key usage includes digitalSignature")
     return Finding(words, (remedy,))
@@ -98,7 +98,7 @@ def path_length(case: Case) -> Finding | None:
             there = f"{'is' if below == 1 else 'are'} {counted(below, 'CA')}"
             limit = "no CA" if allowed == 0 else f"at most {counted(allowed, 'CA')}"
             words = (
-                f"{case.who(parsed)} allows {limit} below it, "
+                f"{case.name(parsed)} allows {limit} below it, "
                 f"but there {there} between it and {case.leaf.holder}"
             )
             remedy = case.replace(case.leaf, f"one issued by {parsed.label} or a CA that it allows")
@@ -146,7 +146,7 @@ def name_constraint(case: Case) -> Finding | None:
         for lower in case.path[:index]:
             for words in _departures(upper, lower):
                 remedy = case.replace(lower, f"one that {upper.label} may issue, or one of another CA")
-                found = f"the name constraints of {case.who(upper)} {words}"
+                found = f"the name constraints of {case.name(upper)} {words}"
                 return Finding(f"{found} (in the certificate of {case.short(lower)})", (remedy,))
     return None
 
@@ -157,7 +157,7 @@ def critical_extension(case: Case) -> Finding | None:
         for extension in parsed.extensions:
             if extension.critical and extension.oid.dotted_string not in _PROCESSED:
                 what = oid_words(extension.oid)
-                words = f"{case.who(parsed)} has an unsupported critical extension: {what}"
+                words = f"{case.name(parsed)} has an unsupported critical extension: {what}"
                 return Finding(
                     words,
                     (case.replace(parsed, "one without that extension, or with it not critical"),),
@@ -182,7 +182,7 @@ def encoding(case: Case) -> Finding | None:
             remedy = f"Have the {case.peer} send an intact certificate."
             return Finding(f"{which} {_damage(parsed)}", (remedy,))
         if case.refusal.detail == "UnsupportedCertVersion" and certificate.version is not x509.Version.v3:
-            words = f"{case.who(parsed)} is an X.509 version 1 certificate, which only a trust anchor may be"
+            words = f"{case.name(parsed)} is an X.509 version 1 certificate, which only a trust anchor may be"
             return Finding(words, (case.replace(parsed, "one of version 3"),))
         try:
             list(certificate.extensions)
@@ -198,6 +198,6 @@ def encoding(case: Case) -> Finding | None:
 def too_complex(case: Case) -> Finding | None:
     """Which limit was exceeded."""
     why = _LIMITS.get(case.refusal.detail, _WORK)
-    words = f"{case.who(case.leaf)} was refused: {why}"
+    words = f"{case.name(case.leaf)} was refused: {why}"
     remedy = f"Have the {case.peer} send only its own certificate and the intermediates above it."
     return Finding(words, (remedy,))

@@ -19,7 +19,7 @@ def _wrong_size(case: Case, upper: ParsedCertificate) -> Finding | None:
         return None
     how = "weak" if key.key_size < _WEAKEST_RSA else "large"
     words = (
-        f"{case.who(upper)} has a key that is too {how}: RSA with {key.key_size:,} bits; "
+        f"{case.name(upper)} has a key that is too {how}: RSA with {key.key_size:,} bits; "
         f"{_WEAKEST_RSA:,} to {_STRONGEST_RSA:,} are accepted"
     )
     return Finding(words, (case.replace(upper, "one with a key of an accepted size"),))
@@ -37,13 +37,13 @@ def signature(case: Case, *, self_signed: Explain) -> Finding | None:
         wanted, has = lower.signing_key_identifier, upper.own_key_identifier
         if wanted is not None and has is not None and wanted != has:
             words = (
-                f"{case.who(lower)} was signed with a different key from that of {case.who(upper)}, "
+                f"{case.name(lower)} was signed with a different key from that of {case.name(upper)}, "
                 "although the issuer name matches"
             )
             remedy = f"Use the certificate of {upper.label} with the key identifier {wanted.hex()}."
             return Finding(words, (remedy,))
         words = (
-            f"the signature on {case.who(lower)} does not verify with the key of {case.who(upper)}: "
+            f"the signature on {case.name(lower)} does not verify with the key of {case.name(upper)}: "
             "one of the two certificates was altered"
         )
         return Finding(words, (case.replace(lower, f"the one that {upper.label} signed"),))
@@ -55,16 +55,16 @@ def algorithm(case: Case) -> Finding | None:
     for lower, upper in case.pairs:
         name = lower.signature_name
         if lower.signature_hash in _WEAK_HASHES:
-            words = f"{case.who(lower)} is signed with {name}, which is too weak"
+            words = f"{case.name(lower)} is signed with {name}, which is too weak"
             return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
         if not upper.key_is_usual:
-            words = f"{case.who(upper)} has a key of an unsupported type: {upper.key_words}"
+            words = f"{case.name(upper)} has a key of an unsupported type: {upper.key_words}"
             return Finding(words, (case.replace(upper, "one with an ECDSA, Ed25519 or RSA key"),))
     for lower, upper in case.pairs[:_MOST]:
         if lower.signed_by(upper) is None:
             words = (
-                f"{case.who(lower)} is signed with {lower.signature_name}, which is not supported "
-                f"or does not match the key of {case.who(upper)} ({upper.key_words})"
+                f"{case.name(lower)} is signed with {lower.signature_name}, which is not supported "
+                f"or does not match the key of {case.name(upper)} ({upper.key_words})"
             )
             return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
     return None

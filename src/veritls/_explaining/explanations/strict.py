@@ -141,14 +141,14 @@ def departure(case: Case) -> Finding | None:
     kind, detail = case.refusal.kind, plain(case.refusal.detail)
     softer = "Or clear VERIFY_X509_STRICT in verify_flags, if the certificate cannot be replaced."
     if kind in SOMEWHERE:
-        return Finding(f"{case.who(case.leaf)} or one above it {SOMEWHERE[kind]} {_STRICT}", (softer,))
+        return Finding(f"{case.name(case.leaf)} or one above it {SOMEWHERE[kind]} {_STRICT}", (softer,))
     if kind not in DEPARTURES:
         about = kind.removeprefix("strict_").replace("_", " ")
-        words = f"{case.who(case.leaf)} or one above it was refused: {about}; {detail}"
+        words = f"{case.name(case.leaf)} or one above it was refused: {about}; {detail}"
         return Finding(words, (softer,))
     what, departs = DEPARTURES[kind]
     for index, parsed in enumerate(case.path):
         if departs(parsed, index + 1 == len(case.path)):
             remedy = case.replace(parsed, "one that conforms to RFC 5280")
-            return Finding(f"{case.who(parsed)} {what} {_STRICT}", (remedy, softer))
-    return Finding(f"{case.who(case.leaf)} or one above it {what} {_STRICT}", (softer,))
+            return Finding(f"{case.name(parsed)} {what} {_STRICT}", (remedy, softer))
+    return Finding(f"{case.name(case.leaf)} or one above it {what} {_STRICT}", (softer,))

@@ -20,7 +20,7 @@ def expired(case: Case) -> Finding | None:
         start, stop = parsed.not_before, parsed.not_after
         if start is not None and stop is not None and start > stop:
             words = (
-                f"{case.who(parsed)} is never valid: "
+                f"{case.name(parsed)} is never valid: "
                 f"its notAfter ({moment(stop)}) is before its notBefore ({moment(start)})"
             )
             return Finding(words, (case.replace(parsed, "one whose notBefore is before its notAfter"),))
@@ -29,7 +29,7 @@ def expired(case: Case) -> Finding | None:
             remedies = [case.replace(parsed, "one that is valid now")]
             if length < _CLOCK:
                 remedies.append("If it should still be valid, check the clock of this machine.")
-            words = f"{case.who(parsed)} expired {case.ago(length)} ({moment(end)})"
+            words = f"{case.name(parsed)} expired {case.ago(length)} ({moment(end)})"
             return Finding(words, tuple(remedies))
     return None
 
@@ -44,6 +44,6 @@ def not_yet_valid(case: Case) -> Finding | None:
             if length < _CLOCK:
                 remedies.insert(0, "Check the clock of this machine: it may be slow.")
             when = f"{case.ahead(length)} ({moment(start)})"
-            words = f"{case.who(parsed)} is not valid yet: it becomes valid {when}"
+            words = f"{case.name(parsed)} is not valid yet: it becomes valid {when}"
             return Finding(words, tuple(remedies))
     return None
