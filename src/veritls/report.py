@@ -61,10 +61,9 @@ class Certificate:
     names_left_out: int = 0
 
     def days_left(self, at: datetime) -> int | None:
-        """Whole days from `at` (aware) to notAfter, negative once that is past; None where it cannot be
-        parsed.
+        """Whole days from `at` (aware) to notAfter, negative once that is past.
 
-        Raises TypeError where `at` is naive.
+        None where the certificate cannot be parsed. Raises TypeError where `at` is naive.
         """
         return None if self.not_after is None else int((self.not_after - at) / _DAY)
 

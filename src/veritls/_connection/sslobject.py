@@ -16,10 +16,9 @@ MemoryBIO = _engine.MemoryBIO
 
 
 class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
-    """A TLS connection over two memory buffers, as `ssl.SSLObject`; made by `SSLContext.wrap_bio`. Never
-    waits.
+    """A TLS connection over two memory buffers, as `ssl.SSLObject`; made by `SSLContext.wrap_bio`.
 
-    A call that needs bytes from the peer that have not arrived raises ssl.SSLWantReadError.
+    It never waits: a call that needs bytes from the peer that have not arrived raises ssl.SSLWantReadError.
     """
 
     _incoming: MemoryBIO

@@ -260,10 +260,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return data
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Receives up to `nbytes` bytes (None or 0: as many as fit) into `buffer`; returns the number, 0 at
-        the end.
+        """Receives into `buffer`, up to `nbytes` bytes (None or 0: as many as fit); returns the number.
 
-        Raises ValueError where `flags` is not 0 while TLS is on; else as `read`.
+        0 at the end. Raises ValueError where `flags` is not 0 while TLS is on; else as `read`.
         """
         if self._stream is None:
             self._refuse_plain()

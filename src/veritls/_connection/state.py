@@ -298,8 +298,7 @@ class ConnectionState:
         return None
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
-        """The channel binding bytes of type `cb_type` (RFC 5929), for an authentication within this
-        connection.
+        """The channel binding bytes of type `cb_type` (RFC 5929).
 
         None before the handshake, without a server certificate, and where its signature algorithm has no
         hash. Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`: "tls-unique" is not defined

@@ -122,13 +122,12 @@ class OwnMembers:
         self._add_identity(load_identity(certfile, keyfile, password))
 
     def load_pkcs12(self, source: Content, password: Password = None) -> None:
-        """Loads an own certificate, its intermediates and its key from PKCS#12 (RFC 7292): a path, or the
-        bytes.
+        """Loads an own certificate, its intermediates and its key from PKCS#12 (RFC 7292).
 
-        Paths are told from bytes, and identities replace each other, as with `load_cert_chain`. Raises
-        OSError for a file that cannot be read; ssl.SSLError for a wrong or missing password and for PKCS#12
-        without a key or its certificate; TypeError and ValueError for a source or password of the wrong type
-        or length. The context is unchanged then.
+        `source`: a path, or the bytes. Paths are told from bytes, and identities replace each other, as with
+        `load_cert_chain`. Raises OSError for a file that cannot be read; ssl.SSLError for a wrong or missing
+        password and for PKCS#12 without a key or its certificate; TypeError and ValueError for a source or
+        password of the wrong type or length. The context is unchanged then.
         """
         self._add_identity(load_pkcs12_identity(source, password))
 

@@ -331,13 +331,13 @@ class PeerMembers:
 
     @property
     def pinned_keys(self) -> frozenset[bytes] | None:
-        """SHA-256 digests of SubjectPublicKeyInfo (RFC 7469, section 2.4); the verified path must contain
-        one.
+        """SHA-256 digests of public keys, of which the verified path must contain one (RFC 7469).
 
-        Each is 32 bytes, or base64 text, bare or after ``sha256/``; a frozenset of bytes when read. None, the
-        default, pins nothing; an empty collection accepts no peer. On a client under CERT_NONE the server's
-        own key must be pinned. On a server under CERT_NONE, which requests no certificate, making a
-        connection raises ValueError. Raises TypeError or ValueError for anything but digests or None.
+        Each digest of a SubjectPublicKeyInfo is 32 bytes, or base64 text, bare or after ``sha256/``; a
+        frozenset of bytes when read. None, the default, pins nothing; an empty collection accepts no peer. On
+        a client under CERT_NONE the server's own key must be pinned. On a server under CERT_NONE, which
+        requests no certificate, making a connection raises ValueError. Raises TypeError or ValueError for
+        anything but digests or None.
         """
         return next(iter(self._peer.pinned_keys), None)
 
@@ -347,13 +347,13 @@ class PeerMembers:
         self._change_peer(lambda peer: peer.with_pinned_keys(pins))
 
     def set_verify_callback(self, callback: VerifyCallback | None) -> None:
-        """Sets a function that is called with the VerificationReport, once per handshake and by
-        `verify_chain`.
+        """Sets a function that is called with the VerificationReport, and may refuse the peer.
 
-        It is called after every other check has passed and, in a handshake, after the peer has proved that it
-        holds its key; also on resumption. If it raises, the peer is refused (alert access_denied) with an
-        ssl.SSLCertVerificationError whose ``__cause__`` is the exception; one that is no Exception, such as
-        KeyboardInterrupt, refuses and propagates. Its result is ignored: it can only refuse.
+        It is called once per handshake and by `verify_chain`, after every other check has passed and, in a
+        handshake, after the peer has proved that it holds its key; also on resumption. If it raises, the peer
+        is refused (alert access_denied) with an ssl.SSLCertVerificationError whose ``__cause__`` is the
+        exception; one that is no Exception, such as KeyboardInterrupt, refuses and propagates. Its result is
+        ignored: it can only refuse.
 
         On a client under CERT_NONE the report's chain is not verified (`trusted` is False). It is not called
         where a client sends no certificate under CERT_OPTIONAL; on a server under CERT_NONE, which requests

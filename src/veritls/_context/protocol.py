@@ -280,11 +280,11 @@ class ProtocolMembers:
         return [suite.described() for suite in protocol.tls13_suites + protocol.tls12_suites]
 
     def set_groups(self, groups: str) -> None:
-        """Sets the key exchange groups: names separated by colons, the preferred first (`ssl` of Python
-        3.15).
+        """Sets the key exchange groups: names separated by colons, the preferred first.
 
-        ``?`` before a name lets it be unknown. The default is what the engine has. Raises TypeError for
-        anything but a str, ssl.SSLError for a name that does not exist here and for none.
+        As in `ssl` of Python 3.15. ``?`` before a name lets it be unknown. The default is what the engine
+        has. Raises TypeError for anything but a str, ssl.SSLError for a name that does not exist here and for
+        none.
         """
         numbers = as_groups(groups)
         self._change_protocol(lambda protocol: protocol.with_groups(numbers))
@@ -338,8 +338,7 @@ class ProtocolMembers:
 
     @property
     def keylog_filename(self) -> str | None:
-        """The path of a file to which the secrets of every connection are appended; None, the default, for
-        none.
+        """The path of a file to which the secrets of every connection are appended. Default None.
 
         For debugging only: the traffic can be decrypted with it. The file is made with mode 0600. Raises
         TypeError for anything but a path or None, OSError if it cannot be written.

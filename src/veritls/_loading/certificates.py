@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from veritls import _engine
+from veritls._explaining.reasons import words_of
 from veritls._loading.attribute_names import LONG_NAMES
 from veritls._report.parsed_certificate import readable
 from veritls._report.rendering import moment_of
@@ -124,7 +125,7 @@ def decoded(der: bytes) -> dict[str, Any]:
     try:
         contents = _engine.contents(der)
     except ssl.SSLError as why:
-        raise ValueError(f"the certificate cannot be decoded: {why.args[1]}") from None
+        raise ValueError(f"the certificate cannot be decoded: {words_of(why)}") from None
     return {
         "subject": _name(contents["subject"]),
         "issuer": _name(contents["issuer"]),

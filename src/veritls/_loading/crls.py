@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import Content, StrPath, is_content, is_pem, pem_crls, read_content, read_file
 
 CRLSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
@@ -39,8 +39,7 @@ def read(der: bytes, where: str) -> Found:
     try:
         return Found(_engine.RevocationList(der), where)
     except ssl.SSLError as why:
-        words = f"{why.args[1].split('] ', 1)[-1]} ({where})"
-        raise ssl_error(str(why.reason), words) from None
+        raise ssl_error(str(why.reason), f"{words_of(why)} ({where})") from None
 
 
 def _in_data(data: bytes, where: str) -> Iterator[Found]:

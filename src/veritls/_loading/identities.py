@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import (
     Content,
     from_pem,
@@ -64,7 +64,7 @@ def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | 
         try:
             return _engine.split_certificates(data), where, data
         except ssl.SSLError as why:
-            words = f"a certificate in {where} is malformed: {why.args[1]}"
+            words = f"a certificate in {where} is malformed: {words_of(why)}"
             raise ssl_error("ASN1_LIB", words) from None
     if not isinstance(source, Iterable):
         raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
@@ -142,7 +142,7 @@ def _identity(chain: list[bytes], key: bytes, where: str, key_where: str) -> _en
     try:
         return _engine.Identity(chain, key)
     except ssl.SSLError as error:
-        words = f"{error.args[1].split('] ', 1)[-1]} (certificate {where}, key {key_where})"
+        words = f"{words_of(error)} (certificate {where}, key {key_where})"
         raise ssl_error(str(error.reason), words) from None
 
 

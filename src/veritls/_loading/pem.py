@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Content: TypeAlias = StrPath | bytearray | memoryview
@@ -76,10 +76,10 @@ def from_pem(block: bytes) -> bytes:
 
 
 def _certificate_der(block: bytes) -> bytes:
-    certificate, *more = _engine.split_certificates(from_pem(block))
-    if more:
-        raise ValueError("there is more than one certificate in a block")
-    return certificate
+    certificates = _engine.split_certificates(from_pem(block))
+    if len(certificates) != 1:
+        raise ValueError(f"a PEM block must contain one certificate, not {len(certificates)}")
+    return certificates[0]
 
 
 def pem_certificates(data: bytes, where: str) -> list[bytes]:
@@ -95,7 +95,8 @@ def pem_certificates(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
     try:
         return [_certificate_der(block) for block in certificates]
-    except (ValueError, ssl.SSLError) as why:
+    except (ValueError, ssl.SSLError) as error:
+        why = words_of(error) if isinstance(error, ssl.SSLError) else error
         words = f"PEM lib: a certificate in {where} is malformed: {why}"
         raise ssl_error("PEM_LIB", words) from None
 

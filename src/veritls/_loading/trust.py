@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls._report.rendering import plain
 
@@ -36,7 +36,7 @@ def from_der(data: bytes, where: str) -> list[bytes]:
     try:
         return _engine.split_certificates(data)
     except ssl.SSLError as why:
-        words = f"not enough data: {where} does not contain a certificate in DER: {why.args[1]}"
+        words = f"not enough data: {where} does not contain a certificate in DER: {words_of(why)}"
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 

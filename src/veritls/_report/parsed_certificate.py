@@ -254,7 +254,7 @@ class ParsedCertificate:
     def signature_name(self) -> str:
         """Its signature algorithm, by name or by object identifier."""
         return self._of(
-            lambda certificate: _oid_name(certificate.signature_algorithm_oid), "an unknown algorithm"
+            lambda certificate: oid_name(certificate.signature_algorithm_oid), "an unknown algorithm"
         )
 
     @property
@@ -321,13 +321,14 @@ class ParsedCertificate:
         return self.label == _NO_SUBJECT and not self.names
 
 
-def _oid_name(oid: x509.ObjectIdentifier) -> str:
+def oid_name(oid: x509.ObjectIdentifier) -> str:
+    """The usual name of an object identifier; its digits, with dots, where it has none."""
     return OID_NAMES.get(oid.dotted_string, oid.dotted_string)
 
 
 def oid_words(oid: x509.ObjectIdentifier) -> str:
     """An object identifier with its usual name, where it has one."""
-    name = _oid_name(oid)
+    name = oid_name(oid)
     return name if name == oid.dotted_string else f"{name} ({oid.dotted_string})"
 
 

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from veritls._explaining.diagnosis import Case, Finding, ordinal
-from veritls._report.parsed_certificate import ParsedCertificate, general_name, oid_words
+from veritls._report.parsed_certificate import ParsedCertificate, general_name, oid_name, oid_words
 from veritls._report.rendering import counted, listing
 
 _PROCESSED = {"2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"}
@@ -45,9 +45,9 @@ def purpose(case: Case) -> Finding | None:
     for parsed in sorted(case.all, key=lambda each: each.anchor):
         usage = parsed.extension(x509.ExtendedKeyUsage)
         if usage is not None and wanted not in usage:
-            held = listing([oid_words(each).split(" (")[0] for each in usage]) or "nothing"
+            held = listing([oid_name(each) for each in usage]) or "nothing"
             words = f"{case.name(parsed)} is not valid for {role}: its extended key usage is {held}"
-            needed = f"one whose extended key usage includes {oid_words(wanted).split(' (')[0]}"
+            needed = f"one whose extended key usage includes {oid_name(wanted)}"
             return Finding(words, (case.replace(parsed, needed),))
     return None
 
