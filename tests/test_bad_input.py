@@ -54,8 +54,9 @@ def test_a_missing_certificate_file_is_named(context: Any, files: Files, tmp_pat
         (b"", "empty"),
         (b"hello\n", "no PEM block"),
         (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"),
-        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "damaged"),
-        (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "damaged"),
+        (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "must contain one certificate, not 0"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "malformed"),
+        (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "malformed"),
     ],
 )
 def test_a_file_that_holds_no_certificate_is_refused_with_its_name(
@@ -202,7 +203,7 @@ class TestSettings:
         "protocol", [ssl.PROTOCOL_TLSv1, ssl.PROTOCOL_TLSv1_1, 99], ids=["TLSv1", "TLSv1_1", "99"]
     )
     def test_a_protocol_that_is_not_offered_is_a_value_error(self, protocol: Any) -> None:
-        with pytest.raises(ValueError, match="not offered"):
+        with pytest.raises(ValueError, match="not supported"):
             veritls.SSLContext(protocol)
 
 
@@ -395,6 +396,8 @@ def test_a_certificate_that_is_not_valid_yet_says_from_when(files: Files) -> Non
     with server_raw, client_raw, pytest.raises(ssl.SSLCertVerificationError) as caught:
         client.wrap_socket(client_raw, server_hostname="localhost")
     assert caught.value.verify_code == 9
-    assert later.strftime("becomes valid only in 2 days (%Y-%m-%d %H:%M UTC)") in str(caught.value)
+    assert later.strftime("is not valid yet: it becomes valid in 2 days (%Y-%m-%d %H:%M UTC)") in str(
+        caught.value
+    )
     with pytest.raises(ssl.SSLError):
         serving.result(SECONDS)

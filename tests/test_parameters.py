@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import veritls
 from tests.conftest import Files
 from tests.support.connections import client_context, server_context, tls_pair
+from veritls._connection.state import ConnectionState
 from veritls._context import cipher_suites as ciphers
 
 V = ssl.TLSVersion
@@ -228,6 +230,18 @@ def test_both_sides_have_the_same_end_point_binding_as_ssl(files: Files) -> None
         for unknown in ("tls-unique", "tls-exporter", "foo"):
             with pytest.raises(ValueError, match=unknown):
                 client_end.get_channel_binding(unknown)
+
+
+@pytest.mark.parametrize("on_server", [True, False])
+def test_without_a_server_certificate_there_is_no_end_point_binding(on_server: bool) -> None:
+    class WithoutCertificates(ConnectionState):
+        def _agreed(self) -> Any:
+            return SimpleNamespace(own_certificate=None, peer_chain=None)
+
+        def _is_server(self) -> bool:
+            return on_server
+
+    assert WithoutCertificates().get_channel_binding("tls-server-end-point") is None
 
 
 def test_what_is_not_offered_says_so() -> None:

@@ -125,13 +125,16 @@ def test_the_refusal_is_caught_and_printed(here: Path, monkeypatch: pytest.Monke
         _, out = run(block("error.report"))
         serving.result(SECONDS)
     assert "Hostname mismatch" in out
-    assert "the name is db.internal, the certificate is for localhost" in out
+    assert "the requested name is db.internal, but the certificate is for localhost" in out
     assert '"kind": "name"' in out
 
 
 def test_a_chain_is_verified_without_a_connection(here: Path) -> None:
     _, out = run(block("verify_chain"))
-    assert out == "the server's certificate for localhost is trusted: CN=Example Root vouches for it 29\n"
+    assert (
+        out == "the server's certificate for localhost is trusted: verified up to the trust anchor "
+        "CN=Example Root 29\n"
+    )
 
 
 @pytest.mark.parametrize("path", ["ns/a/sa/web", "ns/a/sa/other"])

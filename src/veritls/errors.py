@@ -1,4 +1,4 @@
-"""The exception for a peer's certificate that was refused. All others are the standard module's own."""
+"""The exception for a refused certificate. All others are the standard module's own."""
 
 import ssl
 
@@ -6,6 +6,11 @@ from veritls.report import VerificationReport
 
 
 class SSLCertVerificationError(ssl.SSLCertVerificationError):
-    """The standard exception, with a report: why the peer's certificate was refused."""
+    """The peer's certificate was refused: `ssl.SSLCertVerificationError` with a report.
+
+    `verify_code` (int) and `verify_message` (str) are OpenSSL's, as in `ssl`. The exception of a verify
+    callback is in ``__cause__``.
+    """
 
     report: VerificationReport
+    """Why the certificate was refused."""

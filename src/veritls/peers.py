@@ -1,6 +1,6 @@
-"""Whose certificates a context accepts: matchers over subjectAltName, and pinned public keys.
+"""Which peers a context accepts: patterns for names of subjectAltName, and pinned public keys.
 
-A name that cannot be read, or that is not of the form that its kind has, matches nothing.
+A malformed name matches nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
 
 _FAULTS = {
-    "dns": "it is not a DNS name, or *. and one",
-    "email": "it is not one local part, @ and a DNS name, in ASCII",
-    "kind": "there is no such kind of name",
-    "network": "it is not an address and the length of a prefix",
+    "dns": "it is neither a DNS name nor *. and a DNS name",
+    "email": "it is not a local part, @ and a DNS name, in ASCII",
+    "kind": "unknown kind of name",
+    "network": "it is not an address and a prefix length",
     "spiffe": "it is not spiffe://, a trust domain and a path whose segments are names, * or **",
-    "spiffe_stars": "** can only be the last segment",
+    "spiffe_stars": "** may only be the last segment",
     "uri": "it is not a URI in ASCII",
 }
-"""What is wrong with a pattern for names."""
+"""What is wrong with a pattern: the engine's code -> words."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ class _Pattern:
 class DNSPattern(_Pattern):
     """A DNS name, compared without case; a leftmost ``*`` stands for exactly one label (RFC 9525, 6.3).
 
-    A certificate for ``*.example.org`` is allowed only by the pattern ``*.example.org``: it is good for every
-    such name. Raises ValueError for what is neither a name nor ``*.`` and a name.
+    A certificate for ``*.example.org`` is matched only by the pattern ``*.example.org``: it is valid for
+    every such name. Raises TypeError where `value` is not a str, ValueError where it is neither a name nor
+    ``*.`` and a name.
     """
 
     _kind = "DNS"
@@ -72,7 +73,9 @@ class DNSPattern(_Pattern):
 class Network(_Pattern):
     """An address, or a network in CIDR notation: ``10.0.0.0/8``, ``2001:db8::/32``.
 
-    IPv4 and IPv6 are never mixed. Raises ValueError for bits set beyond the prefix.
+    Compared with the iPAddress names (RFC 5280, section 4.2.1.6); an IPv4 network never matches an IPv6
+    address and the reverse. Raises TypeError where `value` is not a str, ValueError where it is not a network
+    or has bits set beyond the prefix.
     """
 
     _kind = "network"
@@ -85,47 +88,57 @@ class Network(_Pattern):
 
 
 class URI(_Pattern):
-    """A URI, compared byte for byte."""
+    """A URI in ASCII, compared byte for byte with the uniformResourceIdentifier names (RFC 5280, 4.2.1.6).
+
+    Raises TypeError where `value` is not a str, ValueError where it is not a URI.
+    """
 
     _kind = "URI"
 
 
 class SPIFFE(_Pattern):
-    """A SPIFFE ID (X509-SVID, section 2), or a pattern for some of one trust domain.
+    """A SPIFFE ID (X509-SVID, section 2), or a pattern for several of one trust domain.
 
     In the path ``*`` is exactly one segment and ``**``, at the end, one or more. A certificate with more than
-    one URI, or that may sign others, has no SPIFFE ID. Any anchor of the context may vouch for any trust
-    domain: use one context for each. Raises ValueError for what is no such pattern.
+    one URI, or of a CA, has no SPIFFE ID. Every trust anchor of a context may issue IDs of every trust
+    domain: use one context for each domain. Raises TypeError where `value` is not a str, ValueError where it
+    is no such pattern.
     """
 
     _kind = "SPIFFE"
 
 
 class Email(_Pattern):
-    """A mail address: the part before ``@`` compared byte for byte, the domain without case."""
+    """A mail address: the part before ``@`` is compared byte for byte, the domain without case.
+
+    Compared with the rfc822Name names (RFC 5280, section 4.2.1.6). Raises TypeError where `value` is not a
+    str, ValueError where it is not an address in ASCII.
+    """
 
     _kind = "email"
 
 
 Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email
-"""One kind of peer that is allowed."""
+"""A pattern for `SSLContext.allowed_peers`."""
 
 
 def as_matchers(values: Iterable[Matcher]) -> tuple[Matcher, ...]:
-    """The matchers as a tuple. Raises TypeError for anything else."""
+    """The patterns as a tuple. Raises TypeError for anything else."""
     if isinstance(values, str | bytes | _Pattern):
-        raise TypeError(f"allowed_peers must be a list of matchers, not {type(values).__name__}")
+        raise TypeError(f"allowed_peers must be a list of patterns, not {type(values).__name__}")
     matchers = tuple(values)
     for each in matchers:
         if not isinstance(each, Matcher):
-            raise TypeError(f"allowed_peers: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email")
+            raise TypeError(
+                f"allowed_peers: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email pattern"
+            )
     return matchers
 
 
 def as_pin(value: str | bytes) -> bytes:
     """The SHA-256 digest of a SubjectPublicKeyInfo: 32 bytes, or base64, bare or after ``sha256/``.
 
-    (``sha256//`` as curl writes it, too.) Raises TypeError or ValueError for anything else.
+    curl's ``sha256//`` is accepted, too. Raises TypeError or ValueError for anything else.
     """
     if isinstance(value, str):
         text = value.removeprefix("sha256/").removeprefix("/")
@@ -136,14 +149,16 @@ def as_pin(value: str | bytes) -> bytes:
     elif isinstance(value, bytes | bytearray | memoryview):
         digest = bytes(value)
     else:
-        raise TypeError(f"pinned_keys: a digest is bytes or str, not {type(value).__name__}")
+        raise TypeError(f"pinned_keys: a digest must be bytes or str, not {type(value).__name__}")
     if len(digest) != PIN_LENGTH:
-        raise ValueError(f"pinned_keys: {value!r} is {len(digest)} bytes long, SHA-256 is {PIN_LENGTH}")
+        raise ValueError(
+            f"pinned_keys: {value!r} is {len(digest)} bytes long; a SHA-256 digest has {PIN_LENGTH}"
+        )
     return digest
 
 
 def as_pins(values: Iterable[str | bytes]) -> frozenset[bytes]:
-    """The digests. Raises TypeError or ValueError for what is none."""
+    """The digests as a set. Raises TypeError or ValueError for what is not a digest."""
     if isinstance(values, str | bytes | bytearray | memoryview):
         raise TypeError(f"pinned_keys must be a collection of digests, not {type(values).__name__}")
     return frozenset(as_pin(each) for each in values)

@@ -13,14 +13,14 @@ CERT_REQUIRED = VerifyMode.CERT_REQUIRED
 
 @dataclass(frozen=True)
 class Rule:
-    """What one side does about its peer's certificate."""
+    """What one side does about its peer's certificate (`ssl` documentation, ``CERT_NONE`` and following)."""
 
     request: bool
-    """Ask the peer for a certificate. (A client need not ask: a server always sends one.)"""
+    """Ask the peer for a certificate. (A server sends one to every client.)"""
     require: bool
-    """End the handshake where none comes."""
+    """End the handshake where the peer sends no certificate."""
     validate: bool
-    """End the handshake where the one that comes is not valid."""
+    """End the handshake where the peer's certificate is not valid."""
     name_matters: bool
     """Where check_hostname is True, end the handshake if the certificate is for another name."""
 
@@ -44,5 +44,5 @@ RULES: dict[tuple[bool, VerifyMode], Rule] = {
 
 
 def rule(*, server_side: bool, mode: VerifyMode) -> Rule:
-    """The rule for one side and mode."""
+    """The rule for one side and mode. Raises KeyError where `mode` is not a VerifyMode."""
     return RULES[server_side, mode]

@@ -1,7 +1,6 @@
 """Why a peer's certificate was or was not trusted, as a frozen structure. The result is always the engine's.
 
-Everything in a report but the result is found out when it is first asked for, so that one that nobody reads
-costs nothing.
+Everything in a report but the result is made on first use, so that a report that is not read costs nothing.
 """
 
 from __future__ import annotations
@@ -14,36 +13,38 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
 
-from veritls._report.checks import Verdict
+from veritls._report.checks import CheckResult
 from veritls._report.parsed_certificate import LARGEST, Source
 from veritls._report.request import Purpose as Purpose, Refusal as Refusal, Request as Request
 from veritls._report.tree import drawn
 
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
-"""What a certificate is in the path; "unused": it was sent, but is not part of it."""
+"""The place of a certificate in the path; "unused": it was sent, but is not part of the path."""
 
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: its name, what came of it, and on what evidence, in words.
+    """One check of a verification: `name` (docs/verification.md lists all), `verdict` and `evidence` (text).
 
-    `name` is one of `checks.STEPS`. "not checked": not asked for, or the decision fell before it.
+    `verdict`: "passed", "failed", or "not checked": it is not enabled, or another check had failed before.
     """
 
     name: str
-    verdict: Verdict
+    verdict: CheckResult
     evidence: str = ""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """One certificate, as far as it can be read; what stands in it is escaped where a terminal would obey it.
+    """One certificate, as far as it can be parsed. Text has every character escaped that is not printable.
 
-    `subject` and `issuer` are in the form of RFC 4514, `serial` and `sha256` in hexadecimal digits, `names`
-    what subjectAltName holds, up to 100; `names_left_out` counts the others. `problem` says why it cannot be
-    read; the rest is then empty.
+    `role`: "leaf", "intermediate", "anchor" or "unused". `source`: "peer" or "trust set". `subject`,
+    `issuer`: as in RFC 4514. `serial`, `sha256`: hexadecimal digits. `names`: the first 100 of
+    subjectAltName; `names_left_out` counts the others. `not_before`, `not_after`: aware datetimes in UTC.
+    `problem`: why it cannot be parsed, empty where it can; the other text is then empty and the times are
+    None.
     """
 
     role: Role
@@ -60,11 +61,17 @@ class Certificate:
     names_left_out: int = 0
 
     def days_left(self, at: datetime) -> int | None:
-        """Whole days from `at` to its end, negative where that is past; None where it cannot be read."""
+        """Whole days from `at` (aware) to notAfter, negative once that is past.
+
+        None where the certificate cannot be parsed. Raises TypeError where `at` is naive.
+        """
         return None if self.not_after is None else int((self.not_after - at) / _DAY)
 
     def as_dict(self, at: datetime) -> dict[str, Any]:
-        """The same for JSON; `at` is when its days are counted from. `pem` is None above 16 KiB."""
+        """The certificate for JSON, with its `days_left` at `at` (aware). `pem` is None above 16 KiB.
+
+        Raises TypeError where `at` is naive.
+        """
         return {
             "role": self.role,
             "source": self.source,
@@ -83,7 +90,7 @@ class Certificate:
 
 
 class Explanation(Protocol):
-    """What `veritls._explaining.explanation` finds out about one result."""
+    """What `veritls._explaining.explanation` makes of one result."""
 
     @property
     def sentence(self) -> str: ...
@@ -97,10 +104,12 @@ class Explanation(Protocol):
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """The result of one verification. `path` (DER): the verified path, the peer's certificate first.
+    """The result of one verification. ``print(report)`` shows it as a tree.
 
-    `refusal` is None where the engine did not refuse. Where it did not verify (CERT_NONE), `trusted` is False
-    all the same, and every check is "not checked". ``print(report)`` shows a tree.
+    `request`: what was asked. `trusted`: whether the peer's certificate is. `path`: the verified path (DER),
+    the peer's certificate first; empty where there is none. `refusal`: why the engine refused, None where it
+    did not. Where nothing was verified (CERT_NONE), `trusted` is False, `refusal` is None and every check is
+    "not checked".
     """
 
     request: Request
@@ -108,7 +117,7 @@ class VerificationReport:
     path: tuple[bytes, ...] = field(default=(), repr=False)
     refusal: Refusal | None = None
     explain: Callable[[VerificationReport], Explanation] = field(kw_only=True, repr=False, compare=False)
-    """Called once, when something besides the result is first asked for."""
+    """Makes everything besides the result; called once, on first use."""
 
     @cached_property
     def _explanation(self) -> Explanation:
@@ -121,36 +130,36 @@ class VerificationReport:
 
     @property
     def kind(self) -> str | None:
-        """The engine's name of the refusal, for example "expired"; None where there is none."""
+        """The kind of the refusal, for example "expired" (docs/verification.md); None where there is none."""
         return self.refusal.kind if self.refusal is not None else None
 
     @property
     def sentence(self) -> str:
-        """Which certificate failed which check, on what evidence; or through which CAs it is trusted."""
+        """Which certificate failed which check, and why; or through which CAs the peer is trusted."""
         return self._explanation.sentence
 
     @property
     def remedies(self) -> tuple[str, ...]:
-        """What to do about it, the likeliest first; empty where the peer is trusted."""
+        """What to do about the refusal, the likeliest first; empty where the peer is trusted."""
         return self._explanation.remedies
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
-        """The path from the peer's certificate up, as far as it is known; then what else was sent."""
+        """The path, the peer's certificate first, as far as it is known; then the other certificates sent."""
         return self._explanation.certificates
 
     @cached_property
     def certificates_left_out(self) -> int:
-        """How many the peer sent that `certificates` does not hold: of those, it holds the first ten."""
+        """How many certificates the peer sent that `certificates` leaves out: it holds the first ten sent."""
         return len(set(self.request.chain) - {each.der for each in self.certificates})
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Every check of docs/verification.md, in order; one failed where the peer was refused."""
+        """Every check of docs/verification.md, in order; exactly one failed where the peer was refused."""
         return self._explanation.checks
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON has it; docs/verification.md describes its fields. Times are ISO 8601."""
+        """The report for JSON, with the fields of docs/verification.md. Times are ISO 8601 text."""
         request = self.request
         return {
             "trusted": self.trusted,
@@ -177,16 +186,16 @@ class VerificationReport:
         }
 
     def as_json(self, indent: int | None = 2) -> str:
-        """`as_dict` as text, in ASCII."""
+        """`as_dict` as JSON text, in ASCII. `indent`: spaces for each level; None puts it on one line."""
         return json.dumps(self.as_dict(), indent=indent)
 
     def __str__(self) -> str:
         return drawn(self.as_dict())
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self.sentence  # it says how long ago; a copy is to say the same
+        _ = self.sentence  # it says how long ago; a copy must say the same
         return vars(self)
 
 
 VerifyCallback: TypeAlias = Callable[[VerificationReport], object]
-"""For `SSLContext.set_verify_callback`. It refuses the peer by raising; what it returns means nothing."""
+"""For `SSLContext.set_verify_callback`. It refuses the peer by raising; its result is ignored."""

@@ -127,7 +127,7 @@ def test_a_server_to_which_no_certificate_came_does_not_ask(world: World) -> Non
 def test_a_server_that_would_never_ask_is_an_error(world: World) -> None:
     server = world.server_context(ssl.CERT_NONE)
     server.set_verify_callback(refuse)
-    with pytest.raises(ValueError, match="asks for no certificate"):
+    with pytest.raises(ValueError, match="requests no certificate"):
         server.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_side=True)
 
 

@@ -180,7 +180,7 @@ def test_a_verify_callback_within_it_and_the_other_way_round_each_guard_their_ow
     def asked(report: Any) -> None:
         told.append("verify")
         for end in ends:
-            with pytest.raises(ValueError, match="sni_callback decides"):
+            with pytest.raises(ValueError, match="sni_callback is running"):
                 end.do_handshake()
 
     def named(end: Any, name: str | None, context: Any) -> None:

@@ -44,7 +44,7 @@ def expired_root() -> Broken:
     return Broken(
         chain(peer("leaf", old)),
         chain(old),
-        f"CN=Old Root of the trust set expired 4 days ago ({at(end)})",
+        f"CN=Old Root in the trust set expired 4 days ago ({at(end)})",
         "validity",
     )
 
@@ -79,7 +79,8 @@ def not_yet_valid() -> Broken:
     return Broken(
         chain(below(start=start), middle()),
         chain(root()),
-        f"the server's certificate for db.internal becomes valid only in 7 days ({at(start)})",
+        f"the server's certificate for db.internal is not valid yet: it becomes valid in 7 days "
+        f"({at(start)})",
         "validity",
     )
 
@@ -91,7 +92,7 @@ def intermediate_not_yet_valid() -> Broken:
     return Broken(
         chain(peer("leaf", new), new),
         chain(root()),
-        f"the intermediate certificate CN=R12 becomes valid only in 1 hour ({at(start)})",
+        f"the intermediate certificate CN=R12 is not valid yet: it becomes valid in 1 hour ({at(start)})",
         "validity",
     )
 
@@ -107,7 +108,7 @@ def never_valid() -> Broken:
         chain(cut(party, middle().key, swapped), middle()),
         chain(root()),
         "the server's certificate for db.internal is never valid: "
-        f"it ends ({at(NOW - 30 * DAY)}) before it begins ({at(NOW + 30 * DAY)})",
+        f"its notAfter ({at(NOW - 30 * DAY)}) is before its notBefore ({at(NOW + 30 * DAY)})",
         "validity",
     )
 
@@ -117,7 +118,7 @@ def one_wrong_name() -> Broken:
     return Broken(
         chain(below("db1.internal"), middle()),
         chain(root()),
-        "the name is db.internal, the certificate is for db1.internal",
+        "the requested name is db.internal, but the certificate is for db1.internal",
         "host name",
     )
 
@@ -127,7 +128,7 @@ def two_wrong_names() -> Broken:
     return Broken(
         chain(below("db1.internal", "db2.internal"), middle()),
         chain(root()),
-        "the name is db.internal, the certificate is for db1.internal and db2.internal",
+        "the requested name is db.internal, but the certificate is for db1.internal and db2.internal",
         "host name",
     )
 
@@ -137,7 +138,8 @@ def many_wrong_names() -> Broken:
     return Broken(
         chain(below(*(f"db{number}.internal" for number in range(1, 40))), middle()),
         chain(root()),
-        "the name is db.internal, the certificate is for db1.internal, db2.internal and 37 more",
+        "the requested name is db.internal, but the certificate is for db1.internal, db2.internal "
+        "and 37 more",
         "host name",
     )
 
@@ -147,7 +149,8 @@ def wildcard_too_shallow() -> Broken:
     return Broken(
         chain(below("*.example.com"), middle()),
         chain(root()),
-        "the name is a.b.example.com, the certificate is for *.example.com, and * stands for one label only",
+        "the requested name is a.b.example.com, but the certificate is for *.example.com, "
+        "and * matches exactly one label",
         "host name",
         name="a.b.example.com",
     )
@@ -158,8 +161,8 @@ def wildcard_for_its_own_domain() -> Broken:
     return Broken(
         chain(below("*.example.com"), middle()),
         chain(root()),
-        "the name is example.com, the certificate is for *.example.com, "
-        "and * stands for one label, not for none",
+        "the requested name is example.com, but the certificate is for *.example.com, "
+        "and * matches exactly one label",
         "host name",
         name="example.com",
     )
@@ -171,7 +174,7 @@ def wrong_address() -> Broken:
     return Broken(
         chain(Party("leaf", middle(), names=[address]), middle()),
         chain(root()),
-        "the address is 10.0.0.8, the certificate is for 10.0.0.7",
+        "the requested address is 10.0.0.8, but the certificate is for 10.0.0.7",
         "host name",
         name="10.0.0.8",
     )
@@ -182,7 +185,8 @@ def address_as_a_dns_name() -> Broken:
     return Broken(
         chain(below("10.0.0.8"), middle()),
         chain(root()),
-        "the address is 10.0.0.8, the certificate holds it as a DNS name, not as an IP address",
+        "the requested address is 10.0.0.8, but the certificate contains it as a DNS name, not as "
+        "an IP address",
         "host name",
         name="10.0.0.8",
     )
@@ -193,8 +197,8 @@ def common_name_only() -> Broken:
     return Broken(
         chain(Party("db.internal", middle(), names=()), middle()),
         chain(root()),
-        "the name is db.internal, the certificate holds only the common name db.internal, "
-        "which does not count (there is no subjectAltName)",
+        "the requested name is db.internal, but the certificate contains only the common name db.internal, "
+        "which is not used (there is no subjectAltName)",
         "host name",
     )
 
@@ -204,7 +208,8 @@ def no_name_at_all() -> Broken:
     return Broken(
         chain(Party("", middle(), names=()), middle()),
         chain(root()),
-        "the name is db.internal, the certificate holds no name at all (there is no subjectAltName)",
+        "the requested name is db.internal, but the certificate contains no name at all (there is "
+        "no subjectAltName)",
         "host name",
     )
 
@@ -215,6 +220,6 @@ def a_name_that_is_no_host() -> Broken:
     return Broken(
         chain(Party("web", middle(), names=[spiffe]), middle()),
         chain(root()),
-        "the name is db.internal, the certificate is for spiffe://example.org/web",
+        "the requested name is db.internal, but the certificate is for spiffe://example.org/web",
         "host name",
     )

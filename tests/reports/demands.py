@@ -27,7 +27,7 @@ def revoked() -> Broken:
         chain(leaf(), middle()),
         chain(root()),
         f"the server's certificate for db.internal was revoked on {at(NOW - HOUR)}, "
-        "says the revocation list of CN=R11",
+        "according to the CRL of CN=R11",
         "revocation",
         flags=CRL_LEAF,
         crls=[middle().crl(leaf())],
@@ -40,7 +40,7 @@ def revoked_intermediate() -> Broken:
         chain(leaf(), middle()),
         chain(root()),
         f"the intermediate certificate CN=R11 was revoked on {at(NOW - HOUR)}, "
-        "says the revocation list of CN=Example Root",
+        "according to the CRL of CN=Example Root",
         "revocation",
         flags=CRL_CHAIN,
         crls=[middle().crl(), root().crl(middle())],
@@ -52,7 +52,7 @@ def no_revocation_list() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(root()),
-        "no revocation list of CN=R11, which signed db.internal, is loaded",
+        "no CRL of CN=R11, which issued db.internal, is loaded",
         "revocation",
         flags=CRL_LEAF,
         crls=[root().crl()],
@@ -65,7 +65,7 @@ def revocation_list_expired() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(root()),
-        f"the revocation list of CN=R11, which signed db.internal, expired 4 hours ago ({at(end)})",
+        f"the CRL of CN=R11, which issued db.internal, expired 4 hours ago ({at(end)})",
         "revocation",
         flags=CRL_LEAF,
         crls=[middle().crl(since=NOW - DAY, until=end)],
@@ -90,7 +90,7 @@ def strict_without_key_usage() -> Broken:
     return Broken(
         chain(peer("leaf", loose), loose),
         chain(root()),
-        "the intermediate certificate CN=Loose is an authority's and lacks the extension keyUsage "
+        "the intermediate certificate CN=Loose is a CA certificate, but lacks the extension keyUsage "
         "(RFC 5280; VERIFY_X509_STRICT)",
         "strict profile",
         flags=STRICT,
@@ -103,8 +103,8 @@ def strict_root_without_critical_constraints() -> Broken:
     return Broken(
         chain(peer("leaf", old)),
         chain(old),
-        "CN=Old Root of the trust set is an authority's, so that its basicConstraints must be critical, "
-        "and are not (RFC 5280; VERIFY_X509_STRICT)",
+        "CN=Old Root in the trust set is a CA certificate, so its basicConstraints must be critical, "
+        "but are not (RFC 5280; VERIFY_X509_STRICT)",
         "strict profile",
         flags=STRICT,
     )
@@ -116,7 +116,7 @@ def strict_leaf_that_signs() -> Broken:
     return Broken(
         chain(below(usage=signs), middle()),
         chain(root()),
-        "the server's certificate for db.internal has the key usage keyCertSign without being an authority's "
+        "the server's certificate for db.internal has the key usage keyCertSign, but is not a CA certificate "
         "(RFC 5280; VERIFY_X509_STRICT)",
         "strict profile",
         flags=STRICT,
@@ -129,7 +129,7 @@ def strict_names_not_critical() -> Broken:
         chain(peer("", middle()), middle()),
         chain(root()),
         "the server's certificate for db.internal has no subject, "
-        "so that its subjectAltName must be critical, and is not (RFC 5280; VERIFY_X509_STRICT)",
+        "so its subjectAltName must be critical, but is not (RFC 5280; VERIFY_X509_STRICT)",
         "strict profile",
         flags=STRICT,
     )

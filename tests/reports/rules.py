@@ -16,7 +16,7 @@ def authority_as_leaf() -> Broken:
     return Broken(
         chain(middle()),
         chain(root()),
-        "the server sent the certificate of an authority, CN=R11, as its own",
+        "the server sent a CA certificate, CN=R11, as its own",
         "authority",
     )
 
@@ -26,7 +26,7 @@ def wrong_order() -> Broken:
     return Broken(
         chain(middle(), leaf()),
         chain(root()),
-        "the server sent CN=R11, the certificate of an authority, before its own (db.internal)",
+        "the server sent CN=R11, a CA certificate, before its own (db.internal)",
         "authority",
     )
 
@@ -37,7 +37,8 @@ def leaf_as_authority() -> Broken:
     return Broken(
         chain(peer("leaf", shop), shop, middle()),
         chain(root()),
-        "CN=shop.example signed db.internal, but may not sign others: it is no authority (no CA:TRUE)",
+        "CN=shop.example issued db.internal, but may not issue certificates: it is not a CA "
+        "certificate (no CA:TRUE)",
         "authority",
     )
 
@@ -49,8 +50,8 @@ def path_length_exceeded() -> Broken:
     return Broken(
         chain(peer("leaf", further), further, last),
         chain(root()),
-        "the intermediate certificate CN=Last allows no authority below it, "
-        "but 1 authority stands between it and db.internal",
+        "the intermediate certificate CN=Last allows no CA below it, "
+        "but there is 1 CA between it and db.internal",
         "path length",
     )
 
@@ -63,7 +64,7 @@ def too_many_intermediates() -> Broken:
     return Broken(
         chain(peer("leaf", parties[-1]), *reversed(parties[1:])),
         chain(root()),
-        "the chain of db.internal is too long: at most 6 intermediates count",
+        "the chain of db.internal is too long: at most 6 intermediates are allowed",
         "path length",
     )
 
@@ -73,7 +74,8 @@ def client_certificate_on_a_server() -> Broken:
     return Broken(
         chain(below(usage=usage(ExtendedKeyUsageOID.CLIENT_AUTH)), middle()),
         chain(root()),
-        "the server's certificate for db.internal is not for servers: its extended key usage is clientAuth",
+        "the server's certificate for db.internal is not valid for servers: its extended key usage "
+        "is clientAuth",
         "purpose",
     )
 
@@ -83,7 +85,8 @@ def server_certificate_on_a_client() -> Broken:
     return Broken(
         chain(below(usage=usage(ExtendedKeyUsageOID.SERVER_AUTH)), middle()),
         chain(root()),
-        "the client's certificate for db.internal is not for clients: its extended key usage is serverAuth",
+        "the client's certificate for db.internal is not valid for clients: its extended key usage "
+        "is serverAuth",
         "purpose",
         name=None,
         purpose="client",
@@ -96,7 +99,8 @@ def intermediate_for_clients() -> Broken:
     return Broken(
         chain(peer("leaf", clients), clients),
         chain(root()),
-        "the intermediate certificate CN=Clients is not for servers: its extended key usage is clientAuth",
+        "the intermediate certificate CN=Clients is not valid for servers: its extended key usage "
+        "is clientAuth",
         "purpose",
     )
 
@@ -112,8 +116,8 @@ def name_not_permitted() -> Broken:
     return Broken(
         _limited(permitted_subtrees=[x509.DNSName("example.com")]),
         chain(root()),
-        "the intermediate certificate CN=Narrow may speak for example.com only, "
-        "and not for db.internal (db.internal)",
+        "the name constraints of the intermediate certificate CN=Narrow permit only example.com, "
+        "not db.internal (in the certificate of db.internal)",
         "name constraints",
     )
 
@@ -123,8 +127,8 @@ def name_excluded() -> Broken:
     return Broken(
         _limited(excluded_subtrees=[x509.DNSName("internal")]),
         chain(root()),
-        "the intermediate certificate CN=Narrow is not allowed to speak for internal, "
-        "which covers db.internal (db.internal)",
+        "the name constraints of the intermediate certificate CN=Narrow exclude internal, "
+        "which covers db.internal (in the certificate of db.internal)",
         "name constraints",
     )
 
@@ -135,7 +139,7 @@ def unknown_critical_extension() -> Broken:
     return Broken(
         chain(below(unknown=extension), middle()),
         chain(root()),
-        "the server's certificate for db.internal has a critical extension that is not processed: 1.2.3.4.5",
+        "the server's certificate for db.internal has an unsupported critical extension: 1.2.3.4.5",
         "encoding",
     )
 
@@ -149,7 +153,7 @@ def critical_policies_of_an_intermediate() -> Broken:
     return Broken(
         chain(peer("leaf", ruled), ruled),
         chain(root()),
-        "the intermediate certificate CN=Ruled has a critical extension that is not processed: "
+        "the intermediate certificate CN=Ruled has an unsupported critical extension: "
         "certificatePolicies (2.5.29.32)",
         "encoding",
     )
@@ -174,7 +178,7 @@ def intermediate_whose_key_may_not_sign() -> Broken:
     return Broken(
         chain(peer("leaf", narrow), narrow),
         chain(root()),
-        "CN=Narrow signed db.internal, but may not sign others: its key usage lacks keyCertSign",
+        "CN=Narrow issued db.internal, but may not issue certificates: its key usage lacks keyCertSign",
         "authority",
     )
 
@@ -186,8 +190,7 @@ def root_that_allows_no_other_authority() -> Broken:
     return Broken(
         chain(peer("leaf", between), between),
         chain(last),
-        "CN=Last Root of the trust set allows no authority below it, "
-        "but 1 authority stands between it and db.internal",
+        "CN=Last Root in the trust set allows no CA below it, but there is 1 CA between it and db.internal",
         "path length",
     )
 
@@ -198,6 +201,6 @@ def root_for_clients() -> Broken:
     return Broken(
         chain(peer("leaf", clients)),
         chain(clients),
-        "CN=Clients Root of the trust set is not for servers: its extended key usage is clientAuth",
+        "CN=Clients Root in the trust set is not valid for servers: its extended key usage is clientAuth",
         "purpose",
     )

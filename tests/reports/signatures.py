@@ -14,8 +14,8 @@ def leaf_signed_by_a_stranger() -> Broken:
     return Broken(
         chain(below(signer=new_key()), middle()),
         chain(root()),
-        "the signature on the server's certificate for db.internal is not by the key of "
-        "the intermediate certificate CN=R11: one of them was altered",
+        "the signature on the server's certificate for db.internal does not verify with the key of "
+        "the intermediate certificate CN=R11: one of the two certificates was altered",
         "signature",
     )
 
@@ -26,8 +26,8 @@ def intermediate_altered() -> Broken:
     return Broken(
         chain(leaf(), forged),
         chain(root()),
-        "the signature on the intermediate certificate CN=R11 is not by the key of "
-        "CN=Example Root of the trust set: one of them was altered",
+        "the signature on the intermediate certificate CN=R11 does not verify with the key of "
+        "CN=Example Root in the trust set: one of the two certificates was altered",
         "signature",
     )
 
@@ -38,7 +38,7 @@ def weak_rsa_key() -> Broken:
     return Broken(
         chain(peer("leaf", weak), weak),
         chain(root()),
-        "the intermediate certificate CN=Weak has a key that is too weak to count: "
+        "the intermediate certificate CN=Weak has a key that is too weak: "
         "RSA with 1,024 bits; 2,048 to 8,192 are accepted",
         "signature",
     )
@@ -50,8 +50,7 @@ def weak_hash() -> Broken:
     return Broken(
         chain(signed_with_sha1(peer("leaf", old), old.key)),
         chain(old),
-        "the server's certificate for db.internal is signed with sha1WithRSAEncryption, "
-        "which is too weak to count",
+        "the server's certificate for db.internal is signed with sha1WithRSAEncryption, which is too weak",
         "signature",
     )
 
@@ -62,7 +61,7 @@ def dsa_root() -> Broken:
     return Broken(
         chain(peer("leaf", old)),
         chain(old),
-        "CN=DSA Root of the trust set has a key of a kind that is not accepted: DSA",
+        "CN=DSA Root in the trust set has a key of an unsupported type: DSA",
         "signature",
     )
 
@@ -73,8 +72,7 @@ def unusual_curve() -> Broken:
     return Broken(
         chain(peer("leaf", small), small),
         chain(root()),
-        "the intermediate certificate CN=Small has a key of a kind that is not accepted: "
-        "secp224r1 (elliptic curve)",
+        "the intermediate certificate CN=Small has a key of an unsupported type: secp224r1 (elliptic curve)",
         "signature",
     )
 
@@ -84,7 +82,7 @@ def damaged_leaf() -> Broken:
     return Broken(
         chain(leaf().der[:-40], middle()),
         chain(root()),
-        "the first certificate that the server sent ends too early",
+        "the first certificate that the server sent is truncated",
         "encoding",
     )
 
@@ -94,7 +92,7 @@ def bytes_after_the_leaf() -> Broken:
     return Broken(
         chain(leaf().der + b"\0\0", middle()),
         chain(root()),
-        "the first certificate that the server sent has bytes after its end",
+        "the first certificate that the server sent has trailing bytes",
         "encoding",
     )
 
@@ -104,7 +102,7 @@ def damaged_intermediate() -> Broken:
     return Broken(
         chain(leaf(), b"\x30\x03\x02\x01\x01"),
         chain(root()),
-        "the second certificate that the server sent is damaged and cannot be read",
+        "the second certificate that the server sent is malformed and cannot be parsed",
         "encoding",
     )
 
@@ -125,6 +123,7 @@ def version_1() -> Broken:
     return Broken(
         chain(cut(leaf(), middle().key, as_version_1), middle()),
         chain(root()),
-        "the server's certificate for CN=leaf is of X.509 version 1, which only a trusted authority may be",
+        "the server's certificate for CN=leaf is an X.509 version 1 certificate, "
+        "which only a trust anchor may be",
         "encoding",
     )

@@ -84,7 +84,8 @@ def test_a_trusted_chain_has_a_report_of_the_same_shape() -> None:
         step.name: "passed" if step.asked_by in (None, "checked_name") else "not checked" for step in STEPS
     }
     assert report.sentence == (
-        "the server's certificate for db.internal is trusted: CN=R11 and CN=Example Root vouch for it"
+        "the server's certificate for db.internal is trusted: verified through CN=R11 up to the "
+        "trust anchor CN=Example Root"
     )
 
 
@@ -116,7 +117,9 @@ def test_a_report_cannot_be_changed() -> None:
 
 def test_it_prints_as_a_tree() -> None:
     lines = str(refused("missing_intermediate").report).split("\n")
-    assert lines[0].startswith("not trusted: no certificate in the trust set signed CN=R11")
+    assert lines[0].startswith(
+        "not trusted: the certificate of CN=R11, which issued api.internal, is missing"
+    )
     assert "├─ certificates" in lines and "├─ checks" in lines and "└─ what to do" in lines
     assert any("leaf, sent by the peer: CN=leaf" in line for line in lines)
     assert any(line.split()[:3] == ["│", "├─", "failed"] and "chain:" in line for line in lines)
@@ -187,20 +190,24 @@ def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: s
 
 
 DEMANDS = {
-    "not_allowed": ("is not of an allowed peer (its names: a; allowed: b)", "allowed peers"),
+    "not_allowed": ("matches none of allowed_peers (its names: a; allowed: b)", "allowed peers"),
     "not_pinned": (
-        "no key in the path of the client's certificate for db.internal is pinned (its names: a; allowed: b)",
+        "no key in the path of the client's certificate for db.internal is in pinned_keys (its "
+        "names: a; allowed: b)",
         "pinned keys",
     ),
-    "callback": ("the program refused the client's certificate for db.internal: its names: a", "callback"),
+    "callback": (
+        "the verify callback refused the client's certificate for db.internal: its names: a",
+        "callback",
+    ),
     "ocsp_missing": ("the client stapled no OCSP response to the client's certificate", "stapled OCSP"),
-    "ocsp_revoked": ("was revoked, says the OCSP response that the client stapled", "stapled OCSP"),
-    "ocsp_unknown": ("says that its issuer does not know it", "stapled OCSP"),
+    "ocsp_revoked": ("was revoked, according to the OCSP response that the client stapled", "stapled OCSP"),
+    "ocsp_unknown": ("says that its issuer does not know the certificate", "stapled OCSP"),
     "ocsp_expired": (f"expired 2 days ago ({NOW - 2 * DAY:%Y-%m-%d %H:%M} UTC)", "stapled OCSP"),
-    "ocsp_foreign": ("is about another certificate: its names: a", "stapled OCSP"),
+    "ocsp_foreign": ("is for another certificate: its names: a", "stapled OCSP"),
     "key_usage": ("may not be used for TLS: its key usage is digitalSignature", "purpose"),
-    "list_signer": ("may not sign revocation lists", "revocation"),
-    "revocation_list_signature": ("signed by somebody else", "revocation"),
+    "list_signer": ("may not sign CRLs", "revocation"),
+    "revocation_list_signature": ("was not signed by its issuer", "revocation"),
 }
 
 
@@ -265,7 +272,10 @@ def test_a_large_certificate_for_other_names_says_for_which() -> None:
     with pytest.raises(veritls.SSLCertVerificationError) as caught:
         client_context_of(root()).verify_chain(chain(large, middle()), server_hostname="db.internal")
     names = "host-0.example.com, host-1.example.com and 1,998 more"
-    assert caught.value.report.sentence == f"the name is db.internal, the certificate is for {names}"
+    assert (
+        caught.value.report.sentence
+        == f"the requested name is db.internal, but the certificate is for {names}"
+    )
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

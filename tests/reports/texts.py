@@ -96,7 +96,7 @@ def _below_the_limited() -> VerificationReport:
 def _of_several_lists() -> VerificationReport:
     above = ((root().der, True),)
     lists = ((True, None), (True, None))
-    refusal = Refusal("revocation_list_expired", bound=_BOUND, anchors=1, above=above, lists=lists)
+    refusal = Refusal("revocation_list_expired", bound=_BOUND, anchors=1, above=above, crls=lists)
     return refused(refusal, leaf(), middle(), revocation="chain")
 
 

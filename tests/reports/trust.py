@@ -13,8 +13,8 @@ def missing_intermediate() -> Broken:
     return Broken(
         chain(below("api.internal")),
         chain(root()),
-        "no certificate in the trust set signed CN=R11, which signed api.internal; "
-        "the server did not send an intermediate",
+        "the certificate of CN=R11, which issued api.internal, is missing: it is not in the trust set, "
+        "and the server sent no intermediates",
         "chain",
         name="api.internal",
     )
@@ -26,8 +26,8 @@ def missing_intermediate_of_a_client() -> Broken:
     return Broken(
         chain(Party("Ann", middle(), names=[name])),
         chain(root()),
-        "no certificate in the trust set signed CN=R11, which signed ann@example.org; "
-        "the client did not send an intermediate",
+        "the certificate of CN=R11, which issued ann@example.org, is missing: it is not in the trust set, "
+        "and the client sent no intermediates",
         "chain",
         name=None,
         purpose="client",
@@ -40,8 +40,8 @@ def unrelated_intermediates() -> Broken:
     return Broken(
         chain(leaf(), *others),
         chain(root()),
-        "no certificate in the trust set signed CN=R11, which signed db.internal; "
-        "the server sent 2 other certificates, but not that of CN=R11",
+        "the certificate of CN=R11, which issued db.internal, is missing: it is not in the trust set, "
+        "nor among the 2 other certificates that the server sent",
         "chain",
     )
 
@@ -52,7 +52,7 @@ def unknown_root() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(other),
-        "the trust set does not hold CN=Example Root, which signed CN=R11, which signed db.internal",
+        "CN=Example Root, which issued CN=R11, which issued db.internal, is not in the trust set",
         "chain",
     )
 
@@ -63,7 +63,7 @@ def unknown_root_that_was_sent() -> Broken:
     return Broken(
         chain(leaf(), middle(), root()),
         chain(other),
-        "the chain of db.internal ends in CN=Example Root, which signed itself and is not in the trust set",
+        "the chain of db.internal ends in CN=Example Root, which is self-signed and not in the trust set",
         "chain",
     )
 
@@ -74,8 +74,8 @@ def another_root_of_that_name() -> Broken:
     return Broken(
         chain(leaf(), middle(), root()),
         chain(twin),
-        "the intermediate certificate CN=R11 was signed by another key than that of "
-        "CN=Example Root of the trust set, which has the same name",
+        "the intermediate certificate CN=R11 was signed with a different key from that of "
+        "CN=Example Root in the trust set, although the issuer name matches",
         "signature",
     )
 
@@ -85,8 +85,8 @@ def nobody_is_trusted() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         (),
-        "the trust set holds no authority, so nobody vouches for CN=Example Root, "
-        "which signed CN=R11, which signed db.internal",
+        "the trust set contains no trust anchors; the chain leads to CN=Example Root, "
+        "which issued CN=R11, which issued db.internal",
         "chain",
     )
 
@@ -97,8 +97,8 @@ def intermediate_alone_is_trusted() -> Broken:
     return Broken(
         chain(leaf()),
         chain(middle(), other),
-        "CN=R11, which signed db.internal, is in the trust set, but only authorities that signed themselves "
-        "count there, and CN=Example Root is missing",
+        "CN=R11, which issued db.internal, is in the trust set, but is not self-signed "
+        "and so is not a trust anchor; its issuer CN=Example Root is missing",
         "chain",
     )
 
@@ -108,7 +108,7 @@ def self_signed() -> Broken:
     return Broken(
         chain(peer("db")),
         chain(root()),
-        "the server's certificate for db.internal signed itself and is not in the trust set",
+        "the server's certificate for db.internal is self-signed and not in the trust set",
         "chain",
     )
 
@@ -118,8 +118,8 @@ def self_signed_namesake() -> Broken:
     return Broken(
         chain(peer("db")),
         chain(peer("db"), root()),
-        "the server's certificate for db.internal signed itself and is not in the trust set, "
-        "which holds another one of the same name",
+        "the server's certificate for db.internal is self-signed and not in the trust set, "
+        "which contains a different certificate with the same subject",
         "signature",
     )
 
@@ -130,7 +130,7 @@ def the_root_only() -> Broken:
     return Broken(
         chain(root()),
         chain(other),
-        "the server's certificate for CN=Example Root signed itself and is not in the trust set",
+        "the server's certificate for CN=Example Root is self-signed and not in the trust set",
         "chain",
     )
 
@@ -142,7 +142,7 @@ def the_trusted_root_only() -> Broken:
     return Broken(
         chain(own),
         chain(own),
-        "the name is db.internal, and the server sent the certificate of an authority, "
+        "the requested name is db.internal, but the server sent a CA certificate, "
         "CN=Example Root, as its own",
         "host name",
     )

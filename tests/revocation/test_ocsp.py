@@ -78,13 +78,13 @@ CASES: dict[str, tuple[Any, int, str]] = {
         0,
         "",
     ),
-    "revoked": (lambda: response(LEAF, REVOKED), REVOKED_CODE, "was revoked, says the OCSP response"),
+    "revoked": (lambda: response(LEAF, REVOKED), REVOKED_CODE, "was revoked, according to the OCSP response"),
     "revoked, out of date": (
         lambda: response(LEAF, REVOKED, since=NOW - DAY, until=NOW - HOUR),
         REVOKED_CODE,
-        "was revoked, says the OCSP response",
+        "was revoked, according to the OCSP response",
     ),
-    "unknown": (lambda: response(LEAF, UNKNOWN), NOT_KNOWN, "does not know it"),
+    "unknown": (lambda: response(LEAF, UNKNOWN), NOT_KNOWN, "does not know the certificate"),
     "out of date": (
         lambda: response(LEAF, since=NOW - DAY, until=NOW - HOUR),
         FAILED,
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "of the future": (
         lambda: response(LEAF, since=NOW + HOUR, until=NOW + DAY),
         FAILED,
-        "becomes valid only in",
+        "is not valid yet: it becomes valid in",
     ),
     "of the future by less than clocks may differ": (
         lambda: response(LEAF, since=just_now() + 3 * MINUTE, until=NOW + DAY),
@@ -119,59 +119,59 @@ CASES: dict[str, tuple[Any, int, str]] = {
     "by another key of the issuer's name": (
         lambda: response(LEAF, signer=SAME_NAME, by=BY_NAME, certificates=[]),
         FAILED,
-        "did not sign it",
+        "signed neither by the issuer",
     ),
     "by a stranger": (
         lambda: response(LEAF, signer=Party("Stranger", names=[], extra=[SIGNS_RESPONSES])),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
-    "by the root": (lambda: response(LEAF, signer=ROOT), FAILED, "not to be trusted with that"),
-    "by the certificate itself": (lambda: response(LEAF, signer=LEAF), FAILED, "not to be trusted with that"),
+    "by the root": (lambda: response(LEAF, signer=ROOT), FAILED, "not a valid OCSP responder"),
+    "by the certificate itself": (lambda: response(LEAF, signer=LEAF), FAILED, "not a valid OCSP responder"),
     "by a delegate whose certificate is missing": (
         lambda: response(LEAF, signer=DELEGATE, certificates=[OTHER]),
         FAILED,
-        "did not sign it",
+        "signed neither by the issuer",
     ),
     "by a delegate without the purpose": (
         lambda: response(LEAF, signer=delegate(extra=[])),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate for any purpose": (
         lambda: response(LEAF, signer=delegate(extra=[(ANY, False)])),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate that ran out": (
         lambda: response(LEAF, signer=delegate(start=NOW - 2 * DAY, end=NOW - DAY)),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate of the root": (
         lambda: response(LEAF, signer=delegate(ROOT)),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate of an authority below": (
         lambda: response(LEAF, signer=delegate(BELOW), certificates=None),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate of another key of the issuer's name": (
         lambda: response(LEAF, signer=delegate(SAME_NAME)),
         FAILED,
-        "not to be trusted with that",
+        "not a valid OCSP responder",
     ),
     "by a delegate whose key is not for signatures": (
         lambda: response(LEAF, signer=delegate(usage=SIGNS)),
         FAILED,
-        "not for signatures",
+        "does not allow signatures",
     ),
     "in a delegate's name by a stranger": (
         lambda: response(LEAF, signer=delegate(ROOT), by=BY_NAME, certificates=[DELEGATE]),
         FAILED,
-        "did not sign it",
+        "signed neither by the issuer",
     ),
     "with an unknown critical extension": (
         lambda: response(LEAF, extra=UNKNOWN_CRITICAL),
@@ -179,9 +179,9 @@ CASES: dict[str, tuple[Any, int, str]] = {
         "critical extension",
     ),
     "that the responder had none": (unsuccessful, FAILED, "TryLater"),
-    "of zeros": (lambda: bytes(100), FAILED, "cannot be read"),
-    "that is a certificate": (lambda: LEAF.der, FAILED, "cannot be read"),
-    "with more after it": (lambda: response(LEAF) + b"\0", FAILED, "cannot be read"),
+    "of zeros": (lambda: bytes(100), FAILED, "cannot be parsed"),
+    "that is a certificate": (lambda: LEAF.der, FAILED, "cannot be parsed"),
+    "with more after it": (lambda: response(LEAF) + b"\0", FAILED, "cannot be parsed"),
 }
 
 

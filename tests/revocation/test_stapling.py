@@ -98,18 +98,18 @@ class TestGiven:
     @pytest.mark.parametrize(
         ("given", "kind", "words"),
         [
-            (response(Party("localhost", MIDDLE)), ssl.SSLError, "none of the certificates"),
-            (response(LEAF, issuer=ROOT), ssl.SSLError, "none of the certificates"),
+            (response(Party("localhost", MIDDLE)), ssl.SSLError, "none of the loaded certificates"),
+            (response(LEAF, issuer=ROOT), ssl.SSLError, "none of the loaded certificates"),
             (response(LEAF, REVOKED), ssl.SSLError, "was revoked"),
-            (response(LEAF, UNKNOWN), ssl.SSLError, "does not know it"),
+            (response(LEAF, UNKNOWN), ssl.SSLError, "does not know the certificate"),
             (response(LEAF, since=NOW - DAY, until=NOW - HOUR), ssl.SSLError, "out of date"),
             (response(LEAF, since=NOW - DAY, until=NOW - HOUR / 30), ssl.SSLError, "out of date"),
             (response(LEAF, since=NOW + HOUR, until=NOW + DAY), ssl.SSLError, "not valid yet"),
-            (response(LEAF, signer=Party("any", MIDDLE)), ssl.SSLError, "not to be trusted"),
-            (response(LEAF)[:-1], ssl.SSLError, "cannot be read"),
+            (response(LEAF, signer=Party("any", MIDDLE)), ssl.SSLError, "not a valid OCSP responder"),
+            (response(LEAF)[:-1], ssl.SSLError, "cannot be parsed"),
             (unsuccessful(), ssl.SSLError, "TryLater"),
-            (b"", ssl.SSLError, "cannot be read"),
-            (bytes(10), ssl.SSLError, "cannot be read"),
+            (b"", ssl.SSLError, "cannot be parsed"),
+            (bytes(10), ssl.SSLError, "cannot be parsed"),
             ("response.der", TypeError, "bytes"),
             (7, TypeError, "bytes"),
         ],
@@ -124,7 +124,7 @@ class TestGiven:
         assert staples(server)
 
     def test_without_a_certificate_there_is_nothing_it_could_be_about(self) -> None:
-        with pytest.raises(ssl.SSLError, match="none of the certificates"):
+        with pytest.raises(ssl.SSLError, match="none of the loaded certificates"):
             veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER).set_ocsp_response(response(LEAF))
 
 
@@ -298,7 +298,7 @@ class TestRenewed:
         server.set_ocsp_response(Responder())
         (thread,) = {*threading.enumerate()} - before
         with monkeypatch.context() as patch:
-            patch.setattr(renewal.Renewal, "look", raising)
+            patch.setattr(renewal.Renewal, "wake", raising)
             with pytest.raises(KeyboardInterrupt):
                 server.set_ocsp_response(None)
         thread.join(SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import ssl
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.certificates import Party, new_key
 from tests.support.connections import SECONDS, in_thread, tls_pair
 
 ROOT = Party("Root", ca=True)
+KEYS = {kind: new_key(kind) for kind in ("ECDSA", "ED25519", "RSA")}
 
 
 def serving(*parties: Party) -> veritls.SSLContext:
@@ -203,3 +205,15 @@ def test_a_running_asyncio_server_shows_a_renewed_certificate_to_new_connections
         return seen
 
     assert asyncio.run(asyncio.wait_for(main(), SECONDS)) == [A.der, renewed.der]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(KEYS)))
+def test_ecdsa_is_preferred_to_ed25519_and_that_to_rsa(order: tuple[str, ...]) -> None:
+    context = serving(*(Party("k", ROOT, names=["k.example"], key=KEYS[kind]) for kind in order))
+    kinds = [identity.algorithm for identity in context._own.preferred()]
+    assert kinds == ["ECDSA", "ED25519", "RSA"]
+
+
+def test_of_one_kind_of_key_the_newest_is_preferred() -> None:
+    first, second = (Party(name, ROOT, names=[f"{name}.example"]) for name in ("first", "second"))
+    assert [each.chain[0] for each in serving(first, second)._own.preferred()] == [second.der, first.der]

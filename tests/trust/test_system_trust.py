@@ -60,7 +60,7 @@ def unreadable(tmp_path: Path) -> dict[str, tuple[dict[str, str], str]]:
         ),
         "empty folder": (
             {"SSL_CERT_DIR": f"{folder}"},
-            f"SSL_CERT_DIR names '{folder}', which holds no certificate",
+            f"SSL_CERT_DIR names '{folder}', which contains no certificate",
         ),
     }
 
@@ -86,7 +86,7 @@ def test_an_empty_trust_set_is_explained_by_what_could_not_be_read(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     error = refusal(*chain)
-    assert "the trust set holds no authority (SSL_CERT_" in error.report.sentence
+    assert "the trust set contains no trust anchors (SSL_CERT_" in error.report.sentence
     assert words in error.report.sentence and error.report.sentence in str(error)
     assert any("ca-certificates" in remedy and "SSL_CERT_FILE" in remedy for remedy in error.report.remedies)
 
@@ -95,8 +95,8 @@ def test_an_empty_trust_set_is_explained_by_what_could_not_be_read(
 def test_a_system_without_certificates_is_told(errors: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_engine, "system_certificates", lambda: ([], errors))
     error = refusal(LEAF, MIDDLE)
-    told = errors[0] if errors else "the system has no trusted certificates where they usually are"
-    assert f"the trust set holds no authority ({told})" in str(error)
+    told = errors[0] if errors else "the system has no trusted certificates in the usual places"
+    assert f"the trust set contains no trust anchors ({told})" in str(error)
     assert any("ca-certificates" in remedy for remedy in error.report.remedies)
 
 
@@ -139,7 +139,7 @@ def test_a_context_that_never_asked_for_the_systems_trust_says_nothing_of_it() -
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     with pytest.raises(SSLCertVerificationError) as refused:
         context.verify_chain([LEAF.der, MIDDLE.der])
-    assert "the trust set holds no authority, so" in str(refused.value)
+    assert "the trust set contains no trust anchors;" in str(refused.value)
     assert any("load_default_certs" in remedy for remedy in refused.value.report.remedies)
 
 

@@ -62,7 +62,7 @@ def test_the_list_says_what_each_is_its_name_its_end_and_where_it_came_from(tmp_
     context.load_verify_locations(file)
     assert context.list_trust() == [
         TrustEntry("anchor", "CN=Root", NOW + 30 * DAY, repr(str(file)), ROOT.der),
-        TrustEntry("helper", "CN=Middle", NOW + 30 * DAY, repr(str(file)), MIDDLE.der),
+        TrustEntry("intermediate", "CN=Middle", NOW + 30 * DAY, repr(str(file)), MIDDLE.der),
         TrustEntry("crl", "CN=Middle", NOW + DAY, repr(str(file)), context.list_trust()[2].der),
     ]
     assert x509.load_der_x509_crl(context.list_trust()[2].der).issuer == MIDDLE.name

@@ -1,4 +1,4 @@
-"""SSLSession: what a client keeps of a connection to take it up again."""
+"""SSLSession: what a client keeps of a connection to resume it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import time
 from veritls import _engine
 
 TIMEOUT = 7200
-"""Seconds, as `ssl` tells them. What ends a session are `max_resumption_age` and the server."""
+"""Seconds, as with `ssl`. `max_resumption_age` and the server bound the use of a session."""
 
 
 class SSLSession:
     """A TLS session, from `SSLSocket.session`, for the `session` argument of `SSLContext.wrap_socket`.
 
-    Bound to its context, the context's settings and the server's name: after a change there, for another
-    name, where the server's certificate is not acceptable any more (it expired), or
-    `SSLContext.max_resumption_age` seconds after the server last proved its key, the handshake is one in
-    full. The verify callback is asked again. A TLS 1.3 ticket is used once (RFC 8446, appendix C.4).
+    It is bound to its context, the context's settings and the server's name. The handshake is a full one
+    after a change of these, for another name, where the server's certificate is no longer accepted (it
+    expired), and `SSLContext.max_resumption_age` seconds after the server last proved that it holds its key.
+    The verify callback is called again. A TLS 1.3 ticket is used once (RFC 8446, appendix C.4). Raises
+    TypeError when instantiated or pickled.
     """
 
     __slots__ = ("_context", "_engine_session", "_id", "_time")
@@ -43,27 +44,27 @@ class SSLSession:
 
     @property
     def id(self) -> bytes:
-        """32 bytes that name the session here; a connection that takes it up has the same."""
+        """32 random bytes that identify the session; a connection that resumes it has the same."""
         return self._id
 
     @property
     def time(self) -> int:
-        """When it was made, in seconds since 1970."""
+        """The time at which it was made, in seconds since 1970."""
         return self._time
 
     @property
     def timeout(self) -> int:
-        """7200 seconds, as with `ssl`; `SSLContext.max_resumption_age` is what bounds its use."""
+        """7200 seconds, as with `ssl`; `SSLContext.max_resumption_age` bounds its use."""
         return TIMEOUT
 
     @property
     def has_ticket(self) -> bool:
-        """Whether there is anything to come back with. With TLS 1.3 that arrives after the handshake."""
+        """Whether it can be resumed. A TLS 1.3 ticket arrives after the handshake."""
         return self._engine_session.has_ticket
 
     @property
     def ticket_lifetime_hint(self) -> int:
-        """Seconds for which the ticket is of use at most; 0 where there is none."""
+        """`timeout` where there is a ticket, else 0, in seconds."""
         return TIMEOUT if self.has_ticket else 0
 
     def __eq__(self, other: object) -> bool:

@@ -1,4 +1,4 @@
-"""What libraries reach for as `_sslobj`, the private core of the standard classes: the same connection."""
+"""`_sslobj`, the private core of the standard classes, which libraries use: the same connection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from veritls._loading.certificates import decoded, subject_text
 
 
 class Chains(Protocol):
-    """What is asked of a connection here, besides what is passed on."""
+    """What `SSLObj` itself needs of a connection; the other attributes are passed on."""
 
     def get_unverified_chain(self) -> list[bytes]: ...
 
@@ -21,7 +21,7 @@ ENCODING_DER = 2
 class Certificate(bytes):
     """The DER of a certificate, with the members of the standard module's private class of that name.
 
-    Libraries that know only that class meet it in a chain before Python 3.13, later ones the bytes.
+    `ssl` has that class in the chains of `_sslobj`, and bytes in the public methods of Python 3.13.
     """
 
     def public_bytes(self, format: int = ENCODING_PEM) -> str | bytes:
@@ -41,7 +41,7 @@ class Certificate(bytes):
 
 
 class SSLObj:
-    """Everything that the connection itself has; a chain that is not there is None."""
+    """The attributes of the connection itself, with None for an empty chain."""
 
     def __init__(self, owner: Chains) -> None:
         self.owner = owner
@@ -50,7 +50,7 @@ class SSLObj:
         return getattr(self.owner, name)
 
     def uses_ktls_for_send(self) -> bool:
-        """False: records are made here, not in the kernel (`ssl` of Python 3.15)."""
+        """False: the engine encrypts, not the kernel (`ssl` of Python 3.15)."""
         return False
 
     def uses_ktls_for_recv(self) -> bool:
@@ -58,5 +58,5 @@ class SSLObj:
         return False
 
     def get_unverified_chain(self) -> list[bytes] | None:
-        """The certificates that the peer sent, None where it sent none."""
+        """The certificates that the peer sent (DER), None where it sent none."""
         return self.owner.get_unverified_chain() or None

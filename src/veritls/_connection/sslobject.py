@@ -16,9 +16,9 @@ MemoryBIO = _engine.MemoryBIO
 
 
 class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
-    """A TLS connection over two memory buffers; made by `SSLContext.wrap_bio`. Never waits.
+    """A TLS connection over two memory buffers, as `ssl.SSLObject`; made by `SSLContext.wrap_bio`.
 
-    A call that needs bytes that are not there yet raises ssl.SSLWantReadError.
+    It never waits: a call that needs bytes from the peer that have not arrived raises ssl.SSLWantReadError.
     """
 
     _incoming: MemoryBIO
@@ -48,7 +48,9 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
             self._incoming, self._outgoing = MemoryBIO(), MemoryBIO()
             self._foreign = incoming, outgoing
         else:
-            raise TypeError("incoming and outgoing must be two MemoryBIO objects of the same module")
+            raise TypeError(
+                "incoming and outgoing must be two MemoryBIO objects, both of veritls or both of ssl"
+            )
         self._server_side = server_side
         self._server_hostname = self._settings.server_name(server_hostname, server_side=server_side)
         self._session = self._check_session(session)
@@ -65,10 +67,10 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         if self._outgoing.pending:
             _engine.pass_on(self._outgoing.read, sink.write)
 
-    def _side(self) -> bool:
+    def _is_server(self) -> bool:
         return self._server_side
 
-    def _known(self) -> _engine.Stream:
+    def _require_stream(self) -> _engine.Stream:
         return self._stream
 
     def _renew(self) -> None:
@@ -76,16 +78,21 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
 
     @property
     def server_side(self) -> bool:
-        """Whether this is the server's end."""
+        """Whether this is the server's side."""
         return self._server_side
 
     @property
     def server_hostname(self) -> str | None:
-        """The name that `wrap_bio` was given, as an A-label; the one that a client asks for."""
+        """The `server_hostname` of `wrap_bio`, as an A-label or an address; None where there was none."""
         return self._server_hostname
 
     def do_handshake(self) -> None:
-        """Goes on with the handshake. Raises ssl.SSLWantReadError until it is done."""
+        """Continues the handshake.
+
+        Raises ssl.SSLWantReadError until it is done; ssl.SSLCertVerificationError where the peer's
+        certificate is refused; ssl.SSLError naming the alert where the peer refuses the handshake;
+        ssl.SSLEOFError where `incoming` is at its end.
+        """
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])
@@ -96,9 +103,10 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
                 self._give_out(foreign[1])
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
-        """Up to `len` bytes, or their number where they went into `buffer`. Empty or 0 at close_notify.
+        """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.
 
-        Raises ssl.SSLWantReadError where nothing is there, ssl.SSLEOFError at an end without close_notify.
+        Raises ssl.SSLWantReadError where there is nothing to read, ssl.SSLEOFError at an end without
+        close_notify, ValueError where `len` is negative, ssl.SSLError for a record that cannot be decrypted.
         """
         foreign = self._foreign
         if foreign is not None:
@@ -114,7 +122,10 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
                 self._give_out(foreign[1])
 
     def write(self, data: ReadableBuffer) -> int:
-        """Encrypts `data`; returns its length in bytes."""
+        """Encrypts `data`; returns its length in bytes.
+
+        Raises ssl.SSLWantReadError where the handshake is not done, ssl.SSLError where it fails.
+        """
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])
@@ -125,15 +136,18 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
                 self._give_out(foreign[1])
 
     def pending(self) -> int:
-        """Bytes that can be read without more from the peer, at most; 0 where there are none.
+        """An upper bound of the bytes that can be read now; 0 where there are none.
 
-        What is here and waits to be decrypted counts, too: uvloop reads on only while it knows of some.
+        Encrypted bytes that have arrived are included: uvloop reads only while this is not 0.
         """
         taken = self._incoming.pending if self._foreign is not None else 0
         return self._stream.at_hand() + taken
 
     def unwrap(self) -> None:
-        """Sends close_notify, and reads the peer's; raises ssl.SSLWantReadError until that is there."""
+        """Ends TLS: sends close_notify and reads the peer's.
+
+        Raises ssl.SSLWantReadError until the peer's has arrived, ssl.SSLError where the peer sends more data.
+        """
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])

@@ -1,4 +1,4 @@
-"""SSLSocket: TLS over a TCP socket, by the engine, straight over the file descriptor."""
+"""SSLSocket: TLS over a TCP socket; the engine uses the file descriptor directly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)
-"""What the `ssl` of this interpreter takes for an end without close_notify."""
+"""The errors that this interpreter's `ssl` treats as an end without close_notify."""
 if sys.version_info < (3, 13):
     _RAGGED = (ssl.SSLEOFError, ConnectionResetError)
 
@@ -39,12 +39,12 @@ def _family_and_type(sock: socket.socket) -> tuple[int, int]:
 
 
 def _named(error: TimeoutError, operation: str) -> TimeoutError:
-    """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) as it is."""
+    """The engine's timeout in the words of `ssl`; the kernel's (ETIMEDOUT) unchanged."""
     return error if error.errno is not None else TimeoutError(f"The {operation} operation timed out")
 
 
 def _regular_file(file: Any) -> _engine.File | None:
-    """A regular file that reads as it is; None for a pipe, a decompressor and the like."""
+    """A regular file whose bytes are sent as they are; None for a pipe, a decompressor and the like."""
     raw = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
     if type(raw) is not io.FileIO:
         return None
@@ -54,17 +54,18 @@ def _regular_file(file: Any) -> _engine.File | None:
 
 
 class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
-    """A TCP socket that speaks TLS; made by `SSLContext.wrap_socket`.
+    """A TCP socket with TLS, as `ssl.SSLSocket`; made by `SSLContext.wrap_socket`.
 
-    Blocking, with a timeout, or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as the socket
-    is. One thread may receive while another sends. No method sends or gives bytes that are not protected,
-    before the connection or after its end, but after `unwrap`: then the socket is plain TCP.
+    Blocking, with a timeout (TimeoutError), or non-blocking (ssl.SSLWantReadError, ssl.SSLWantWriteError), as
+    the socket is. One thread may receive while another sends. No method sends or returns unencrypted bytes,
+    before the connection or after its end, except after `unwrap`: then the socket is plain TCP.
 
-    `close` may come from any thread: a call that waits in another thread raises OSError (EBADF).
+    Any thread may call `close`: a call that waits in another thread raises OSError (EBADF). Every method that
+    sends or receives raises OSError: ENOTCONN where there is no connection, EBADF where it is closed.
     """
 
     _unwrapped: _engine.Stream | None = None
-    """The connection that `unwrap` ended. Bytes pass in the clear only where there is one."""
+    """The connection that `unwrap` ended. Unencrypted bytes pass only where there is one."""
 
     _closing_stream: _engine.Stream | None = None
     """The connection whose descriptor is about to be closed: by several threads, or after an interruption."""
@@ -94,14 +95,14 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise ValueError("server_hostname can only be specified in client mode")
         settings = context._settings
         name = settings.server_name(server_hostname, server_side=server_side)
-        settings.frozen(server_side)  # errors are raised before the socket is detached
+        settings.frozen(server_side)  # raises errors before the descriptor is taken over
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
         self._context, self._settings = context, settings
         self.server_side = server_side
         self._session = None if session is None else self._check_session(session)
         family, kind = _family_and_type(sock)
-        # No signal handler comes in between: there are never two objects that close the descriptor.
+        # No signal handler runs in between: never do two objects close the descriptor.
         socket.socket.__init__(self, family, kind, sock.proto, sock.detach())
         self._stream = None
         self._plain_rest = b""
@@ -126,7 +127,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return self
 
     def _is_connected(self) -> bool:
-        """Whether there is a peer. Bytes from one that is gone already are refused: they are not TLS."""
+        """Whether there is a peer. Bytes of a peer that is already gone are refused: they are not TLS."""
         try:
             self.getpeername()
             return True
@@ -153,7 +154,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     def _tls(self) -> _engine.Stream:
         if self._stream is None:
             self._refuse_closed()
-            self.getpeername()  # says ENOTCONN where that is the reason
+            self.getpeername()  # raises ENOTCONN where that is the reason
             raise ValueError("TLS is not active on this socket")
         return self._stream
 
@@ -162,21 +163,21 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     def _refuse_plain(self) -> None:
-        """Raises why nothing passes in the clear, unless `unwrap` has ended TLS."""
+        """Raises OSError (EBADF, ENOTCONN) unless `unwrap` has ended TLS: nothing may pass unencrypted."""
         if self._unwrapped is None:
             self._refuse_closed()
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
-    def _side(self) -> bool:
+    def _is_server(self) -> bool:
         return self.server_side
 
-    def _known(self) -> _engine.Stream:
+    def _require_stream(self) -> _engine.Stream:
         return self._tls()
 
     def _renew(self) -> None:
         before = self._stream
         if before is not None and not before.idle():
-            raise ValueError("Cannot set session while another thread works on the connection.")
+            raise ValueError("Cannot set session while another thread uses the connection.")
         stream = self._stream = self._made(self.server_hostname, None, self.fileno())
         if before is not None:
             before.retire_descriptor()
@@ -186,11 +187,12 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             self._refuse_closed()
 
     def do_handshake(self, block: bool = False) -> None:
-        """Agrees on keys and decides about the peer.
+        """Does the handshake: agrees on keys and verifies the peer.
 
         `block`: wait even where the timeout is 0. Raises ssl.SSLCertVerificationError where the peer's
-        certificate is refused, ssl.SSLError naming the alert where the peer refuses ours, TimeoutError,
-        ssl.SSLWantReadError or SSLWantWriteError where the socket is non-blocking, OSError.
+        certificate is refused; ssl.SSLError naming the alert where the peer refuses the handshake, or the
+        reason where it fails otherwise; TimeoutError; ssl.SSLWantReadError or SSLWantWriteError where the
+        socket is non-blocking; ValueError where TLS is not on; OSError.
         """
         stream = self._stream or self._tls()
         timeout = self.gettimeout()
@@ -202,7 +204,11 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise _named(error, "handshake") from None
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
-        """Up to `len` bytes, or their number where they went into `buffer`; empty or 0 at the end."""
+        """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.
+
+        Also at an end without close_notify where `suppress_ragged_eofs` is True, else raises ssl.SSLEOFError.
+        Raises ValueError where TLS is not on or `len` is negative, TimeoutError, ssl.SSLError and OSError.
+        """
         stream = self._stream
         if stream is None:
             raise ValueError("Read on closed or unwrapped SSL socket.")
@@ -217,16 +223,19 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             return 0 if buffer is not None else b""
 
     def _explain_read(self, error: OSError, stream: _engine.Stream) -> None:
-        """Raises what a failed read comes to, or returns where that is an end."""
+        """Raises the error of a failed read, or returns where that is the end of the data."""
         if isinstance(error, TimeoutError):
             raise _named(error, "read") from None
         if isinstance(error, ssl.SSLZeroReturnError):
-            return  # both have said close_notify: we by `shutdown`, which leaves reading to its end
+            return  # both sides sent close_notify: this one by `shutdown`, after which reading goes on
         if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
             raise error
 
     def write(self, data: ReadableBuffer) -> int:
-        """Sends some of `data`; returns how many bytes."""
+        """Sends some of `data`; returns the number of bytes.
+
+        Raises ValueError where TLS is not on, TimeoutError, ssl.SSLError and OSError.
+        """
         stream = self._stream
         if stream is None:
             raise ValueError("Write on closed or unwrapped SSL socket.")
@@ -239,7 +248,10 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        """Up to `buflen` bytes; b"" at the end. `flags` must be 0 while TLS is on."""
+        """Up to `buflen` bytes; b"" at the end.
+
+        Raises ValueError where `flags` is not 0 while TLS is on; else as `read`.
+        """
         if self._stream is None:
             return self._plain_recv(buflen, flags)
         if flags:
@@ -248,7 +260,10 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return data
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
-        """Up to `nbytes` bytes (None or 0: as many as fit) into `buffer`; 0 at the end."""
+        """Receives into `buffer`, up to `nbytes` bytes (None or 0: as many as fit); returns the number.
+
+        0 at the end. Raises ValueError where `flags` is not 0 while TLS is on; else as `read`.
+        """
         if self._stream is None:
             self._refuse_plain()
             if self._plain_rest:
@@ -263,7 +278,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return count
 
     def _plain_recv(self, buflen: int, flags: int) -> bytes:
-        """Plain TCP: first the bytes that arrived behind the peer's close_notify."""
+        """Plain TCP: first the bytes that arrived after the peer's close_notify."""
         self._refuse_plain()
         if self._plain_rest:
             taken, self._plain_rest = self._plain_rest[:buflen], self._plain_rest[buflen:]
@@ -271,7 +286,10 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return socket.socket.recv(self, buflen, flags)
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        """Sends some of `data`; returns how many bytes. `flags` must be 0 while TLS is on."""
+        """Sends some of `data`; returns the number of bytes.
+
+        Raises ValueError where `flags` is not 0 while TLS is on; else as `write`.
+        """
         if self._stream is None:
             self._refuse_plain()
             return socket.socket.send(self, data, flags)
@@ -280,10 +298,11 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return self.write(data)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        """Sends all of `data`. After an error, repeat it with the same data or give the connection up.
+        """Sends all of `data`. After an error, repeat the call with the same data or close the connection.
 
-        What was taken before a timeout or a signal goes out in any case. So another message than that one
-        raises ssl.SSLError (BAD_WRITE_RETRY), from another thread too.
+        The bytes that were accepted before a timeout or a signal are sent in any case. So other data then
+        raises ssl.SSLError (BAD_WRITE_RETRY), from any thread. Raises ValueError where `flags` is not 0 while
+        TLS is on; else as `write`.
         """
         stream = self._stream
         if stream is None:
@@ -297,11 +316,12 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise _named(error, "write") from None
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file, open in binary mode, from `offset` on (0: from where it stands), to its end.
+        """Sends a file, open in binary mode, from `offset` on (0: from its position), to its end.
 
-        `count`: bytes at most. Returns how many were sent; the file's position is then after the last of
-        them, after an error too. A regular file does not pass through Python; anything else with a `read`
-        goes piece by piece. Raises ValueError for a text file and where the socket is non-blocking.
+        `count`: the maximum in bytes. Returns the number of bytes sent; the file's position is then after the
+        last of them, also after an error. The engine reads a regular file; anything else with a `read` is
+        read here, in blocks. Raises ValueError for a text file and where the socket is non-blocking; else as
+        `sendall`.
         """
         stream = self._stream
         if stream is None:
@@ -320,7 +340,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise _named(error, "write") from None
 
     def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
-        """Raises ValueError while TLS is on: a stream has one peer."""
+        """Raises ValueError while TLS is on, as `ssl` documents: a stream has one peer."""
         if self._stream is not None:
             raise ValueError(f"sendto not allowed on instances of {type(self)}")
         self._refuse_plain()
@@ -361,14 +381,14 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
 
     def pending(self) -> int:
-        """Bytes of plaintext that can be read without waiting."""
+        """The number of decrypted bytes that can be read without waiting."""
         stream = self._stream
         return stream.pending() if stream is not None else len(self._plain_rest)
 
     def shutdown(self, how: int) -> None:
-        """Shuts the TCP connection down; before it ends what we send, close_notify goes out.
+        """Shuts the TCP connection down; with SHUT_WR and SHUT_RDWR close_notify is sent before.
 
-        Unlike with `ssl`, TLS stays on: nothing can be sent or read unprotected afterwards.
+        Unlike with `ssl`, TLS stays on: nothing is sent or received unencrypted afterwards. Raises OSError.
         """
         stream = self._stream
         close_notify_sent = stream is not None and how != socket.SHUT_RD and stream.established
@@ -383,9 +403,10 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
                 raise
 
     def unwrap(self) -> socket.socket:
-        """Ends TLS on both sides; returns the socket, now plain TCP.
+        """Ends TLS on both sides with close_notify; returns the socket, now plain TCP.
 
-        Raises ssl.SSLError where the peer goes on sending data, ssl.SSLEOFError where it is gone.
+        Raises ssl.SSLError where the peer sends more data, ssl.SSLEOFError where it closes without
+        close_notify, ValueError where TLS is not on, TimeoutError and OSError.
         """
         stream = self._stream
         if stream is None:
@@ -401,7 +422,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return self
 
     def _abandon_stream(self) -> _engine.Stream | None:
-        """Ends TLS without close_notify; the descriptor stays open. Nothing passes, protected or not."""
+        """Ends TLS without close_notify; the descriptor stays open. Nothing passes, encrypted or not."""
         stream = self._closing_stream = self._stream or self._unwrapped or self._closing_stream
         self._stream = self._unwrapped = None
         if stream is not None:
@@ -419,9 +440,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         self._closing_stream = None
 
     def detach(self) -> int:
-        """Gives the descriptor away, which stays open, and closes this object: TLS cannot go on.
+        """Closes this object, but not its descriptor, which it returns. TLS cannot continue.
 
-        Returns the number; a duplicate's where another thread is in a call with it.
+        The number is a duplicate's where another thread is in a call with the descriptor.
         """
         stream = self._abandon_stream()
         if stream is None or self.fileno() < 0 or stream.retire_descriptor():
@@ -450,7 +471,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
                 stream.retire_descriptor()
             raise
         if failed:
-            # The handshake comes when the connection is there, as with `ssl`.
+            # The handshake follows once the connection is made, as with `ssl`.
             return failed
         self._connected = True
         try:
@@ -462,15 +483,21 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         return 0
 
     def connect(self, addr: Any) -> None:
-        """Connects, then does the handshake unless `do_handshake_on_connect` is False."""
+        """Connects, then does the handshake unless `do_handshake_on_connect` is False.
+
+        Raises ValueError on a server's socket and on one that is connected, OSError; else as `do_handshake`.
+        """
         self._real_connect(addr, False)
 
     def connect_ex(self, addr: Any) -> int:
-        """The same, with an errno instead of an OSError where the TCP connection cannot be made."""
+        """As `connect`, but returns an errno where the TCP connection cannot be made, 0 otherwise."""
         return self._real_connect(addr, True)
 
     def accept(self) -> tuple[SSLSocket, Any]:
-        """A new SSLSocket with the same settings, and the address of its peer."""
+        """Accepts a connection: a new SSLSocket with the context's settings, and the address of its peer.
+
+        Raises OSError; else as `do_handshake`, unless `do_handshake_on_connect` is False.
+        """
         accepted, address = socket.socket.accept(self)
         wrapped = self._context.wrap_socket(
             accepted,

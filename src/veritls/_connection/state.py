@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from veritls._context.context import SSLContext
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
-"""The channel bindings that `get_channel_binding` gives (RFC 5929)."""
+"""The channel binding types of `get_channel_binding` (RFC 5929)."""
 
 
 def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
-    """What the engine calls within a handshake; None where no callback is set. Holds no connection alive."""
+    """The function that the engine calls within a handshake; None where no callback is set.
+
+    It holds no reference to the connection, which the engine would keep alive.
+    """
     peer, checked = frozen.peer, frozen.demands["check_name"]
     if not peer.callbacks:
         return None
@@ -40,28 +43,28 @@ def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _eng
 
 
 class ConnectionState:
-    """Mixed into SSLSocket and SSLObject. Before the handshake is done, most of it is None."""
+    """Mixed into SSLSocket and SSLObject. Most attributes are None before the handshake is done."""
 
     _context: SSLContext
     _settings: Settings
-    """What the context was when the connection was made: whole, whatever becomes of the context. After
-    `sni_callback` chose another one, what both demand."""
+    """The context's settings when the connection was made. After `sni_callback` has chosen another context,
+    its settings with the demands of both."""
     _stream: _engine.Stream | None
     _session: SSLSession | None
-    _deciding: int | None = None
-    """The thread that runs sni_callback, while it does."""
-    _switched: tuple[SSLContext, Settings] | None = None
-    """What sni_callback has chosen so far: in one store, so that what is shown is what comes to hold."""
+    _sni_callback_thread: int | None = None
+    """The thread in which sni_callback runs, during the call."""
+    _chosen_in_callback: tuple[SSLContext, Settings] | None = None
+    """The context that sni_callback has chosen so far, and the settings that then apply: swapped as one."""
 
-    def _side(self) -> bool:
+    def _is_server(self) -> bool:
         raise NotImplementedError
 
-    def _known(self) -> _engine.Stream:
-        """The engine's connection, or the error that says why there is none."""
+    def _require_stream(self) -> _engine.Stream:
+        """The engine's connection. Raises OSError or ValueError where there is none."""
         raise NotImplementedError
 
     def _renew(self) -> None:
-        """Makes the engine's connection anew, before the first step of the handshake."""
+        """Replaces the engine's connection, before the first step of the handshake."""
         raise NotImplementedError
 
     def _made(
@@ -70,16 +73,16 @@ class ConnectionState:
         bios: tuple[_engine.MemoryBIO, _engine.MemoryBIO] | None,
         descriptor: int | None = None,
     ) -> _engine.Stream:
-        """The engine's connection under `_settings`."""
-        server_side, session = self._side(), self._session
+        """A new engine's connection with `_settings`."""
+        server_side, session = self._is_server(), self._session
         frozen = self._settings.frozen(server_side)
-        name = None if server_side else name  # a server's is shown, as with `ssl`, and has no effect
+        name = None if server_side else name  # a server's has no effect, as with `ssl`
         if frozen.demands["check_name"] and name is None:
             raise ValueError("check_hostname requires server_hostname")
         callback = _verify_callback(frozen, "client" if server_side else "server", name)
         offer = session._engine_session if session is not None else None
-        decision = self._hello_decision() if server_side else None
-        return _engine.Stream(frozen.settings, name, bios, offer, decision, callback, descriptor)
+        on_hello = self._client_hello_handler() if server_side else None
+        return _engine.Stream(frozen.settings, name, bios, offer, on_hello, callback, descriptor)
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream
@@ -87,37 +90,40 @@ class ConnectionState:
 
     @property
     def _sslobj(self) -> SSLObj | None:
-        """What some libraries ask whether TLS is on, and for the chains before Python 3.13."""
+        """None unless TLS is on: libraries check that, and get the chains from it before Python 3.13."""
         return SSLObj(self) if self._stream is not None else None
 
     @property
     def context(self) -> SSLContext:
-        """The context of the connection. Can be set from within `SSLContext.sni_callback`.
+        """The context of the connection. `SSLContext.sni_callback` may set it.
 
-        The connection then has the identity, trust anchors, CRLs and ALPN of the new context, and meets the
+        The connection then has the identities, trust anchors, CRLs and ALPN of the new context, and meets the
         demands of both: the stricter `verify_mode`, the `verify_flags`, `allowed_peers`, `pinned_keys` and
         verify callbacks of both, the versions, cipher suites and groups that both allow. Raises ssl.SSLError
-        where none is left, TypeError for what is no context, ValueError at any other time. Once the
-        handshake is over, setting it changes nothing but what is read here, as in `ssl`.
+        where none is left, TypeError for anything but a context of veritls, ValueError at any other time
+        before the handshake is done. Afterwards setting it changes this attribute only, as in `ssl`.
         """
-        switched = self._switched
-        return self._context if switched is None else switched[0]
+        chosen = self._chosen_in_callback
+        return self._context if chosen is None else chosen[0]
 
     @context.setter
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, HasSettings):
             raise TypeError("The value must be a SSLContext")
-        if self._deciding == threading.get_ident():
+        if self._sni_callback_thread == threading.get_ident():
             both = context._settings.after(self._settings)
-            both.frozen(True)  # what makes it unusable is raised here
-            self._switched = context, both
+            both.frozen(True)  # raises where the settings cannot be used
+            self._chosen_in_callback = context, both
             return
         if self._agreed() is None:
-            raise ValueError("the context of a connection is changed within sni_callback or not at all")
+            raise ValueError("the context of a connection can only be set within its sni_callback")
         self._context = context
 
-    def _hello_decision(self) -> Callable[[str | None], object] | None:
-        """What a server's engine calls with a hello: the callback's result and other settings, if any."""
+    def _client_hello_handler(self) -> Callable[[str | None], object] | None:
+        """The function that a server's engine calls with a client's hello; None without `sni_callback`.
+
+        Its result: the callback's, and the engine's form of the chosen context's settings, if there are any.
+        """
         context = self._context
         callback = self._settings.sni_callback
         if callback is None:
@@ -125,34 +131,35 @@ class ConnectionState:
         # The engine must not keep its own connection alive.
         reference = weakref.ref(self)
 
-        def decide(name: str | None) -> tuple[object, object]:
+        def on_hello(name: str | None) -> tuple[object, object]:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._deciding = threading.get_ident()
+            connection._sni_callback_thread = threading.get_ident()
             try:
                 answer = callback(connection, name, context)
-                switched = connection._switched
-                if answer is not None or switched is None:
+                chosen = connection._chosen_in_callback
+                if answer is not None or chosen is None:
                     return answer, None
-                frozen = switched[1].frozen(True)
-                connection._context, connection._settings = switched
+                frozen = chosen[1].frozen(True)
+                connection._context, connection._settings = chosen
                 return None, (frozen.settings, _verify_callback(frozen, "client", None))
             finally:
-                connection._deciding = connection._switched = None
+                connection._sni_callback_thread = connection._chosen_in_callback = None
 
-        return decide
+        return on_hello
 
     @property
     def session(self) -> SSLSession | None:
-        """A client's session, for a later connection to take up; None before the handshake and on a server.
+        """A client's session, for a later connection to resume; None on a server.
 
-        Setting it, before the handshake, offers that session. Raises ValueError where it cannot be used:
-        on a server, after the handshake, with another context's session; TypeError for anything else.
+        Before the handshake it is the session to resume, None by default, and can be set. Raises TypeError
+        for anything but an SSLSession or None; ValueError on a server, once the handshake has begun, and for
+        another context's session.
         """
         stream = self._agreed()
-        if stream is None or self._side():
-            return None if self._side() else self._session
+        if stream is None or self._is_server():
+            return None if self._is_server() else self._session
         resumes, session = self._session if stream.resumed else None, stream.session
         return SSLSession._create(self._context, session, resumes) if session is not None else None
 
@@ -161,7 +168,7 @@ class ConnectionState:
         self._check_session(session)
         if self._agreed() is not None:
             raise ValueError("Cannot set session after handshake.")
-        if self._side():
+        if self._is_server():
             return
         stream = self._stream
         if stream is not None:
@@ -178,13 +185,13 @@ class ConnectionState:
             raise TypeError("Value is not a SSLSession.")
         if session._context is not self._context:
             raise ValueError("Session refers to a different SSLContext.")
-        if self._side():
+        if self._is_server():
             raise ValueError("Cannot set session for server-side SSLSocket.")
         return session
 
     @property
     def session_reused(self) -> bool | None:
-        """Whether the handshake took up an earlier session; None before the handshake."""
+        """Whether the handshake resumed an earlier session; None before it is done."""
         stream = self._agreed()
         return stream.resumed if stream is not None else None
 
@@ -195,11 +202,12 @@ class ConnectionState:
     @overload
     def getpeercert(self, binary_form: bool) -> Any: ...
     def getpeercert(self, binary_form: bool = False) -> Any:
-        """The peer's certificate: None if it sent none, {} if it was not validated, its DER bytes on request.
+        """The peer's certificate as a dict (`ssl.SSLSocket.getpeercert`), or as DER bytes with `binary_form`.
 
-        Raises ValueError before the handshake is done.
+        None if the peer sent none; the dict is empty if it was not validated (CERT_NONE). Raises ValueError
+        before the handshake is done.
         """
-        stream = self._known()
+        stream = self._require_stream()
         if not stream.established:
             raise ValueError("handshake not done yet")
         chain = stream.peer_chain
@@ -210,15 +218,19 @@ class ConnectionState:
         return decoded(chain[0]) if stream.validated else {}
 
     def get_unverified_chain(self) -> list[bytes]:
-        """The certificates that the peer sent, DER, its own first; empty where it sent none."""
-        return [Certificate(der) for der in self._known().peer_chain or []]
+        """The certificates that the peer sent (DER), its own first; empty where it sent none.
+
+        Raises ValueError where TLS is not on.
+        """
+        return [Certificate(der) for der in self._require_stream().peer_chain or []]
 
     def get_verified_chain(self) -> list[bytes]:
-        """The path that convinced us, DER: the peer's certificate, its issuer's, up to the trusted one.
+        """The verified path (DER): the peer's certificate, its issuer's, up to the trust anchor.
 
-        Where certificates are not validated (CERT_NONE) the same as `get_unverified_chain`, as in `ssl`.
+        Where certificates are not validated (CERT_NONE), as `get_unverified_chain`, as in `ssl`. Raises
+        ValueError where TLS is not on.
         """
-        stream = self._known()
+        stream = self._require_stream()
         chain = stream.verified_chain if stream.validated else stream.peer_chain
         return [Certificate(der) for der in chain or []]
 
@@ -235,9 +247,12 @@ class ConnectionState:
         return describe(agreed[1]) if agreed else None
 
     def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
-        """On a server, what of the client's suites exists here: (name, version, bits); None on a client."""
+        """On a server, the client's suites that are enabled here, each as in `cipher`; None on a client.
+
+        None before the handshake, too.
+        """
         stream = self._agreed()
-        if stream is None or not self._side():
+        if stream is None or not self._is_server():
             return None
         protocol = self._settings.protocol
         enabled = {suite.number for suite in protocol.tls13_suites + protocol.tls12_suites}
@@ -255,45 +270,47 @@ class ConnectionState:
         return sigalgs.name_of(number) if number is not None else None
 
     def client_sigalg(self) -> str | None:
-        """The signature algorithm with which the client proved its key, for example "ed25519".
+        """The signature algorithm with which the client proved that it holds its key, for example "ed25519".
 
-        None before the handshake, where it showed no certificate, and in a resumption.
+        None before the handshake, without a client certificate, and on resumption (`ssl` of Python 3.15).
         """
-        return self._sigalg(not self._side())
+        return self._sigalg(not self._is_server())
 
     def server_sigalg(self) -> str | None:
-        """The signature algorithm with which the server proved its key, for example "rsa_pss_rsae_sha256".
+        """The signature algorithm with which the server proved that it holds its key, for example "ed25519".
 
-        None before the handshake and in a resumption.
+        None before the handshake and on resumption (`ssl` of Python 3.15).
         """
-        return self._sigalg(self._side())
+        return self._sigalg(self._is_server())
 
     def selected_alpn_protocol(self) -> str | None:
-        """The protocol agreed on by ALPN (RFC 7301), or None."""
+        """The protocol that ALPN (RFC 7301) has selected; None where there is none."""
         stream = self._stream
         name = stream.alpn_protocol if stream is not None else None
         return name.decode("ascii", "backslashreplace") if name is not None else None
 
     def selected_npn_protocol(self) -> None:
-        """None: NPN is not offered."""
+        """None: NPN is not supported."""
         return None
 
     def compression(self) -> None:
-        """None: compression is not offered."""
+        """None: compression is not supported."""
         return None
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
-        """The data that binds an outer authentication to this connection; None before the handshake.
+        """The channel binding bytes of type `cb_type` (RFC 5929).
 
-        Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`: "tls-unique" is not defined for
-        TLS 1.3, and its older form is broken (RFC 7627). Also where the server sent no certificate.
+        None before the handshake, on a server without a certificate, and where the certificate's signature
+        algorithm has no hash. Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`
+        ("tls-unique" is not defined for TLS 1.3, and is not secure before: RFC 7627), and where the server
+        sent no certificate.
         """
         if cb_type not in CHANNEL_BINDING_TYPES:
             raise ValueError(f"{cb_type} channel binding type not implemented")
         stream = self._agreed()
         if stream is None:
             return None
-        if self._side():
+        if self._is_server():
             certificate = stream.own_certificate
             return end_point_hash(certificate) if certificate is not None else None
         chain = stream.peer_chain
@@ -302,7 +319,7 @@ class ConnectionState:
         return end_point_hash(chain[0])
 
     def verify_client_post_handshake(self) -> None:
-        """Raises NotImplementedError: post-handshake authentication is not offered."""
+        """Raises NotImplementedError: post-handshake authentication is not supported (`HAS_PHA`)."""
         raise NotImplementedError("Post-handshake auth is not implemented by this TLS engine")
 
     def __reduce__(self) -> Any:

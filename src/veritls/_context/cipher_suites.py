@@ -27,7 +27,7 @@ class Suite:
 
     @property
     def tags(self) -> frozenset[str]:
-        """The words of the cipher-string language that mean this suite."""
+        """The words of the cipher-string language that select this suite."""
         cipher = {"AES", f"AES{self.bits}", "AESGCM"} if "aes" in self.symmetric else {"CHACHA20"}
         own = {f"a{self.authentication}"} | ({"ECDSA"} if self.authentication == "ECDSA" else set())
         exchange = {"ECDHE", "EECDH", "kECDHE", "kEECDH", "ECDH"}
@@ -43,7 +43,7 @@ class Suite:
 
     @property
     def _suite_b(self) -> frozenset[str]:
-        """The words of Suite B (RFC 6460) that mean this suite."""
+        """The words of Suite B (RFC 6460) that select this suite."""
         if self.authentication != "ECDSA" or "aes" not in self.symmetric:
             return frozenset()
         return frozenset(
@@ -106,7 +106,7 @@ SUITES: dict[int, Suite] = {suite.number: suite for suite in _ALL}
 _TLS12 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.2")
 
 MAX_LEVEL = 2
-"""OpenSSL's security level that the engine always keeps: RSA from 2048 bits, no SHA-1 signatures."""
+"""OpenSSL's security level, which the engine always enforces: RSA from 2048 bits, no SHA-1 signatures."""
 
 _SEPARATORS = re.compile(r"[:, ;]+")
 _WORD = re.compile(r"@?[^:, ;@]+")
@@ -118,11 +118,11 @@ def _chosen(word: str) -> list[Suite]:
 
 
 def select(text: str) -> tuple[Suite, ...]:
-    """The TLS 1.2 suites that a cipher string means, best first. Words for what does not exist mean nothing.
+    """The TLS 1.2 suites that a cipher string selects, the preferred first. Unknown words select nothing.
 
-    None is left where it names only suites of OpenSSL's that do not exist here: "TLSv1" leaves TLS 1.3, as
-    with `ssl`. Raises ValueError where it means nothing to OpenSSL either, and for an ``@SECLEVEL`` above
-    `MAX_LEVEL`.
+    The result is empty where the string selects only suites of OpenSSL's that do not exist here: "TLSv1"
+    leaves TLS 1.3, as with `ssl`. Raises ValueError where it selects nothing with OpenSSL either, and for an
+    ``@SECLEVEL`` above `MAX_LEVEL`.
     """
     active: list[Suite] = []
     killed: set[Suite] = set()
@@ -132,7 +132,7 @@ def select(text: str) -> tuple[Suite, ...]:
         elif word.startswith("@SECLEVEL="):
             level = word.partition("=")[2]
             if not (level.isdigit() and int(level) <= MAX_LEVEL):
-                raise ValueError(f"{word} is not offered: the security level is {MAX_LEVEL}")
+                raise ValueError(f"{word} is not supported: the security level is {MAX_LEVEL}")
         elif word[0] in "!-":
             chosen = _chosen(word[1:])
             active = [suite for suite in active if suite not in chosen]
@@ -142,12 +142,12 @@ def select(text: str) -> tuple[Suite, ...]:
             active = [suite for suite in active if suite not in moved] + moved
         else:
             active += [suite for suite in _chosen(word) if suite not in active and suite not in killed]
-    if not active and not _means_something_to_openssl(text):
+    if not active and not _selects_with_openssl(text):
         raise ValueError("No cipher can be selected.")
     return tuple(active)
 
 
-def _means_something_to_openssl(text: str) -> bool:
+def _selects_with_openssl(text: str) -> bool:
     try:
         _StandardContext(PROTOCOL_TLS_SERVER).set_ciphers(text)
     except (SSLError, ValueError):
@@ -166,10 +166,10 @@ def select_tls13(text: str) -> tuple[Suite, ...]:
 
 DEFAULT_TLS13 = select_tls13("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
 DEFAULT_TLS12 = select("ECDHE+AESGCM:ECDHE+CHACHA20")
-"""The suites of a new context. For TLS 1.3 the order is ours: docs/decisions/0011-aes-128-first.md."""
+"""The suites of a new context. OpenSSL orders those of TLS 1.3 differently: decision 0011."""
 
 
 def describe(number: int) -> tuple[str, str, int]:
-    """The three things that `SSLSocket.cipher()` says about a suite."""
+    """A suite as `SSLSocket.cipher()` gives it: name, protocol version, secret bits."""
     suite = SUITES[number]
     return suite.name, suite.protocol, suite.bits

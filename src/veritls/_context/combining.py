@@ -16,12 +16,12 @@ Value = TypeVar("Value")
 
 
 def demand(combine: Callable[[Any, Any], Any], default: Any = dataclasses.MISSING) -> Any:
-    """A field of which both values count: `combine(first, second)` is what meets both demands."""
+    """A field of which both values apply: `combine(first, second)` meets both demands."""
     return dataclasses.field(default=default, metadata={_COMBINE: combine})
 
 
 def choice(default: Any = dataclasses.MISSING, *, secret: bool = False) -> Any:
-    """A field of which the second value counts alone. `secret`: its value is not shown."""
+    """A field of which only the second value applies. `secret`: the repr leaves it out."""
     return dataclasses.field(
         default=default, repr=not secret, metadata={_COMBINE: lambda first, second: second}
     )

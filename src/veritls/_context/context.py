@@ -48,16 +48,16 @@ def _moment(at: datetime | None) -> datetime:
             raise ssl_error("UNUSABLE", "the system's clock cannot be used: it shows a time before 1970")
         return at
     if not isinstance(at, datetime):
-        raise TypeError(f"at must be a datetime, not {type(at).__name__}")
+        raise TypeError(f"at must be an aware datetime, not {type(at).__name__}")
     if at.utcoffset() is None:
-        raise ValueError("at must be an aware datetime")
+        raise ValueError("at must be an aware datetime: it has no tzinfo")
     if at < _EPOCH:
         raise ValueError("at must not be before 1970")
     return at
 
 
 def _declared(kind: type) -> Iterable[str]:
-    """The names whose types a class itself declares."""
+    """The names that a class itself annotates."""
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -67,7 +67,7 @@ def _declared(kind: type) -> Iterable[str]:
 
 
 def _members(kind: type) -> frozenset[str]:
-    """The public names that a class, or one that it is derived from, defines or declares the type of."""
+    """The public names that a class, or one of its bases, defines or annotates."""
     names = itertools.chain(dir(kind), *map(_declared, kind.__mro__))
     return frozenset(name for name in names if not name.startswith("_"))
 
@@ -75,16 +75,18 @@ def _members(kind: type) -> frozenset[str]:
 class SSLContext(  # type: ignore[misc, override]
     HasSettings, ProtocolMembers, PeerMembers, TrustMembers, OwnMembers, ssl.SSLContext
 ):
-    """What TLS connections are made with: own credentials, whom to trust, what to demand of a peer.
+    """The settings of TLS connections: own certificates, trust anchors, the demands on a peer, the protocol.
 
-    The interface, defaults and errors are those of `ssl.SSLContext`. May be shared by threads; a change
-    holds for connections made after it. Setting an attribute that does not exist raises AttributeError: a
-    misspelt demand would demand nothing.
+    The interface, defaults and errors are those of `ssl.SSLContext`. Threads may share it; a change applies
+    to connections made after it. `protocol`: PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER; PROTOCOL_TLS, the
+    default, and PROTOCOL_TLSv1_2 are deprecated. Raises ValueError for any other protocol. Setting an
+    attribute that does not exist raises AttributeError: a misspelt demand would have no effect.
     """
 
     sslsocket_class: type[ssl.SSLSocket]
-    """What `wrap_socket` makes. As in `ssl`, the class is put here when the module is put together."""
+    """The class of `wrap_socket`'s result, `SSLSocket` by default. Set when the package is imported."""
     sslobject_class: type[ssl.SSLObject]
+    """The class of `wrap_bio`'s result, `SSLObject` by default."""
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         if protocol is None:
@@ -93,9 +95,9 @@ class SSLContext(  # type: ignore[misc, override]
             protocol = PROTOCOL_TLS
         if protocol not in _PROTOCOLS:
             raise ValueError(
-                f"protocol {protocol!r} is not offered: use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"
+                f"protocol {protocol!r} is not supported: use PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER"
             )
-        # The base holds no setting that counts: it is there for isinstance() and its options.
+        # The base's settings are not used: it is there for isinstance() and its options.
         self = super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
         method = ssl._SSLMethod(protocol)
         peer = PeerPolicy()
@@ -130,8 +132,8 @@ class SSLContext(  # type: ignore[misc, override]
                 hint = f" Did you mean {similar[0]!r}?" if similar else ""
                 words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
                 raise AttributeError(words, name=name, obj=self)
-        # Tests put something else in a method's place. What is no method, or is what the method itself would
-        # take, was meant for it: it would demand nothing.
+        # Tests replace methods with callables. A value that is not callable, or is for a method that takes a
+        # callable, was meant as the method's argument: as an attribute it would have no effect.
         is_method = isinstance(getattr(type(self), name, None), FunctionType) and not name.startswith("_")
         if is_method and (name in _TAKES_A_CALLABLE or not callable(value)):
             words = f"{name!r} is a method of {type(self).__name__!r}: call it"
@@ -197,7 +199,14 @@ class SSLContext(  # type: ignore[misc, override]
         server_hostname: str | bytes | None = None,
         session: Any = None,
     ) -> SSLSocket:
-        """An SSLSocket over `sock`, which it takes over. Arguments and errors as in `ssl`."""
+        """An SSLSocket that takes over the connection of `sock`, as `ssl.SSLContext.wrap_socket`.
+
+        `server_hostname`: the name or address that a client connects to. `session`: an `SSLSession` to
+        resume. Raises NotImplementedError where `sock` is not a stream socket; ssl.SSLError where the context
+        is for the other side or its settings cannot be used; ValueError where `check_hostname` is True and
+        there is no `server_hostname`, and for arguments of the other side; TypeError for other types. If
+        `sock` is connected and `do_handshake_on_connect` is True, raises as `SSLSocket.do_handshake`.
+        """
         connection: SSLSocket = self.sslsocket_class._create(  # type: ignore[attr-defined]
             sock=sock,
             server_side=server_side,
@@ -217,9 +226,10 @@ class SSLContext(  # type: ignore[misc, override]
         server_hostname: str | bytes | None = None,
         session: Any = None,
     ) -> SSLObject:
-        """An SSLObject between two MemoryBIOs, of veritls or of `ssl`.
+        """An SSLObject over two MemoryBIOs, of veritls or of `ssl`, as `ssl.SSLContext.wrap_bio`.
 
-        Unlike with `wrap_socket` a server may be given a `server_hostname`, as in `ssl`: it has no effect.
+        Unlike with `wrap_socket` a server may have a `server_hostname`, as in `ssl`: it has no effect. Raises
+        TypeError for anything but two MemoryBIOs of one module; else as `wrap_socket`.
         """
         connection: SSLObject = self.sslobject_class._create(  # type: ignore[attr-defined]
             incoming,
@@ -240,14 +250,14 @@ class SSLContext(  # type: ignore[misc, override]
         purpose: Purpose | None = None,
         ocsp_response: bytes | None = None,
     ) -> VerificationReport:
-        """Whether a chain is to be trusted, by exactly the verifier that handshakes use. No socket, no key.
+        """Verifies a chain without a connection, by the verifier that handshakes use.
 
         `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
-        PEM text with all. `server_hostname`: checked where it is given. `at`: an aware datetime, default now.
-        `purpose`: "server" or "client", by default whom this context verifies. `ocsp_response`: what the peer
-        stapled, DER. It validates whatever `verify_mode` is, and asks the verify callback. Raises
-        ssl.SSLCertVerificationError as a handshake would; TypeError, ValueError or ssl.SSLError for arguments
-        that cannot be used.
+        PEM text with all. `server_hostname`: the name to check; None, the default, checks none. `at`: an
+        aware datetime, default now. `purpose`: "server" or "client", by default the peers of this context.
+        `ocsp_response`: the stapled response, DER. The chain is validated under any `verify_mode`, and the
+        verify callback is called. Raises ssl.SSLCertVerificationError as a handshake; TypeError, ValueError
+        or ssl.SSLError for arguments that cannot be used.
         """
         settings = self._settings
         if purpose is None:
@@ -274,11 +284,12 @@ class SSLContext(  # type: ignore[misc, override]
 
     @property  # type: ignore[override]
     def sni_callback(self) -> SNICallback | None:
-        """Called on a server with (connection, server name or None, context), before it answers a client.
+        """A server calls it with (connection, server name or None, context) once it has the client's hello.
 
-        It may set the connection's `context`. Returns None to go on or the number of an alert to refuse; an
-        exception in it refuses too. Meanwhile the connection has no facts, and to use it is a ValueError.
-        Raises ValueError on a client's context, TypeError for what is not callable.
+        It may set the connection's `context`. It returns None to continue, or the number of an alert to
+        refuse the client; an exception refuses, too. During the call the connection has no state yet, and
+        using it raises ValueError. None, the default, removes it. Raises ValueError on a PROTOCOL_TLS_CLIENT
+        context, TypeError for anything that is not callable.
         """
         return self._settings.sni_callback
 
@@ -291,11 +302,11 @@ class SSLContext(  # type: ignore[misc, override]
         self._change(lambda settings: replace(settings, sni_callback=callback))
 
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
-        """The older name of setting `sni_callback`."""
+        """Sets `sni_callback`, under the older name of `ssl`. Raises as its setter."""
         self.sni_callback = server_name_callback
 
     def session_stats(self) -> dict[str, int]:
-        """This context's handshakes, in the terms of `ssl`; what does not exist counts 0."""
+        """The numbers of this context's handshakes, with the keys of `ssl`; what does not exist here is 0."""
         (connect, connect_good, resumed), (accept, accept_good, hits) = self._settings.statistics.read()
         return {
             "number": 0,

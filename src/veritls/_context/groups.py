@@ -16,7 +16,7 @@ NAMES: dict[int, tuple[str, ...]] = {
 """number -> its name, then other names for it."""
 
 DEFAULT: tuple[int, ...] = tuple(_engine.key_exchange_groups())
-"""The groups that the engine has and offers unless told otherwise, best first."""
+"""The groups that the engine has, which are the default; the preferred first."""
 
 
 def name_of(number: int) -> str:
@@ -29,11 +29,12 @@ def number_of(name: str) -> int:
     for number in DEFAULT:
         if name.lower() in (known.lower() for known in NAMES.get(number, ())):
             return number
-    raise ValueError(f"unknown group {name!r}: there are {', '.join(map(name_of, DEFAULT))}")
+    raise ValueError(f"unknown group {name!r}: the groups are {', '.join(map(name_of, DEFAULT))}")
 
 
 def select(text: str) -> tuple[int, ...]:
-    """The groups of a list separated by colons, best first; an entry with ``?`` before it may be unknown.
+    """The groups of a list separated by colons, the preferred first; ``?`` before an entry lets it be
+    unknown.
 
     Raises ValueError for an unknown name and an empty list.
     """

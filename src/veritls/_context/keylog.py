@@ -1,4 +1,4 @@
-"""The file of a key log: whoever reads it reads the traffic, so that it is made for its owner alone."""
+"""The key log file. The traffic can be decrypted with it, so only its owner may read it."""
 
 import os
 
@@ -10,7 +10,8 @@ def _private(path: str, flags: int) -> int:
 
 
 def begin(path: str) -> None:
-    """Makes the file with its first line, if there is none or it is empty. One that exists keeps its mode.
+    """Makes the file with its first line, if it does not exist or is empty. A file that exists keeps its
+    mode.
 
     Raises OSError if it cannot be written.
     """

@@ -16,23 +16,23 @@ from cryptography import x509
 from veritls import _engine
 
 OCSPRenewal: TypeAlias = Callable[[x509.Certificate, x509.Certificate | None], bytes | None]
-"""Fetches a response (DER): called with a certificate and its issuer's, where that is known."""
+"""Fetches a response (DER): called with a certificate and its issuer's, or None where that is not known."""
 
 Period: TypeAlias = tuple[int, int]
-"""From when until when a response is good, in seconds since 1970."""
+"""The validity of a response: from and until, in seconds since 1970."""
 
 FIRST_RETRY = 60.0
-"""Seconds until a renewal that failed is tried again; doubled each time, up to an hour."""
+"""Seconds until a failed renewal is tried again; doubled each time, up to LAST_RETRY."""
 LAST_RETRY = 3600.0
 _GRACE = 60.0
-"""Seconds in which a renewal that began has become its context's, or never does: a signal came between."""
+"""Seconds after which a renewal that is not its context's ends: a signal handler raised before it was set."""
 
 
 _log = logging.getLogger("veritls.ocsp")
 
 
 class Stapler(Protocol):
-    """What a renewal needs of a context."""
+    """What a renewal needs of a context: an SSLContext."""
 
     def _identities(self) -> list[_engine.Identity]: ...
     def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]: ...
@@ -42,14 +42,14 @@ class Stapler(Protocol):
 
 @dataclass(frozen=True)
 class Due:
-    """When to ask next, in seconds since 1970, and how long to wait if that fails."""
+    """The time of the next fetch, in seconds since 1970, and the wait in seconds if that fails."""
 
     at: float
     retry: float
 
 
 def due_after(period: Period, now: float) -> Due:
-    """A response is renewed when half of its remaining validity is over, at most once a minute or so."""
+    """The next fetch: when half of the remaining validity is over, at most about once a minute."""
     since, until = period
     at_least = max(1.0, min(FIRST_RETRY, (until - since) / 4))
     return Due(now + max(at_least, (until - now) / 2), at_least)
@@ -61,17 +61,17 @@ _running: weakref.WeakSet[Renewal] = weakref.WeakSet()
 class Renewal:
     """Renews the responses of one context's identities, in a daemon thread that ends with the context.
 
-    The context's settings say which renewal it has. Any other one ends, and sends nothing any more.
+    The context's settings say which renewal is in use. Any other one ends, and staples nothing.
     """
 
     def __init__(self, context: Stapler, callback: OCSPRenewal) -> None:
         self._changed = threading.Event()
-        self._context = weakref.ref(context, lambda _: self.look())
+        self._context = weakref.ref(context, lambda _: self.wake())
         self._callback = callback
         self._due: dict[_engine.Identity, Due] = {}
 
     def start(self) -> None:
-        """Fetches all responses once, raising what goes wrong. `look` lets it renew them from then on."""
+        """Fetches all responses once, and raises errors. From then on the thread renews them."""
         context = self._context()
         assert context is not None
         fetched = [(identity, self._fetched(context, identity)) for identity in context._identities()]
@@ -81,16 +81,16 @@ class Renewal:
         self.begin()
 
     def begin(self) -> None:
-        """Starts the thread: where it began, and again in each process that is forked from there."""
+        """Starts the thread: in the first process, and again in each process forked from it."""
         self._changed = threading.Event()
         threading.Thread(target=self._run, name="veritls OCSP renewal", daemon=True).start()
 
-    def look(self) -> None:
-        """Has the thread look at once whether it is still the context's; what it has fetched stays."""
+    def wake(self) -> None:
+        """Wakes the thread, which ends if this is no longer the context's renewal."""
         self._changed.set()
 
     def prepare(self, context: Stapler, identity: _engine.Identity) -> None:
-        """Fetches the response of an identity that is about to be added. What goes wrong is logged."""
+        """Fetches the response of an identity that is about to be added. Errors are logged."""
         self._due[identity] = self._renewed(context, identity, FIRST_RETRY)
         self._changed.set()
 
@@ -100,7 +100,7 @@ class Renewal:
         if response is None:
             return None
         if not isinstance(response, bytes):
-            raise TypeError(f"an OCSP response is bytes, not {type(response).__name__}")
+            raise TypeError(f"an OCSP response must be bytes, not {type(response).__name__}")
         return response, context._checked(identity, response)
 
     def _sent(self, identity: _engine.Identity, found: tuple[bytes, Period] | None) -> Due:
@@ -127,7 +127,7 @@ class Renewal:
             wait = self._round()
 
     def _round(self) -> float | None:
-        """Renews what is due; returns the seconds until something is, None where it is over."""
+        """Renews the responses that are due; returns the seconds until the next is, None to end."""
         context = self._context()
         if context is None or not context._renews_with(self):
             return None
@@ -144,10 +144,10 @@ class Renewal:
 
 
 def _after_fork() -> None:
-    """A forked process has the responses, and not the threads that renew them."""
+    """A forked process has the responses, but not the threads that renew them."""
     for renewal in list(_running):
         renewal.begin()
-        renewal.look()
+        renewal.wake()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""A context's own certificates and keys, which replaces which, and SSLContext's members about them."""
+"""A context's own certificates and keys: which replaces which, and SSLContext's members about them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from veritls._loading.identities import (
 from veritls._loading.pem import Content
 from veritls._report.parsed_certificate import readable
 
+_KEY_PREFERENCE = ("ECDSA", "ED25519", "RSA")
+"""Kinds of keys as the engine names them, the preferred first: ECDSA signs and verifies faster than RSA."""
+
 
 def names(der: bytes) -> frozenset[Hashable]:
-    """Whom a certificate is for: the entries of subjectAltName, DNS names in lower case; else its subject."""
+    """The names of a certificate: those of subjectAltName, DNS names in lower case; else its subject."""
     try:
         shown = decoded(der)
     except ValueError:
@@ -34,17 +37,18 @@ def names(der: bytes) -> frozenset[Hashable]:
 
 
 class Keyring:
-    """The identities of one context, in the order in which they came. Never changed: `plus` gives the next.
+    """The identities of one context, in the order in which they were loaded. Immutable: `plus` gives the
+    next.
 
     A certificate replaces those with the same kind of key that share a name with it.
     """
 
     def __init__(self, claims: Mapping[_engine.Identity, frozenset[Hashable]] = MappingProxyType({})) -> None:
-        """`claims`: the kinds of key and names that each identity holds."""
+        """`claims`: the kinds of key and names of each identity."""
         self._claims = claims
 
     def plus(self, identity: _engine.Identity, *, only_one: bool) -> Keyring:
-        """With another identity. `only_one`: of each kind of key, whatever the names."""
+        """With another identity. `only_one`: one of each kind of key is kept, whatever the names."""
         algorithm = identity.algorithm
         known = () if only_one else names(identity.chain[0])
         claims: frozenset[Hashable] = frozenset((algorithm, name) for name in known) or frozenset({algorithm})
@@ -58,9 +62,14 @@ class Keyring:
         return Keyring({**renewed, identity: claims})
 
     def preferred(self) -> list[_engine.Identity]:
-        """All of them, the one to prefer first: ECDSA signs and verifies faster than RSA; then the newest."""
-        newest_first = list(self._claims)[::-1]
-        return sorted(newest_first, key=lambda each: each.algorithm)
+        """All identities, the preferred first: by kind of key, then the newest."""
+
+        def rank(identity: _engine.Identity) -> int:
+            kind = identity.algorithm
+            return _KEY_PREFERENCE.index(kind) if kind in _KEY_PREFERENCE else len(_KEY_PREFERENCE)
+
+        newest_first = reversed(list(self._claims))
+        return sorted(newest_first, key=rank)
 
 
 class OwnMembers:
@@ -78,7 +87,7 @@ class OwnMembers:
         raise NotImplementedError
 
     def _put_renewal(self, renewal: Renewal | None) -> Renewal | None:
-        """Puts a renewal, or none, in the place of the one that there is, which it returns."""
+        """Replaces the renewal; returns the one that it replaced."""
         raise NotImplementedError
 
     @property
@@ -86,58 +95,58 @@ class OwnMembers:
         raise NotImplementedError
 
     def _trusted_above(self, der: bytes) -> list[bytes]:
-        """The certificates of the trust set that lead up from one, DER."""
+        """The issuers of a certificate in the trust set, DER."""
         raise NotImplementedError
 
     def load_cert_chain(
         self, certfile: CertificateSource, keyfile: KeySource | None = None, password: Password = None
     ) -> None:
-        """Loads one's own certificate, its intermediates and its key.
+        """Loads an own certificate, its intermediates and its key, as `ssl.SSLContext.load_cert_chain`.
 
-        Each may be a PEM file, PEM or DER bytes, or `cryptography` objects: a certificate or several, own one
-        first; a private key. str and PathLike are paths; bytes are one too, as in `ssl`, unless they hold
-        ``-----BEGIN`` or a zero byte, or start as DER does (30 81, 30 82, 30 83); bytearray and memoryview
-        are content. Nothing is written to a file.
+        `certfile` and `keyfile`: a PEM file, PEM or DER bytes, or `cryptography` objects (certificates, own
+        one first; a private key). Without `keyfile` the key is in `certfile`. str and PathLike are paths;
+        bytes are a path too, as in `ssl`, unless they contain ``-----BEGIN`` or a zero byte, or start as DER
+        does (30 81, 30 82, 30 83); bytearray and memoryview are content. Nothing is written to a file.
 
         A server may have any number of identities. A certificate replaces those with the same kind of key
-        that share a name with it (subjectAltName; without one, the subject); any other comes beside them. A
-        client is shown one for the name that it asks for, else one whose wildcard covers it, else the newest;
-        of these one that it can verify, ECDSA before RSA. A PROTOCOL_TLS_CLIENT context keeps one of each
+        that share a name with it (subjectAltName; without one, the subject). A server sends one for the name
+        that the client requests, else one whose wildcard covers it, else the newest; of these one that the
+        client can verify, ECDSA before Ed25519 before RSA. A PROTOCOL_TLS_CLIENT context keeps one of each
         kind of key, the newest.
 
-        `password`: str, bytes or a callable that returns one, asked for only if the key is encrypted; there
-        is no prompt. Raises OSError for an unreadable file; ssl.SSLError naming file and reason where the
-        content cannot be used; TypeError for what is none of the above. The context then stays as it was.
+        `password`: str, bytes or a callable that returns one, used only if the key is encrypted; there is no
+        prompt. Raises OSError for a file that cannot be read; ssl.SSLError naming file and reason where the
+        content cannot be used; TypeError for other types; ValueError for a password over 1024 bytes. The
+        context is unchanged then.
         """
         self._add_identity(load_identity(certfile, keyfile, password))
 
     def load_pkcs12(self, source: Content, password: Password = None) -> None:
-        """Loads one's own certificate, its intermediates and its key from PKCS#12: a path, or the bytes.
+        """Loads an own certificate, its intermediates and its key from PKCS#12 (RFC 7292).
 
-        What is a path, and which identity replaces which, is as for `load_cert_chain`. Raises OSError for an
-        unreadable file; ssl.SSLError for a wrong or missing password and for PKCS#12 without a key or its
-        certificate; TypeError and ValueError for a password of the wrong type or length. The context then
-        stays as it was.
+        `source`: a path, or the bytes. Paths are told from bytes, and identities replace each other, as with
+        `load_cert_chain`. Raises OSError for a file that cannot be read; ssl.SSLError for a wrong or missing
+        password and for PKCS#12 without a key or its certificate; TypeError and ValueError for a source or
+        password of the wrong type or length. The context is unchanged then.
         """
         self._add_identity(load_pkcs12_identity(source, password))
 
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
-        """Staples an OCSP response (RFC 6960) to the certificate that it is about.
+        """Staples an OCSP response (RFC 6960; RFC 6066, section 8) to the certificate that it is for.
 
-        `response`: DER bytes; or a callable that fetches them, called with (certificate, issuer's
-        certificate or None), `cryptography` objects, of each identity: here, when an identity is added, and
-        from then on in a thread of its own, when half of a response's remaining validity is over. It returns
-        None where it has nothing yet, and is asked again a minute later. What it raises here is raised; later
-        it is logged (logger "veritls.ocsp"), and it is asked again after a minute, then two, up to an hour.
-        None stops that, and staples nothing from now on.
+        `response`: DER bytes; or a callable that fetches them; or None, which ends both. The callable gets
+        (certificate, issuer's certificate or None) of each identity, `cryptography` objects, and returns DER
+        bytes, or None where there is no response yet. It is called at once, when an identity is added, and
+        then in a thread of its own when half of a response's remaining validity is over, or a minute after
+        None. What it raises at once is raised here; later it is logged (logger "veritls.ocsp"), and the call
+        is repeated after one minute, then two, up to an hour. Two threads may call it at once.
 
-        Two threads may call it at once. No handshake waits for it: each sends the last good response until
-        that expires, and nothing then. Sessions stay good.
+        No handshake waits for it: each sends the last good response until that expires. Sessions stay valid.
 
-        A response must be about a certificate that is loaded, say that it is good, be in date, and be signed
-        by its issuer or a delegate; the issuer is looked for in the chain and in the trust set, and without
-        it the signature is not checked. Raises ssl.SSLError where it is not so, TypeError for anything else;
-        nothing changes then.
+        A response must be for a loaded certificate, say that it is good, be in date, and be signed by its
+        issuer or a delegate. The issuer is taken from the chain or the trust set; without it the signature is
+        not checked. Raises ssl.SSLError for any other response, TypeError for any other type; nothing changes
+        then.
         """
         if isinstance(response, bytes | bytearray | memoryview):
             self._staple(bytes(response))
@@ -150,13 +159,13 @@ class OwnMembers:
             renewal.start()
             self._renew_with(renewal)
         else:
-            raise TypeError(f"bytes, a callable or None are needed, not {type(response).__name__}")
+            raise TypeError(f"response must be bytes, a callable or None, not {type(response).__name__}")
 
     def _renew_with(self, renewal: Renewal | None) -> None:
         former = self._put_renewal(renewal)
         for each in (former, renewal):
             if each is not None:
-                each.look()
+                each.wake()
 
     def _renews_with(self, renewal: Renewal) -> bool:
         return self._renewal is renewal
@@ -184,10 +193,10 @@ class OwnMembers:
         return readable(own), above
 
     def _checked(self, of: _engine.Identity, response: bytes) -> Period:
-        """From when until when a response is good. Raises ssl.SSLError where it is not, for this identity."""
+        """The validity of a response. Raises ssl.SSLError where it is not good, or not for this identity."""
         period = _engine.check_ocsp_response(response, *self._chain_of(of))
         if period is None:
-            raise ssl_error("UNUSABLE", "the OCSP response is about another certificate")
+            raise ssl_error("UNUSABLE", "the OCSP response is for another certificate")
         return period
 
     def _staple(self, response: bytes) -> None:
@@ -196,4 +205,6 @@ class OwnMembers:
             if period is not None:
                 identity.staple(response, period[1])
                 return
-        raise ssl_error("UNUSABLE", "the OCSP response is about none of the certificates that are loaded")
+        raise ssl_error(
+            "UNUSABLE", "the OCSP response is for none of the loaded certificates (load_cert_chain)"
+        )

@@ -1,4 +1,4 @@
-"""What a context demands of the peer: the mode, names, allowed peers, pinned keys, callbacks, flags."""
+"""What a context demands of the peer: mode, host name, allowed peers, pinned keys, callbacks, flags."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Registered(NamedTuple):
 
 
 def _all_flags(first: ssl.VerifyFlags, second: ssl.VerifyFlags) -> ssl.VerifyFlags:
-    """Flags that demand are united; VERIFY_X509_PARTIAL_CHAIN, which allows, holds where both allow it."""
+    """The union of the flags; VERIFY_X509_PARTIAL_CHAIN, which allows more, only where both have it."""
     allowing = ssl.VERIFY_X509_PARTIAL_CHAIN
     return (first | second) & ~allowing | first & second & allowing
 
 
 def _each_once(first: tuple[Registered, ...], second: tuple[Registered, ...]) -> tuple[Registered, ...]:
-    """All callbacks. One that both have, as values of one context do, is asked once."""
+    """All callbacks. One that both have, as values of one context do, is called once."""
     known = {each.token for each in first}
     return first + tuple(each for each in second if each.token not in known)
 
@@ -53,7 +53,7 @@ def _both_accept(first: UnknownStatus, second: UnknownStatus) -> UnknownStatus:
 @dataclass(frozen=True)
 class PeerPolicy:
     """What is demanded of the peer. The methods give the next value, or raise and leave this one as it is.
-    They take what the functions below (`as_mode` ...) made of a program's arguments: its code runs before.
+    Their arguments come from the functions below (`as_mode` ...), which run the caller's code beforehand.
 
     `allowed_peers`, `pinned_keys` and `callbacks` hold one entry for each context that has the demand: each
     must be satisfied.
@@ -111,12 +111,12 @@ class PeerPolicy:
 
     @property
     def token(self) -> bytes:
-        """Tells the verify callbacks from any others; empty where there are none."""
+        """Identifies the verify callbacks; empty where there are none."""
         return b"".join(each.token for each in self.callbacks)
 
     @property
     def partial_chain(self) -> bool:
-        """Whether every certificate in the trust store ends a path."""
+        """Whether every certificate in the trust store is a trust anchor."""
         return bool(self.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN)
 
     @property
@@ -129,12 +129,12 @@ class PeerPolicy:
         return "leaf" if self.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF else "none"
 
     def demands(self, server_side: bool) -> _engine.Demands:
-        """The engine's form of it. Raises ValueError where a condition would never be looked at."""
+        """The engine's form. Raises ValueError where a demand would never be checked."""
         rule = policy.rule(server_side=server_side, mode=self.verify_mode)
         if not rule.request and (self.pinned_keys or self.callbacks):
             raise ValueError(
-                "pinned_keys and a verify callback need CERT_OPTIONAL or CERT_REQUIRED on a server: "
-                "under CERT_NONE it asks for no certificate"
+                "pinned_keys and set_verify_callback need CERT_OPTIONAL or CERT_REQUIRED on a server: "
+                "under CERT_NONE it requests no certificate (set verify_mode)"
             )
         return {
             "request": rule.request,
@@ -161,7 +161,7 @@ class PeerPolicy:
         check_hostname: bool,
         stapled: bool,
     ) -> Request:
-        """What is asked about a chain; `stapled`: an OCSP response came along."""
+        """The request to verify a chain; `stapled`: with an OCSP response."""
         allowed, pins = self.allowed_peers, self.pinned_keys
         return Request(
             chain=tuple(chain),
@@ -177,17 +177,17 @@ class PeerPolicy:
         )
 
     def ask(self, report: VerificationReport) -> None:
-        """Calls each callback; what one raises refuses the peer, and so does one that did not run."""
+        """Calls each callback; one that raises, or is asynchronous and so did not run, refuses the peer."""
         for each in self.callbacks:
             answer = each.callback(report)
             if inspect.isawaitable(answer):
                 if inspect.iscoroutine(answer):
                     answer.close()
-                raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
+                raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
 
 
 def as_mode(value: int) -> ssl.VerifyMode:
-    """`verify_mode` as it is kept. Raises TypeError or ValueError for what is none."""
+    """`verify_mode` as it is kept. Raises TypeError or ValueError for anything else."""
     if not isinstance(value, int):
         raise TypeError(f"verify_mode must be a VerifyMode, not {type(value).__name__}")
     try:
@@ -197,36 +197,36 @@ def as_mode(value: int) -> ssl.VerifyMode:
 
 
 def as_flags(value: int) -> ssl.VerifyFlags:
-    """`verify_flags` as they are kept. Raises ValueError for what is not offered."""
+    """`verify_flags` as they are kept. Raises ValueError for a flag that is not supported."""
     flags = ssl.VerifyFlags(index(value) if isinstance(value, int) else value)
     unknown = flags & ~_OFFERED_FLAGS
     if unknown:
-        raise ValueError(f"verify_flags: {unknown!r} is not offered")
+        raise ValueError(f"verify_flags: {unknown!r} is not supported")
     return flags
 
 
 def as_status(value: str) -> UnknownStatus:
-    """`unknown_revocation_status` as it is kept. Raises ValueError for what is none."""
+    """`unknown_revocation_status` as it is kept. Raises ValueError for anything else."""
     known: UnknownStatus
     for known in ("refuse", "accept"):
         if isinstance(value, str) and str.__eq__(known, value) is True:
             return known
-    raise ValueError(f'unknown_revocation_status is "refuse" or "accept", not {value!r}')
+    raise ValueError(f'unknown_revocation_status must be "refuse" or "accept", not {value!r}')
 
 
 def as_registered(callback: VerifyCallback | None) -> tuple[Registered, ...]:
-    """A verify callback as it is kept. Raises TypeError for what cannot be called, or only awaited."""
+    """A verify callback as it is kept. Raises TypeError for anything else, and for coroutine functions."""
     if callback is None:
         return ()
     if not callable(callback):
         raise TypeError("not a callable object")
     if inspect.iscoroutinefunction(callback):
-        raise TypeError("a verify callback cannot be asynchronous: nobody would await it")
+        raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
     return (Registered(callback, secrets.token_bytes(16)),)
 
 
 def as_age(value: int | timedelta) -> int:
-    """`max_resumption_age` as it is kept, in seconds. Raises TypeError or ValueError for what is none."""
+    """`max_resumption_age` as it is kept, in seconds. Raises TypeError or ValueError for anything else."""
     if isinstance(value, timedelta):
         value = value // timedelta(seconds=1)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -238,12 +238,12 @@ def as_age(value: int | timedelta) -> int:
 
 
 def as_allowed(values: Iterable[Matcher] | None) -> tuple[Matcher, ...] | None:
-    """`allowed_peers` as it is kept. Raises TypeError for what is no matcher."""
+    """`allowed_peers` as it is kept. Raises TypeError for anything but patterns."""
     return as_matchers(values) if values is not None else None
 
 
 def as_pinned(values: Iterable[str | bytes] | None) -> frozenset[bytes] | None:
-    """`pinned_keys` as they are kept. Raises TypeError or ValueError for what is no digest."""
+    """`pinned_keys` as they are kept. Raises TypeError or ValueError for anything but digests."""
     return as_pins(values) if values is not None else None
 
 
@@ -261,7 +261,9 @@ class PeerMembers:
     def verify_mode(self) -> ssl.VerifyMode:
         """What to demand of the peer: CERT_NONE, CERT_OPTIONAL or CERT_REQUIRED; see `veritls.policy`.
 
-        Raises ValueError for anything else, and for CERT_NONE while `check_hostname` is on.
+        The default is CERT_REQUIRED for PROTOCOL_TLS_CLIENT, else CERT_NONE. Raises TypeError for anything
+        but an int, ValueError for another value, and for CERT_NONE while `check_hostname` is True or
+        `allowed_peers` is set.
         """
         return self._peer.verify_mode
 
@@ -274,7 +276,8 @@ class PeerMembers:
     def check_hostname(self) -> bool:
         """Whether a client compares the server's certificate with `server_hostname` (RFC 9525).
 
-        Turning it on raises CERT_NONE to CERT_REQUIRED.
+        The default is True for PROTOCOL_TLS_CLIENT, else False. Setting it to True changes CERT_NONE to
+        CERT_REQUIRED.
         """
         return self._peer.check_hostname
 
@@ -287,7 +290,8 @@ class PeerMembers:
     def verify_flags(self) -> ssl.VerifyFlags:
         """How paths are verified: VERIFY_CRL_CHECK_LEAF or _CHAIN, VERIFY_X509_STRICT, _PARTIAL_CHAIN.
 
-        VERIFY_X509_TRUSTED_FIRST is always so. Raises ValueError for a flag that is not offered.
+        The default is VERIFY_X509_TRUSTED_FIRST, which always holds. Raises ValueError for anything
+        but an int, and for a flag that is not supported.
         """
         return self._peer.verify_flags
 
@@ -298,23 +302,25 @@ class PeerMembers:
 
     @property
     def hostname_checks_common_name(self) -> bool:
-        """False: a name in the subject is no proof of anything (RFC 9525, section 2). Cannot be turned on."""
+        """False: names in the subject are never used (RFC 9525, section 2). Raises ValueError for True."""
         return False
 
     @hostname_checks_common_name.setter
     def hostname_checks_common_name(self, value: object) -> None:
         if value:
-            raise ValueError("hostname_checks_common_name is not offered: only subjectAltName counts")
+            raise ValueError(
+                "hostname_checks_common_name is not supported: only names in subjectAltName are used"
+            )
 
     @property
     def allowed_peers(self) -> tuple[Matcher, ...] | None:
-        """Whose certificates are accepted, of those that are valid: `veritls.DNSPattern`, `Network`, `URI`,
-        `SPIFFE`, `Email`. One that matches a name of the certificate's subjectAltName is enough.
+        """Patterns for the peers to accept: `veritls.DNSPattern`, `Network`, `URI`, `SPIFFE`, `Email`.
 
-        None, the default, restricts nothing; an empty list allows nobody. Setting it raises CERT_NONE to
-        CERT_REQUIRED: names in a certificate that nobody validated prove nothing. Under CERT_OPTIONAL a
-        server still lets clients in that have no certificate at all. Raises TypeError for what is no
-        matcher. A peer that is refused gets the alert access_denied; `verify_code` is 50.
+        A valid certificate is accepted if one pattern matches a name of its subjectAltName. None, the
+        default, accepts every valid certificate; an empty list accepts none. Setting it changes CERT_NONE to
+        CERT_REQUIRED: names in a certificate that is not validated prove nothing. Under CERT_OPTIONAL a
+        server still accepts clients without a certificate. A refused peer gets the alert access_denied;
+        `verify_code` is 50. Raises TypeError for anything but an iterable of patterns or None.
         """
         return next(iter(self._peer.allowed_peers), None)
 
@@ -325,12 +331,13 @@ class PeerMembers:
 
     @property
     def pinned_keys(self) -> frozenset[bytes] | None:
-        """SHA-256 digests of SubjectPublicKeyInfo (RFC 7469, section 2.4), of which the verified path must
-        hold one: 32 bytes each, or base64 text, bare or after ``sha256/``.
+        """SHA-256 digests of public keys, of which the verified path must contain one (RFC 7469).
 
-        None, the default, pins nothing; an empty collection accepts nobody. On a client under CERT_NONE the
-        server's own key must be pinned. On a server under CERT_NONE, which asks for no certificate, making
-        a connection raises ValueError. Raises TypeError or ValueError for what is no digest.
+        Each digest of a SubjectPublicKeyInfo is 32 bytes, or base64 text, bare or after ``sha256/``; a
+        frozenset of bytes when read. None, the default, pins nothing; an empty collection accepts no peer. On
+        a client under CERT_NONE the server's own key must be pinned. On a server under CERT_NONE, which
+        requests no certificate, making a connection raises ValueError. Raises TypeError or ValueError for
+        anything but digests or None.
         """
         return next(iter(self._peer.pinned_keys), None)
 
@@ -340,29 +347,30 @@ class PeerMembers:
         self._change_peer(lambda peer: peer.with_pinned_keys(pins))
 
     def set_verify_callback(self, callback: VerifyCallback | None) -> None:
-        """Has `callback` called with the VerificationReport once a handshake, and by `verify_chain`.
+        """Sets a function that is called with the VerificationReport, and may refuse the peer.
 
-        That is after every other check passed, and, in a handshake, after the peer proved that it holds its
-        key; also where a session is taken up again. Raising refuses the peer (alert access_denied) with an
-        ssl.SSLCertVerificationError whose ``__cause__`` is the exception; what is no Exception, such as
-        KeyboardInterrupt, refuses and comes out itself. What it returns means nothing: it can only refuse.
+        It is called once per handshake and by `verify_chain`, after every other check has passed and, in a
+        handshake, after the peer has proved that it holds its key; also on resumption. If it raises, the peer
+        is refused (alert access_denied) with an ssl.SSLCertVerificationError whose ``__cause__`` is the
+        exception; one that is no Exception, such as KeyboardInterrupt, refuses and propagates. Its result is
+        ignored: it can only refuse.
 
-        On a client under CERT_NONE the report's chain is not verified (`trusted` is False). Not called where
-        a server asked under CERT_OPTIONAL and no certificate came; a server under CERT_NONE, which never
-        asks, raises ValueError when a connection is made. The connection cannot be used within it. On asyncio
-        it runs on the loop's thread: while it waits, so does everything else. None takes the callback away.
-        Raises TypeError for what is not callable, and for a coroutine function.
+        On a client under CERT_NONE the report's chain is not verified (`trusted` is False). It is not called
+        where a client sends no certificate under CERT_OPTIONAL; on a server under CERT_NONE, which requests
+        none, making a connection raises ValueError. The connection cannot be used during the call. On asyncio
+        it runs in the loop's thread and blocks the loop. None removes it. Raises TypeError where `callback`
+        is not callable, or is a coroutine function.
         """
         callbacks = as_registered(callback)
         self._change_peer(lambda peer: peer.with_callbacks(callbacks))
 
     @property
     def reverify_on_resumption(self) -> bool:
-        """Whether the peer's path is verified again, as of now, when a session is resumed: True.
+        """Whether the peer's path is verified again, at the current time, on resumption. Default True.
 
-        False: the result of the last full handshake holds, even if a certificate has expired since; so an
-        expired peer gets in for `max_resumption_age` seconds at most. Either way a session is resumed only
-        under the settings that it began under, and the verify callback is always asked.
+        False: the result of the last full handshake holds, even if a certificate has expired since, for at
+        most `max_resumption_age` seconds. Either way a session is resumed only under the settings under which
+        it was made, and the verify callback is called.
         """
         return self._peer.reverify
 
@@ -373,12 +381,12 @@ class PeerMembers:
 
     @property
     def max_resumption_age(self) -> int:
-        """For how many seconds after a full handshake its session is resumed: 86400 (24 hours).
+        """For how many seconds after a full handshake its session may be resumed. Default 86400 (24 hours).
 
-        A full handshake is where the peer proves that it holds its key. After this time there is one again,
-        however often the session was resumed and renewed in between; also where a session's time lies in the
-        future, as after the clock was set back. 0 turns resumption off. On a server it bounds its tickets, on
-        a client what `session=` offers. Other limits hold too: a server's ticket is good for 6 to 12 hours.
+        In a full handshake the peer proves that it holds its key. After this time there is a full handshake
+        again, however often the session was resumed in between; also where the session's time lies in the
+        future, because the clock was set back. 0 turns resumption off. It applies to a server's tickets and
+        to a client's `session`. Other limits hold, too: a server's ticket is valid for 6 to 12 hours.
 
         Set it to an int or a datetime.timedelta (its whole seconds). Raises TypeError for anything else,
         ValueError for less than 0 and for more than 2**32 - 1 seconds.
@@ -392,10 +400,10 @@ class PeerMembers:
 
     @property
     def unknown_revocation_status(self) -> UnknownStatus:
-        """What becomes of a certificate for which no revocation list is loaded, where `verify_flags` ask.
+        """Whether a certificate that no loaded CRL covers is refused, where `verify_flags` check CRLs.
 
-        "refuse", as in `ssl`, or "accept". Either way a list that is out of date or signed by somebody else
-        is a refusal. Raises ValueError for anything else.
+        "refuse", the default, as in `ssl`, or "accept". Either way an expired CRL, or one that its issuer did
+        not sign, refuses the certificate. Raises ValueError for anything else.
         """
         return self._peer.unknown_status
 
@@ -408,9 +416,9 @@ class PeerMembers:
     def require_ocsp(self) -> bool:
         """Whether a client refuses a server that staples no good OCSP response (RFC 6066, section 8).
 
-        A server whose certificate demands one (must-staple, RFC 7633) is refused without in any case, and a
-        response that comes and is not good is a refusal too. Counts where certificates are validated, which
-        CERT_NONE does not. Such a server's sessions are not taken up again: they bring no response along.
+        The default is False. A server whose certificate demands one (must-staple, RFC 7633) is refused
+        without one in any case, and so is a server that staples a response that is not good. Nothing is
+        checked under CERT_NONE. Such a server's sessions are not resumed: resumption transmits no response.
         """
         return self._peer.require_ocsp
 

@@ -1,4 +1,4 @@
-"""The settings that are not about trust: versions, suites, groups, ALPN, tickets, key log."""
+"""The settings that are not about trust: versions, cipher suites, groups, ALPN, tickets, key log."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ _V = ssl.TLSVersion
 
 Item = TypeVar("Item")
 
-_NO_SIGALGS = (
-    "{} is not offered: any algorithm of get_sigalgs() may sign a handshake, and each of them is good"
-)
+_NO_SIGALGS = "{} is not supported: every algorithm of get_sigalgs() is secure and may sign a handshake"
 _NO_VERSION = (
     ssl.OP_NO_SSLv2
     | ssl.OP_NO_SSLv3
@@ -33,23 +31,23 @@ _NO_VERSION = (
 )
 
 MOST_TICKETS = 255
-"""Tickets for one TLS 1.3 handshake: each is sealed and sent, with the client's chain in it."""
+"""Tickets for one TLS 1.3 handshake: each is encrypted and sent, with the client's chain in it."""
 
 
 def _older(first: ssl.TLSVersion, second: ssl.TLSVersion) -> ssl.TLSVersion:
-    """The older of two newest versions."""
+    """The older of two maximum versions."""
     if _V.MAXIMUM_SUPPORTED in (first, second):
         return second if first == _V.MAXIMUM_SUPPORTED else first
     return min(first, second)
 
 
 def _in_both(first: tuple[Item, ...], second: tuple[Item, ...]) -> tuple[Item, ...]:
-    """What both have, in the order of the second."""
+    """The items of both, in the order of the second."""
     return tuple(each for each in second if each in first)
 
 
 def as_version(value: int) -> ssl.TLSVersion:
-    """A version as it is kept. Raises ValueError for what is none."""
+    """A version as it is kept. Raises ValueError for anything else."""
     try:
         return _V(index(value) if isinstance(value, int) else value)
     except ValueError:
@@ -57,7 +55,7 @@ def as_version(value: int) -> ssl.TLSVersion:
 
 
 def as_alpn(protocols: Iterable[str]) -> tuple[bytes, ...]:
-    """Application protocols as they are kept. Raises ssl.SSLError for one of a wrong length."""
+    """Application protocols as they are kept. Raises ssl.SSLError for one that is not 1 to 255 bytes long."""
     names = tuple(bytes(protocol, "ascii") for protocol in protocols)
     if not all(0 < len(name) < 256 for name in names):
         raise ssl.SSLError("ALPN protocols must be 1 to 255 bytes long")
@@ -65,22 +63,22 @@ def as_alpn(protocols: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def as_suites(text: str) -> tuple[ciphers.Suite, ...]:
-    """The TLS 1.2 suites of a cipher string. Raises TypeError or ssl.SSLError for what is none."""
+    """The TLS 1.2 suites of a cipher string. Raises TypeError or ssl.SSLError for anything else."""
     return _selected(ciphers.select, "ciphers", text)
 
 
 def as_tls13_suites(text: str) -> tuple[ciphers.Suite, ...]:
-    """The TLS 1.3 suites of a list. Raises TypeError or ssl.SSLError for what is none."""
+    """The TLS 1.3 suites of a list. Raises TypeError or ssl.SSLError for anything else."""
     return _selected(ciphers.select_tls13, "ciphers", text)
 
 
 def as_groups(text: str) -> tuple[int, ...]:
-    """The groups of a list. Raises TypeError or ssl.SSLError for what is none."""
+    """The groups of a list. Raises TypeError or ssl.SSLError for anything else."""
     return _selected(groups.select, "groups", text)
 
 
 def as_group(name: str | bytes) -> tuple[int, ...]:
-    """One group. Raises TypeError or ValueError for what is none."""
+    """One group. Raises TypeError or ValueError for anything else."""
     text = name.decode("ascii", "backslashreplace") if isinstance(name, bytes) else name
     if not isinstance(text, str):
         raise TypeError(f"name must be str or bytes, not {type(name).__name__}")
@@ -98,8 +96,9 @@ def _selected(select: Callable[[str], tuple[Item, ...]], what: str, text: str) -
 
 @dataclass(frozen=True)
 class ProtocolSettings:
-    """What a context speaks. The methods give the next value, or raise and leave this one as it is.
-    They take what the functions above (`as_version` ...) made of a program's arguments: its code runs before.
+    """The protocol settings of a context. The methods give the next value, or raise and leave this one as it
+    is. Their arguments come from the functions above (`as_version` ...), which run the caller's code
+    beforehand.
     """
 
     method: ssl._SSLMethod = choice()
@@ -118,7 +117,9 @@ class ProtocolSettings:
 
     def with_maximum(self, version: ssl.TLSVersion) -> Self:
         if version in (_V.SSLv3, _V.TLSv1, _V.TLSv1_1):
-            raise ValueError(f"maximum_version {version.name}: versions before TLS 1.2 are not offered")
+            raise ValueError(
+                f"maximum_version {version.name} is not supported: TLS 1.2 is the oldest version"
+            )
         return replace(self, maximum=_V.TLSv1_2 if version == _V.MINIMUM_SUPPORTED else version)
 
     def with_alpn(self, names: tuple[bytes, ...]) -> Self:
@@ -137,13 +138,13 @@ class ProtocolSettings:
         if count < 0:
             raise ValueError("value must be non-negative")
         if count > MOST_TICKETS:
-            raise ValueError(f"value must be {MOST_TICKETS} at most: each handshake makes so many tickets")
+            raise ValueError(f"value must be at most {MOST_TICKETS}")
         if self.method != ssl.PROTOCOL_TLS_SERVER:
             raise ValueError("SSLContext is not a server context.")
         return replace(self, tickets=count)
 
     def versions(self) -> tuple[bool, bool]:
-        """Whether TLS 1.2 and TLS 1.3 may be spoken. Raises ssl.SSLError where neither may."""
+        """Whether TLS 1.2 and TLS 1.3 are enabled. Raises ssl.SSLError where neither is."""
         minimum = max(self.minimum, _V.TLSv1_2) if self.minimum > 0 else _V.TLSv1_2
         maximum = self.maximum if self.maximum > 0 else _V.TLSv1_3
         tls12 = minimum <= _V.TLSv1_2 <= maximum and not self.options & ssl.OP_NO_TLSv1_2
@@ -157,11 +158,14 @@ class ProtocolSettings:
         return tls12, tls13
 
     def recipe(self, server_side: bool) -> _engine.Recipe:
-        """The engine's form of it. Raises ssl.SSLError where no version, suite or group is left."""
+        """The engine's form. Raises ssl.SSLError where no version, suite or group is left."""
         tls12, tls13 = self.versions()
         tls12, tls13 = tls12 and bool(self.tls12_suites), tls13 and bool(self.tls13_suites)
         if not (tls12 or tls13):
-            raise ssl_error("NO_CIPHERS_AVAILABLE", "no ciphers available for the versions that are enabled")
+            raise ssl_error(
+                "NO_CIPHERS_AVAILABLE",
+                "no ciphers available for the enabled versions (set_ciphers, set_ciphersuites)",
+            )
         if not self.groups:
             raise ssl_error("NO_SUITABLE_GROUPS", "no key exchange group is enabled in both contexts")
         suites = (self.tls13_suites if tls13 else ()) + (self.tls12_suites if tls12 else ())
@@ -190,12 +194,15 @@ class ProtocolMembers:
 
     @property
     def protocol(self) -> ssl._SSLMethod:
-        """The protocol constant that the context was made with."""
+        """The protocol constant that the context was made with, for example PROTOCOL_TLS_CLIENT."""
         return self._protocol.method
 
     @property
     def minimum_version(self) -> ssl.TLSVersion:
-        """The oldest version to accept. Whatever is set, none older than TLS 1.2 is ever spoken."""
+        """The oldest version to accept, an `ssl.TLSVersion`. Default MINIMUM_SUPPORTED, which is TLS 1.2.
+
+        TLS 1.2 is the oldest in any case. Raises ValueError where it is not a TLSVersion.
+        """
         return self._protocol.minimum
 
     @minimum_version.setter
@@ -205,7 +212,10 @@ class ProtocolMembers:
 
     @property
     def maximum_version(self) -> ssl.TLSVersion:
-        """The newest version to accept. Raises ValueError for one before TLS 1.2: those are not offered."""
+        """The newest version to accept, an `ssl.TLSVersion`. Default MAXIMUM_SUPPORTED, which is TLS 1.3.
+
+        Raises ValueError where it is not a TLSVersion, or is older than TLS 1.2, which is not supported.
+        """
         return self._protocol.maximum
 
     @maximum_version.setter
@@ -215,8 +225,11 @@ class ProtocolMembers:
 
     @property
     def options(self) -> ssl.Options:
-        """Flags of `ssl`. These count: OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_NO_TICKET (no resumption),
-        OP_CIPHER_SERVER_PREFERENCE. What others forbid is never done here; docs/compatibility.md lists all.
+        """`ssl.Options`. The default is that of the interpreter's `ssl`.
+
+        OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_NO_TICKET (no resumption) and OP_CIPHER_SERVER_PREFERENCE have an
+        effect. What the others forbid is never done here; docs/compatibility.md lists all. Raises TypeError
+        for anything but an int, OverflowError for one that is negative or over 64 bits long.
         """
         return self._protocol.options
 
@@ -232,76 +245,89 @@ class ProtocolMembers:
         self._change_protocol(lambda protocol: replace(protocol, options=flags))
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """The application protocols to offer or accept, best first (RFC 7301); 1 to 255 bytes each."""
+        """Sets the application protocols to offer or accept, the preferred first (RFC 7301). Default none.
+
+        Raises ssl.SSLError for a name that is not 1 to 255 bytes long, UnicodeEncodeError for one that is not
+        ASCII, TypeError for anything but an iterable of str.
+        """
         names = as_alpn(alpn_protocols)
         self._change_protocol(lambda protocol: protocol.with_alpn(names))
 
     def set_npn_protocols(self, npn_protocols: Iterable[str]) -> None:
-        """Raises NotImplementedError: NPN, the forerunner of ALPN, is not offered (`ssl.HAS_NPN`)."""
-        raise NotImplementedError("NPN is not offered: use set_alpn_protocols")
+        """Raises NotImplementedError: NPN, the predecessor of ALPN, is not supported (`ssl.HAS_NPN`)."""
+        raise NotImplementedError("NPN is not supported: use set_alpn_protocols")
 
     def set_ciphers(self, ciphers: str) -> None:
-        """The TLS 1.2 suites to use, as an OpenSSL cipher string over those that exist here.
+        """Sets the TLS 1.2 suites, by an OpenSSL cipher string (``man openssl-ciphers``). Default all here.
 
-        One that names only suites of OpenSSL's that are not offered, such as "TLSv1", leaves TLS 1.3 alone.
-        Raises ssl.SSLError where it selects nothing with OpenSSL either.
+        One that names only suites of OpenSSL's that do not exist here, such as "TLSv1", leaves TLS 1.3 only.
+        Raises TypeError for anything but a str, ssl.SSLError where it selects nothing with OpenSSL either.
         """
         suites = as_suites(ciphers)
         self._change_protocol(lambda protocol: protocol.with_ciphers(suites))
 
     def set_ciphersuites(self, ciphersuites: str) -> None:
-        """The TLS 1.3 suites to use: names separated by colons. Raises ssl.SSLError for an unknown one."""
+        """Sets the TLS 1.3 suites: names separated by colons, the preferred first. Default all here.
+
+        Raises TypeError for anything but a str, ssl.SSLError for an unknown name and for none.
+        """
         suites = as_tls13_suites(ciphersuites)
         self._change_protocol(lambda protocol: protocol.with_ciphersuites(suites))
 
     def get_ciphers(self) -> list[dict[str, Any]]:
-        """The suites in use, best first, described as `ssl` documents."""
+        """The enabled suites, the preferred first, as dicts with the keys that `ssl` documents."""
         protocol = self._protocol
         return [suite.described() for suite in protocol.tls13_suites + protocol.tls12_suites]
 
     def set_groups(self, groups: str) -> None:
-        """The key exchange groups to use: names separated by colons, best first; ``?`` marks an optional one.
+        """Sets the key exchange groups: names separated by colons, the preferred first.
 
-        Raises ssl.SSLError for a name that does not exist here.
+        As in `ssl` of Python 3.15. ``?`` before a name lets it be unknown. The default is what the engine
+        has. Raises TypeError for anything but a str, ssl.SSLError for a name that does not exist here and for
+        none.
         """
         numbers = as_groups(groups)
         self._change_protocol(lambda protocol: protocol.with_groups(numbers))
 
     def get_groups(self, *, include_aliases: bool = False) -> list[str]:
-        """The names of the groups in use, best first; with `include_aliases` their other names too."""
+        """The names of the enabled groups, the preferred first; with `include_aliases` all their names."""
         numbers = self._protocol.groups
         names = [groups.NAMES.get(number, (groups.name_of(number),)) for number in numbers]
         return [name for known in names for name in (known if include_aliases else known[:1])]
 
     def set_client_sigalgs(self, sigalgslist: str, /) -> None:
-        """Raises NotImplementedError: the engine takes all of `get_sigalgs`, each of which is good."""
+        """Raises NotImplementedError: the engine always accepts every algorithm of `get_sigalgs`."""
         raise NotImplementedError(_NO_SIGALGS.format("set_client_sigalgs"))
 
     def set_server_sigalgs(self, sigalgslist: str, /) -> None:
-        """Raises NotImplementedError: the engine takes all of `get_sigalgs`, each of which is good."""
+        """Raises NotImplementedError: the engine always accepts every algorithm of `get_sigalgs`."""
         raise NotImplementedError(_NO_SIGALGS.format("set_server_sigalgs"))
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
-        """The one key exchange group to use. Raises ValueError for a name that does not exist here."""
+        """Sets the only key exchange group, by name.
+
+        Raises TypeError for anything but str or bytes, ValueError for a name that does not exist here.
+        """
         numbers = as_group(name)
         self._change_protocol(lambda protocol: protocol.with_groups(numbers))
 
     def load_dh_params(self, path: StrPath) -> None:
-        """Reads the PEM file and warns: they have no effect, because no suite here uses finite-field DH.
+        """Reads the PEM file and warns that it has no effect: no suite here uses finite-field DH.
 
         Raises OSError for a file that cannot be read, ssl.SSLError for one without DH parameters.
         """
         if b"DH PARAMETERS" not in dict(pem_blocks(read_file(path, "DH parameters"))):
-            words = f"no start line: no DH parameters in {os.fsdecode(path)!r}"
+            words = f"no start line: {os.fsdecode(path)!r} does not contain DH parameters"
             raise ssl_error("NO_START_LINE", words, library="PEM")
         words = "DH parameters have no effect: no cipher suite here uses finite-field Diffie-Hellman"
         warnings.warn(words, category=RuntimeWarning, stacklevel=2)
 
     @property
     def num_tickets(self) -> int:
-        """How many tickets a server sends after a TLS 1.3 handshake: 2, at most 255.
+        """How many tickets a server sends after a TLS 1.3 handshake, 0 to 255. Default 2.
 
-        Raises TypeError for what is no integer, ValueError for one that is out of range and on a client.
+        Raises TypeError for anything but an integer, ValueError for one out of range, and on any context but
+        one of PROTOCOL_TLS_SERVER.
         """
         return self._protocol.tickets
 
@@ -312,10 +338,10 @@ class ProtocolMembers:
 
     @property
     def keylog_filename(self) -> str | None:
-        """A file to which the secrets of every connection are appended, or None. For debugging only.
+        """The path of a file to which the secrets of every connection are appended. Default None.
 
-        Whoever reads it reads the traffic: it is made for its owner alone (mode 0600). Raises
-        OSError if it cannot be written.
+        For debugging only: the traffic can be decrypted with it. The file is made with mode 0600. Raises
+        TypeError for anything but a path or None, OSError if it cannot be written.
         """
         return self._protocol.keylog
 
@@ -328,28 +354,32 @@ class ProtocolMembers:
 
     @property
     def security_level(self) -> int:
-        """2, in OpenSSL's terms: it cannot be lowered."""
+        """OpenSSL's security level: 2. It cannot be changed."""
         return ciphers.MAX_LEVEL
 
     @property
     def post_handshake_auth(self) -> None:
-        """None, which is the answer of `ssl` where post-handshake authentication is not available."""
+        """None, as in `ssl` where post-handshake authentication is not available."""
         return None
 
     @property
     def _msg_callback(self) -> None:
-        """None: the engine does not show its messages."""
+        """None: the engine does not report its messages."""
         return None
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError("this belongs to the standard module's own engine")
+    def _wrap_socket(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("_wrap_socket is not supported: use wrap_socket")
 
-    _wrap_socket = _wrap_bio = _set_alpn_protocols = _refuse
+    def _wrap_bio(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("_wrap_bio is not supported: use wrap_bio")
+
+    def _set_alpn_protocols(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("_set_alpn_protocols is not supported: use set_alpn_protocols")
 
     def set_psk_client_callback(self, callback: Any) -> None:
-        """Raises NotImplementedError: pre-shared keys are not offered (`HAS_PSK`)."""
-        raise NotImplementedError("pre-shared keys are not offered")
+        """Raises NotImplementedError: external pre-shared keys are not supported (`HAS_PSK`)."""
+        raise NotImplementedError("external pre-shared keys are not supported")
 
     def set_psk_server_callback(self, callback: Any, identity_hint: str | None = None) -> None:
-        """Raises NotImplementedError: pre-shared keys are not offered (`HAS_PSK`)."""
-        raise NotImplementedError("pre-shared keys are not offered")
+        """Raises NotImplementedError: external pre-shared keys are not supported (`HAS_PSK`)."""
+        raise NotImplementedError("external pre-shared keys are not supported")

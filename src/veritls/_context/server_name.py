@@ -1,4 +1,4 @@
-"""server_hostname as it goes on the wire (RFC 6066, section 3)."""
+"""server_hostname as it is sent (RFC 6066, section 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_HOSTNAME = 253
 
 
 def on_the_wire(name: str | bytes) -> str:
-    """An A-label or an address. Raises TypeError, UnicodeError or ValueError for what is neither."""
+    """An A-label or an address. Raises TypeError, UnicodeError or ValueError for anything else."""
     if isinstance(name, bytes):
         name = name.decode("ascii")
     if not isinstance(name, str):

@@ -1,9 +1,9 @@
 """What a context is: one immutable value, and its form for the engine.
 
-A setter makes the next value and swaps it in one store, so there is no moment at which what is shown and what
-is enforced differ. The engine's form belongs to the value: it is made by whoever needs it first and goes with
-it, so that a form that is made while another thread changes the context never counts for the newer value. A
-connection takes one value, whole, when it is made.
+A setter makes the next value and swaps it in one store, so at no moment do the visible and the enforced
+settings differ. The engine's form belongs to the value and is made on first use, so a form that is made while
+another thread changes the context is never used for the newer value. A connection takes one value, whole,
+when it is made.
 
 Where `sni_callback` moves a connection to a second context, `Settings.after` gives the value that meets the
 demands of both; `veritls._context.combining` says how.
@@ -32,13 +32,11 @@ SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
 class TicketSecret(bytes):
-    """What ticket keys are derived from. A traceback that shows local variables, as error reporters do, does
-    not show it.
-    """
+    """The secret that ticket keys are derived from. Its repr hides it from tracebacks and logs."""
 
     @classmethod
     def drawn(cls) -> TicketSecret:
-        """A new one."""
+        """A new secret."""
         return cls(secrets.token_bytes(32))
 
     def __repr__(self) -> str:
@@ -51,7 +49,7 @@ class TicketSecret(bytes):
 
 
 class Frozen(NamedTuple):
-    """What a context was when a connection was made with it: for the engine, and what is asked beside it."""
+    """The settings of a connection: the engine's form, and the peer policy that it was made of."""
 
     settings: _engine.Settings
     peer: PeerPolicy
@@ -60,7 +58,7 @@ class Frozen(NamedTuple):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Settings:
-    """Everything that a context is. Two are the same only if they are one object."""
+    """All settings of a context. Two are equal only if they are the same object."""
 
     protocol: ProtocolSettings = demand(combined)
     peer: PeerPolicy = demand(combined)
@@ -69,7 +67,7 @@ class Settings:
     sni_callback: SNICallback | None = choice(None)
     renewal: Renewal | None = choice(None)
     statistics: _engine.Statistics = choice()
-    """Counts the context's handshakes, whatever its settings were."""
+    """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
     _frozen: dict[Any, Frozen] = dataclasses.field(default_factory=dict, init=False, repr=False)
@@ -78,9 +76,9 @@ class Settings:
     )
 
     def frozen(self, server_side: bool, *, validating: bool = False) -> Frozen:
-        """The engine's form of it, made once; `validating`: as under CERT_REQUIRED, whatever the mode.
+        """The engine's form, made once; `validating`: as under CERT_REQUIRED, whatever the mode.
 
-        Raises what makes it unusable.
+        Raises ssl.SSLError or ValueError where the settings cannot be used.
         """
         key = server_side, validating and self.peer.verify_mode != ssl.CERT_REQUIRED
         kept = self._frozen.get(key)
@@ -103,9 +101,9 @@ class Settings:
         return Frozen(settings, peer, demands)
 
     def _identities(self) -> list[_engine.Identity]:
-        """Our identities as the engine takes them, the one to prefer first.
+        """The own identities in the engine's form, the preferred first.
 
-        A certificate that came alone is sent with those above it that are in the trust set, as by OpenSSL.
+        A certificate that was loaded alone is sent with its issuers in the trust set, as by OpenSSL.
         """
         own = []
         for identity in self.own.preferred():
@@ -114,7 +112,7 @@ class Settings:
         return own
 
     def after(self, first: Settings) -> Settings:
-        """This value for a connection that began under `first`: with its demands, too."""
+        """This value for a connection that began under `first`: with the demands of both."""
         if first is self:
             return self
         kept = self._after.get(first)
@@ -130,7 +128,7 @@ class Settings:
             raise ssl.SSLError("Cannot create a client socket with a PROTOCOL_TLS_SERVER context")
 
     def server_name(self, name: str | bytes | None, *, server_side: bool) -> str | None:
-        """server_hostname as it goes on the wire: an A-label or an address (RFC 6066, section 3)."""
+        """server_hostname as it is sent; see `on_the_wire`. Raises ValueError where it is missing."""
         self.check_side(server_side)
         if name is None and server_side:
             return None
@@ -142,7 +140,7 @@ class Settings:
 
 
 class HasSettings:
-    """Shows one immutable Settings value and swaps it: an SSLContext. It has no other state, and no lock."""
+    """The state of an SSLContext: one immutable Settings value, which is swapped. There is no lock."""
 
     _cell: _engine.Cell[Settings]
 
@@ -151,10 +149,10 @@ class HasSettings:
         return self._cell.get()
 
     def _change(self, change: Callable[[Settings], Settings]) -> Settings:
-        """Puts what `change` makes of the value in its place; returns the value that was replaced.
+        """Replaces the value by the result of `change`; returns the value that was replaced.
 
-        Where another thread changed it meanwhile, `change` is asked again, with that thread's value. What it
-        raises leaves everything as it was.
+        Where another thread changed it meanwhile, `change` is called again, with that thread's value. If it
+        raises, nothing changes.
         """
         while True:
             before = self._cell.get()

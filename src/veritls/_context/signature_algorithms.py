@@ -25,8 +25,5 @@ def name_of(number: int) -> str:
 
 
 def get_sigalgs() -> list[str]:
-    """The names of the signature algorithms that handshakes are signed with here, best first.
-
-    As `ssl.get_sigalgs` of Python 3.15.
-    """
+    """The signature algorithms for handshakes, the preferred first: `ssl.get_sigalgs` of Python 3.15."""
     return [name_of(number) for number in _engine.signature_schemes()]

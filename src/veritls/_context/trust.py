@@ -1,4 +1,4 @@
-"""Whom a context trusts: certificates and CRLs, and SSLContext's members about them."""
+"""What a context trusts: certificates and CRLs, and SSLContext's members about them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from veritls import _engine
 from veritls._loading.certificates import decoded, described, name_text
-from veritls._loading.crls import Found, ListSource, RevocationLists, in_source, read
+from veritls._loading.crls import CRLSource, CRLStore, Found, in_source, read
 from veritls._loading.pem import StrPath, is_content
 from veritls._loading.trust import Batch, TrustData, in_data, in_file, in_folder, in_system
 from veritls._report.parsed_certificate import readable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PATH = 10
 _MOST_UNREAD = 4
-"""Of what could not be read, how much is told."""
+"""Certificates or files that could not be read, of which an error tells."""
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
@@ -39,15 +39,15 @@ def _signed(issuer: bytes, subject: bytes) -> bool:
 
 @dataclass(frozen=True)
 class TrustEntry:
-    """Something that a context's trust is made of.
+    """A certificate or CRL that a context trusts; see `SSLContext.list_trust`.
 
-    `kind`: "anchor" ends a path and is trusted by itself, "helper" may stand within one, "crl" is a
-    revocation list. `name`: the subject, or a list's issuer (RFC 4514), empty where there is none.
-    `expires`: notAfter or nextUpdate, None where it cannot be told. `source`: the file, "cadata", "memory"
-    or "the system".
+    `kind`: "anchor" ends a path and is trusted by itself, "intermediate" may stand within one, "crl" is a
+    CRL. `name`: the subject, or a CRL's issuer (RFC 4514), empty where there is none. `expires`: notAfter or
+    nextUpdate, aware, in UTC; None where `datetime` cannot express it. `source`: the repr of the file's path,
+    "cadata", "memory" or "the system". `der`: the certificate or CRL.
     """
 
-    kind: Literal["anchor", "helper", "crl"]
+    kind: Literal["anchor", "intermediate", "crl"]
     name: str
     expires: datetime | None
     source: str
@@ -57,37 +57,37 @@ class TrustEntry:
 class TrustStore:
     """The certificates that a context trusts, and its CRLs. Never changed: `plus` gives the next one.
 
-    A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other helps to
-    build paths; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. What the engine needs is made once.
+    A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other may stand
+    within a path; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. The engine's form is made once.
     """
 
     def __init__(
         self,
         certificates: Mapping[bytes, str] = MappingProxyType({}),
-        lists: RevocationLists | None = None,
+        crls: CRLStore | None = None,
         on_request: frozenset[bytes] = frozenset(),
         unread: tuple[str, ...] = (),
     ) -> None:
-        """`certificates`: DER, and where each is from. `on_request`: those that are not listed until used.
+        """`certificates`: DER -> source. `on_request`: the certificates that are not listed until used.
 
-        `unread`: what could not be read of the system's trust, which an error that follows from it tells.
+        `unread`: the system's certificates that could not be read, in words, for the errors that follow.
         """
         self._certificates = certificates
-        self.lists = lists if lists is not None else RevocationLists()
+        self.crls = crls if crls is not None else CRLStore()
         self._on_request = on_request
         self._unread = unread
         self._frozen: dict[bool, _engine.TrustSet] = {}
         self._subjects: dict[bytes, list[bytes]] | None = None
 
     def plus(self, batches: Sequence[Batch]) -> TrustStore:
-        """With all that the batches hold."""
+        """With everything in the batches."""
         certificates, hidden = dict(self._certificates), self._hidden()
         for batch in batches:
             fresh = set(batch.certificates) - certificates.keys()
             hidden = hidden | fresh if batch.on_request else hidden - set(batch.certificates)
             certificates |= {der: batch.source for der in batch.certificates if der in fresh}
         unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
-        store = TrustStore(certificates, self.lists, hidden, tuple(unread)[:_MOST_UNREAD])
+        store = TrustStore(certificates, self.crls, hidden, tuple(unread)[:_MOST_UNREAD])
         for batch in batches:
             if batch.crls:
                 crls = [read(der, batch.source) for der in batch.crls]
@@ -99,18 +99,18 @@ class TrustStore:
     def plus_crls(
         self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
     ) -> tuple[TrustStore, int]:
-        """With the CRLs, as `RevocationLists.add` takes them, and how many of them were new."""
-        lists, taken = self.lists.add(
+        """With the CRLs, added by `CRLStore.add`, and how many of them were new."""
+        crls, added = self.crls.add(
             found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
         )
-        return self._with_lists(lists) if taken else self, taken
+        return self._with_crls(crls) if added else self, added
 
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""
-        return self._with_lists(self.lists.remembering(place))
+        return self._with_crls(self.crls.remembering(place))
 
-    def _with_lists(self, lists: RevocationLists) -> TrustStore:
-        return TrustStore(self._certificates, lists, self._hidden(), self._unread)
+    def _with_crls(self, crls: CRLStore) -> TrustStore:
+        return TrustStore(self._certificates, crls, self._hidden(), self._unread)
 
     def _hidden(self) -> frozenset[bytes]:
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
@@ -120,16 +120,16 @@ class TrustStore:
         hidden = self._hidden()
         return [der for der in self._certificates if der not in hidden]
 
-    def authorities(self) -> list[bytes]:
-        """Those that may sign others, DER, in the order in which they came."""
+    def ca_certificates(self) -> list[bytes]:
+        """The CA certificates, DER, in the order in which they were loaded."""
         return [der for der in self._listed() if _engine.is_ca(der)]
 
     def statistics(self) -> dict[str, int]:
         """The numbers of ``SSLContext.cert_store_stats()``."""
-        return {"x509": len(self._listed()), "crl": len(self.lists), "x509_ca": len(self.authorities())}
+        return {"x509": len(self._listed()), "crl": len(self.crls), "x509_ca": len(self.ca_certificates())}
 
     def path_above(self, der: bytes) -> list[bytes]:
-        """The certificates here that lead from one up to its authority, as far as they are known, DER."""
+        """The issuers here of a certificate, up to its trust anchor, as far as they are known, DER."""
         path: list[bytes] = []
         subject, issuer = _engine.names(der)
         while len(path) < _LONGEST_PATH and issuer != subject:
@@ -151,22 +151,24 @@ class TrustStore:
         return subjects
 
     def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
-        """The engine's form of it."""
+        """The engine's form."""
         kept = self._frozen.get(partial_chain)
         if kept is None:
-            certificates, crls = list(self._certificates), self.lists.engines()
+            certificates, crls = list(self._certificates), self.crls.engines()
             made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
             kept = self._frozen.setdefault(partial_chain, made)
         return kept
 
     def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
-        """Everything here, certificates first, in the order in which it came."""
+        """Every certificate, then every CRL, in the order in which they were loaded."""
         found = []
         for der, source in self._certificates.items():
             subject, issuer = _engine.names(der)
-            kind: Literal["anchor", "helper"] = "anchor" if partial_chain or subject == issuer else "helper"
+            kind: Literal["anchor", "intermediate"] = (
+                "anchor" if partial_chain or subject == issuer else "intermediate"
+            )
             found.append(TrustEntry(kind, *described(der), source, der))
-        for each, source in self.lists:
+        for each, source in self.crls:
             until = moment_of(each.period[1])
             found.append(TrustEntry("crl", name_text(each.issuer), until, source, each.der))
         return found
@@ -195,11 +197,12 @@ class TrustMembers:
         capath: StrPath | None = None,
         cadata: str | ReadableBuffer | TrustData | None = None,
     ) -> None:
-        """Adds trusted certificates: a PEM file, a folder in OpenSSL's hashed layout, PEM str or DER bytes.
+        """Adds trusted certificates and CRLs, as `ssl.SSLContext.load_verify_locations`.
 
-        `cadata` may also be `cryptography` certificates and revocation lists, one or several.
-        Raises TypeError if all are omitted, OSError for what cannot be read, ssl.SSLError (naming the file)
-        or ValueError for what holds no usable certificate. Nothing is added then.
+        `cafile`: a PEM file. `capath`: a folder in OpenSSL's hashed layout. `cadata`: PEM str, DER bytes, or
+        `cryptography` certificates and CRLs, one or several. Raises TypeError if all are omitted or of other
+        types, OSError for a file that cannot be read, ssl.SSLError (naming the file) or ValueError where
+        there is no usable certificate. Nothing is added then.
         """
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
@@ -214,7 +217,11 @@ class TrustMembers:
         self._trust_also(batches)
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
-        """Adds what the operating system trusts; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
+        """Adds the certificates that the operating system trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+
+        `purpose` makes no difference. A certificate that cannot be read is left out; a refusal that follows
+        says so. Raises TypeError where `purpose` is not an `ssl.Purpose`.
+        """
         if not isinstance(purpose, ssl._ASN1Object):
             raise TypeError(purpose)
         self._trust_also(in_system())
@@ -223,64 +230,64 @@ class TrustMembers:
         """The same as `load_default_certs()`."""
         self.load_default_certs()
 
-    def load_crls(self, source: ListSource, *, allow_older: bool = False) -> int:
-        """Adds revocation lists (RFC 5280, section 5), and returns how many of them were new.
+    def load_crls(self, source: CRLSource, *, allow_older: bool = False) -> int:
+        """Adds CRLs (RFC 5280, section 5), and returns how many of them were new.
 
-        `source`: the path of a file (PEM, or one list in DER) or of a folder in OpenSSL's hashed layout
-        (``9d66eef0.r0``); PEM or DER bytes; `cryptography` lists, one or several. What is a path is as for
-        `load_cert_chain`. A list takes the place of an earlier one of the same issuer, key and distribution
-        point: the CRL number decides, or else thisUpdate; `allow_older` takes it whatever they say. One that
-        no known certificate signed, as its issuer's comes from the peer, takes no place: it is kept beside
-        the others, eight at most, and the peer's chain tells which of them count. A list with a distribution
-        point is about certificates that name the point.
+        `source`: the path of a file (PEM, or one CRL in DER) or of a folder in OpenSSL's hashed layout
+        (``9d66eef0.r0``); PEM or DER bytes; `cryptography` CRLs, one or several. Paths are told from bytes as
+        by `load_cert_chain`. A CRL replaces an older one of the same issuer, key and distribution point: by
+        CRL number, else by thisUpdate; `allow_older` lets it replace a newer one. A CRL that no known
+        certificate signed, because the peer sends its issuer's certificate, replaces none: it is kept beside
+        the others, eight at most, and the peer's chain verifies it. A CRL with a distribution point covers
+        the certificates that name this point.
 
-        They count where `verify_flags` hold VERIFY_CRL_CHECK_LEAF or _CHAIN, for connections made after this.
+        CRLs are used where `verify_flags` contain VERIFY_CRL_CHECK_LEAF or _CHAIN.
 
-        Raises OSError for what cannot be read; ssl.SSLError for what is no list, for delta and indirect ones
-        and those partitioned by reason, and for one whose issuer is in the trust set and did not sign it;
-        TypeError for none of the above. All of them are taken then, or none.
+        Raises OSError for what cannot be read; ssl.SSLError for what is not a CRL, for delta CRLs, indirect
+        CRLs and CRLs for some reasons only, and for a CRL whose issuer is in the trust set and did not sign
+        it; TypeError for a source of another type. Nothing is added then.
         """
         place = None
         if isinstance(source, str | bytes | os.PathLike) and not is_content(source):
             source = place = os.fsdecode(source)
         found = list(in_source(source))
-        taken = 0
+        added = 0
 
         def change(store: TrustStore) -> TrustStore:
-            nonlocal taken
-            store, taken = store.plus_crls(found, older=allow_older)
+            nonlocal added
+            store, added = store.plus_crls(found, older=allow_older)
             return store.remembering(place) if place is not None else store
 
         self._change_trust(change)
-        return taken
+        return added
 
     def reload_crls(self) -> int:
-        """Reads again the files and folders that revocation lists came from; returns how many were new.
+        """Reads again the files and folders that CRLs were loaded from; returns how many CRLs were new.
 
-        Those that came by `load_verify_locations` too. A list that is not there any more stays until a newer
-        one replaces it. Raises as `load_crls`, and changes nothing then. Where nothing is new, sessions stay
-        good.
+        CRLs of `load_verify_locations` are included. A CRL whose file was removed stays until a newer one
+        replaces it. Raises OSError and ssl.SSLError as `load_crls`, and changes nothing then. Where nothing
+        is new, sessions stay valid.
         """
-        found = list(self._trust.lists.again())
-        taken = 0
+        found = list(self._trust.crls.reread())
+        added = 0
 
         def change(store: TrustStore) -> TrustStore:
-            nonlocal taken
-            store, taken = store.plus_crls(found)
+            nonlocal added
+            store, added = store.plus_crls(found)
             return store
 
         self._change_trust(change)
-        return taken
+        return added
 
     def list_trust(self) -> list[TrustEntry]:
-        """All that was loaded: certificates and revocation lists, their kinds and where they came from."""
+        """Every certificate and CRL that was loaded, with its kind and source."""
         return self._trust.entries(partial_chain=self._partial_chain)
 
     def cert_store_stats(self) -> dict[str, int]:
-        """How many certificates ("x509"), of them authorities' ("x509_ca"), and revocation lists ("crl")."""
+        """The numbers of certificates ("x509"), of CA certificates ("x509_ca") and of CRLs ("crl")."""
         return self._trust.statistics()
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
-        """The trusted authorities, DER where `binary_form`, else decoded as by `getpeercert`."""
-        certificates = self._trust.authorities()
+        """The trusted CA certificates: DER bytes where `binary_form`, else dicts as of `getpeercert`."""
+        certificates = self._trust.ca_certificates()
         return certificates if binary_form else [decoded(der) for der in certificates]

@@ -1,7 +1,7 @@
-"""Which certificate failed which check: the engine's refusal, looked at with the eyes of a person.
+"""Which certificate failed which check: the engine's refusal, explained.
 
-The verdict and its kind are the engine's. What is found here explains them; where nothing is found that fits,
-the explanation is more general, never another one.
+The verification result and its kind are the engine's. What is found here explains them; where nothing fits,
+the explanation is more general, never a different one.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from veritls._report.rendering import moment, span
 from veritls._report.request import Purpose, Refusal, Request
 
 _MOST = 10
-"""Certificates that are looked at, of those sent, and in a path: a peer may send thousands."""
+"""Certificates that are read, of those sent, and in a path: a peer may send thousands."""
 _MOST_ELEMENTS = 2 * MOST_ELEMENTS
-"""Elements of DER of all of them together, up to which they are read as a whole."""
+"""DER elements of all of them together, up to which they are parsed as a whole."""
 _NAMESAKES = 4
-"""Certificates of the trust set that are looked at where several have one name."""
+"""Certificates of the trust set that are read where several have the same subject."""
 _NOW = timedelta(minutes=10)
 
 
 class TrustSet(Protocol):
-    """What is asked of the engine's trust set."""
+    """What this module needs of the engine's trust set."""
 
     @property
     def anchors(self) -> int: ...
@@ -46,10 +46,9 @@ class TrustSet(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """The explanation: one sentence, whom it is about (DER), and what to do about it."""
+    """The explanation: one sentence, and what to do about it."""
 
     sentence: str
-    culprit: bytes | None = None
     remedies: tuple[str, ...] = ()
 
 
@@ -66,7 +65,7 @@ def _key_fits(upper: ParsedCertificate, lower: ParsedCertificate) -> bool:
 
 @dataclass
 class Case:
-    """A refusal with everything that it takes to explain it, read as far as it is needed."""
+    """A refusal and what explains it, parsed on demand."""
 
     request: Request
     refusal: Refusal
@@ -76,13 +75,13 @@ class Case:
 
     @cached_property
     def trusted(self) -> list[ParsedCertificate]:
-        """The certificates of the trust set that could stand above those sent."""
+        """The certificates of the trust set that may be issuers of those sent."""
         return [ParsedCertificate(der, "trust set", anchor=anchor) for der, anchor in self.refusal.above]
 
     @cached_property
     def sent(self) -> list[ParsedCertificate]:
         """The first certificates that the peer sent."""
-        anchors = {reading.der for reading in self.trusted if reading.anchor}
+        anchors = {parsed.der for parsed in self.trusted if parsed.anchor}
         chain = self.request.chain[:_MOST] or (b"",)
         found, elements = [], 0
         for der in chain:
@@ -98,9 +97,9 @@ class Case:
 
     @cached_property
     def path(self) -> list[ParsedCertificate]:
-        """The engine's path; where it found none, the way up from the peer's as far as it goes."""
+        """The engine's path; where it found none, the chain of issuers as far as it is known."""
         if self.found:
-            sent = {reading.der: reading for reading in self.sent}
+            sent = {parsed.der: parsed for parsed in self.sent}
             *between, anchor = self.found[1:] or (b"",)
             path = [
                 self.leaf,
@@ -116,8 +115,8 @@ class Case:
         return path
 
     def _above(self, path: list[ParsedCertificate]) -> ParsedCertificate | None:
-        """The likeliest issuer: an anchor before others, that with the right key before its namesakes."""
-        top, used = path[-1], {reading.der for reading in path}
+        """The likeliest issuer: one whose key identifier matches before others, an anchor before others."""
+        top, used = path[-1], {parsed.der for parsed in path}
         issuer = top.raw_names[1]
         named = [
             each
@@ -130,8 +129,8 @@ class Case:
 
     @cached_property
     def all(self) -> list[ParsedCertificate]:
-        """The path, then whatever else is known."""
-        on_path = {reading.der for reading in self.path}
+        """The path, then the other certificates that were sent or are in the trust set."""
+        on_path = {parsed.der for parsed in self.path}
         return self.path + [each for each in (*self.sent, *self.trusted) if each.der not in on_path]
 
     @property
@@ -141,7 +140,7 @@ class Case:
 
     @property
     def possible_pairs(self) -> list[tuple[ParsedCertificate, ParsedCertificate]]:
-        """The pairs, then each certificate of the path with whoever else has its issuer's name."""
+        """The pairs, then each certificate of the path with every other one that has its issuer's name."""
         others = [
             (lower, upper)
             for lower in self.path
@@ -152,7 +151,7 @@ class Case:
 
     @property
     def peer(self) -> Purpose:
-        """Who the peer is."""
+        """Whether the peer is a server or a client."""
         return self.request.purpose
 
     @property
@@ -160,29 +159,29 @@ class Case:
         """Whether the request is about the present."""
         return abs(self.now - self.request.at) < _NOW
 
-    def who(self, reading: ParsedCertificate) -> str:
+    def name(self, parsed: ParsedCertificate) -> str:
         """One of the certificates, as the subject of a sentence."""
-        if reading is self.leaf:
+        if parsed is self.leaf:
             if self.leaf.certificate is None:
                 return f"the {self.peer}'s certificate, which cannot be read,"
             if self.leaf.nameless:
-                return f"the {self.peer}'s certificate, which holds no name,"
+                return f"the {self.peer}'s certificate, which contains no name,"
             return f"the {self.peer}'s certificate for {self.leaf.holder}"
-        if reading.source == "trust set" or reading.anchor:
-            return f"{reading.label} of the trust set"
-        return f"the intermediate certificate {reading.label}"
+        if parsed.source == "trust set" or parsed.anchor:
+            return f"{parsed.label} in the trust set"
+        return f"the intermediate certificate {parsed.label}"
 
-    def short(self, reading: ParsedCertificate) -> str:
-        """One of the certificates, as briefly as it can be told."""
-        return reading.holder if reading is self.leaf else reading.label
+    def short(self, parsed: ParsedCertificate) -> str:
+        """One of the certificates, briefly."""
+        return parsed.holder if parsed is self.leaf else parsed.label
 
-    def replace(self, reading: ParsedCertificate, by: str) -> str:
-        """What to do about one certificate, by where it came from."""
-        if reading is self.leaf:
-            return f"Give the {self.peer} another certificate: {by}."
-        if reading.source == "trust set":
-            return f"Replace {reading.label} in the trust set: {by}."
-        return f"Have the {self.peer} send another intermediate certificate than {reading.label}: {by}."
+    def replace(self, parsed: ParsedCertificate, by: str) -> str:
+        """What to do about one certificate, by its source."""
+        if parsed is self.leaf:
+            return f"Give the {self.peer} a different certificate: {by}."
+        if parsed.source == "trust set":
+            return f"Replace {parsed.label} in the trust set: use {by}."
+        return f"Have the {self.peer} send another intermediate certificate instead of {parsed.label}: {by}."
 
     def ago(self, length: timedelta) -> str:
         """ "3 days ago"; "3 days before 2030-01-01 00:00 UTC" where the request is not about the present."""
@@ -213,7 +212,7 @@ def _self_issued(der: bytes) -> bool:
 
 
 def refined(kind: str, detail: str, chain: tuple[bytes, ...]) -> str:
-    """The kind of a refusal; OpenSSL, whose numbers programs compare, tells three unknown issuers apart."""
+    """The kind of a refusal. OpenSSL, whose numbers programs compare, has three kinds of unknown issuers."""
     if kind == "other":
         return _BY_DETAIL.get(detail, kind)
     if kind not in ("unknown_issuer", "ca_as_leaf") or not chain:
@@ -225,7 +224,7 @@ def refined(kind: str, detail: str, chain: tuple[bytes, ...]) -> str:
 
 
 def trusted_above(chain: tuple[bytes, ...], trust: TrustSet) -> tuple[tuple[bytes, bool], ...]:
-    """The certificates of the trust set that could stand above those sent, each with whether an anchor."""
+    """The certificates of the trust set that may be issuers of those sent; True: it is an anchor."""
     found: dict[bytes, bool] = {}
     wanted = list(dict.fromkeys(name for der in chain[:_MOST] for name in reversed(raw_names(der)) if name))
     for subject in islice(wanted, 2 * _MOST):  # it grows meanwhile
@@ -237,11 +236,11 @@ def trusted_above(chain: tuple[bytes, ...], trust: TrustSet) -> tuple[tuple[byte
     return tuple(found.items())
 
 
-def listed(path: list[ParsedCertificate], trust: TrustSet) -> tuple[tuple[bool, int | None], ...]:
-    """What the revocation lists say of the certificates of a path below the anchor."""
+def crl_status(path: list[ParsedCertificate], trust: TrustSet) -> tuple[tuple[bool, int | None], ...]:
+    """What the CRLs say of the certificates of a path below the anchor; see `Refusal.crls`."""
 
-    def look(reading: ParsedCertificate) -> tuple[bool, int | None]:
-        return trust.listed(reading.der)
+    def look(parsed: ParsedCertificate) -> tuple[bool, int | None]:
+        return trust.listed(parsed.der)
 
     unknown: tuple[bool, int | None] = (False, None)
     return tuple(attempt(partial(look, each), unknown) for each in path[:-1] or path)

@@ -1,4 +1,4 @@
-"""The engine tells facts, by codes; here are the words for those that no exception of `ssl` has words for."""
+"""The words for the engine's codes, where `ssl` has no exception with words of its own."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from veritls import _engine
 
 CALLBACKS = {"verify": "the verify callback", "hello": "sni_callback"}
-"""Which callback runs."""
+"""The engine's names of the callbacks."""
 
 THINGS = {
     "allowed_peers": "allowed_peers",
     "certificate": "certificate",
     "clock": "the system's clock",
-    "crl": "revocation list",
+    "crl": "CRL",
     "keylog": "keylog_filename",
     "name": "name",
     "ocsp_response": "OCSP response",
@@ -22,50 +22,50 @@ THINGS = {
     "server_hostname": "server_hostname",
     "trust_anchor": "trust anchor",
 }
-"""What cannot be used."""
+"""The engine's names of what cannot be used."""
 
 _DETAILS = {
-    "algorithm": "its algorithm is damaged",
+    "algorithm": "its algorithm is malformed",
     "before_1970": "it shows a time before 1970",
-    "handshake_too_long": "a handshake message is spread over too many bytes",
-    "issuing_distribution_point": "its issuing distribution point cannot be read",
-    "key_usage": "its key usage cannot be read",
-    "no_public_key": "its public key cannot be told",
+    "handshake_too_long": "a handshake message is too long",
+    "issuing_distribution_point": "its issuing distribution point cannot be parsed",
+    "key_usage": "its key usage cannot be parsed",
+    "no_public_key": "its public key cannot be parsed",
     "none": "there is none",
     "out_of_date": "it is out of date",
-    "trailing_bytes": "bytes after its end",
+    "trailing_bytes": "it has trailing bytes",
     # Callbacks.
-    "closed": "the socket was closed meanwhile",
-    "no_callback": "there is no callback to ask",
+    "closed": "the socket was closed during the callback",
+    "no_callback": "no callback is set",
     "shutting_down": "the interpreter is shutting down",
     # OCSP responses.
     "certificate": "{}",
-    "critical_extension": "it has a critical extension that is unknown here",
-    "issuer_unknown": "nobody knows its issuer, who has to sign it",
-    "no_answer": "it holds no answer",
-    "not_authorized": "its issuer did not sign it, nor anybody whom it authorized",
-    "signer": "its signer is not to be trusted with that: {}",
-    "signer_key_usage": "its signer's key is not for signatures",
-    "signer_revoked": "its signer's certificate was revoked",
+    "critical_extension": "it has an unsupported critical extension",
+    "issuer_unknown": "its issuer's certificate, which must verify its signature, is not known",
+    "no_answer": "it contains no response",
+    "not_authorized": "it was signed neither by the issuer nor by a responder that the issuer authorized",
+    "signer": "its signer is not a valid OCSP responder: {}",
+    "signer_key_usage": "the key usage of its signer does not allow signatures",
+    "signer_revoked": "the certificate of its signer was revoked",
     "status": "the responder answered {}",
     "too_complex": "verifying it would take too much work",
     "type": "it is of the unknown type {}",
-    "unreadable": "it cannot be read: {}",
-    # Kinds of refusals that say all.
+    "unreadable": "it cannot be parsed: {}",
+    # Kinds of refusals without a detail.
     "ocsp_expired": "it is out of date",
-    "ocsp_foreign": "it is about another certificate",
+    "ocsp_foreign": "it is for another certificate",
     "ocsp_not_yet_valid": "it is not valid yet",
     "ocsp_revoked": "its OCSP response says that it was revoked",
-    "ocsp_unknown": "the responder does not know it",
+    "ocsp_unknown": "the responder does not know the certificate",
 }
-"""The engine's codes; {} is what a library said, which follows after a colon."""
+"""The engine's codes; {} is a library's message, which follows a colon in the code."""
 
 _SHOWN = 10
-"""Names that a sentence shows."""
+"""Names that a message shows."""
 
 
 def words(detail: str) -> str:
-    """The words for a code; what is none is what a library says, and stays as it is."""
+    """The words for a code; any other text is a library's message, and is returned as it is."""
     code, _, said = detail.partition(": ")
     known = _DETAILS.get(code)
     if known is None or ("{}" in known) != bool(said):
@@ -74,8 +74,8 @@ def words(detail: str) -> str:
 
 
 def name_words(text: str) -> str:
-    """A name of a certificate, as the engine tells it."""
-    return {"other": "another kind of name", "IP ?": "IP unreadable"}.get(text, text)
+    """A name of a certificate from the engine."""
+    return {"other": "another kind of name", "IP ?": "malformed IP address"}.get(text, text)
 
 
 def _listing(names: Sequence[str], left_out: int = 0) -> str:
@@ -91,11 +91,11 @@ def _raised(cause: BaseException) -> str:
         text = str(cause)
     except Exception:
         text = "<exception str() failed>"
-    return f"the verify callback raised {type(cause).__qualname__}: {text}"
+    return f"it raised {type(cause).__qualname__}: {text}"
 
 
 def refusal_words(rejection: _engine.Rejection) -> str:
-    """What a refusal's sentence says of its details; the engine's code where the sentence goes by that."""
+    """The details of a refusal in words; the engine's code where the explanation depends on it."""
     kind, wanted = rejection.kind, _listing(rejection.wanted)
     if kind == "not_allowed":
         return f"its names: {_listing(rejection.presented, rejection.left_out)}; allowed: {wanted}"
@@ -104,7 +104,7 @@ def refusal_words(rejection: _engine.Rejection) -> str:
     if kind == "callback" and rejection.cause is not None:
         return _raised(rejection.cause)
     if kind.startswith("strict_"):
-        return "it does not keep to RFC 5280 (VERIFY_X509_STRICT)"
+        return "it does not conform to RFC 5280 (VERIFY_X509_STRICT)"
     if kind == "callback" or kind.startswith("ocsp_"):
         return words(rejection.detail or kind)
     return rejection.detail

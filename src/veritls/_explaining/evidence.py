@@ -1,4 +1,4 @@
-"""What speaks for a chain that passed a check, in words."""
+"""The evidence that a chain passed a check, in words."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from veritls._report.rendering import counted, listing, moment
 
 
 def _validity(case: Case) -> str:
-    ends = [(reading.not_after, case.short(reading)) for reading in case.path]
-    known = [(end, who) for end, who in ends if end is not None]
+    ends = [(parsed.not_after, case.short(parsed)) for parsed in case.path]
+    known = [(end, name) for end, name in ends if end is not None]
     if not known:
         return ""
-    end, who = min(known)
+    end, name = min(known)
     days = (end - case.request.at).days
-    return f"{who} is the first to end, in {counted(days, 'day')} ({moment(end)})"
+    return f"{name} is the first to expire, in {counted(days, 'day')} ({moment(end)})"
 
 
 def _chain(case: Case) -> str:
     if len(case.path) == 1:
         return "it is in the trust set itself"
     signers = ", signed by ".join(each.label for each in case.path[1:])
-    return f"{case.leaf.holder}, signed by {signers} of the trust set"
+    return f"{case.leaf.holder}, signed by {signers} in the trust set"
 
 
 _EVIDENCE: dict[str, Callable[[Case], str]] = {
@@ -31,7 +31,9 @@ _EVIDENCE: dict[str, Callable[[Case], str]] = {
     "purpose": lambda case: f"for {case.peer}s",
     "chain": _chain,
     "signature": lambda case: listing(list(dict.fromkeys(each.signature_name for each in case.path[:-1])), 9),
-    "revocation": lambda case: f"of the {case.request.revocation}",
+    "revocation": lambda case: (
+        "of every certificate" if case.request.revocation == "chain" else "of the leaf"
+    ),
     "host name": lambda case: (
         f"the certificate is for {listing(case.leaf.names, more=case.leaf.names_left_out)}"
     ),
@@ -39,6 +41,6 @@ _EVIDENCE: dict[str, Callable[[Case], str]] = {
 
 
 def of_accepted(check: str, case: Case) -> str:
-    """The evidence for a check that passed; empty where there is nothing to show."""
+    """The evidence for a check that passed; empty where there is none."""
     found = _EVIDENCE.get(check)
     return found(case) if found is not None else ""

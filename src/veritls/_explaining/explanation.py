@@ -1,4 +1,4 @@
-"""What a report says besides the result: the sentence, what to do, the certificates, the checks.
+"""What a report says besides the result: the sentence, the remedies, the certificates, the checks.
 
 The table of explanations is here: one for each kind of refusal, from which the sentence is made.
 """
@@ -51,36 +51,36 @@ EXPLANATIONS: dict[str, Explain] = {
     "not_pinned": demands.not_pinned,
     "callback": demands.callback,
 }
-"""Kind -> what explains it. A kind that is not here is told in the engine's words."""
+"""Kind -> its explanation. A kind that is not here is described in the engine's words."""
 
 GENERAL = {
     "expired": "a certificate of the chain has expired",
     "not_yet_valid": "a certificate of the chain is not valid yet",
-    "unknown_issuer": "no certificate in the trust set vouches for it",
-    "self_signed": "it signed itself and is not in the trust set",
-    "self_signed_in_chain": "the chain ends in a certificate that signed itself and is not in the trust set",
+    "unknown_issuer": "it does not lead to a certificate in the trust set",
+    "self_signed": "it is self-signed and not in the trust set",
+    "self_signed_in_chain": "the chain ends in a self-signed certificate that is not in the trust set",
     "signature": "a signature in the chain is wrong",
-    "algorithm": "a certificate of the chain is signed in a way that is not accepted",
-    "purpose": "a certificate of the chain is not for this purpose (extended key usage)",
-    "ca_as_leaf": "it is the certificate of an authority, not of a peer",
-    "leaf_as_ca": "a certificate in the chain may not sign others",
-    "path_length": "the chain is longer than one of its authorities allows",
-    "name_constraint": "a name in the chain is outside what an authority above it may speak for",
-    "critical_extension": "a certificate of the chain has a critical extension that is not processed",
-    "encoding": "a certificate of the chain is damaged",
+    "algorithm": "a certificate of the chain has an unsupported signature algorithm",
+    "purpose": "a certificate of the chain is not valid for this purpose (extended key usage)",
+    "ca_as_leaf": "it is a CA certificate, not a peer's",
+    "leaf_as_ca": "a certificate in the chain may not issue certificates",
+    "path_length": "the chain is longer than one of its CAs allows",
+    "name_constraint": "the name constraints of a CA in the chain do not permit a name below it",
+    "critical_extension": "a certificate of the chain has an unsupported critical extension",
+    "encoding": "a certificate of the chain is malformed",
     "revoked": "a certificate of the chain was revoked",
-    "revocation_unknown": "no revocation list that says anything about it is loaded",
-    "revocation_list_expired": "a revocation list of the chain has expired",
-    "revocation_list_signature": "a revocation list of the chain was signed by somebody else",
-    "list_signer": "an authority of the chain may not sign revocation lists (key usage)",
-    "key_usage": "its key usage allows nothing that TLS needs of it",
+    "revocation_unknown": "no CRL that covers it is loaded",
+    "revocation_list_expired": "a CRL for the chain has expired",
+    "revocation_list_signature": "a CRL for the chain was not signed by its issuer",
+    "list_signer": "a CA of the chain may not sign CRLs (key usage)",
+    "key_usage": "its key usage does not allow TLS",
     "name": "the certificate is for another name",
 }
-"""What a kind means where nothing more could be found out."""
+"""What a kind means where no explanation fits."""
 
 
 def explained(case: Case) -> Finding:
-    """The best explanation of a refusal that there is. Never raises."""
+    """The most specific explanation of a refusal. Never raises."""
     refusal = case.refusal
     explain = EXPLANATIONS.get(refusal.kind)
     if explain is None:
@@ -90,31 +90,35 @@ def explained(case: Case) -> Finding:
     if found is not None:
         return found
     words = GENERAL.get(refusal.kind) or plain(refusal.detail, 500) or refusal.kind.replace("_", " ")
-    return Finding(f"{case.who(case.leaf)} was refused: {words}")
+    return Finding(f"{case.name(case.leaf)} was refused: {words}")
 
 
-_NOT_DEMANDED = {"callback": "asked last, with this report (set_verify_callback)"}
+_RUNS_LATER = {"callback": "runs last, with this report (set_verify_callback)"}
 
 
-def _described(reading: ParsedCertificate, role: Role) -> Certificate:
+def _not_asked(step: Step) -> str:
+    return _RUNS_LATER.get(step.name, f"not enabled ({step.switch})")
+
+
+def _described(parsed: ParsedCertificate, role: Role) -> Certificate:
     return Certificate(
         role=role,
-        source=reading.source,
-        subject=reading.subject,
-        issuer=reading.issuer,
-        serial=reading.serial,
-        names=reading.names,
-        not_before=reading.not_before,
-        not_after=reading.not_after,
-        sha256=reading.fingerprint,
-        der=reading.der,
-        problem=reading.problem,
-        names_left_out=reading.names_left_out,
+        source=parsed.source,
+        subject=parsed.subject,
+        issuer=parsed.issuer,
+        serial=parsed.serial,
+        names=parsed.names,
+        not_before=parsed.not_before,
+        not_after=parsed.not_after,
+        sha256=parsed.fingerprint,
+        der=parsed.der,
+        problem=parsed.problem,
+        names_left_out=parsed.names_left_out,
     )
 
 
 class Explanation:
-    """What is found out about one result, each part when it is first asked for. Nothing here raises."""
+    """The explanation of one result; each part is made on first use. Nothing here raises."""
 
     def __init__(self, report: VerificationReport) -> None:
         self._report = report
@@ -130,16 +134,15 @@ class Explanation:
     def _finding(self) -> Finding:
         if self._report.refusal is not None:
             return explained(self._case)
-        who = self._case.who(self._case.leaf)
+        certificate = self._case.name(self._case.leaf)
         if not self._report.trusted:
-            return Finding(f"{who} was not verified: nothing was asked for (CERT_NONE)")
-        above = [reading.label for reading in self._case.path[1:]]
-        by = (
-            f"{listing(above, 9)} vouch{'es' if len(above) == 1 else ''} for it"
-            if above
-            else "it is in the trust set"
-        )
-        return Finding(f"{who} is trusted: {by}")
+            return Finding(f"{certificate} was not verified (CERT_NONE)")
+        above = [parsed.label for parsed in self._case.path[1:]]
+        if not above:
+            return Finding(f"{certificate} is trusted: it is in the trust set")
+        *between, anchor = above
+        through = f"through {listing(between, 9)} " if between else ""
+        return Finding(f"{certificate} is trusted: verified {through}up to the trust anchor {anchor}")
 
     @property
     def sentence(self) -> str:
@@ -151,16 +154,16 @@ class Explanation:
 
     @cached_property
     def certificates(self) -> tuple[Certificate, ...]:
-        """The path from the peer's certificate up, as far as it is known; then what else was sent."""
+        """The path, the peer's certificate first, as far as it is known; then the other certificates sent."""
         case = self._case
         path = [
             _described(
-                reading,
-                "leaf" if index == 0 else "anchor" if reading.anchor else "intermediate",
+                parsed,
+                "leaf" if index == 0 else "anchor" if parsed.anchor else "intermediate",
             )
-            for index, reading in enumerate(case.path)
+            for index, parsed in enumerate(case.path)
         ]
-        on_path = {reading.der for reading in case.path}
+        on_path = {parsed.der for parsed in case.path}
         return (*path, *(_described(each, "unused") for each in case.sent if each.der not in on_path))
 
     @cached_property
@@ -185,9 +188,7 @@ class Explanation:
             "chain",
         )
         if not self._asked(step):
-            return Check(
-                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
-            )
+            return Check(step.name, "not checked", _not_asked(step))
         if not self._report.trusted:
             return Check(step.name, "not checked", "CERT_NONE")
         if by_itself and step.stage == "path":
@@ -195,16 +196,14 @@ class Explanation:
         return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
 
     def _beside(self, step: Step, failed: Step) -> Check:
-        """A check where `failed` decided. Those of the search are known to be good once there is a path."""
+        """A check where `failed` refused. Those of path building have passed once there is a path."""
         if step == failed:
             return Check(step.name, "failed", self.sentence)
         if not self._asked(step):
-            return Check(
-                step.name, "not checked", _NOT_DEMANDED.get(step.name, f"not demanded ({step.switch})")
-            )
+            return Check(step.name, "not checked", _not_asked(step))
         if self._report.refusal is not None and self._report.refusal.path and step.stage == "path":
             return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
-        open_words = "not known: the search ended" if step.stage == "path" else "not reached"
+        open_words = "not known: path building ended" if step.stage == "path" else "not reached"
         return Check(step.name, "not checked", open_words)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b
 def _not_tls(start: bytes) -> ssl.SSLError:
     if start.startswith(_HTTP_STARTS):
         return ssl_error("HTTP_REQUEST", "http request: the client speaks HTTP without TLS")
-    why = f"the peer does not speak TLS ({start!r})" if start else "the peer sent what is no TLS record"
+    why = f"the peer does not speak TLS ({start!r})" if start else "the peer did not send a TLS record"
     return ssl_error("WRONG_VERSION_NUMBER", f"wrong version number: {why}")
 
 
@@ -25,25 +25,28 @@ def _alert(number: int) -> ssl.SSLError:
 
 
 _INCOMPATIBLE = {
-    "no_own_certificate": ("NO_SHARED_CIPHER", "no shared cipher: this server has no certificate loaded"),
+    "no_own_certificate": (
+        "NO_SHARED_CIPHER",
+        "no shared cipher: no certificate is loaded on this server (load_cert_chain)",
+    ),
     "cipher_suites": ("NO_SHARED_CIPHER", "no shared cipher"),
     "client_version": (
         "UNSUPPORTED_PROTOCOL",
-        "unsupported protocol: the client offers none that is on",
+        "unsupported protocol: the client offers no version that is enabled here",
     ),
     "server_version": (
         "UNSUPPORTED_PROTOCOL",
-        "unsupported protocol: the server chose one that is off",
+        "unsupported protocol: the server chose a version that is not enabled here",
     ),
-    "groups": (_IN_HELLO, "nothing in common with the peer: no key exchange group"),
-    "point_formats": (_IN_HELLO, "nothing in common with the peer: it takes no uncompressed points"),
-    "signature_schemes": (_IN_HELLO, "nothing in common with the peer: no signature algorithm"),
-    "compression": (_IN_HELLO, "nothing in common with the peer: it insists on compression"),
-    "extended_master_secret": (_IN_HELLO, "nothing in common with the peer: no extended master secret"),
-    "missing_extension": (_IN_HELLO, "nothing in common with the peer: its hello lacks an extension"),
-    "other": (_IN_HELLO, "nothing in common with the peer"),
+    "groups": (_IN_HELLO, "no parameters in common with the peer: no key exchange group"),
+    "point_formats": (_IN_HELLO, "no parameters in common with the peer: it takes no uncompressed points"),
+    "signature_schemes": (_IN_HELLO, "no parameters in common with the peer: no signature algorithm"),
+    "compression": (_IN_HELLO, "no parameters in common with the peer: it insists on compression"),
+    "extended_master_secret": (_IN_HELLO, "no parameters in common with the peer: no extended master secret"),
+    "missing_extension": (_IN_HELLO, "no parameters in common with the peer: its hello lacks an extension"),
+    "other": (_IN_HELLO, "no parameters in common with the peer"),
 }
-"""What the two sides have not in common -> reason and words."""
+"""What the two sides do not have in common -> reason and words."""
 
 
 def exception_for(failure: _engine.Failure) -> BaseException:
@@ -69,18 +72,18 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "data_after_close":
             return ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY", "application data after close notify")
         case "bad_write_retry":
-            text = "bad write retry: an earlier write is unfinished; repeat that one, with the same data"
+            text = "bad write retry: an earlier write is unfinished; repeat it with the same data"
             return ssl_error("BAD_WRITE_RETRY", text)
         case "callback_running":
             return ValueError(
-                f"handshake not done yet: {CALLBACKS[failure.detail]} decides about this connection"
+                f"handshake not done yet: {CALLBACKS[failure.detail]} is running for this connection"
             )
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
             return MemoryError()
         case "forked":
-            text = "forked: another thread worked on this connection when this process was forked"
+            text = "forked: another thread was using this connection when the process was forked"
             return ssl_error("FORKED", text)
         case "os":
             return OSError(failure.errno, os.strerror(failure.errno))
@@ -93,12 +96,15 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "not_tls":
             return _not_tls(failure.start)
         case "bad_record_mac":
-            text = "decryption failed or bad record mac: a record was changed on its way"
+            text = "decryption failed or bad record mac: a record was altered in transit"
             return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
             return ssl_error(*_INCOMPATIBLE[failure.detail])
         case "key_mismatch":
-            return ssl_error("KEY_VALUES_MISMATCH", "key values mismatch: the key is of another certificate")
+            return ssl_error(
+                "KEY_VALUES_MISMATCH",
+                "key values mismatch: the private key does not belong to the certificate",
+            )
         case "unusable":
             return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
         case "protocol":

@@ -116,3 +116,8 @@ def ssl_error(
     error.reason = reason
     error.library = library
     return error
+
+
+def words_of(error: ssl.SSLError) -> str:
+    """The words of an error that `ssl_error` made, without "[SSL: REASON]"."""
+    return str(error.args[1]).removeprefix(f"[{error.library}: {error.reason}] ")

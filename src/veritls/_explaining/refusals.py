@@ -1,4 +1,4 @@
-"""From the engine's refusal of a certificate to the report and the exception that tell it."""
+"""From the engine's refusal of a certificate to the report and the exception."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from veritls import _engine
-from veritls._explaining.diagnosis import Case, listed, refined, trusted_above
+from veritls._explaining.diagnosis import Case, crl_status, refined, trusted_above
 from veritls._explaining.engine_words import refusal_words
 from veritls._explaining.explanation import refused
 from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
@@ -28,7 +28,7 @@ def _refusal(rejection: _engine.Rejection, request: Request) -> Refusal:
     )
     if not kind.startswith("revo"):
         return known
-    return replace(known, lists=listed(Case(request, known).path, trust))
+    return replace(known, crls=crl_status(Case(request, known).path, trust))
 
 
 def _texts(given: list[str] | None) -> tuple[str, ...] | None:
@@ -59,7 +59,7 @@ def certificate_refused(rejection: _engine.Rejection) -> SSLCertVerificationErro
 def verification_error(
     request: Request, refusal: Refusal, cause: BaseException | None = None
 ) -> SSLCertVerificationError:
-    """OpenSSL's code and words for a refusal, then one sentence of ours. `cause`: what a callback raised."""
+    """OpenSSL's code and words for a refusal, then the report's sentence. `cause`: what a callback raised."""
     report = refused(request, refusal)
     kind, name = refusal.kind, request.server_hostname
     if kind == "name" and name is not None:

@@ -1,4 +1,4 @@
-"""A certificate as `ssl` shows it: the dict of `getpeercert()`. Taken apart by the engine, worded here."""
+"""A certificate as `ssl` shows it: the dict of `getpeercert()`. Parsed by the engine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from veritls import _engine
+from veritls._explaining.reasons import words_of
 from veritls._loading.attribute_names import LONG_NAMES
 from veritls._report.parsed_certificate import readable
 from veritls._report.rendering import moment_of
@@ -39,7 +40,7 @@ _ENCODINGS = {12: "utf-8", 28: "utf-32-be", 30: "utf-16-be"}
 _TEXTS = {1: "email", 2: "DNS", 6: "URI"}
 _UNREAD = {0: "othername", 3: "X400Name", 5: "EdiPartyName"}
 UNSUPPORTED = "<unsupported>"
-"""Stands for names of these kinds, as with OpenSSL."""
+"""The value of names of these kinds, as with OpenSSL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_1 = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 _CYCLE_YEARS, _CYCLE = 400, timedelta(days=146_097)
@@ -118,13 +119,13 @@ def decoded(der: bytes) -> dict[str, Any]:
     subject and issuer: tuples of RDNs, each a tuple of (name, value); version: int; serialNumber: upper-case
     hex; notBefore, notAfter: text that `ssl.cert_time_to_seconds` reads; subjectAltName: (kind, value)
     pairs; OCSP, caIssuers, crlDistributionPoints: tuples of URIs; each of these four only where present.
-    Text that breaks its own encoding has backslashes in it, and an extension that cannot be read is left
-    out: a certificate that was verified always decodes. Raises ValueError for what is no certificate.
+    Text that breaks its own encoding has backslashes in it, and an extension that cannot be parsed is left
+    out: a certificate that was verified always decodes. Raises ValueError for what is not a certificate.
     """
     try:
         contents = _engine.contents(der)
     except ssl.SSLError as why:
-        raise ValueError(f"the certificate cannot be decoded: {why.args[1]}") from None
+        raise ValueError(f"the certificate cannot be decoded: {words_of(why)}") from None
     return {
         "subject": _name(contents["subject"]),
         "issuer": _name(contents["issuer"]),
@@ -136,10 +137,10 @@ def decoded(der: bytes) -> dict[str, Any]:
 
 
 def described(der: bytes) -> tuple[str, datetime | None]:
-    """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for what is none.
+    """The subject (RFC 4514) and notAfter of a certificate (DER); "" and None for anything else.
 
-    None, too, for a year that `datetime` does not have. The engine reads it: `cryptography` warns of what
-    RFC 5280 forbids and stores of real systems hold.
+    None, too, for a year that `datetime` does not have. The engine parses it: `cryptography` warns about what
+    RFC 5280 forbids and the trust stores of systems contain.
     """
     try:
         contents = _engine.contents(der)
@@ -149,12 +150,12 @@ def described(der: bytes) -> tuple[str, datetime | None]:
 
 
 def name_text(der: bytes) -> str:
-    """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for what is none."""
+    """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for anything else."""
     return _rfc4514(_engine.distinguished_name(der))
 
 
 def subject_text(der: bytes) -> str:
-    """The subject of a certificate (DER) in the form of RFC 4514, for a person; never raises."""
+    """The subject of a certificate (DER) in the form of RFC 4514, for messages. Never raises."""
     try:
         return described(der)[0] or _first_name(der)
     except ValueError:

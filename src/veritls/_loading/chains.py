@@ -1,4 +1,4 @@
-"""A chain of certificates, in any form in which a program has it."""
+"""A chain of certificates, as DER, PEM or `cryptography` objects."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def _certificates(value: object, where: str) -> list[bytes]:
         if not data:
             raise ValueError(f"{where} is empty")
         return pem_certificates(data, where) if b"-----BEGIN " in data else [data]
-    raise TypeError(f"{where} must be DER bytes, PEM text or a certificate, not {type(value).__name__}")
+    raise TypeError(
+        f"{where} must be DER bytes, PEM text or a cryptography certificate, not {type(value).__name__}"
+    )
 
 
 def der_chain(chain: Chain) -> tuple[bytes, ...]:
-    """A chain as DER, the peer's own certificate first. DER is not looked into: the verifier does that.
+    """A chain as DER, the peer's own certificate first. DER is not parsed: the verifier does that.
 
-    Raises TypeError for other types, ValueError for an empty chain, ssl.SSLError for damaged PEM.
+    Raises TypeError for other types, ValueError for an empty chain, ssl.SSLError for malformed PEM.
     """
     if isinstance(chain, str | bytes | bytearray | memoryview | x509.Certificate):
         found = _certificates(chain, "the chain")

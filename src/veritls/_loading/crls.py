@@ -1,4 +1,4 @@
-"""Revocation lists (RFC 5280, section 5): where they come from, and which of them follows which."""
+"""CRLs (RFC 5280, section 5): how they are read, and which of them replaces which."""
 
 from __future__ import annotations
 
@@ -14,46 +14,45 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import Content, StrPath, is_content, is_pem, pem_crls, read_content, read_file
 
-ListSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
+CRLSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
 
 HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r\d+")
-"""The name of a revocation list in a folder in OpenSSL's layout (``openssl rehash``)."""
+"""The file name of a CRL in a folder in OpenSSL's layout (``openssl rehash``)."""
 
 MAX_UNVERIFIED = 8
-"""Lists of one line that are kept and that no known certificate signed."""
+"""CRLs of one line that are kept although no known certificate signed them."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A revocation list, and where it is from."""
+    """A CRL and its source."""
 
     parsed: _engine.Crl
     where: str
 
 
 def read(der: bytes, where: str) -> Found:
-    """One list from DER. Raises ssl.SSLError naming `where` for what cannot be used."""
+    """One CRL from DER. Raises ssl.SSLError naming `where` where it cannot be used."""
     try:
         return Found(_engine.Crl(der), where)
     except ssl.SSLError as why:
-        words = f"{why.args[1].split('] ', 1)[-1]} ({where})"
-        raise ssl_error(str(why.reason), words) from None
+        raise ssl_error(str(why.reason), f"{words_of(why)} ({where})") from None
 
 
 def _in_data(data: bytes, where: str) -> Iterator[Found]:
-    lists = pem_crls(data, where) if is_pem(data) or b"\0" not in data else [data]
-    if not lists:
-        raise ssl_error("NO_START_LINE", f"PEM lib: no start line: no revocation list in {where}")
-    yield from (read(der, where) for der in lists)
+    crls = pem_crls(data, where) if is_pem(data) or b"\0" not in data else [data]
+    if not crls:
+        raise ssl_error("NO_START_LINE", f"PEM lib: no start line: {where} does not contain a CRL")
+    yield from (read(der, where) for der in crls)
 
 
 def in_path(path: StrPath) -> Iterator[Found]:
-    """Those of a file (PEM, or one in DER) or of a folder in OpenSSL's hashed layout (``9d66eef0.r0``).
+    """The CRLs of a file (PEM, or one in DER) or of a folder in OpenSSL's hashed layout (``9d66eef0.r0``).
 
-    Raises OSError for what cannot be read, ssl.SSLError for a file that holds none.
+    Raises OSError for what cannot be read, ssl.SSLError for a file that contains none.
     """
     place = os.fsdecode(path)
     if not os.path.isdir(place):
@@ -63,8 +62,8 @@ def in_path(path: StrPath) -> Iterator[Found]:
         yield from in_path(os.path.join(place, name))
 
 
-def in_source(source: ListSource) -> Iterator[Found]:
-    """Those of a path, of PEM or DER in memory, or of `cryptography` objects.
+def in_source(source: CRLSource) -> Iterator[Found]:
+    """The CRLs of a path, of PEM or DER in memory, or of `cryptography` objects.
 
     Raises OSError and ssl.SSLError as `in_path`, TypeError for anything else.
     """
@@ -78,14 +77,14 @@ def in_source(source: ListSource) -> Iterator[Found]:
     elif isinstance(source, Iterable):
         for each in source:
             if not isinstance(each, x509.CertificateRevocationList):
-                raise TypeError(f"revocation lists are needed, not {type(each).__name__}")
+                raise TypeError(f"source must contain CRLs, not {type(each).__name__}")
             yield from in_source(each)
     else:
-        raise TypeError("a path, bytes or revocation lists are needed")
+        raise TypeError(f"source must be a path, bytes or CRLs, not {type(source).__name__}")
 
 
 def _newer(one: _engine.Crl, other: _engine.Crl) -> bool:
-    """Whether `one` came after `other`, of the same line: by CRL number, else by thisUpdate."""
+    """Whether `one` is newer than `other` of the same line: by CRL number, else by thisUpdate."""
     if one.number is not None and other.number is not None and one.number != other.number:
         return int.from_bytes(one.number) > int.from_bytes(other.number)
     return one.period[0] > other.period[0]
@@ -98,7 +97,7 @@ class _Kept:
     arrival: int
 
     def signers(self, known: Iterable[bytes]) -> set[bytes]:
-        """Those of the certificates (DER) that signed it."""
+        """The `known` certificates (DER) that signed it."""
         return {each for each in known if self.parsed.signed_by(each)}
 
 
@@ -106,10 +105,10 @@ _Line: TypeAlias = tuple[_Kept, ...]
 
 
 def _bounded(line: _Line, known: Collection[bytes]) -> _Line:
-    """The line without one of the lists that none of the `known` signed, where there are too many of them.
+    """The line without one of the CRLs that none of the `known` signed, where there are too many of them.
 
-    Not without the one that came first: however many forged ones follow it, it stays. The newest ones have to
-    stay, too, or a CA whose certificate no peer showed yet could not replace its lists.
+    The oldest arrival stays, however many forged CRLs follow it. The newest stay, too: otherwise a CA whose
+    certificate no peer has sent yet could not replace its CRLs.
     """
     unverified = [each for each in line if not each.signers(known)]
     if len(unverified) <= MAX_UNVERIFIED:
@@ -121,7 +120,7 @@ def _bounded(line: _Line, known: Collection[bytes]) -> _Line:
 
 
 def _with(line: _Line, new: _Kept, known: Collection[bytes], *, older: bool) -> _Line:
-    """The line with a list added, or as it was; what is tried first comes first."""
+    """The line with a CRL added, or unchanged; the one that is tried first comes first."""
     if line and line[0].parsed.der == new.parsed.der:
         return line
     signers = new.signers(known)
@@ -137,13 +136,13 @@ def _with(line: _Line, new: _Kept, known: Collection[bytes], *, older: bool) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class RevocationLists:
-    """The lists that one context knows, as a value: what adds to it returns another one.
+class CRLStore:
+    """The CRLs that one context knows, as an immutable value: `add` returns the next one.
 
-    A line are the lists of one issuer with the same authority key identifier and issuing distribution point.
-    A list that a known certificate of its issuer signed takes the place of older ones of the same signer. The
-    others stay, at most `MAX_UNVERIFIED` of a line: when a path supplies the issuer's certificate, the first
-    one counts that it signed.
+    A line is the CRLs of one issuer with the same authority key identifier and issuing distribution point.
+    A CRL that a known certificate of its issuer signed replaces older ones of the same signer. The others
+    stay, at most `MAX_UNVERIFIED` of a line: when a path supplies the issuer's certificate, the first CRL
+    that it signed is used.
     """
 
     _lines: Mapping[object, _Line] = field(default_factory=dict)
@@ -153,20 +152,20 @@ class RevocationLists:
         return sum(map(len, self._lines.values()))
 
     def __iter__(self) -> Iterator[tuple[_engine.Crl, str]]:
-        """Each with where it is from, line by line, what is tried first before what is tried next."""
+        """Each CRL with its source, line by line, in the order in which they are tried."""
         return ((each.parsed, each.where) for line in self._lines.values() for each in line)
 
     def engines(self) -> list[_engine.Crl]:
-        """As the engine takes them."""
+        """The CRLs in the engine's form."""
         return [each for each, _ in self]
 
-    def remembering(self, path: StrPath) -> RevocationLists:
-        """The same, with a file or folder that `again` reads."""
+    def remembering(self, path: StrPath) -> CRLStore:
+        """The same, with a file or folder that `reread` reads."""
         place = os.path.abspath(os.fsdecode(path))
         return self if place in self._places else replace(self, _places=(*self._places, place))
 
-    def again(self) -> Iterator[Found]:
-        """What the files and folders hold now that lists came from. Raises as `in_path`."""
+    def reread(self) -> Iterator[Found]:
+        """The current content of the files and folders that CRLs were read from. Raises as `in_path`."""
         for place in self._places:
             yield from in_path(place)
 
@@ -177,11 +176,11 @@ class RevocationLists:
         *,
         foreign: bool = False,
         older: bool = False,
-    ) -> tuple[RevocationLists, int]:
-        """The same with those that are new, or newer than what is here (`older`: others too), and how many.
+    ) -> tuple[CRLStore, int]:
+        """The same with the CRLs that are new or newer (`older`: with older ones, too), and their number.
 
-        `signers`: the known certificates (DER) of an issuer's name (DER). A list that none of them signed is
-        refused; with `foreign` it is kept unverified. Raises ssl.SSLError.
+        `signers`: the known certificates (DER) with a subject (DER). Raises ssl.SSLError for a CRL that none
+        of them signed; with `foreign` it is kept unverified.
         """
         lines = dict(self._lines)
         taken, arrival = 0, max((each.arrival for line in lines.values() for each in line), default=0)
@@ -192,7 +191,7 @@ class RevocationLists:
             trusted = set(signers(each.parsed.issuer))
             known = trusted | {kept.parsed.signer for kept in line if kept.parsed.signer is not None}
             if trusted and not foreign and not new.signers(known):
-                words = f"CRL signature failure: its issuer did not sign the revocation list ({each.where})"
+                words = f"CRL signature failure: the CRL was not signed by its issuer ({each.where})"
                 raise ssl_error("CRL_SIGNATURE_FAILURE", words, library="X509")
             lines[name] = _with(line, new, known, older=older)
             taken += lines[name] is not line

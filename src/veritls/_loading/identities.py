@@ -1,4 +1,4 @@
-"""One's own certificate and key: from files or memory, with a password or not. Decoded by `cryptography`."""
+"""Own certificates and keys, from files or memory. Encrypted ones are decrypted by `cryptography`."""
 
 import os
 import ssl
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import (
     Content,
     from_pem,
@@ -34,11 +34,11 @@ CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certif
 KeySource: TypeAlias = Content | PrivateKeyTypes
 
 MAX_PASSWORD = 1024
-"""The length of a password in bytes at most, as in `ssl`."""
+"""The maximum length of a password in bytes, as in `ssl`."""
 
 
 def password_bytes(password: Password) -> bytes | None:
-    """A password as bytes, a callable asked for it. Raises TypeError and ValueError as `ssl` does."""
+    """A password as bytes; a callable is called for it. Raises TypeError and ValueError as `ssl` does."""
     if password is None:
         return None
     if callable(password):
@@ -54,7 +54,7 @@ def password_bytes(password: Password) -> bytes | None:
 
 
 def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | None]:
-    """The chain, DER, where it is from, and the text or DER that it stood in, if any."""
+    """The chain (DER), its source, and the text or DER that contained it, if any."""
     if isinstance(source, x509.Certificate):
         source = [source]
     if isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
@@ -64,7 +64,7 @@ def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | 
         try:
             return _engine.split_certificates(data), where, data
         except ssl.SSLError as why:
-            words = f"a certificate in {where} is damaged: {why.args[1]}"
+            words = f"a certificate in {where} is malformed: {words_of(why)}"
             raise ssl_error("ASN1_LIB", words) from None
     if not isinstance(source, Iterable):
         raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
@@ -72,7 +72,7 @@ def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | 
     if not all(isinstance(each, x509.Certificate) for each in chain):
         raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
     if not chain:
-        raise ssl_error("NO_START_LINE", "no certificate was given")
+        raise ssl_error("NO_START_LINE", "certfile is empty: no certificate was given")
     return [each.public_bytes(Encoding.DER) for each in chain], "the certificates given", None
 
 
@@ -80,7 +80,9 @@ def _key_der(key: PrivateKeyTypes, where: str) -> bytes:
     try:
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     except (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError) as why:
-        raise ssl_error("UNUSABLE", f"the private key in {where} does not give its value: {why}") from None
+        raise ssl_error(
+            "UNUSABLE", f"the private key in {where} cannot be exported, as the engine needs it: {why}"
+        ) from None
 
 
 def _encrypted_der(data: bytes) -> bool:
@@ -94,9 +96,9 @@ def _encrypted_der(data: bytes) -> bool:
 
 
 def _plain_der(block: bytes) -> bytes:
-    """A key that is not encrypted, for the engine to read, which takes more forms than `cryptography`.
+    """A key that is not encrypted, as DER for the engine, which accepts more encodings than `cryptography`.
 
-    Among them are EC keys that lost their leading zeros (RFC 5915, section 3, wants them): OpenSSL made such.
+    Among them are EC keys without the leading zeros of RFC 5915, section 3: OpenSSL made such keys.
     """
     try:
         return from_pem(block) if is_pem(block) else block
@@ -129,8 +131,10 @@ def _private_key(data: bytes, where: str, password: Password) -> bytes:
         plain = b"" if encrypted else _plain_der(block)
         if _engine.is_private_key(plain):
             return plain
-        hint = "the password is wrong or the key is damaged" if encrypted else f"the key is damaged: {why}"
-        raise ssl_error("PEM_LIB", f"PEM lib: the private key in {where} cannot be read: {hint}") from None
+        hint = (
+            "the password is wrong or the key is malformed" if encrypted else f"the key is malformed: {why}"
+        )
+        raise ssl_error("PEM_LIB", f"PEM lib: the private key in {where} cannot be loaded: {hint}") from None
     return _key_der(key, where)
 
 
@@ -138,7 +142,7 @@ def _identity(chain: list[bytes], key: bytes, where: str, key_where: str) -> _en
     try:
         return _engine.Identity(chain, key)
     except ssl.SSLError as error:
-        words = f"{error.args[1].split('] ', 1)[-1]} (certificate {where}, key {key_where})"
+        words = f"{words_of(error)} (certificate {where}, key {key_where})"
         raise ssl_error(str(error.reason), words) from None
 
 
@@ -147,9 +151,9 @@ def load_identity(
 ) -> _engine.Identity:
     """The chain of `certfile`, own certificate first, and the key of `keyfile` (or of `certfile`).
 
-    Raises OSError for a file that cannot be read; ssl.SSLError, naming file and reason, for what does not
-    hold what it must, for a wrong or missing password and for a key of another certificate; TypeError and
-    ValueError for a password of the wrong type or length, and for sources of the wrong type.
+    Raises OSError for a file that cannot be read; ssl.SSLError, naming file and reason, where the certificate
+    or key is missing or malformed, for a wrong or missing password and for a key of another certificate;
+    TypeError and ValueError for a password of the wrong type or length, and for sources of the wrong type.
     """
     chain, where, certificate_data = _certificates(certfile)
     if isinstance(keyfile, get_args(PrivateKeyTypes)):
@@ -159,16 +163,19 @@ def load_identity(
             raise TypeError("keyfile should be a valid filesystem path, bytes or a private key")
         key_data, key_where = read_content(keyfile, "key")
     elif certificate_data is None:
-        raise ssl_error("NO_START_LINE", "no private key was given with the certificates")
+        raise ssl_error("NO_START_LINE", "no private key was given with the certificates: give it as keyfile")
     else:
         key_data, key_where = certificate_data, where
         if not is_pem(key_data) and b"\0" in key_data:
-            raise ssl_error("NO_START_LINE", f"no private key in {where}, but certificates in DER")
+            raise ssl_error(
+                "NO_START_LINE",
+                f"{where} contains certificates in DER, but no private key: give it as keyfile",
+            )
     return _identity(chain, _private_key(key_data, key_where, password), where, key_where)
 
 
 def _ordered(own: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
-    """`own` and what leads from it towards its authority; PKCS#12 keeps certificates in any order."""
+    """`own` and the intermediates above it; PKCS#12 keeps certificates in any order."""
     chain = [own]
     while chain[-1].issuer != chain[-1].subject:
         above = [each for each in others if each.subject == chain[-1].issuer and each not in chain]
@@ -183,22 +190,22 @@ def load_pkcs12_identity(source: Content, password: Password) -> _engine.Identit
     """The key, its certificate and those above it (self-issued ones left out) of a PKCS#12 file or its bytes.
 
     Raises OSError for a file that cannot be read; ssl.SSLError, naming it, for a wrong or missing password
-    and for one that lacks the key or its certificate; TypeError and ValueError for a password of the wrong
+    and for a file without the key or its certificate; TypeError and ValueError for a password of the wrong
     type or length.
     """
     if not isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
-        raise TypeError("a path or the bytes of a PKCS#12 file are needed")
+        raise TypeError(f"source must be a path or the bytes of a PKCS#12 file, not {type(source).__name__}")
     data, where = read_content(source, "PKCS#12")
     secret = password_bytes(password)
     try:
         loaded = pkcs12.load_pkcs12(data, secret)
     except (ValueError, UnsupportedAlgorithm) as why:
-        words = f"PKCS#12 {where} cannot be read: {why}"
+        words = f"PKCS#12 {where} cannot be loaded: {why}"
         raise ssl_error("PKCS12_LIB", words, library="PKCS12") from None
     key, own = loaded.key, loaded.cert
     if key is None or own is None:
-        lacks = "private key" if key is None else "certificate of its key"
-        raise ssl_error("PKCS12_LIB", f"PKCS#12 {where} holds no {lacks}", library="PKCS12")
+        lacks = "private key" if key is None else "certificate for its key"
+        raise ssl_error("PKCS12_LIB", f"PKCS#12 {where} contains no {lacks}", library="PKCS12")
     chain = _ordered(own.certificate, [each.certificate for each in loaded.additional_certs])
     ders = [each.public_bytes(Encoding.DER) for each in chain]
     return _identity(ders, _key_der(key, where), where, where)

@@ -1,4 +1,4 @@
-"""What files and memory hold: PEM (RFC 7468) and DER, with certificates and revocation lists as DER."""
+"""What files and memory hold: PEM (RFC 7468) and DER, with certificates and CRLs as DER."""
 
 import base64
 import os
@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Content: TypeAlias = StrPath | bytearray | memoryview
@@ -24,12 +24,12 @@ _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 
 
 def is_pem(data: bytes) -> bool:
-    """Whether something in `data` starts a PEM block."""
+    """Whether a PEM block begins in `data`."""
     return b"-----BEGIN" in data
 
 
 def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The blocks of a PEM text as (label, whole block). What stands between them is commentary (RFC 7468)."""
+    """The blocks of a PEM text as (label, whole block). Text between them is ignored (RFC 7468)."""
     return [(match[1], match[0]) for match in _BLOCK.finditer(data)]
 
 
@@ -58,7 +58,7 @@ def is_content(source: object) -> bool:
 
 
 def read_content(source: Content, what: str) -> tuple[bytes, str]:
-    """The bytes of a file or of memory, and where they are from, for messages."""
+    """The bytes of a file or of memory, and their source, for messages. Raises as `read_file`."""
     if is_content(source):
         assert isinstance(source, bytes | bytearray | memoryview)
         data = bytes(source)
@@ -70,22 +70,22 @@ def read_content(source: Content, what: str) -> tuple[bytes, str]:
 
 
 def from_pem(block: bytes) -> bytes:
-    """What one PEM block without headers holds. Raises ValueError for what is not base64."""
+    """The DER in one PEM block without headers. Raises ValueError where it is not base64."""
     body = b"".join(block.split(b"\n")[1:-1]).replace(b"\r", b"")
     return base64.b64decode(body, validate=True)
 
 
 def _certificate_der(block: bytes) -> bytes:
-    certificate, *more = _engine.split_certificates(from_pem(block))
-    if more:
-        raise ValueError("more than one certificate in a block")
-    return certificate
+    certificates = _engine.split_certificates(from_pem(block))
+    if len(certificates) != 1:
+        raise ValueError(f"a PEM block must contain one certificate, not {len(certificates)}")
+    return certificates[0]
 
 
 def pem_certificates(data: bytes, where: str) -> list[bytes]:
     """The certificates of a PEM text, DER, in order.
 
-    Raises ssl.SSLError naming `where`, if there is none or one of them cannot be read.
+    Raises ssl.SSLError naming `where`, if there is none or one of them cannot be parsed.
     """
     blocks = pem_blocks(data)
     certificates = [block for label, block in blocks if label in _CERTIFICATES]
@@ -95,21 +95,22 @@ def pem_certificates(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
     try:
         return [_certificate_der(block) for block in certificates]
-    except (ValueError, ssl.SSLError) as why:
-        words = f"PEM lib: a certificate in {where} is damaged: {why}"
+    except (ValueError, ssl.SSLError) as error:
+        why = words_of(error) if isinstance(error, ssl.SSLError) else error
+        words = f"PEM lib: a certificate in {where} is malformed: {why}"
         raise ssl_error("PEM_LIB", words) from None
 
 
 def has_certificates(data: bytes) -> bool:
-    """Whether a PEM text holds a certificate, readable or not."""
+    """Whether a PEM text contains a certificate, well formed or not."""
     return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
 
 
 def pem_crls(data: bytes, where: str) -> list[bytes]:
-    """The revocation lists of a PEM text, DER. Raises ssl.SSLError naming `where` for a damaged one."""
+    """The CRLs of a PEM text, DER. Raises ssl.SSLError naming `where` for a malformed one."""
     blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
     try:
         return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
     except (ValueError, x509.InvalidVersion) as why:
-        words = f"PEM lib: a revocation list in {where} is damaged: {why}"
+        words = f"PEM lib: a CRL in {where} is malformed: {why}"
         raise ssl_error("PEM_LIB", words) from None

@@ -1,4 +1,4 @@
-"""Trusted certificates and CRLs as they are read: from files, hashed folders, memory and the system."""
+"""Trusted certificates and CRLs, read from files, hashed folders, memory and the system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
 from veritls._report.rendering import plain
 
@@ -24,39 +24,39 @@ TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
 TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
 
 _LONGEST_UNREAD = 300
-"""Characters of what is told of something that could not be read."""
+"""Characters of a message about something that could not be read."""
 _HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r?\d+")
 
 
 def from_der(data: bytes, where: str) -> list[bytes]:
     """The certificates of a string of DER, one after the other.
 
-    Raises ssl.SSLError naming `where` if one is damaged or nothing is there.
+    Raises ssl.SSLError naming `where` if one is malformed or there is none.
     """
     try:
         return _engine.split_certificates(data)
     except ssl.SSLError as why:
-        words = f"not enough data: {where} does not contain a certificate in DER: {why.args[1]}"
+        words = f"not enough data: {where} does not contain a certificate in DER: {words_of(why)}"
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
 class Batch(NamedTuple):
-    """Trust as it was read from one place; every certificate was found usable."""
+    """Trust read from one source; every certificate is usable."""
 
     certificates: Sequence[bytes]
     crls: Sequence[bytes]
     """DER."""
     source: str
     on_request: bool = False
-    """Not listed before a path has ended in it, as `ssl` documents for a folder."""
+    """Not listed before a path has ended in it, as `ssl` documents for capath."""
     place: StrPath | None = None
-    """The path of a file or folder that held CRLs, to be read again."""
+    """The path of a file or folder with CRLs, which `reload_crls` reads again."""
     unread: tuple[str, ...] = ()
-    """What could not be read there, in words."""
+    """What could not be read, in words."""
 
 
 def _usable(certificates: Sequence[bytes]) -> Sequence[bytes]:
-    """Raises ssl.SSLError where one cannot be used."""
+    """The certificates. Raises ssl.SSLError where one cannot be used."""
     _engine.TrustSet(certificates, [], False)
     return certificates
 
@@ -68,13 +68,13 @@ def _in_pem(data: bytes, where: str, *, on_request: bool = False) -> Batch:
 
 
 def in_file(path: StrPath) -> list[Batch]:
-    """What a PEM file holds. Raises OSError and ssl.SSLError, naming the file."""
+    """The content of a PEM file. Raises OSError and ssl.SSLError, naming the file."""
     batch = _in_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
     return [batch._replace(place=path) if batch.crls else batch]
 
 
 def in_folder(path: StrPath) -> list[Batch]:
-    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``, ``9d66eef0.r0``)."""
+    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``). Raises as `in_file`."""
     folder = os.fsdecode(path)
     found = [Batch((), (), repr(folder), place=folder)]
     for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
@@ -84,7 +84,10 @@ def in_folder(path: StrPath) -> list[Batch]:
 
 
 def in_data(data: str | ReadableBuffer | TrustData) -> list[Batch]:
-    """PEM text (str), DER (bytes-like), or `cryptography` certificates and CRLs."""
+    """PEM text (str), DER (bytes-like), or `cryptography` certificates and CRLs.
+
+    Raises TypeError for other types, ValueError where there is nothing, ssl.SSLError for a malformed one.
+    """
     if isinstance(data, str):
         try:
             text = data.encode("ascii")
@@ -122,8 +125,8 @@ def _in_objects(objects: list[TrustObject]) -> Batch:
 def in_system() -> list[Batch]:
     """What the operating system trusts, or what SSL_CERT_FILE and SSL_CERT_DIR name instead.
 
-    A file, folder or certificate that cannot be read is left out: it then vouches for nobody. What it was is
-    kept for the errors that follow.
+    A file, folder or certificate that cannot be read is left out, so that it is not trusted. The batch says
+    which, for the errors that follow.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if file is not None or folders:
@@ -137,13 +140,13 @@ def in_system() -> list[Batch]:
         with contextlib.suppress(ssl.SSLError):
             readable += _usable([der])
     if not (readable or errors):
-        errors = ["the system has no trusted certificates where they usually are"]
+        errors = ["the system has no trusted certificates in the usual places"]
     unread = tuple(plain(words, _LONGEST_UNREAD) for words in errors)
     return [Batch(readable, (), "the system", unread=unread)]
 
 
 def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list[Batch]:
-    """What a path that the environment names holds, or why nothing."""
+    """The content of a path from an environment variable, or a batch that says why there is none."""
     try:
         found = read(path)
     except (OSError, ssl.SSLError) as why:
@@ -152,5 +155,5 @@ def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list
     else:
         if any(batch.certificates for batch in found):
             return found
-        unread = plain(f"{variable} names {path!r}, which holds no certificate", _LONGEST_UNREAD)
+        unread = plain(f"{variable} names {path!r}, which contains no certificate", _LONGEST_UNREAD)
     return [Batch((), (), repr(path), unread=(unread,))]

@@ -1,7 +1,7 @@
 """The checks that a chain goes through, in their order, as data.
 
-The report, the picture in docs/verification.md and the tests are made from this table. What the engine
-refuses bears a kind; the table says which check that kind belongs to.
+The report, the picture in docs/verification.md and the tests are made from this table. A refusal of the
+engine has a kind; the table says which check that kind belongs to.
 """
 
 from __future__ import annotations
@@ -9,46 +9,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["passed", "failed", "not checked"]
+CheckResult = Literal["passed", "failed", "not checked"]
 Stage = Literal["path", "path found"]
-"""Whether a check is part of the search for a path, or is made on the one that was found."""
+"""Whether a check is part of path building, or is made on the path that was found."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One check. `kinds`: what the engine calls a failure of it; one that ends in "*" stands for a family."""
+    """One check. `kinds`: the engine's kinds of refusals by it; one that ends in "*" stands for a family."""
 
     name: str
     asks: str
     kinds: tuple[str, ...]
     stage: Stage
     asked_by: str | None = None
-    """The field of `veritls.report.Request` that asks for it; None where it is always made."""
+    """The field of `veritls.report.Request` that enables it; None where it is always made."""
     switch: str = ""
-    """What turns it on."""
+    """The setting that enables it."""
 
 
 STEPS = (
-    Step("encoding", "Can every certificate be read?", ("encoding", "critical_extension"), "path"),
+    Step("encoding", "Can every certificate be parsed?", ("encoding", "critical_extension"), "path"),
     Step("validity", "Is every certificate valid at that time?", ("expired", "not_yet_valid"), "path"),
     Step(
         "authority",
-        "Is the first certificate a peer's, and may every other sign?",
+        "Is the first certificate not a CA's, and may every other issue certificates?",
         ("ca_as_leaf", "leaf_as_ca"),
         "path",
     ),
-    Step("path length", "Does every authority allow as many below it?", ("path_length",), "path"),
-    Step("purpose", "May it be used by a server, or by a client?", ("purpose", "key_usage"), "path"),
+    Step("path length", "Does every CA allow the number of CAs below it?", ("path_length",), "path"),
+    Step(
+        "purpose",
+        "May every certificate be used for a server, or for a client?",
+        ("purpose", "key_usage"),
+        "path",
+    ),
     Step(
         "chain",
-        "Does it lead to a certificate of the trust set?",
+        "Does the chain lead to a certificate in the trust set?",
         ("unknown_issuer", "self_signed", "self_signed_in_chain", "too_complex"),
         "path",
     ),
-    Step("signature", "Did each really sign the one below it?", ("signature", "algorithm"), "path"),
+    Step("signature", "Did each issuer sign the certificate below it?", ("signature", "algorithm"), "path"),
     Step(
         "revocation",
-        "Do the revocation lists say that none was revoked?",
+        "Do the CRLs show that no certificate is revoked?",
         ("revoked", "revocation_*", "list_signer"),
         "path",
         "revocation",
@@ -56,13 +61,13 @@ STEPS = (
     ),
     Step(
         "name constraints",
-        "May every authority speak for the names below it?",
+        "Do the name constraints of every CA permit the names below it?",
         ("name_constraint",),
         "path",
     ),
     Step(
         "strict profile",
-        "Does every certificate keep to RFC 5280?",
+        "Does every certificate conform to RFC 5280?",
         ("strict_*",),
         "path",
         "strict",
@@ -70,7 +75,7 @@ STEPS = (
     ),
     Step(
         "host name",
-        "Is the certificate for the name that was asked for?",
+        "Is the certificate for the requested name?",
         ("name",),
         "path found",
         "checked_name",
@@ -78,7 +83,7 @@ STEPS = (
     ),
     Step(
         "stapled OCSP",
-        "Does its issuer say just now that it was not revoked?",
+        "Does the stapled response say that the certificate is not revoked?",
         ("ocsp_*",),
         "path found",
         "ocsp",
@@ -86,7 +91,7 @@ STEPS = (
     ),
     Step(
         "allowed peers",
-        "Is it one of the peers that are allowed?",
+        "Does the certificate match one of allowed_peers?",
         ("not_allowed",),
         "path found",
         "allowed_peers",
@@ -94,7 +99,7 @@ STEPS = (
     ),
     Step(
         "pinned keys",
-        "Is a pinned key in the path?",
+        "Does the path contain a pinned key?",
         ("not_pinned",),
         "path found",
         "pinned_keys",
@@ -102,7 +107,7 @@ STEPS = (
     ),
     Step(
         "callback",
-        "Does the program itself agree?",
+        "Does the verify callback accept the peer?",
         ("callback",),
         "path found",
         "callback",

@@ -1,4 +1,4 @@
-"""What can be read of a certificate of anybody's making. Nothing here raises, whatever the bytes are."""
+"""What can be parsed of a certificate, however malformed. Nothing here raises, whatever the bytes are."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
 from veritls import _engine
+from veritls._report.oid_names import OID_NAMES
 from veritls._report.rendering import listing, plain
 
 Source = Literal["peer", "trust set"]
 
 LARGEST = 16 * 1024
 MOST_ELEMENTS = 1000
-"""Bytes and elements of DER up to which a certificate is read as a whole: refusing has to stay cheap."""
+"""Bytes and DER elements up to which a certificate is parsed as a whole: refusing has to stay cheap."""
 
 MOST_NAMES = 100
 """Names of a certificate that are shown."""
@@ -34,14 +35,14 @@ _NO_SUBJECT = "(no subject)"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 _LARGEST_RSA, _LARGEST_EXPONENT = 8192, 33
-"""Bits of an RSA key and of its exponent until which the engine verifies with it; OpenSSL takes more."""
+"""Bits of an RSA key and of its exponent up to which the engine verifies with it; OpenSSL accepts more."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def attempt(read: Callable[[], T], otherwise: T) -> T:
-    """What `read` gives, or `otherwise`: `cryptography` has no one exception for all that can be wrong."""
+    """The result of `read`, or `otherwise` where it raises: `cryptography` raises many types."""
     try:
         return read()
     except Exception:
@@ -49,10 +50,10 @@ def attempt(read: Callable[[], T], otherwise: T) -> T:
 
 
 def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
-    """Within it `cryptography` does not warn of the serial number of a certificate (DER).
+    """A context in which `cryptography` does not warn about the serial number of a certificate (DER).
 
-    It does so for 0 or less, which is an error under ``-W error``. For no others are filters touched here:
-    they are one for all threads.
+    It warns about 0 and less, which raises under ``-W error``. The filters are changed for those alone: all
+    threads share them.
     """
     if not _engine.has_odd_serial(der):
         return contextlib.nullcontext()
@@ -60,7 +61,7 @@ def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
 
 
 def readable(der: bytes) -> x509.Certificate:
-    """A certificate (DER). Raises ValueError for what cannot be read, its version included."""
+    """A certificate (DER). Raises ValueError where it, or its version, cannot be parsed."""
     try:
         with quiet(der):
             return x509.load_der_x509_certificate(der)
@@ -79,7 +80,7 @@ def is_address(name: str) -> bool:
 
 
 def general_name(name: x509.GeneralName) -> str:
-    """A name of subjectAltName as a person writes it."""
+    """A name of subjectAltName as people write it."""
     match name:
         case x509.DirectoryName():
             return plain(name.value.rfc4514_string())
@@ -92,12 +93,12 @@ def general_name(name: x509.GeneralName) -> str:
 
 
 def is_large(der: bytes) -> bool:
-    """Whether a certificate is too large to be read as a whole."""
+    """Whether a certificate is too large to be parsed as a whole."""
     return len(der) > LARGEST or _engine.elements(der) > MOST_ELEMENTS
 
 
 class ParsedCertificate:
-    """One certificate (DER). `anchor`: whether a path may end in it. `large`: not to be read as a whole."""
+    """One certificate (DER). `anchor`: whether a path may end in it. `large`: not parsed as a whole."""
 
     def __init__(
         self, der: bytes, source: Source, *, anchor: bool = False, large: bool | None = None
@@ -144,7 +145,7 @@ class ParsedCertificate:
         )
 
     def _unread(self, which: int) -> str:
-        """What stands for a subject (0) or an issuer (1) that is too long to be read; else empty."""
+        """The placeholder for a subject (0) or an issuer (1) that is too long to be shown; else empty."""
         length = len(self.raw_names[which]) if self.large else 0
         return f"a name of {length:,} bytes" if length > _LONGEST_NAME else ""
 
@@ -161,26 +162,26 @@ class ParsedCertificate:
 
     @cached_property
     def not_before(self) -> datetime | None:
-        """From when on it is valid."""
+        """notBefore."""
         return self._of(lambda certificate: certificate.not_valid_before_utc, None)
 
     @cached_property
     def not_after(self) -> datetime | None:
-        """Until when it is valid."""
+        """notAfter."""
         return self._of(lambda certificate: certificate.not_valid_after_utc, None)
 
     @cached_property
     def extensions(self) -> list[x509.Extension[Any]]:
-        """All of them; none where one cannot be read, or the certificate is large."""
+        """All of them; none where one cannot be parsed, or the certificate is large."""
         return [] if self.large else self._of(lambda certificate: list(certificate.extensions), [])
 
     def extension(self, kind: type[E]) -> E | None:
-        """The extension of that kind."""
+        """The extension of that type; None where there is none."""
         return next((each.value for each in self.extensions if isinstance(each.value, kind)), None)
 
     @cached_property
     def alternative(self) -> list[x509.GeneralName]:
-        """What subjectAltName holds; nothing where the certificate is large."""
+        """The names in subjectAltName; none where the certificate is large."""
 
         def read(certificate: x509.Certificate) -> list[x509.GeneralName]:
             return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -198,34 +199,34 @@ class ParsedCertificate:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What subjectAltName holds, as text, up to MOST_NAMES."""
+        """The names in subjectAltName as text, at most MOST_NAMES."""
         return self._names[0]
 
     @property
     def names_left_out(self) -> int:
-        """How many more it holds."""
+        """How many names of subjectAltName `names` leaves out."""
         return self._names[1] - len(self._names[0])
 
     @property
-    def is_authority(self) -> bool:
-        """Whether basicConstraints say that it may sign others."""
+    def is_ca(self) -> bool:
+        """Whether basicConstraints say CA:TRUE."""
         found = self.extension(x509.BasicConstraints)
         return found is not None and found.ca
 
     @property
     def path_length(self) -> int | None:
-        """How many authorities may stand below it in a path; None where it does not say."""
+        """pathLenConstraint: how many CAs may stand below it in a path; None where there is no limit."""
         found = self.extension(x509.BasicConstraints)
         return found.path_length if found is not None else None
 
     @cached_property
     def key(self) -> Any:
-        """Its public key; None where that is of a kind that `cryptography` does not know."""
+        """Its public key; None where `cryptography` does not know the type."""
         return self._of(lambda certificate: certificate.public_key(), None)
 
     @property
     def key_words(self) -> str:
-        """The kind of its key, in words."""
+        """The type of its key, in words."""
         match self.key:
             case rsa.RSAPublicKey() as key:
                 return f"{key.key_size}-bit RSA"
@@ -240,7 +241,7 @@ class ParsedCertificate:
 
     @property
     def key_is_usual(self) -> bool:
-        """Whether the engine can verify with a key of that kind, by what `cryptography` knows of it."""
+        """Whether the engine can verify with a key of this type."""
         match self.key:
             case rsa.RSAPublicKey() | ed25519.Ed25519PublicKey():
                 return True
@@ -251,9 +252,9 @@ class ParsedCertificate:
 
     @property
     def signature_name(self) -> str:
-        """The algorithm that signed it, by its usual name or its number."""
+        """Its signature algorithm, by name or by object identifier."""
         return self._of(
-            lambda certificate: _oid_name(certificate.signature_algorithm_oid), "an unknown algorithm"
+            lambda certificate: oid_name(certificate.signature_algorithm_oid), "an unknown algorithm"
         )
 
     @property
@@ -279,7 +280,7 @@ class ParsedCertificate:
         return found.key_identifier if found is not None else None
 
     def signed_by(self, issuer: ParsedCertificate) -> bool | None:
-        """Whether the key of `issuer` made its signature; None where that cannot be found out."""
+        """Whether the key of `issuer` made its signature; None where that cannot be verified here."""
         key = issuer.key
         if self.certificate is None or not issuer.key_is_usual:
             return None
@@ -298,12 +299,12 @@ class ParsedCertificate:
 
     @cached_property
     def label(self) -> str:
-        """Its subject as briefly as it can be told: "CN=R11"."""
+        """Its subject, briefly: "CN=R11"."""
         return self._brief(0, lambda certificate: certificate.subject) or _NO_SUBJECT
 
     @cached_property
     def issuer_label(self) -> str:
-        """Its issuer as briefly as it can be told."""
+        """Its issuer, briefly."""
         return self._brief(1, lambda certificate: certificate.issuer) or "an issuer without a name"
 
     def _brief(self, which: int, name: Callable[[x509.Certificate], x509.Name]) -> str:
@@ -311,28 +312,28 @@ class ParsedCertificate:
 
     @cached_property
     def holder(self) -> str:
-        """Whom a peer's certificate is for, as briefly as it can be told: "a.example and b.example"."""
+        """The names that a peer's certificate is for, briefly: "a.example and b.example"."""
         return listing(self.names, more=self.names_left_out) or self.label
 
     @property
     def nameless(self) -> bool:
-        """Whether there is nothing to call it by."""
+        """Whether it has neither a subject nor other names."""
         return self.label == _NO_SUBJECT and not self.names
 
 
-def _oid_name(oid: x509.ObjectIdentifier) -> str:
-    known = oid._name
-    return oid.dotted_string if known == "Unknown OID" else known
+def oid_name(oid: x509.ObjectIdentifier) -> str:
+    """The usual name of an object identifier; its digits, with dots, where it has none."""
+    return OID_NAMES.get(oid.dotted_string, oid.dotted_string)
 
 
 def oid_words(oid: x509.ObjectIdentifier) -> str:
     """An object identifier with its usual name, where it has one."""
-    name = _oid_name(oid)
+    name = oid_name(oid)
     return name if name == oid.dotted_string else f"{name} ({oid.dotted_string})"
 
 
 def brief(name: x509.Name) -> str:
-    """The common name of a distinguished name, the whole where it has none."""
+    """The common name of a distinguished name; the whole name where it has none."""
     common = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     if common:
         value = common[-1].value

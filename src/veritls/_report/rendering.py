@@ -1,4 +1,4 @@
-"""Text for a person: what came from a peer made harmless, times, spans, listings."""
+"""Text for people: strings from a peer escaped, times, spans, listings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = (("year", 365 * _DAY), ("day", _DAY), ("hour", timedelta(hours=1)), ("m
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
-    r"""`text` with everything escaped that a terminal would obey or not show (``\x1b``), and shortened."""
+    r"""`text` shortened, with every character escaped that is not printable (``\x1b``)."""
     start = text[: longest + 1]
     safe = start if start.isprintable() else "".join(map(_escaped, start))
     return safe if len(text) <= longest else f"{safe[: longest - 1]}…"

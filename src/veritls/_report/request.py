@@ -1,4 +1,4 @@
-"""What was asked about a peer, and the engine's no, as data."""
+"""What was asked about a peer, and the engine's refusal, as data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ Purpose = Literal["server", "client"]
 """Whose certificate it is: a server's, verified by a client, or a client's, verified by a server."""
 
 Revocation = Literal["none", "leaf", "chain"]
-"""Whose revocation has to be known."""
+"""Which certificates are checked for revocation: none, the peer's own, or every one of the path."""
 
 
 @dataclass(frozen=True)
 class Request:
     """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
 
-    `server_hostname`: whom a client meant; the certificate's names are compared with it where
-    `check_hostname` is True. `allowed_peers`, `pinned_keys`: what else was demanded, in words; None where
-    nothing was. `revocation`: whose has to be known. `strict`: whether RFC 5280's profile has to be kept to.
-    `ocsp`: whether a good OCSP response has to be stapled.
+    `purpose`: whose chain it is, "server" or "client". `at`: the time of the verification, aware.
+    `server_hostname`: the name or address that a client connects to; the certificate's names are compared
+    with it where `check_hostname` is True. `allowed_peers`, `pinned_keys`: these demands as text, None where
+    they are not set. `revocation`: which certificates are checked, "none", "leaf" or "chain". `strict`:
+    whether VERIFY_X509_STRICT is set. `ocsp`: whether a good OCSP response has to be stapled.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -36,20 +37,20 @@ class Request:
 
     @property
     def checked_name(self) -> str | None:
-        """The name that the certificate has to be for; None where it may be for any."""
+        """The name that the certificate must be for; None where none is checked."""
         return self.server_hostname if self.check_hostname else None
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the engine said no: its kind and words, and what it knew.
+    """Why the engine refused: the kind, the details in words, and its evidence.
 
-    `bound`: the second of the epoch that was passed. `presented`: the names that it compared. `path`: what is
-    above the peer's certificate, where the search for a path had succeeded. `anchors`: how many the trust set
-    has; `unread`: what could not be read of the system's trust, in words. `above`: those of it that could
-    stand above those sent, each with whether it is an anchor. `lists`: of the first certificates of the path,
-    whether a revocation list of their issuer is loaded, and the second of the epoch at which it has them as
-    revoked.
+    `bound`: the limit that was passed, in seconds since 1970. `presented`: the names that were compared.
+    `path`: the certificates above the peer's (DER), where path building had succeeded. `anchors`: how many
+    the trust set has, None where that is not known; `unread`: which of the system's certificates could not be
+    read, in words. `above`: the certificates of the trust set that may be issuers of those sent (DER), each
+    with whether it is an anchor. `crls`: for the first certificates of the path, whether a CRL of the issuer
+    is loaded, and the revocation time in it, in seconds since 1970.
     """
 
     kind: str
@@ -60,4 +61,4 @@ class Refusal:
     anchors: int | None = None
     unread: tuple[str, ...] = ()
     above: tuple[tuple[bytes, bool], ...] = field(default=(), repr=False)
-    lists: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)
+    crls: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)

@@ -1,4 +1,4 @@
-"""A report as a tree of lines, in plain text, and as labelled lines for whoever draws it otherwise."""
+"""A report as a tree of lines: as nodes, and as plain text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_NAMES = 12
 
 @dataclass(frozen=True)
 class Node:
-    """A line and what hangs below it. `verdict`: "passed", "failed" or "not checked", where it is one's."""
+    """A line and the lines below it. `verdict`: that of a check ("passed" ...), else empty."""
 
     text: str
     below: tuple[Node, ...] = field(default=())
@@ -22,9 +22,9 @@ class Node:
 
 
 def _certificate(shown: dict[str, Any], at: str) -> Node:
-    source = "sent by the peer" if shown["source"] == "peer" else "of the trust set"
+    source = "sent by the peer" if shown["source"] == "peer" else "in the trust set"
     if shown["problem"]:
-        return Node(f"{shown['role']}, {source}: cannot be read", (Node(shown["problem"]),))
+        return Node(f"{shown['role']}, {source}: cannot be parsed", (Node(shown["problem"]),))
     end = shown["not_after"]
     names = shown["names"][:_MOST_NAMES]
     more = len(shown["names"]) - len(names) + shown["names_left_out"]
@@ -52,14 +52,14 @@ def _left(end: str | None, at: str) -> str:
 
 def tree(report: dict[str, Any]) -> Node:
     """The tree of a report, given as by `VerificationReport.as_dict`."""
-    question = report["question"]
-    name = f" for {question['server_hostname']}" if question["server_hostname"] else ""
-    asked = f"asked: a {question['purpose']}'s chain{name}, at {_day(question['at'])}"
+    request = report["question"]
+    name = f" for {request['server_hostname']}" if request["server_hostname"] else ""
+    asked = f"request: a {request['purpose']}'s chain{name}, at {_day(request['at'])}"
     checks = [
         Node(": ".join(filter(None, (each["name"], each["evidence"]))), (), each["verdict"])
         for each in report["checks"]
     ]
-    certificates = [_certificate(each, question["at"]) for each in report["certificates"]]
+    certificates = [_certificate(each, request["at"]) for each in report["certificates"]]
     if report["certificates_left_out"]:
         certificates.append(Node(f"and {report['certificates_left_out']:,} more that were sent"))
     below = [
@@ -69,8 +69,8 @@ def tree(report: dict[str, Any]) -> Node:
     ]
     if report["remedies"]:
         below.append(Node("what to do", tuple(map(Node, report["remedies"]))))
-    verdict = "trusted" if report["trusted"] else "not trusted"
-    return Node(f"{verdict}: {report['sentence']}", tuple(below))
+    result = "trusted" if report["trusted"] else "not trusted"
+    return Node(f"{result}: {report['sentence']}", tuple(below))
 
 
 def _lines(node: Node, indent: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The certificate is for somebody else."""
+"""The certificate is for another name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _common_names(leaf: ParsedCertificate) -> list[str]:
 
 
 def _names(case: Case) -> tuple[str, ...]:
-    """The first names that the certificate is for; where it cannot be read here, the engine's."""
+    """The first names that the certificate is for; from the engine where it cannot be parsed here."""
     if case.leaf.names:
         return case.leaf.names
     return tuple(plain(name_words(each)) for each in case.refusal.presented[:MOST_NAMES])
@@ -37,34 +37,32 @@ def _dns_names(leaf: ParsedCertificate) -> list[str]:
 
 
 def _too_deep(name: str, names: tuple[str, ...]) -> bool:
-    """Whether a wildcard would cover it that stood for more than one label (RFC 9525, section 6.3)."""
+    """Whether a wildcard would match if * matched several labels (RFC 9525, section 6.3)."""
     wildcards = (each[1:].lower() for each in names if each.startswith("*."))
     return any(name.lower().endswith(each) and name.count(".") > each.count(".") for each in wildcards)
 
 
 def name(case: Case) -> Finding | None:
-    """The name that was asked for beside those that the certificate holds."""
+    """The requested name, and the names in the certificate."""
     asked, leaf = case.request.server_hostname, case.leaf
     if asked is None:
         return None
     names, address = _names(case), is_address(asked)
-    begin = f"the {'address' if address else 'name'} is {plain(asked)}"
-    connect = f"Connect to the {case.peer} by a name that its certificate holds (server_hostname)."
-    issue = case.replace(leaf, f"one whose subjectAltName holds {plain(asked)}")
-    if not names and leaf.is_authority:
-        words = f"{begin}, and the {case.peer} sent the certificate of an authority, {leaf.label}, as its own"
-        return Finding(words, leaf.der, (f"Have the {case.peer} send its own certificate first.",))
+    begin = f"the requested {'address' if address else 'name'} is {plain(asked)}"
+    connect = f"Connect to the {case.peer} with a name that is in its certificate (server_hostname)."
+    issue = case.replace(leaf, f"one whose subjectAltName contains {plain(asked)}")
+    if not names and leaf.is_ca:
+        words = f"{begin}, but the {case.peer} sent a CA certificate, {leaf.label}, as its own"
+        return Finding(words, (f"Have the {case.peer} send its own certificate first.",))
     if not names:
         common: list[str] = attempt(partial(_common_names, leaf), [])
-        held = f"only the common name {common[-1]}, which does not count" if common else "no name at all"
-        words = f"{begin}, the certificate holds {held} (there is no subjectAltName)"
-        return Finding(words, leaf.der, (issue,))
-    words = f"{begin}, the certificate is for {_listing(case, names)}"
+        held = f"only the common name {common[-1]}, which is not used" if common else "no name at all"
+        words = f"{begin}, but the certificate contains {held} (there is no subjectAltName)"
+        return Finding(words, (issue,))
+    words = f"{begin}, but the certificate is for {_listing(case, names)}"
     if address and asked in _dns_names(leaf):
-        words = f"{begin}, the certificate holds it as a DNS name, not as an IP address"
-        return Finding(words, leaf.der, (issue,))
-    if _too_deep(asked, names):
-        words = f"{words}, and * stands for one label only"
-    elif f"*.{asked.lower()}" in [each.lower() for each in names]:
-        words = f"{words}, and * stands for one label, not for none"
-    return Finding(words, leaf.der, (connect, issue))
+        words = f"{begin}, but the certificate contains it as a DNS name, not as an IP address"
+        return Finding(words, (issue,))
+    if _too_deep(asked, names) or f"*.{asked.lower()}" in [each.lower() for each in names]:
+        words = f"{words}, and * matches exactly one label"
+    return Finding(words, (connect, issue))

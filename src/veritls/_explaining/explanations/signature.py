@@ -1,4 +1,4 @@
-"""A signature in the chain that is wrong, or of a kind that is not accepted."""
+"""A signature in the chain that is wrong, or of a type that is not supported."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _wrong_size(case: Case, upper: ParsedCertificate) -> Finding | None:
         return None
     how = "weak" if key.key_size < _WEAKEST_RSA else "large"
     words = (
-        f"{case.who(upper)} has a key that is too {how} to count: RSA with {key.key_size:,} bits; "
+        f"{case.name(upper)} has a key that is too {how}: RSA with {key.key_size:,} bits; "
         f"{_WEAKEST_RSA:,} to {_STRONGEST_RSA:,} are accepted"
     )
-    return Finding(words, upper.der, (case.replace(upper, "with a key of an accepted size"),))
+    return Finding(words, (case.replace(upper, "one with a key of an accepted size"),))
 
 
 def signature(case: Case, *, self_signed: Explain) -> Finding | None:
-    """Which certificate, and whose key should have signed it. `self_signed`: the explanation of that kind."""
+    """Which certificate, and which key should have signed it. `self_signed`: the explanation of that kind."""
     for lower, upper in case.possible_pairs[:_MOST]:
         if found := _wrong_size(case, upper):
             return found
@@ -37,34 +37,34 @@ def signature(case: Case, *, self_signed: Explain) -> Finding | None:
         wanted, has = lower.signing_key_identifier, upper.own_key_identifier
         if wanted is not None and has is not None and wanted != has:
             words = (
-                f"{case.who(lower)} was signed by another key than that of {case.who(upper)}, "
-                "which has the same name"
+                f"{case.name(lower)} was signed with a different key from that of {case.name(upper)}, "
+                "although the issuer name matches"
             )
-            remedy = f"Use the certificate of {upper.label} whose key identifier is {wanted.hex()}."
-            return Finding(words, lower.der, (remedy,))
+            remedy = f"Use the certificate of {upper.label} with the key identifier {wanted.hex()}."
+            return Finding(words, (remedy,))
         words = (
-            f"the signature on {case.who(lower)} is not by the key of {case.who(upper)}: "
-            "one of them was altered"
+            f"the signature on {case.name(lower)} does not verify with the key of {case.name(upper)}: "
+            "one of the two certificates was altered"
         )
-        return Finding(words, lower.der, (case.replace(lower, f"the one that {upper.label} really signed"),))
+        return Finding(words, (case.replace(lower, f"the one that {upper.label} signed"),))
     return None
 
 
 def algorithm(case: Case) -> Finding | None:
-    """Which certificate, and what is wrong with how it was signed."""
+    """Which certificate, and what is wrong with its signature algorithm."""
     for lower, upper in case.pairs:
         name = lower.signature_name
         if lower.signature_hash in _WEAK_HASHES:
-            words = f"{case.who(lower)} is signed with {name}, which is too weak to count"
-            return Finding(words, lower.der, (case.replace(lower, "one that is signed with SHA-256"),))
+            words = f"{case.name(lower)} is signed with {name}, which is too weak"
+            return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
         if not upper.key_is_usual:
-            words = f"{case.who(upper)} has a key of a kind that is not accepted: {upper.key_words}"
-            return Finding(words, upper.der, (case.replace(upper, "one with an ECDSA, Ed25519 or RSA key"),))
+            words = f"{case.name(upper)} has a key of an unsupported type: {upper.key_words}"
+            return Finding(words, (case.replace(upper, "one with an ECDSA, Ed25519 or RSA key"),))
     for lower, upper in case.pairs[:_MOST]:
         if lower.signed_by(upper) is None:
             words = (
-                f"{case.who(lower)} is signed with {lower.signature_name}, which is not accepted "
-                f"or does not go with the key of {case.who(upper)} ({upper.key_words})"
+                f"{case.name(lower)} is signed with {lower.signature_name}, which is not supported "
+                f"or does not match the key of {case.name(upper)} ({upper.key_words})"
             )
-            return Finding(words, lower.der, (case.replace(lower, "one that is signed with SHA-256"),))
+            return Finding(words, (case.replace(lower, "one signed with SHA-256"),))
     return None
