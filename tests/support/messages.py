@@ -57,20 +57,16 @@ def messages(file: Path) -> dict[str, int]:
 def raised(file: Path) -> dict[str, int]:
     """The same of the exceptions that a module raises, by whatever name the text went before."""
     tree = ast.parse(file.read_text())
-    named = {
-        target.id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    named: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            named.setdefault(node.targets[0].id, []).append(node.value)
     found: dict[str, int] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-            given = [
-                named.get(each.id, each) if isinstance(each, ast.Name) else each for each in node.exc.args
-            ]
-            for each in given:
+        if not (isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)):
+            continue
+        for given in node.exc.args:
+            for each in [given, *named.get(given.id, [])] if isinstance(given, ast.Name) else [given]:
                 for text in _strings(each):
                     if _WORDS.search(_literal(text)):
                         found.setdefault(_pattern(text), text.lineno)
