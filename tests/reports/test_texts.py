@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.Cryptography
 CODE = Path(str(_explaining.__file__)).parent
 MODULES = [
     *sorted((CODE / "explanations").glob("*.py")),
-    *(CODE / f"{name}.py" for name in ("explanation", "evidence", "engine_words")),
+    *(CODE / f"{name}.py" for name in ("explanation", "evidence", "engine_words", "failures")),
 ]
 
 

@@ -21,9 +21,9 @@ import veritls
 from tests.reports.broken import below, chain, leaf, middle, peer, root
 from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party, new_key, raw_names
-from veritls._explaining import engine_words, explanation
+from veritls._explaining import engine_words, explanation, failures
 from veritls._explaining.explanations import strict
-from veritls._explaining.reasons import VERIFY_ERRORS
+from veritls._explaining.reasons import ALERTS, VERIFY_ERRORS
 from veritls._report.request import Refusal, Request
 from veritls.report import VerificationReport
 
@@ -67,6 +67,12 @@ class Unshown(Exception):
         raise RuntimeError
 
 
+def _accepted(**request: Any) -> VerificationReport:
+    """The report on a peer that the engine trusts."""
+    asked = Request(tuple(chain(leaf(), middle())), "server", _AT, "db.internal", **request)
+    return explanation.accepted(asked, tuple(chain(leaf(), middle(), root())))
+
+
 def _usual(kind: str, detail: str = "what the engine says", bound: int | None = None) -> VerificationReport:
     return refused(Refusal(kind, detail, bound, anchors=1), leaf(), middle())
 
@@ -105,10 +111,7 @@ def _of_itself() -> Party:
 
 
 SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
-    "accepted": lambda: explanation.accepted(
-        Request(tuple(chain(leaf(), middle())), "server", _AT, "db.internal"),
-        tuple(chain(leaf(), middle(), root())),
-    ),
+    "accepted": lambda: _accepted(),
     "accepted by one CA": lambda: explanation.accepted(
         Request((leaf().der,), "server", _AT, "db.internal"), tuple(chain(leaf(), middle()))
     ),
@@ -152,9 +155,9 @@ SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
         Refusal("encoding", anchors=1), below(san=raw_names(b"\xff\xff"))
     ),
     "too complex": lambda: _usual("too_complex"),
-    "too many signatures": lambda: _usual("too_complex", "MaximumSignatureChecksExceeded"),
-    "too many ways": lambda: _usual("too_complex", "MaximumPathBuildCallsExceeded"),
-    "too many names": lambda: _usual("too_complex", "MaximumNameConstraintComparisonsExceeded"),
+    "too many signatures": lambda: _usual("too_complex", "signature_checks"),
+    "too many ways": lambda: _usual("too_complex", "path_building"),
+    "too many names": lambda: _usual("too_complex", "name_comparisons"),
     "strict of tomorrow": lambda: _usual("strict_of_tomorrow"),
     "a certificate that holds no name": lambda: refused(
         Refusal("not_pinned", "its keys"), peer(x509.Name([]), middle(), names=())
@@ -172,6 +175,8 @@ def situation(name: str) -> list[str]:
 
 CHECKS: dict[str, Callable[[], VerificationReport]] = {
     **{name: SITUATIONS[name] for name in ("accepted", "accepted by itself", "not verified", "no anchors")},
+    "accepted with CRLs": lambda: _accepted(revocation="chain"),
+    "accepted with the leaf's CRL": lambda: _accepted(revocation="leaf"),
     "not allowed": lambda: refused(
         Refusal("not_allowed", "its names", path=(middle().der, root().der)), leaf(), middle()
     ),
@@ -230,6 +235,50 @@ def detail(code: str) -> str:
     return engine_words.words(code + said)
 
 
+FAILURES: dict[str, dict[str, Any]] = {
+    **{
+        code: {"code": code}
+        for code in (
+            "want_read",
+            "want_write",
+            "timeout",
+            "unexpected_eof",
+            "closed",
+            "hello_refused",
+            "data_after_close",
+            "bad_write_retry",
+            "write_after_eof",
+            "forked",
+            "no_peer_certificate",
+            "bad_record_mac",
+            "key_mismatch",
+        )
+    },
+    **{f"alert {number}": {"code": "alert_received", "alert": number} for number in (*ALERTS, 200)},
+    **{f"incompatible: {it}": {"code": "incompatible", "detail": it} for it in failures._INCOMPATIBLE},
+    **{
+        f"callback running: {which}": {"code": "callback_running", "detail": which}
+        for which in engine_words.CALLBACKS
+    },
+    **{
+        f"unusable: {what}": {"code": "unusable", "what": what, "detail": "why"}
+        for what in engine_words.THINGS
+    },
+    "not TLS but HTTP": {"code": "not_tls", "start": b"GET / HTTP/1.1"},
+    "not TLS but SSH": {"code": "not_tls", "start": b"SSH-2.0"},
+    "not TLS": {"code": "not_tls", "start": b""},
+    "protocol": {"code": "protocol", "detail": "why"},
+    "internal": {"code": "internal", "detail": "why"},
+}
+
+
+def failure(name: str) -> str:
+    """The exception for one of the engine's failures: its type and text."""
+    given: Any = SimpleNamespace(**{"rejection": None, "detail": "", **FAILURES[name]})
+    error = failures.exception_for(given)
+    return f"{type(error).__name__}: {error.args[-1]}"
+
+
 MADE: dict[str, tuple[list[str], Callable[[str], str | list[str]]]] = {
     "kinds": (KINDS, kind),
     "general": (list(explanation.GENERAL), explanation.GENERAL.__getitem__),
@@ -237,6 +286,7 @@ MADE: dict[str, tuple[list[str], Callable[[str], str | list[str]]]] = {
     "checks": (list(CHECKS), checks),
     "rejections": (list(REJECTIONS), rejection),
     "remedies": (list(CASES), remedies),
+    "failures": (list(FAILURES), failure),
     "details": (list(engine_words._DETAILS), detail),
     "things": (list(engine_words.THINGS), engine_words.THINGS.__getitem__),
     "callbacks": (list(engine_words.CALLBACKS), engine_words.CALLBACKS.__getitem__),

@@ -189,6 +189,8 @@ CASES: dict[str, Case] = {
     "PSK of a client": call("set_psk_client_callback", None),
     "PSK of a server": call("set_psk_server_callback", None),
     "the private core": call("_wrap_socket"),
+    "the private core over BIOs": call("_wrap_bio"),
+    "the private ALPN": call("_set_alpn_protocols"),
     "ciphers of another type": call("set_ciphers", 7),
     "ciphers that are none": call("set_ciphers", "nothing"),
     "a security level": call("set_ciphers", "ALL:@SECLEVEL=5"),
