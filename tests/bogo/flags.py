@@ -25,12 +25,12 @@ VALUED = frozenset(
     delegated-credential ocsp-response signed-cert-timestamps pake-context pake-client-id pake-server-id
     pake-password psk-importer-key psk-importer-identity psk-importer-context cert-properties
     session-id-context private-key-delay-ms accepted-peer-cert-types available-client-cert-types
-    expect-peer-certificate-type expect-peer-rpk-sha256 request-server-padding
+    expect-peer-certificate-type expect-peer-rpk-sha256 request-server-padding application-settings
     """.split()
 )
-"""The flags that a value follows. `application-settings` has two."""
+"""The flags that a value follows."""
 
-PREFIXES = {"on-initial-": "initial", "on-resume-": "resume", "on-retry-": "retry", "on-shim-": "all"}
+PREFIXES = {"on-shim-": "all", "on-initial-": "initial", "on-resume-": "resume", "on-retry-": "retry"}
 
 
 @dataclass
@@ -60,7 +60,7 @@ def split(arguments: list[str]) -> Iterator[tuple[str, str, list[str]]]:
         for prefix, meant in PREFIXES.items():
             if name.startswith(prefix):
                 name, which = name.removeprefix(prefix), meant
-        count = 2 if name == "application-settings" else int(name in VALUED)
+        count = int(name in VALUED)
         yield which, name, [next(rest, "") for _ in range(count)]
 
 

@@ -33,6 +33,7 @@ USED = frozenset(
     min-version max-version expect-version no-tls13 no-tls12 no-ticket expect-session-miss expect-no-session
     advertise-alpn expect-alpn select-alpn decline-alpn reject-alpn expect-server-name
     use-early-callback fail-early-callback install-ddos-callback fail-ddos-callback
+    use-ocsp-callback decline-ocsp-callback fail-ocsp-callback
     shim-writes-first shim-initial-write repeat-shim-initial-write shim-shuts-down check-close-notify
     write-different-record-sizes read-size read-with-unfinished-write export-traffic-secrets
     async implicit-handshake handshake-twice no-op-extra-handshake handshake-never-done new-x509-credential
@@ -52,7 +53,7 @@ UNSEEN = frozenset(
     """
     expect-advertised-alpn expect-certificate-types expect-extended-master-secret expect-secure-renegotiation
     expect-no-secure-renegotiation expect-hrr expect-no-hrr expect-session-id expect-no-session-id
-    expect-ticket-renewal
+    expect-ticket-renewal expect-selected-credential
     """.split()
 )
 """What a program cannot see, as with `ssl`. The runner looks at its own side of it."""
@@ -84,8 +85,8 @@ def check_offered(flags: Flags, transport: str) -> None:
             raise NotOfferedError(name)
     if flags.number("max-version", 0x0304) < 0x0303 or "no-tls13" in flags and "no-tls12" in flags:
         raise NotOfferedError("versions before TLS 1.2")
-    if len(flags.given.get("new-x509-credential", [])) > 1 or len(flags.given.get("cert-file", [])) > 1:
-        raise NotOfferedError("several credentials in an order of preference")
+    if "fail-ocsp-callback" in flags and "server" in flags:
+        raise NotOfferedError("an OCSP callback that refuses")
     if "cipher" in flags and "[" in flags.text("cipher"):
         raise NotOfferedError("cipher strings with groups of equal preference")
     if any(number not in groups.DEFAULT for number in flags.numbers("curves")):
@@ -108,6 +109,14 @@ def alpn_names(flags: Flags) -> list[str]:
     return names
 
 
+def credentials(flags: Flags) -> list[tuple[str, str]]:
+    """Certificate and key of each, the preferred one first."""
+    certificates, keys = flags.given.get("cert-file", []), flags.given.get("key-file", [])
+    if len(certificates) != len(keys):
+        raise NotOfferedError("a certificate without its key")
+    return list(zip(certificates, keys, strict=True))
+
+
 def refuse(report: veritls.VerificationReport) -> None:
     raise ValueError("the test refuses this certificate")
 
@@ -125,7 +134,7 @@ def configure_peer(context: veritls.SSLContext, flags: Flags, server: bool) -> N
         context.load_verify_locations(flags.text("trust-cert"))
         if not server:
             context.verify_mode = ssl.CERT_REQUIRED
-    if "verify-fail" in flags:
+    if "verify-fail" in flags or "fail-ocsp-callback" in flags:
         context.set_verify_callback(refuse)
     elif "use-custom-verify-callback" in flags and context.verify_mode != ssl.CERT_NONE:
         context.set_verify_callback(lambda report: None)
@@ -142,6 +151,7 @@ def configure_protocol(context: veritls.SSLContext, flags: Flags, server: bool) 
         context.options |= ssl.OP_NO_TLSv1_2
     if "no-ticket" in flags:
         context.options |= ssl.OP_NO_TICKET
+    context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
     if "server-preference" in flags:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     if "cipher" in flags:
@@ -174,16 +184,19 @@ class Shim:
 
     def make_context(self, flags: Flags) -> veritls.SSLContext:
         context = veritls.SSLContext(ssl.PROTOCOL_TLS_SERVER if self.server else ssl.PROTOCOL_TLS_CLIENT)
-        if flags.text("cert-file"):
-            context.load_cert_chain(flags.text("cert-file"), flags.text("key-file"))
+        # The newest is preferred, here; the test names the best first.
+        for certificate, key in reversed(credentials(flags)):
+            context.load_cert_chain(certificate, key)
         configure_peer(context, flags, self.server)
         configure_protocol(context, flags, self.server)
         if "export-traffic-secrets" in flags:
             context.keylog_filename = self.keylog
-        looks = {"use-early-callback", "fail-early-callback", "expect-server-name", "fail-ddos-callback"}
+        return context
+
+    def look_at_hellos(self, context: veritls.SSLContext, flags: Flags) -> None:
+        looks = {"use-early-callback", "fail-early-callback", "expect-server-name", "install-ddos-callback"}
         if self.server and looks & set(flags.given):
             context.sni_callback = lambda *arguments: self.hello(*arguments, flags=flags)
-        return context
 
     def run(self) -> None:
         session, context, flags = None, self.make_context(self.first), self.first
@@ -192,6 +205,7 @@ class Shim:
                 flags = self.resumed
                 configure_peer(context, flags, self.server)
                 configure_protocol(context, flags, self.server)
+            self.look_at_hellos(context, flags)
             expect(number == 0 or self.server or session is not None, "no session to offer")
             session = self.connection(context, flags, session, resumes=number > 0)
 
@@ -267,7 +281,7 @@ class Shim:
             link.write(bytes(byte ^ 0xFF for byte in data))
 
     def traffic_secrets(self) -> bytes:
-        lines = [line.split() for line in self.keylog.read_text().splitlines()]
+        lines = [line.split() for line in self.keylog.read_text().splitlines() if not line.startswith("#")]
         self.keylog.unlink()
         known = {line[0]: bytes.fromhex(line[2]) for line in lines}
         mine, theirs = known["SERVER_TRAFFIC_SECRET_0"], known["CLIENT_TRAFFIC_SECRET_0"]
