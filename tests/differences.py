@@ -13,8 +13,14 @@ NOT_OFFERED: dict[str, str] = {
     "NPN": "HAS_NPN is False; selected_npn_protocol() is None; set_npn_protocols: NotImplementedError",
     "tls-unique and tls-exporter channel bindings": "not in CHANNEL_BINDING_TYPES; ValueError",
     "a choice of signature algorithms": "set_client_sigalgs, set_server_sigalgs: NotImplementedError",
+    "key exchange groups that get_groups() does not name: P-521, X448, finite fields": (
+        "set_groups: SSLError; set_ecdh_curve: ValueError"
+    ),
     "VERIFY_ALLOW_PROXY_CERTS": "verify_flags: ValueError",
     "security levels above 2": "set_ciphers('@SECLEVEL=3'): SSLError",
+    "RSA keys below 2048 bits and signatures with SHA-1: the security level is 2": (
+        "SSLError; security_level cannot be set"
+    ),
     "keys whose certificate names RSASSA-PSS (signatures with RSASSA-PSS are offered)": "SSLError",
     "the private _msg_callback": "None, and cannot be set",
 }

@@ -117,27 +117,18 @@ def credentials(flags: Flags) -> list[tuple[str, str]]:
     return list(zip(certificates, keys, strict=True))
 
 
-def refuse(report: veritls.VerificationReport) -> None:
-    raise ValueError("the test refuses this certificate")
-
-
 def configure_peer(context: veritls.SSLContext, flags: Flags, server: bool) -> None:
     """Whom the context trusts, and what it demands of the peer."""
     context.check_hostname = False
     if "require-any-client-certificate" in flags:
         context.verify_mode = ssl.CERT_REQUIRED
-    elif "verify-peer" in flags or (server and "verify-fail" in flags):
-        context.verify_mode = ssl.CERT_OPTIONAL
     else:
-        context.verify_mode = ssl.CERT_NONE
-    if "trust-cert" in flags and flags.text("trust-cert"):
+        context.verify_mode = ssl.CERT_OPTIONAL if "verify-peer" in flags else ssl.CERT_NONE
+    if flags.text("trust-cert"):
         context.load_verify_locations(flags.text("trust-cert"))
         if not server:
             context.verify_mode = ssl.CERT_REQUIRED
-    if "verify-fail" in flags or "fail-ocsp-callback" in flags:
-        context.set_verify_callback(refuse)
-    elif "use-custom-verify-callback" in flags and context.verify_mode != ssl.CERT_NONE:
-        context.set_verify_callback(lambda report: None)
+    context.reverify_on_resumption = "reverify-on-resume" in flags
 
 
 def configure_protocol(context: veritls.SSLContext, flags: Flags, server: bool) -> None:
@@ -152,7 +143,7 @@ def configure_protocol(context: veritls.SSLContext, flags: Flags, server: bool) 
     if "no-ticket" in flags:
         context.options |= ssl.OP_NO_TICKET
     context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    if "server-preference" in flags:
+    if "server-preference" in flags or "tls13-ciphers" in flags:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     if "cipher" in flags:
         context.set_ciphers(flags.text("cipher"))
@@ -172,7 +163,7 @@ class Shim:
     def __init__(self, first: Flags, resumed: Flags, transport: str) -> None:
         self.first, self.resumed, self.transport = first, resumed, transport
         self.server = "server" in first
-        self.contexts: dict[int, veritls.SSLContext] = {}
+        self.refuses = False
         self.name: str | None = None
         self.keylog = Path(tempfile.gettempdir()) / f"veritls-bogo-{os.getpid()}"
 
@@ -182,6 +173,10 @@ class Shim:
             return HANDSHAKE_FAILURE
         return INTERNAL_ERROR if "fail-ddos-callback" in flags else None
 
+    def verify(self, report: veritls.VerificationReport) -> None:
+        if self.refuses:
+            raise ValueError("the test refuses this certificate")
+
     def make_context(self, flags: Flags) -> veritls.SSLContext:
         context = veritls.SSLContext(ssl.PROTOCOL_TLS_SERVER if self.server else ssl.PROTOCOL_TLS_CLIENT)
         # The newest is preferred, here; the test names the best first.
@@ -189,6 +184,9 @@ class Shim:
             context.load_cert_chain(certificate, key)
         configure_peer(context, flags, self.server)
         configure_protocol(context, flags, self.server)
+        decides = {"verify-fail", "use-custom-verify-callback", "fail-ocsp-callback"}
+        if decides & (set(self.first.given) | set(self.resumed.given)) and context.verify_mode:
+            context.set_verify_callback(self.verify)
         if "export-traffic-secrets" in flags:
             context.keylog_filename = self.keylog
         return context
@@ -206,6 +204,9 @@ class Shim:
                 configure_peer(context, flags, self.server)
                 configure_protocol(context, flags, self.server)
             self.look_at_hellos(context, flags)
+            # Without a demand the test's own verification result is told, not enforced.
+            demands = "verify-peer" in flags or "require-any-client-certificate" in flags
+            self.refuses = demands and "verify-fail" in flags or "fail-ocsp-callback" in flags
             expect(number == 0 or self.server or session is not None, "no session to offer")
             session = self.connection(context, flags, session, resumes=number > 0)
 
