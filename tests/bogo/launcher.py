@@ -1,7 +1,7 @@
 """What the runner starts for each test: hands its arguments and output to the server, and ends as that says.
 
-Only what comes with every Python and is quick to import: it runs thousands of times. `runner.py` makes a program
-of it.
+Only what comes with every Python and is quick to import: it runs thousands of times. `runner.py` makes a
+program of it.
 """
 
 import os

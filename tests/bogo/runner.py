@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,9 @@ def run(tests: str = "", *, transport: str = "socket", workers: int | None = Non
         place, log, output = folder / "socket", folder / "causes", folder / "results.json"
         environment = os.environ | {"VERITLS_BOGO_SERVER": str(place), "VERITLS_BOGO_CAUSES": str(log)}
         command = [
-            str(runner), "-shim-path", str(launcher), "-shim-config", str(CONFIG), "-json-output", str(output),
-            "-allow-unimplemented", "-pipe", "-transcript-dir", str(folder / "transcripts"),
+            str(runner), "-shim-path", str(launcher), "-shim-config", str(CONFIG),
+            "-json-output", str(output), "-allow-unimplemented", "-pipe",
+            "-transcript-dir", str(folder / "transcripts"),
             "-num-workers", str(workers or 2 * (os.cpu_count() or 1)),
         ]  # fmt: skip
         command += ["-test", tests] if tests else []
@@ -75,7 +76,7 @@ def run(tests: str = "", *, transport: str = "socket", workers: int | None = Non
                 command, env=environment, cwd=folder, capture_output=True, text=True, timeout=LONGEST
             )
         if not output.is_file():
-            raise RuntimeError(f"the runner ended without results:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise RuntimeError(f"there are no results:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         found = json.loads(output.read_text())["tests"]
         told = causes(log)
     return Results(

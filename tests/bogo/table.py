@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from tests.bogo.runner import HERE, Results
@@ -17,16 +17,22 @@ DOCUMENT = HERE.parents[1] / "docs" / "conformance-bogo.md"
 
 HEAD = """# The state-machine tests of BoringSSL (BoGo)
 
-Written by `python -m tests.bogo --write`. BoGo is a TLS implementation that can be told to break the protocol in a
-named way; its runner has {total:,} tests, of which each starts [a program](../tests/bogo/shim.py) on veritls's public
-interface. It is made of packages alone ([build.py](../tests/bogo/build.py)); nothing of it is in this repository.
+Written by `python -m tests.bogo --write`. BoGo is a TLS implementation that can be told to break the protocol
+in a named way. Its runner has {total:,} tests; each starts [a program](../tests/bogo/shim.py) on veritls's
+public interface. It is made of packages alone ([build.py](../tests/bogo/build.py)); nothing of it is in this
+repository.
 
 A test *passes* where both sides end as it says, with the error ([config.json](../tests/bogo/config.json) has
-veritls's words for each) and the alert that it names. It is *unimplemented* where an argument demands what is not
-offered. It may *fail* only with a reason in [expected.toml](../tests/bogo/expected.toml).
-
-`wrap_socket`: {passed:,} passed, {failed:,} failed, {unimplemented:,} unimplemented, no test is disabled.
+veritls's words for each) and the alert that it names. It is *unimplemented* where an argument demands what is
+not offered. It may *fail* only with a reason in [expected.toml](../tests/bogo/expected.toml). No test is
+disabled.
 """
+
+TITLES = {
+    "socket": "`wrap_socket`, blocking and not",
+    "bio": "`wrap_bio`",
+    "loop": "the event loop of veritls.aio",
+}
 
 SECTIONS = {
     "differs": ("Failed: veritls decides otherwise", "| tests | what veritls does |"),
@@ -57,16 +63,19 @@ def load_expected() -> list[Group]:
 
 
 def load_causes() -> dict[str, tuple[str, str]]:
-    """Of each cause of "unimplemented": ("line", of docs/compatibility.md) or ("nothing", what `ssl` lacks too)."""
+    """Cause of "unimplemented" -> ("line", of docs/compatibility.md) or ("nothing", what `ssl` lacks too)."""
     raw: dict[str, dict[str, Any]] = tomllib.loads((HERE / "not_offered.toml").read_text())
     return {
-        cause: (kind, why) for kind in ("line", "nothing") for why, causes in raw[kind].items() for cause in causes
+        cause: (kind, why)
+        for kind in ("line", "nothing")
+        for why, causes in raw[kind].items()
+        for cause in causes
     }
 
 
 @dataclass
 class Report:
-    """Results with the reason of each that did not pass. `whole`: all tests ran, so that none may be missing."""
+    """Results with the reason of each that did not pass. `whole`: all tests ran: each reason needs one."""
 
     results: Results
     whole: bool = True
@@ -84,7 +93,7 @@ class Report:
         return found
 
     def problems(self) -> list[str]:
-        """What must not be: failures and causes without a reason, reasons without a failure, lines that are not there."""
+        """What must not be: failures and causes without a reason, reasons without a failure."""
         lines = {*NOT_OFFERED, *SAFER}
         named = {why for kind, why in self.causes.values() if kind == "line"}
         named |= {each.why for each in self.groups if each.kind == "not_offered"}
@@ -103,34 +112,60 @@ class Report:
                 found += [f"no failed test is called {each!r} ({group.why})" for each in idle]
         return found
 
-    def document(self) -> str:
+    def counts(self) -> tuple[int, int, int]:
         results = self.results
-        counts = len(results.passed), len(results.failed), len(results.unimplemented)
-        passed, failed, unimplemented = counts
-        head = HEAD.format(total=sum(counts), passed=passed, failed=failed, unimplemented=unimplemented)
-        parts = [head, *self._not_offered()]
-        for kind, (title, columns) in SECTIONS.items():
-            tests: Counter[str] = Counter(group.why for group in self.reasons.values() if group.kind == kind)
-            rows = [f"| {count} | {why} |" for why, count in sorted(tests.items(), key=lambda each: each[0].lower())]
-            parts.append("\n".join([f"## {title}", "", columns, "| --- | --- |", *rows]) + "\n")
-        return "\n".join(parts)
+        return len(results.passed), len(results.failed), len(results.unimplemented)
+
+    def sections(self) -> list[str]:
+        """The tables of reasons."""
+        return [*self._not_offered(), *(self._failed(kind) for kind in SECTIONS)]
+
+    def _failed(self, kind: str) -> str:
+        title, columns = SECTIONS[kind]
+        tests = Counter(group.why for group in self.reasons.values() if group.kind == kind)
+        return table(title, "", columns, [(tests[why], why) for why in sorted(tests, key=str.lower)])
 
     def _not_offered(self) -> list[str]:
         failed = Counter(group.why for group in self.reasons.values() if group.kind == "not_offered")
         unimplemented = Counter(self.causes[cause] for cause in self.results.unimplemented.values())
-        lines = {why for kind, why in unimplemented if kind == "line"} | failed.keys()
-        rows = [f"| {why} | {unimplemented['line', why]} | {failed[why]} |" for why in sorted(lines, key=str.lower)]
-        neither = sorted(why for kind, why in unimplemented if kind == "nothing")
-        others = [f"| {why} | {unimplemented['nothing', why]} |" for why in neither]
+        lines = sorted({why for kind, why in unimplemented if kind == "line"} | failed.keys(), key=str.lower)
+        neither = sorted((why for kind, why in unimplemented if kind == "nothing"), key=str.lower)
+        words = (
+            "By the line of [compatibility.md](compatibility.md) that says so. An older version, a suite or\n"
+            "a kind of key is not told by arguments: such tests fail."
+        )
         return [
-            "\n".join([
-                "## Not offered, or safer", "",
-                "By the line of [compatibility.md](compatibility.md) that says so. An older version, a suite or a kind",
-                "of key is not told by arguments: such tests fail.", "",
-                "| line | unimplemented | failed |", "| --- | --- | --- |", *rows,
-            ]) + "\n",
-            "\n".join([
-                "## `ssl` has no interface for it either", "",
-                "| what | unimplemented |", "| --- | --- |", *others,
-            ]) + "\n",
-        ]  # fmt: skip
+            table(
+                "Not offered, or safer",
+                words,
+                "| line | unimplemented | failed |",
+                [(why, unimplemented["line", why], failed[why]) for why in lines],
+            ),
+            table(
+                "`ssl` has no interface for it either",
+                "",
+                "| what | unimplemented |",
+                [(why, unimplemented["nothing", why]) for why in neither],
+            ),
+        ]
+
+
+def table(title: str, words: str, columns: str, rows: Sequence[Sequence[object]]) -> str:
+    """A section with a table, each of whose rows is given by its cells."""
+    lines = [
+        f"## {title}",
+        "",
+        *([words, ""] if words else []),
+        columns,
+        "| --- " * (columns.count("|") - 1) + "|",
+    ]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]) + "\n"
+
+
+def document(reports: Mapping[str, Report]) -> str:
+    """The page, of a report for each transport; reasons are those of the first."""
+    first = next(iter(reports.values()))
+    rows = [(TITLES[kind], *report.counts()) for kind, report in reports.items()]
+    columns = "| interface | passed | failed | unimplemented |"
+    counts = table("Over each interface", "", columns, rows)
+    return "\n".join([HEAD.format(total=sum(first.counts())), counts, *first.sections()])

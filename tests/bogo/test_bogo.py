@@ -19,8 +19,9 @@ from tests.bogo.table import DOCUMENT, Group, Report, load_causes, load_expected
 
 PART = (
     "*ClientAuth*", "*ClientCertificate*", "*Certificate-*", "CertificateVerification*-TLS1[23]-*", "*Alert*",
-    "*-Verify-*", "*InvalidSignature*", "BadECDSA-*", "BadFinished*", "CurveTest-*", "*KeyUsage*", "*KeyUpdate*",
-    "Resume-*", "*Ticket*", "*PSK*", "ExtendedMasterSecret-*", "Shutdown-Shim*", "*Shutdown*", "ALPN*",
+    "*-Verify-*", "*InvalidSignature*", "BadECDSA-*", "BadFinished*", "CurveTest-*", "*KeyUsage*",
+    "*KeyUpdate*", "Resume-*", "*Ticket*", "*PSK*",
+    "ExtendedMasterSecret-*", "Shutdown-Shim*", "*Shutdown*", "ALPN*",
     "Partial*", "WrongMessageType-*", "TrailingMessageData-*", "FragmentAcross*", "*ChangeCipherSpec*",
     "HelloRetryRequest*", "Downgrade-*", "Unsolicited*", "*EmptyRecords*", "AppDataBefore*", "Skip*",
 )  # fmt: skip
@@ -58,7 +59,10 @@ def test_no_test_is_disabled() -> None:
 
 def test_a_failure_and_a_cause_without_a_reason_are_problems() -> None:
     results = Results(frozenset({"Good", "Listed"}), {"Bad": "no", "Known-1": "no"}, {"Other": "new-flag"})
-    groups = [Group("differs", "known", (re.compile(r"Known-\d"),)), Group("open", "listed", (re.compile("Listed"),))]
+    groups = [
+        Group("differs", "known", (re.compile(r"Known-\d"),)),
+        Group("open", "listed", (re.compile("Listed"),)),
+    ]
     assert Report(results, groups=groups, causes={}).problems() == [
         "Bad failed without a reason: no",
         "'new-flag' is in no group of not_offered.toml",

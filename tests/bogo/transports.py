@@ -131,6 +131,15 @@ class Buffers(Transport):
             self._flush()
 
 
+class Patient(asyncio.StreamReaderProtocol):
+    """Reads nothing until it is told to: an error would end the connection before the shim asks about it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
+
 class Loop(Transport):
     """asyncio's streams on the event loop of veritls.aio."""
 
@@ -143,16 +152,20 @@ class Loop(Transport):
 
     async def _connect(self) -> None:
         self._reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(self._reader)
+        protocol = Patient(self._reader)
         if self._server_side:
             made = self._loop.connect_accepted_socket(lambda: protocol, self._socket, ssl=self._context)
         else:
             name = self._sides.get("server_hostname") or ""
             make = self._loop.create_connection
             made = make(lambda: protocol, sock=self._socket, ssl=self._context, server_hostname=name)
-        transport, _ = await made
-        self._writer = asyncio.StreamWriter(transport, protocol, self._reader, self._loop)
-        self.tls = transport.get_extra_info("ssl_object")
+        self._transport, _ = await made
+        self._writer = asyncio.StreamWriter(self._transport, protocol, self._reader, self._loop)
+        self.tls = self._transport.get_extra_info("ssl_object")
+
+    async def _read(self, size: int) -> bytes:
+        self._transport.resume_reading()
+        return await self._reader.read(size)
 
     async def _write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -166,7 +179,7 @@ class Loop(Transport):
         self._loop.run_until_complete(self._connect())
 
     def read(self, size: int) -> bytes:
-        return self._loop.run_until_complete(self._reader.read(size))
+        return self._loop.run_until_complete(self._read(size))
 
     def write(self, data: bytes) -> None:
         self._loop.run_until_complete(self._write(data))
@@ -178,7 +191,9 @@ class Loop(Transport):
 TRANSPORTS = ("socket", "bio", "loop")
 
 
-def connect(kind: str, sock: socket.socket, context: Any, *, nonblocking: bool, **arguments: Any) -> Transport:
+def connect(
+    kind: str, sock: socket.socket, context: Any, *, nonblocking: bool, **arguments: Any
+) -> Transport:
     """A transport of one of the three kinds."""
     if kind == "socket":
         return Blocking(sock, context, nonblocking=nonblocking, **arguments)
