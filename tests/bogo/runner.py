@@ -53,8 +53,8 @@ def causes(log: Path) -> dict[str, str]:
     return {each["test"]: each["cause"] for each in told}
 
 
-def run(tests: str = "", *, transport: str = "socket", workers: int | None = None) -> Results:
-    """Runs the tests whose names match one of the patterns (separated by semicolons; empty: all)."""
+def run(tests: str = "", *, skip: str = "", transport: str = "socket") -> Results:
+    """Runs the tests whose names match a pattern of `tests` (by semicolons; empty: all) and none of `skip`."""
     runner = make()
     with tempfile.TemporaryDirectory(prefix="bogo") as name:
         folder = Path(name)
@@ -68,9 +68,8 @@ def run(tests: str = "", *, transport: str = "socket", workers: int | None = Non
             str(runner), "-shim-path", str(launcher), "-shim-config", str(CONFIG),
             "-json-output", str(output), "-allow-unimplemented", "-pipe",
             "-transcript-dir", str(folder / "transcripts"),
-            "-num-workers", str(workers or 2 * (os.cpu_count() or 1)),
+            "-num-workers", str(2 * (os.cpu_count() or 1)), "-test", tests, "-skip", skip,
         ]  # fmt: skip
-        command += ["-test", tests] if tests else []
         with server(place, transport, environment):
             done = subprocess.run(
                 command, env=environment, cwd=folder, capture_output=True, text=True, timeout=LONGEST

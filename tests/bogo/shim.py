@@ -85,10 +85,15 @@ def check_offered(flags: Flags, transport: str) -> None:
     offered = veritls.SSLContext(ssl.PROTOCOL_TLS_CLIENT).get_groups()
     if any(GROUPS.get(number) not in offered for number in flags.numbers("curves")):
         raise NotOfferedError("other groups")
-    if transport == "loop" and "server" not in flags and flags.number("resume-count"):
-        raise NotOfferedError("sessions of a client on an event loop")
+    if transport == "loop":
+        if "server" not in flags and flags.number("resume-count"):
+            raise NotOfferedError("sessions of a client on an event loop")
+        if "check-close-notify" in flags and "shim-shuts-down" in flags:
+            raise NotOfferedError("the peer's end after close() on an event loop")
+        if "handshake-twice" in flags or "no-op-extra-handshake" in flags:
+            raise NotOfferedError("a second handshake on an event loop")
     if "read-with-unfinished-write" in flags and transport != "bio":
-        raise NotOfferedError("read-with-unfinished-write")
+        raise NotOfferedError("a write that is left unfinished")
 
 
 def alpn_names(flags: Flags) -> list[str]:

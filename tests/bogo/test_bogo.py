@@ -26,6 +26,19 @@ PART = (
     "HelloRetryRequest*", "Downgrade-*", "Unsolicited*", "*EmptyRecords*", "AppDataBefore*", "Skip*",
 )  # fmt: skip
 
+WITHOUT = (
+    "*DTLS*",
+    "*QUIC*",
+    "*TLS1",
+    "*TLS1-*",
+    "*TLS11",
+    "*TLS11-*",
+    "*RawPublicKey*",
+    "*PAKE*",
+    "*PSKOnly*",
+)
+"""What the shim would say "unimplemented" to, or what needs older versions."""
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -40,9 +53,9 @@ def runner() -> None:
 
 
 @pytest.mark.usefixtures("runner")
-@pytest.mark.parametrize(("transport", "least"), [("socket", 700), ("bio", 700), ("loop", 500)])
+@pytest.mark.parametrize(("transport", "least"), [("socket", 680), ("bio", 680), ("loop", 520)])
 def test_what_fails_of_the_part_about_peers_has_its_reason(transport: str, least: int) -> None:
-    report = Report(run(";".join(PART), transport=transport), whole=False)
+    report = Report(run(";".join(PART), skip=";".join(WITHOUT), transport=transport), whole=False)
     assert not report.problems()
     assert len(report.results.passed) >= least
 

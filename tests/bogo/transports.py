@@ -165,7 +165,10 @@ class Loop(Transport):
 
     async def _read(self, size: int) -> bytes:
         self._transport.resume_reading()
-        return await self._reader.read(size)
+        data = await self._reader.read(size)
+        if not data and not self._ragged and not self._transport.get_extra_info("close_notify"):
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "UNEXPECTED_EOF_WHILE_READING")
+        return data
 
     async def _write(self, data: bytes) -> None:
         self._writer.write(data)

@@ -215,8 +215,9 @@ class ProtocolMembers:
 
     @property
     def options(self) -> ssl.Options:
-        """Flags of `ssl`. These count: OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_NO_TICKET (no resumption),
-        OP_CIPHER_SERVER_PREFERENCE. What others forbid is never done here; docs/compatibility.md lists all.
+        """Flags of `ssl`. These count: OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_NO_TICKET (a server resumes nothing,
+        a client asks for no ticket with TLS 1.2), OP_CIPHER_SERVER_PREFERENCE. What others forbid is never
+        done here; docs/compatibility.md lists all.
         """
         return self._protocol.options
 
