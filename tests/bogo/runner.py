@@ -54,7 +54,7 @@ def causes(log: Path) -> dict[str, str]:
 
 
 def run(tests: str = "", *, skip: str = "", transport: str = "socket") -> Results:
-    """Runs the tests whose names match a pattern of `tests` (by semicolons; empty: all) and none of `skip`."""
+    """Runs the tests whose names match a pattern of `tests` (by semicolons; empty: all), none of `skip`."""
     runner = make()
     with tempfile.TemporaryDirectory(prefix="bogo") as name:
         folder = Path(name)

@@ -32,6 +32,7 @@ USED = words("""
     min-version max-version expect-version no-tls13 no-tls12 no-ticket expect-session-miss expect-no-session
     advertise-alpn expect-alpn select-alpn decline-alpn reject-alpn expect-server-name
     use-early-callback fail-early-callback install-ddos-callback fail-ddos-callback
+    fail-cert-callback fail-cert-callback-alert
     use-ocsp-callback decline-ocsp-callback fail-ocsp-callback
     shim-writes-first shim-initial-write repeat-shim-initial-write shim-shuts-down check-close-notify
     write-different-record-sizes read-size read-with-unfinished-write export-traffic-secrets
@@ -52,6 +53,11 @@ UNSEEN = words("""
 """)
 """What a program cannot see, as with `ssl`. The runner looks at its own side of it."""
 
+OLDER = words("no-tls1 no-tls11")
+LOOKS = words("""
+    use-early-callback fail-early-callback expect-server-name install-ddos-callback fail-cert-callback
+""")
+"""What an sni_callback is needed for."""
 INITIAL_WRITE = "hello"
 HANDSHAKE_FAILURE = ssl.AlertDescription.ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 INTERNAL_ERROR = ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
@@ -76,8 +82,11 @@ def check_offered(flags: Flags, transport: str) -> None:
     for name in flags.given:
         if name not in USED and name not in DEFAULTS and name not in UNSEEN:
             raise NotOfferedError(name)
-    if flags.number("max-version", 0x0304) < 0x0303 or ("no-tls13" in flags and "no-tls12" in flags):
+    only_older = {"no-tls12", "no-tls13"} <= flags.given.keys() and not flags.given.keys() >= OLDER
+    if flags.number("max-version", 0x0304) < 0x0303 or only_older:
         raise NotOfferedError("versions before TLS 1.2")
+    if "fail-cert-callback" in flags and "server" not in flags:
+        raise NotOfferedError("a client's callback for want of a certificate")
     if "fail-ocsp-callback" in flags and "server" in flags:
         raise NotOfferedError("an OCSP callback that refuses")
     if "cipher" in flags and "[" in flags.text("cipher"):
@@ -171,6 +180,8 @@ class Shim:
         self.name = name
         if "fail-early-callback" in flags:
             return HANDSHAKE_FAILURE
+        if "fail-cert-callback" in flags:
+            return flags.number("fail-cert-callback-alert", INTERNAL_ERROR)
         return INTERNAL_ERROR if "fail-ddos-callback" in flags else None
 
     def verify(self, report: veritls.VerificationReport) -> None:
@@ -192,8 +203,7 @@ class Shim:
         return context
 
     def look_at_hellos(self, context: veritls.SSLContext, flags: Flags) -> None:
-        looks = {"use-early-callback", "fail-early-callback", "expect-server-name", "install-ddos-callback"}
-        if self.server and looks & set(flags.given):
+        if self.server and LOOKS & flags.given.keys():
             context.sni_callback = lambda _connection, name, _context: self.hello(name, flags)
 
     def run(self) -> None:
