@@ -34,16 +34,12 @@ class Results:
 def server(place: Path, transport: str, environment: dict[str, str]) -> Iterator[None]:
     """The server behind the launcher, while the runner runs."""
     command = [sys.executable, "-m", "tests.bogo.server", str(place), transport]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    try:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
             raise RuntimeError("the shim's server did not start")
         yield
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 def causes(log: Path) -> dict[str, str]:

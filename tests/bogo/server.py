@@ -7,6 +7,7 @@ that test alone.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -49,14 +50,17 @@ def serve_one(connection: socket.socket, transport: str) -> None:
 
 
 def main(place: Path, transport: str) -> None:
-    """Serves until it is ended by a signal. `transport`: see `transports.TRANSPORTS`."""
+    """Serves until standard input ends, as it does with the program at its other end.
+
+    `transport`: see `transports.TRANSPORTS`.
+    """
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for children
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.fspath(place))
     listener.listen(64)
     print("ready", flush=True)
-    while True:
+    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
