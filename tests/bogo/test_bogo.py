@@ -53,7 +53,7 @@ def runner() -> None:
 
 
 @pytest.mark.usefixtures("runner")
-@pytest.mark.parametrize(("transport", "least"), [("socket", 680), ("bio", 680), ("loop", 560)])
+@pytest.mark.parametrize(("transport", "least"), [("socket", 680), ("bio", 680), ("loop", 530)])
 def test_what_fails_of_the_part_about_peers_has_its_reason(transport: str, least: int) -> None:
     report = Report(run(";".join(PART), skip=";".join(WITHOUT), transport=transport), whole=False)
     assert not report.problems()
