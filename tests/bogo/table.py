@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from tests.bogo.runner import HERE, Results
-from tests.differences import NOT_OFFERED, SAFER
+from tests.differences import NEITHER, NOT_OFFERED, SAFER
 
 DOCUMENT = HERE.parents[1] / "docs" / "conformance-bogo.md"
 
@@ -94,8 +94,8 @@ class Report:
 
     def problems(self) -> list[str]:
         """What must not be: failures and causes without a reason, reasons without a failure."""
-        lines = {*NOT_OFFERED, *SAFER}
-        named = {why for kind, why in self.causes.values() if kind == "line"}
+        lines = {*NOT_OFFERED, *SAFER, *NEITHER}
+        named = {why for _, why in self.causes.values()}
         named |= {each.why for each in self.groups if each.kind == "not_offered"}
         found = [f"docs/compatibility.md has no line {why!r}" for why in sorted(named - lines)]
         for test in sorted(self.results.failed.keys() - self.reasons.keys()):
