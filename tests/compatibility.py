@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.cpython.suites import SUITES
-from tests.differences import NOT_OFFERED, SAFER
+from tests.differences import NEITHER, NOT_OFFERED, SAFER
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "compatibility.md"
@@ -93,6 +93,7 @@ def list_sections() -> list[str]:
     return [
         list_section("Not offered", "| what | how the interface says so |", NOT_OFFERED),
         list_section("Safer", "| what | what a program sees |", SAFER),
+        "\n".join(["## Not in `ssl` either", "", *(f"- {what}" for what in NEITHER)]),
     ]
 
 

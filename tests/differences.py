@@ -13,8 +13,14 @@ NOT_OFFERED: dict[str, str] = {
     "NPN": "HAS_NPN is False; selected_npn_protocol() is None; set_npn_protocols: NotImplementedError",
     "tls-unique and tls-exporter channel bindings": "not in CHANNEL_BINDING_TYPES; ValueError",
     "a choice of signature algorithms": "set_client_sigalgs, set_server_sigalgs: NotImplementedError",
+    "key exchange groups that get_groups() does not name: P-521, X448, finite fields": (
+        "set_groups: SSLError; set_ecdh_curve: ValueError"
+    ),
     "VERIFY_ALLOW_PROXY_CERTS": "verify_flags: ValueError",
     "security levels above 2": "set_ciphers('@SECLEVEL=3'): SSLError",
+    "RSA keys below 2048 bits and signatures with SHA-1: the security level is 2": (
+        "SSLError; security_level cannot be set"
+    ),
     "keys whose certificate names RSASSA-PSS (signatures with RSASSA-PSS are offered)": "SSLError",
     "the private _msg_callback": "None, and cannot be set",
 }
@@ -72,3 +78,32 @@ SAFER: dict[str, str] = {
     "OP_IGNORE_UNEXPECTED_EOF has no effect": "suppress_ragged_eofs decides",
 }
 """Where a default is safer than that of `ssl` -> what a program sees."""
+
+NEITHER: tuple[str, ...] = (
+    "a client's callback for want of a certificate of its own",
+    "a fatal alert, a key update or a padding request that the program asks for",
+    "a limit on the peer's chain or on the size of records",
+    "a record of which the program sends a part only, over a socket (wrap_bio gives the bytes)",
+    (
+        "application settings (ALPS), channel IDs, certificate compression, delegated credentials, PAKE, "
+        "trust anchor identifiers"
+    ),
+    "asyncio: a session for a client, a second handshake, what comes after close()",
+    (
+        "certificates chosen by issuer, names of CAs apart from trust, "
+        "digests of client certificates in their place"
+    ),
+    "DTLS",
+    "early data (0-RTT), false start",
+    "Encrypted Client Hello, GREASE",
+    "handshakes that another process makes (hints), slow private keys, a workaround for JDK 11",
+    "key shares apart from groups; groups and suites of equal preference",
+    "named policies (FIPS, CNSA, WPA)",
+    "QUIC",
+    "raw public keys",
+    "reading without taking (MSG_PEEK)",
+    "sessions under other names, session ID contexts, a clock of the program's own",
+    "signed certificate timestamps",
+    "ticket keys and callbacks",
+)
+"""What `ssl` has no interface for, and veritls has none either; BoGo asks for it."""

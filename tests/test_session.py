@@ -116,6 +116,18 @@ def test_op_no_ticket_turns_resumption_off(files: Files, version: ssl.TLSVersion
     assert connect(server, client, session)[1:] == (False, False)
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_client_under_op_no_ticket_does_not_ask_for_one_with_tls12(refused: bool) -> None:
+    client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    client.options |= ssl.OP_NO_TICKET if refused else 0
+    outgoing = veritls.MemoryBIO()
+    connection = client.wrap_bio(veritls.MemoryBIO(), outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    session_ticket = b"\x00\x23\x00\x00"  # an empty extension (RFC 5077, section 3.2)
+    assert (session_ticket in outgoing.read()) is not refused
+
+
 @pytest.mark.parametrize("count", [-1, 256, 2**63, 2**64])
 def test_num_tickets_is_bounded(count: int) -> None:
     server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)

@@ -39,6 +39,8 @@ pub struct Config {
     pub rustls: RustlsConfig,
     pub verifier: Arc<PeerVerifier>,
     pub counters: Arc<Counters>,
+    /// A client's: whether it takes tickets with TLS 1.2.
+    pub takes_tickets: bool,
     /// A server's: what a session of another process must have in common with this configuration.
     pub fingerprint: Option<Fingerprint>,
 }
@@ -182,6 +184,7 @@ impl Config {
                 Arc::new(KeyLogFile(file.map_err(|why| Unusable::new(Thing::KeyLog, why))?))
             }
         };
+        let takes_tickets = recipe.tickets.is_some();
         let versions = versions(recipe.tls12, recipe.tls13);
         let wrong = |why: rustls::Error| Unusable::new(Thing::Protocols, why);
         let rustls = if recipe.server_side {
@@ -218,6 +221,6 @@ impl Config {
             config.resumption = Resumption::disabled();
             RustlsConfig::Client(Arc::new(config))
         };
-        Ok(Self { rustls, verifier, counters, fingerprint })
+        Ok(Self { rustls, verifier, counters, takes_tickets, fingerprint })
     }
 }

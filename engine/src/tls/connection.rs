@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use pyo3::{Py, PyAny};
-use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::client::{Resumption, Tls12Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
@@ -90,10 +90,14 @@ enum Step {
 /// The side that `config` is for.
 fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
     let broken = |why: Error| Failure::Internal(why.to_string());
+    let tls12 = match config.takes_tickets {
+        true => Tls12Resumption::SessionIdOrTickets,
+        false => Tls12Resumption::SessionIdOnly,
+    };
     match &config.rustls {
         RustlsConfig::Client(config) => {
             let mut config = ClientConfig::clone(config);
-            config.resumption = Resumption::store(Arc::new(store));
+            config.resumption = Resumption::store(Arc::new(store)).tls12_resumption(tls12);
             // Without a name none is sent; rustls sends none for an address.
             let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))));
             UnbufferedClientConnection::new(Arc::new(config), name).map(Side::Client).map_err(broken)
