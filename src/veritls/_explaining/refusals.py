@@ -76,4 +76,3 @@ def verification_error(
     if cause is not None:
         error.__cause__ = cause
     return error
-
