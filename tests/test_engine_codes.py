@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from veritls import peers
-from veritls._explaining import diagnosis, engine_words, failures, reasons
+from veritls._explaining import diagnosis, engine_words, explanation, failures, reasons
 from veritls._explaining.explanations import rules
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +46,21 @@ def test_the_stub_names_every_code(name: str, file: str, pattern: str) -> None:
 
 def test_every_kind_of_refusal_has_openssls_number_and_words() -> None:
     assert literals("Kind") - {"name"} <= set(reasons.VERIFY_ERRORS)
+
+
+def test_every_kind_of_refusal_is_explained_or_told_in_general_words() -> None:
+    families = ("ocsp_", "strict_")  # explained as one
+    told = {*explanation.EXPLANATIONS, *explanation.GENERAL, "other"}
+    assert {kind for kind in literals("Kind") - told if not kind.startswith(families)} == set()
+
+
+def test_every_kind_of_refusal_but_the_damaged_and_the_irregular_chooses_its_alert() -> None:
+    """What `error_of` does not name is bad_certificate: right for encodings and RFC 5280 alone."""
+    source = (ENGINE / "tls/peer_verifier.rs").read_text()
+    chosen = source.partition("pub fn error_of")[2].partition("\n}")[0]
+    kinds = codes("verify/rejection.rs", r'(\w+) = "\w+",')
+    left = {kind for kind in kinds if not kind.startswith("Strict")} - set(re.findall(r"Kind::(\w+)", chosen))
+    assert left == {"Encoding"}
 
 
 def test_everything_that_cannot_be_used_has_a_name() -> None:

@@ -9,7 +9,7 @@ import logging
 import pickle
 import ssl
 from concurrent.futures import Future
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,13 @@ def test_it_is_json_with_times_as_iso_8601_and_certificates_as_pem() -> None:
     assert ssl.PEM_cert_to_DER_cert(shown["certificates"][0]["pem"]) == report.certificates[0].der
     assert {each["name"] for each in shown["checks"]} == {step.name for step in STEPS}
     assert report.as_json().isascii()
+
+
+def test_everything_that_is_asked_is_in_the_json() -> None:
+    shown = set(refused("expired_leaf").report.as_dict()["question"])
+    asked = {field.name for field in fields(Request)}
+    # The chain is among the certificates; the name stands there where it is checked.
+    assert asked - {"chain", "check_hostname"} == shown - {"chain_length"}
 
 
 def test_names_that_a_terminal_would_obey_are_escaped() -> None:

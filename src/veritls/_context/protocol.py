@@ -228,8 +228,9 @@ class ProtocolMembers:
         """`ssl.Options`. The default is that of the interpreter's `ssl`.
 
         OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_NO_TICKET (a server resumes nothing, a client asks for no ticket with
-        TLS 1.2) and OP_CIPHER_SERVER_PREFERENCE have an effect. What the others forbid is never done here; docs/compatibility.md lists all. Raises TypeError
-        for anything but an int, OverflowError for one that is negative or over 64 bits long.
+        TLS 1.2) and OP_CIPHER_SERVER_PREFERENCE have an effect. What the others forbid is never done here;
+        docs/compatibility.md lists all. Raises TypeError for anything but an int, OverflowError for one that
+        is negative or over 64 bits long.
         """
         return self._protocol.options
 
