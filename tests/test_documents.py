@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ PAGES = [
 ]
 FILE = re.compile(r"`([\w.-]+(?:/[\w.*-]+)*(?:/|\.(?:md|py|pyi|rs|toml|yaml)))`")
 NAMED = re.compile(r"`([\w./-]+\.(?:py|rs))`\s+\(((?:`[\w.]+`(?:,\s+)?)+)\)")
+MODULE = re.compile(r"python -m ([\w.]+)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 DEFINITION = r"^\s*(?:pub(?:\([\w:]+\))? )?(?:async )?(?:fn|def|class|struct|enum|trait|type) {}\b"
 
@@ -54,3 +56,16 @@ def test_the_walks_name_functions() -> None:
 def test_the_links_of_a_page_lead_to_files(page: Path) -> None:
     links = LINK.findall(re.sub(r"```.*?```|`[^`]*`", "", text_of(page), flags=re.S))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_modules_that_a_page_runs_exist(page: Path) -> None:
+    run = set(MODULE.findall(text_of(page))) - {"venv"}
+    assert [name for name in sorted(run) if importlib.util.find_spec(name) is None] == []
+
+
+def test_the_house_is_in_the_suite(request: pytest.FixtureRequest) -> None:
+    """tests/house holds tests, in a folder that pytest collects by itself."""
+    assert [str(path) for path in request.config.getini("testpaths")] == ["tests"]
+    assert "tests/house" not in str(request.config.getini("addopts"))
+    assert "def test_this_tree_keeps_its_rules" in (ROOT / "tests/house/test_house.py").read_text("utf-8")

@@ -300,10 +300,9 @@ class ConnectionState:
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """The channel binding bytes of type `cb_type` (RFC 5929).
 
-        None before the handshake, on a server without a certificate, and where the certificate's signature
-        algorithm has no hash. Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`
-        ("tls-unique" is not defined for TLS 1.3, and is not secure before: RFC 7627), and where the server
-        sent no certificate.
+        None before the handshake, without a server certificate, and where its signature algorithm has no
+        hash. Raises ValueError for a type that is not in `CHANNEL_BINDING_TYPES`: "tls-unique" is not defined
+        for TLS 1.3, and is not secure before (RFC 7627).
         """
         if cb_type not in CHANNEL_BINDING_TYPES:
             raise ValueError(f"{cb_type} channel binding type not implemented")
@@ -312,11 +311,9 @@ class ConnectionState:
             return None
         if self._is_server():
             certificate = stream.own_certificate
-            return end_point_hash(certificate) if certificate is not None else None
-        chain = stream.peer_chain
-        if not chain:
-            raise ValueError("the server sent no certificate to bind to")
-        return end_point_hash(chain[0])
+        else:
+            certificate = next(iter(stream.peer_chain or ()), None)
+        return end_point_hash(certificate) if certificate is not None else None
 
     def verify_client_post_handshake(self) -> None:
         """Raises NotImplementedError: post-handshake authentication is not supported (`HAS_PHA`)."""
