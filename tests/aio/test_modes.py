@@ -87,7 +87,7 @@ def blocking(context: ssl.SSLContext, raw: socket.socket, *, server: bool) -> by
 def talk_to_ssl(
     factory: LoopFactory, own: ssl.SSLContext, other: ssl.SSLContext, *, server: bool
 ) -> tuple[table.End, Any]:
-    """One connection between our transport and `ssl`: what came of ours, and the other's future."""
+    """One connection between our transport and `ssl`: the outcome at ours, and the future of the other."""
     server_raw, client_raw = raw_pair()
     ours, theirs = (server_raw, client_raw) if server else (client_raw, server_raw)
     end = table.End()

@@ -138,7 +138,7 @@ def test_streams_are_upgraded_on_both_sides(files: Files, loop_factory: LoopFact
     run(loop_factory, main())
 
 
-def test_a_stream_that_nobody_reads_slows_its_peer_down(files: Files, loop_factory: LoopFactory) -> None:
+def test_an_unread_stream_slows_its_peer_down(files: Files, loop_factory: LoopFactory) -> None:
     own, other = both_contexts(files)
 
     async def main() -> None:
@@ -293,7 +293,7 @@ def test_an_upgrade_cancelled_before_all_is_sent_closes_the_connection(
     run(loop_factory, main())
 
 
-def test_whoever_still_holds_the_plain_transport_does_no_harm(
+def test_a_program_that_still_holds_the_plain_transport_does_no_harm(
     files: Files, loop_factory: LoopFactory
 ) -> None:
     async def main() -> None:
