@@ -134,4 +134,4 @@ def test_a_program_refuses_a_strangers_server_in_the_words_of_veritls(
         outcome = run(name, url, files.ca, None, tmp_path)
     assert outcome.returncode != 0 and not result(name, tmp_path, outcome.stdout)
     words = re.sub(r"\s+", " ", outcome.stderr + outcome.stdout)
-    assert "no certificate in the trust set signed" in words
+    assert "is missing: it is not in the trust set" in words
