@@ -168,6 +168,8 @@ fn incompatibility(why: &PeerIncompatible) -> &'static str {
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::Tls13RequiredForQuic => "client_version",
+        PeerIncompatible::IncorrectCertificateTypeExtension
+        | PeerIncompatible::UnsolicitedCertificateTypeExtension => "certificate_type",
         PeerIncompatible::ExtendedMasterSecretExtensionRequired => "extended_master_secret",
         PeerIncompatible::EcPointsExtensionRequired
         | PeerIncompatible::KeyShareExtensionRequired

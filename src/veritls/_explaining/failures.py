@@ -42,6 +42,7 @@ _INCOMPATIBLE = {
     "point_formats": (_IN_HELLO, "no parameters in common with the peer: it takes no uncompressed points"),
     "signature_schemes": (_IN_HELLO, "no parameters in common with the peer: no signature algorithm"),
     "compression": (_IN_HELLO, "no parameters in common with the peer: it insists on compression"),
+    "certificate_type": (_IN_HELLO, "no parameters in common with the peer: it takes no X.509 certificates"),
     "extended_master_secret": (_IN_HELLO, "no parameters in common with the peer: no extended master secret"),
     "missing_extension": (_IN_HELLO, "no parameters in common with the peer: its hello lacks an extension"),
     "other": (_IN_HELLO, "no parameters in common with the peer"),
