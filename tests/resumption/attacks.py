@@ -446,7 +446,7 @@ _PAGE = """\
 
 On resumption the peer sends no certificate. So a session counts only under the policy that verified the
 peer: trust anchors, `verify_mode`, names, `allowed_peers`, `pinned_keys`, the verify callback, CRLs. A change
-of any of these means a full handshake with a fresh verification, never an error of its own and never a bypass.
+of any of these means a full handshake with a fresh verification, never an error and never a bypass.
 
 - A server's ticket keys belong to one context as it is: they are derived from a secret that was drawn when
   the context was made and from the content of its settings. A change of content makes others; no two contexts
