@@ -233,9 +233,9 @@ _LATER_DEMANDS: list[tuple[str, Victim, Callable[[Stage], None]]] = [
 
 ATTACKS = [
     Attack(
-        "a certificate came to be required",
+        "a certificate is required now",
         "randombit/botan#5818",
-        "A ticket from before the server required certificates let a client without one in.",
+        "With a ticket from before the server required certificates, a client without one was accepted.",
         "The change ended all tickets; the full handshake asks for a certificate.",
         "server",
         _anonymous,
@@ -253,7 +253,7 @@ ATTACKS = [
     Attack(
         "the program's verifier now refuses",
         "project-oak/oak#5167",
-        "A verifier that now rejects a client was not called when its session was resumed.",
+        "A verifier that by then rejected a client was not called when its session was resumed.",
         "The callback is called at every resumption, before data, and its refusal is an alert.",
         "server",
         _asking_once,
@@ -446,7 +446,8 @@ _PAGE = """\
 
 On resumption the peer sends no certificate. So a session counts only under the policy that verified the
 peer: trust anchors, `verify_mode`, names, `allowed_peers`, `pinned_keys`, the verify callback, CRLs. A change
-of any of these means a full handshake with a fresh verification, never an error and never a bypass.
+of any of these means a full handshake with a fresh verification. It is never an error of its own, and never
+a bypass.
 
 - A server's ticket keys belong to one context as it is: they are derived from a secret that was drawn when
   the context was made and from the content of its settings. A change of content makes others; no two contexts
