@@ -227,8 +227,8 @@ several rounds. Figures are medians of the rounds. A ratio is taken within each 
 compares what both ends took of the processor, which other work on the machine disturbs less.
 
 Every entrant has its defaults, so suites differ; a table of AES-256-GCM alone is there for bulk. A rival
-takes part where it does the work, which both ends are asked about: that a client without a certificate is
-refused, that a session is or is not taken up again, that version and suite are those wanted. TCP is the
+takes part where it does the work, which is checked at both ends: that a client without a certificate is
+refused, that a session is or is not resumed, that version and suite are those wanted. TCP is the
 same harness without TLS; rustls is the program in bench/rustls/, without Python."""
 
 

@@ -82,7 +82,7 @@ def document(results: list[Both]) -> str:
         "# The conformance corpus x509-limbo",
         "",
         "[x509-limbo](https://x509-limbo.com) (C2SP, Apache-2.0) is a corpus of certificate chains with the",
-        "verdict that a validator should reach. `python -m tests.limbo FILE` runs any limbo.json through",
+        "result that a validator should reach. `python -m tests.limbo FILE` runs any limbo.json through",
         "`SSLContext.verify_chain`; `--write` makes this page of it. Each certificate of a case's trust set",
         "is an anchor (VERIFY_X509_PARTIAL_CHAIN); a depth limit is applied to the path that was found.",
         "",

@@ -51,7 +51,7 @@ def drawn(page: str) -> str:
     """The page with the picture and the table as they have to be."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    words = "Dashed: only where it is asked for. Any no ends in a refusal, with a report."
+    words = "Dashed: only where a setting asks for it. Any failed check ends in a refusal, with a report."
     return f"{before}{BEGIN}\n\n{picture()}\n\n{words}\n\n{table()}\n\n{END}{after}"
 
 

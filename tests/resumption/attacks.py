@@ -76,7 +76,7 @@ def our_client(world: World, *trusted: Party) -> Any:
 class Attack:
     """`set_up` makes the first connection possible, `strike` is what happens before the second one.
 
-    `refused`: a handshake in full refuses the peer then; otherwise it lets it in, on a fresh decision.
+    `refused`: a full handshake refuses the peer then; otherwise it accepts the peer, on a fresh verification.
     """
 
     name: str
@@ -233,10 +233,10 @@ _LATER_DEMANDS: list[tuple[str, Victim, Callable[[Stage], None]]] = [
 
 ATTACKS = [
     Attack(
-        "a certificate came to be required",
+        "a certificate is required now",
         "randombit/botan#5818",
-        "A ticket from before the server required certificates let a client without one in.",
-        "The change ended all tickets; the handshake in full asks for a certificate.",
+        "With a ticket from before the server required certificates, a client without one was accepted.",
+        "The change ended all tickets; the full handshake asks for a certificate.",
         "server",
         _anonymous,
         _require,
@@ -244,17 +244,17 @@ ATTACKS = [
     Attack(
         "the trust anchors are others",
         "project-oak/oak#5167",
-        "A client kept its ticket until its authority was not trusted any more, and came back with it.",
+        "A client kept its ticket until its CA was not trusted any more, and resumed with it.",
         "A context's ticket keys are its own; the client's path ends in no anchor.",
         "server",
         _mutual,
         _other_server,
     ),
     Attack(
-        "the program's verifier decides otherwise",
+        "the program's verifier now refuses",
         "project-oak/oak#5167",
-        "A verifier that had come to reject a client was not asked when its session was taken up.",
-        "The callback is asked at every resumption, before data, and its refusal is an alert.",
+        "A verifier that by then rejected a client was not called when its session was resumed.",
+        "The callback is called at every resumption, before data, and its refusal is an alert.",
         "server",
         _asking_once,
         _decides_against,
@@ -263,7 +263,7 @@ ATTACKS = [
         "the program's verifier is another",
         "project-oak/oak#5167",
         "The same, with a verifier that was replaced.",
-        "The change ended all tickets; the new callback is asked.",
+        "The change ended all tickets; the new callback is called.",
         "server",
         _asking,
         _other_callback,
@@ -271,24 +271,24 @@ ATTACKS = [
     Attack(
         "the ticket of an open virtual host at a closed one",
         "CVE-2025-23419 (nginx)",
-        "Virtual hosts shared their ticket key: who had a ticket of one resumed at another that requires "
-        "certificates.",
+        "Virtual hosts shared their ticket key: a client with a ticket of one resumed at another "
+        "that requires certificates.",
         "Each context behind `sni_callback` has keys of its own; the closed host asks for a certificate.",
         "server",
         _open_and_closed_host,
         _other_name,
     ),
     Attack(
-        "the ticket of a virtual host at one with other authorities",
+        "the ticket of a virtual host at one with other CAs",
         "CVE-2025-23048 (Apache httpd), CVE-2025-23419 (nginx)",
-        "A client trusted by one virtual host got into another that trusts other authorities.",
+        "A client trusted by one virtual host was accepted by another that trusts other CAs.",
         "Each context behind `sni_callback` has keys of its own; the second host does not trust the client.",
         "server",
         _two_closed_hosts,
         _other_name,
     ),
     Attack(
-        "the client's authorities of a copied configuration are others",
+        "the CAs for clients of a copied configuration are others",
         "CVE-2025-68121 (Go)",
         "`Config.Clone` copied the ticket keys: with other ClientCAs in the copy, old tickets were good.",
         "Contexts cannot be copied, and no two have the same key.",
@@ -297,9 +297,9 @@ ATTACKS = [
         _other_server,
     ),
     Attack(
-        "the server's authorities of a copied configuration are others",
+        "the CAs for servers of a copied configuration are others",
         "CVE-2025-68121 (Go)",
-        "A client whose RootCAs were changed took up a session with a server that it would have refused.",
+        "A client whose RootCAs were changed resumed a session with a server that it would have refused.",
         "A session is refused with another context than its own: ValueError.",
         "client",
         _visiting,
@@ -309,7 +309,7 @@ ATTACKS = [
         "a context that trusts more",
         "CVE-2025-68121 (Go)",
         "The same with a configuration that was changed in place.",
-        "A change of the context ends its sessions: a handshake in full.",
+        "A change of the context ends its sessions: a full handshake.",
         "client",
         _visiting,
         _client_trusts_more,
@@ -318,8 +318,8 @@ ATTACKS = [
     Attack(
         "a client's certificate that was revoked since",
         "golang/go#77217",
-        "A certificate that was revoked since its ticket was made was let in with it.",
-        "The list ended all tickets, and the certificate is on it.",
+        "A client whose certificate was revoked since its ticket was made was accepted with it.",
+        "The CRL ended all tickets, and the certificate is on it.",
         "server",
         _mutual,
         _server_revokes,
@@ -328,7 +328,7 @@ ATTACKS = [
         "a server's certificate that was revoked since",
         "golang/go#77217",
         "The same, seen from the client.",
-        "The list ended all sessions, and the certificate is on it.",
+        "The CRL ended all sessions, and the certificate is on it.",
         "client",
         _visiting,
         _client_revokes,
@@ -336,8 +336,8 @@ ATTACKS = [
     Attack(
         "another certificate of one's own",
         "CVE-2016-5419 (curl)",
-        "A client took up a session that it had begun with another client certificate.",
-        "A change of identity ends the context's sessions: a handshake in full.",
+        "A client resumed a session that it had begun with another client certificate.",
+        "A change of identity ends the context's sessions: a full handshake.",
         "client",
         _visiting,
         _client_changes_identity,
@@ -346,7 +346,7 @@ ATTACKS = [
     Attack(
         "another name, for which the certificate is good",
         "virtual host confusion",
-        "A session of one host is taken up with another that shares its certificate.",
+        "A session of one host is resumed with another that shares its certificate.",
         "A client's session is offered for the name that it began with and no other.",
         "client",
         _visiting,
@@ -354,9 +354,9 @@ ATTACKS = [
         refused=False,
     ),
     Attack(
-        "a client that comes to verify",
+        "a client that now verifies",
         "the same class",
-        "A session that began unverified is taken up by a client that verifies since.",
+        "A session that began unverified is resumed by a client that now verifies.",
         "The change ended the sessions; the certificate is for other names.",
         "client",
         _visiting_unverified,
@@ -366,8 +366,8 @@ ATTACKS = [
         Attack(
             f"{what} {'of a server' if victim == 'server' else 'of a client'}",
             "the same class",
-            "The demand came after the session.",
-            "The change ended all sessions; the handshake in full looks.",
+            "The demand was made after the session.",
+            "The change ended all sessions; the full handshake checks.",
             victim,
             _mutual if victim == "server" else _visiting,
             strike,
@@ -378,27 +378,27 @@ ATTACKS = [
 
 RUN_OUT = [
     (
-        "a client's certificate that ran out since",
+        "a client's certificate that expired since",
         "golang/go#77217",
-        "Only the leaf's dates, or none, were looked at when a session was taken up.",
-        "The path is judged anew, as of now, before the ticket is opened: a handshake in full, refused.",
+        "Only the leaf's dates, or none, were checked when a session was resumed.",
+        "The path is verified anew, as of now, before the ticket is opened: a full handshake, refused.",
     ),
     (
-        "a client's intermediate that ran out since",
+        "a client's intermediate that expired since",
         "CVE-2025-68121, golang/go#77217 (Go)",
         "The leaf was still good, the certificate above it was not.",
-        "The same: it is the whole path that is judged.",
+        "The same: the whole path is verified.",
     ),
     (
-        "a server's certificate that ran out since",
+        "a server's certificate that expired since",
         "golang/go#77217",
         "The same, seen from the client.",
-        "The path is judged anew before the session is offered: a handshake in full, refused.",
+        "The path is verified anew before the session is offered: a full handshake, refused.",
     ),
     (
-        "a revocation list that ran out since",
+        "a CRL that expired since",
         "the same class",
-        "Whether the certificate was revoked is not known any more.",
+        "The revocation status of the certificate is not known any more.",
         "The same: an unknown status is a refusal.",
     ),
 ]
@@ -414,8 +414,8 @@ OLD_AND_STOLEN = [
     (
         "the same, for a client that expired, without `reverify_on_resumption`",
         "the same class",
-        "An expired client came back for ever.",
-        "It is let in until those 24 hours are over, and then refused.",
+        "A client with an expired certificate resumed for ever.",
+        "It is accepted until those 24 hours are over, and then refused.",
     ),
     (
         "the clock was set back",
@@ -424,10 +424,10 @@ OLD_AND_STOLEN = [
         "A full handshake.",
     ),
     (
-        "a ticket was stolen on its way and is shown for another name",
+        "a ticket was stolen on its way and is offered for another name",
         "the same class",
         "The server opens it, declines it, and takes the thief for its owner.",
-        "In the full handshake nothing that the ticket said counts.",
+        "In the full handshake nothing that the ticket says counts.",
     ),
 ]
 """See test_age.py and test_unused.py."""
@@ -442,21 +442,21 @@ def as_markdown() -> str:
 
 
 _PAGE = """\
-# Resumption is no way around the decision
+# Resumption is no way around verification
 
-With a session that is taken up again the peer shows no certificate. So it counts only under the policy that
-verified it: trust anchors, `verify_mode`, names, `allowed_peers`, `pinned_keys`, the verify callback,
-revocation lists. Whatever changes of these means a handshake in full with a fresh decision, never an error of
-its own and never a way in.
+On resumption the peer sends no certificate. So a session counts only under the policy that verified the
+peer: trust anchors, `verify_mode`, names, `allowed_peers`, `pinned_keys`, the verify callback, CRLs. A change
+of any of these means a full handshake with a fresh verification. It is never an error of its own, and never
+a bypass.
 
 - A server's ticket keys belong to one context as it is: they are derived from a secret that was drawn when
   the context was made and from the content of its settings. A change of content makes others; no two contexts
   share one. Workers that were forked after the context was made open each other's tickets.
-- Before a server opens a ticket, it judges the client's path as of now. If it would refuse it, it does not
-  open the ticket: the handshake is one in full, and the client gets the alert that says why.
+- Before a server opens a ticket, it verifies the client's path as of now. If it would refuse the client, it
+  does not open the ticket: the client gets a full handshake, and the alert that says why.
 - A client offers a session only with the same context, unchanged, for the same name, and if the server's path
   is still good.
-- The verify callback is asked at every resumption, before any data passes, and its refusal is an alert.
+- The verify callback is called at every resumption, before any data passes, and its refusal is an alert.
 - A resumed connection knows its peer: `getpeercert()`, `get_verified_chain()`.
 - `context.max_resumption_age` (24 hours) after the last full handshake, in which the peer proved its key,
   there is another, however often the session was resumed in between.
