@@ -12,7 +12,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of PEM files: the authority, and key with chain of each party."""
+    """Paths of PEM files: the CA, and key with chain of each party."""
 
     ca: Path
     server: Path
@@ -25,7 +25,7 @@ class Files:
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("certificates")
-    authority, other = trustme.CA(), trustme.CA()
+    trusted, other = trustme.CA(), trustme.CA()
     past = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
 
     def write(name: str, leaf: trustme.LeafCert) -> Path:
@@ -34,13 +34,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         return path
 
     ca = folder / "ca.pem"
-    ca.write_bytes(authority.cert_pem.bytes())
+    ca.write_bytes(trusted.cert_pem.bytes())
     before = datetime.datetime(2019, 1, 1, tzinfo=datetime.UTC)
     return Files(
         ca=ca,
-        server=write("server", authority.issue_cert("localhost", "127.0.0.1")),
-        client=write("client", authority.issue_cert("client@example.org", common_name="client")),
+        server=write("server", trusted.issue_cert("localhost", "127.0.0.1")),
+        client=write("client", trusted.issue_cert("client@example.org", common_name="client")),
         stranger=write("stranger", other.issue_cert("client@example.org", "localhost")),
-        expired=write("expired", authority.issue_cert("c@example.org", not_before=before, not_after=past)),
-        expired_server=write("es", authority.issue_cert("localhost", not_before=before, not_after=past)),
+        expired=write("expired", trusted.issue_cert("c@example.org", not_before=before, not_after=past)),
+        expired_server=write("es", trusted.issue_cert("localhost", not_before=before, not_after=past)),
     )

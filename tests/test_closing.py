@@ -227,7 +227,7 @@ def test_waits_end_too_where_the_process_has_no_descriptor_left(files: Files) ->
 
 
 @pytest.mark.parametrize("call", ["accepts", "refuses"])
-def test_an_sni_callback_that_closes_its_connection_sends_nothing_to_whoever_has_the_number(
+def test_an_sni_callback_that_closes_its_connection_sends_nothing_to_the_next_user_of_the_number(
     files: Files, call: str
 ) -> None:
     server = server_context(files.server)

@@ -28,7 +28,7 @@ class End:
     received: bytes = b""
     certificate: Any = None
     binary: Any = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 def _retry(sock: ssl.SSLSocket, operation: Callable[[], Any]) -> Any:
@@ -92,7 +92,7 @@ def _over_bio(
 def _converse(tls: Any, end: End, run: Callable[[Callable[[], Any]], Any], *, server: bool) -> None:
     run(tls.do_handshake)
     end.certificate, end.binary = tls.getpeercert(), tls.getpeercert(binary_form=True)
-    end.facts = {"version": tls.version(), "cipher": tls.cipher()}
+    end.state = {"version": tls.version(), "cipher": tls.cipher()}
     run(lambda: tls.write(b"from server" if server else b"from client"))
     end.received = run(lambda: tls.read(1024))
 
@@ -164,7 +164,7 @@ def assert_refused(refusing: End, refused: End, alert: str) -> None:
     """The refusing side raised from its handshake, got nothing, and the other side read the alert."""
     assert isinstance(refusing.error, ssl.SSLError)
     assert refusing.error.library == "SSL"
-    assert refusing.facts == {} and refusing.received == b"" and refused.received in (b"", b"from server")
+    assert refusing.state == {} and refusing.received == b"" and refused.received in (b"", b"from server")
     assert isinstance(refused.error, ssl.SSLError), refused.error
     assert refused.error.reason == alert
 
@@ -180,7 +180,7 @@ class TestServer:
         ends = meet(server, client, transport, "localhost")
         assert_both_went_on(*ends)
         assert ends[0].certificate is None and ends[0].binary is None
-        assert ends[0].facts["version"] == version.name.replace("_", ".")
+        assert ends[0].state["version"] == version.name.replace("_", ".")
 
     @pytest.mark.parametrize("mode", [OPTIONAL, REQUIRED])
     def test_that_asks_goes_on_with_a_valid_certificate_of_any_name(

@@ -1,4 +1,4 @@
-"""Resumption: a session is taken up again only where either side would accept the other now, too."""
+"""Resumption: a session is resumed only where both sides would still accept each other."""
 
 from __future__ import annotations
 

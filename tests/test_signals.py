@@ -67,7 +67,7 @@ def one_signal(ends: tuple[Any, Any], ready: Callable[[], bool]) -> Iterator[Non
 
 
 def full(end: Any) -> Callable[[], bool]:
-    """Whether the kernel takes no more: whoever sends waits."""
+    """Whether the kernel takes no more: a sender waits."""
     return lambda: not select.select([], [end], [], 0)[1]
 
 

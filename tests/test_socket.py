@@ -64,7 +64,7 @@ def test_ctrl_c_interrupts_a_blocked_recv(files: Files) -> None:
 import signal, socket, sys, threading, os
 from tests.support.connections import client_context, server_context, tls_pair
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
 server_side = server_context(Path({str(files.server)!r}))
 with tls_pair(server_side, client_context(Path({str(files.ca)!r}))) as (server, client):
     client.settimeout(None)

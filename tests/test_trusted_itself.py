@@ -22,7 +22,7 @@ _UNKNOWN = extension(b"\x2a\x03\x04\x05", b"\x05\x00", critical=True)
 
 
 class Own:
-    """A certificate that nobody but itself issued, with its key."""
+    """A self-issued certificate, with its key."""
 
     def __init__(self, folder: Path, *extensions: bytes) -> None:
         key = real_key()

@@ -46,7 +46,7 @@ def test_a_callback_is_asked_and_refuses_with_its_reason(files: Files) -> None:
     assert [report.trusted for report in asked] == [True]
 
     def refuse(report: veritls.VerificationReport) -> None:
-        raise LookupError("nobody we know")
+        raise LookupError("unknown to us")
 
     client.set_verify_callback(refuse)
     with pytest.raises(ssl.SSLCertVerificationError) as refused:

@@ -46,7 +46,7 @@ async def converse(
     assert isinstance(tls, veritls.SSLObject) and isinstance(tls, ssl.SSLObject)
     assert isinstance(writer.transport, veritls.aio.SSLTransport)
     end.certificate, end.binary = tls.getpeercert(), tls.getpeercert(binary_form=True)
-    end.facts = {"version": tls.version(), "cipher": tls.cipher()}
+    end.state = {"version": tls.version(), "cipher": tls.cipher()}
     assert writer.get_extra_info("peercert") == end.certificate
     writer.write(b"from server" if server else b"from client")
     try:
@@ -87,7 +87,7 @@ def blocking(context: ssl.SSLContext, raw: socket.socket, *, server: bool) -> by
 def talk_to_ssl(
     factory: LoopFactory, own: ssl.SSLContext, other: ssl.SSLContext, *, server: bool
 ) -> tuple[table.End, Any]:
-    """One connection between our transport and `ssl`: what came of ours, and the other's future."""
+    """One connection between our transport and `ssl`: our result, and the future of the other."""
     server_raw, client_raw = raw_pair()
     ours, theirs = (server_raw, client_raw) if server else (client_raw, server_raw)
     end = table.End()

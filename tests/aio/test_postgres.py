@@ -37,4 +37,4 @@ def test_asyncpg_upgrades_its_connection_and_is_who_its_certificate_says(
         finally:
             await connection.close()
 
-    assert ("CN=client" if client else "nobody") in run(loop_factory, main())
+    assert ("CN=client" if client else "anonymous") in run(loop_factory, main())

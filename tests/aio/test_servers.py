@@ -147,7 +147,7 @@ def test_a_server_ends_its_connections(files: Files, loop_factory: LoopFactory, 
     run(loop_factory, main())
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="before, it waits for nobody")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before, it does not wait")
 def test_wait_closed_waits_for_the_last_connection(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         own, other = both_contexts(files)
@@ -222,7 +222,7 @@ def test_a_socket_connects_to_an_address_and_to_a_name(loop_factory: LoopFactory
     run(loop_factory, main())
 
 
-def test_nobody_else_watches_the_socket_of_a_transport(files: Files) -> None:
+def test_the_socket_of_a_transport_cannot_be_watched_by_another_reader(files: Files) -> None:
     async def main() -> None:
         async with connected(files) as (_, client):
             number = client.transport.get_extra_info("socket").fileno()

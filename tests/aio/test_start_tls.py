@@ -138,7 +138,7 @@ def test_streams_are_upgraded_on_both_sides(files: Files, loop_factory: LoopFact
     run(loop_factory, main())
 
 
-def test_a_stream_that_nobody_reads_slows_its_peer_down(files: Files, loop_factory: LoopFactory) -> None:
+def test_a_stream_that_is_not_read_slows_its_peer_down(files: Files, loop_factory: LoopFactory) -> None:
     own, other = both_contexts(files)
 
     async def main() -> None:
@@ -293,9 +293,7 @@ def test_an_upgrade_cancelled_before_all_is_sent_closes_the_connection(
     run(loop_factory, main())
 
 
-def test_whoever_still_holds_the_plain_transport_does_no_harm(
-    files: Files, loop_factory: LoopFactory
-) -> None:
+def test_a_plain_transport_that_is_still_held_does_no_harm(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         async with plain() as ends:
             under = ends[0].transport, ends[1].transport
@@ -309,7 +307,7 @@ def test_whoever_still_holds_the_plain_transport_does_no_harm(
     run(loop_factory, main())
 
 
-def test_who_closes_the_plain_transport_closes_the_connection(files: Files) -> None:
+def test_closing_the_plain_transport_closes_the_connection(files: Files) -> None:
     async def main() -> None:
         async with plain() as ends:
             under = ends[0].transport, ends[1].transport

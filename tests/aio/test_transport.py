@@ -247,7 +247,9 @@ def test_write_eof_ends_one_direction_and_leaves_the_other_open(
     run(loop_factory, main())
 
 
-def test_an_end_that_nobody_keeps_open_closes_the_connection(files: Files, loop_factory: LoopFactory) -> None:
+def test_an_end_whose_protocol_does_not_keep_it_open_closes_the_connection(
+    files: Files, loop_factory: LoopFactory
+) -> None:
     async def main() -> None:
         async with connected(files) as (server, client):
             client.transport.write_eof()
@@ -458,7 +460,7 @@ def test_a_callback_may_end_the_connection(
     run(loop_factory, main())
 
 
-def test_a_transport_that_nobody_closed_warns_and_closes(files: Files, loop_factory: LoopFactory) -> None:
+def test_a_transport_that_was_not_closed_warns_and_closes(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         async with connected(files, contexts=(own, other)) as (server, client):
             loop: Any = asyncio.get_running_loop()

@@ -236,9 +236,9 @@ def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: Wo
         asked.clear()
         assert not connect(first, client).refused
         assert asked == ["first"]
-        nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        nobody.load_verify_locations(cadata=world.ca.pem.decode())
-        assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+        anonymous = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        anonymous.load_verify_locations(cadata=world.ca.pem.decode())
+        assert connect(first, anonymous).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
 @VERSIONS

@@ -126,7 +126,7 @@ def test_callbacks_within_callbacks_end_in_a_refusal(world: World) -> None:
     assert len(depth) < 20
 
 
-def test_another_thread_sees_no_facts_meanwhile_and_does_not_wait(world: World) -> None:
+def test_another_thread_sees_no_connection_state_meanwhile_and_does_not_wait(world: World) -> None:
     asked, looked = threading.Event(), threading.Event()
 
     def wait(report: VerificationReport) -> None:

@@ -14,7 +14,7 @@ from tests.deciding.test_sni_reentrance import SOCKET_TOUCHES, nameless, server_
 from tests.support.connections import SECONDS, in_thread, raw_pair
 
 
-def test_another_thread_sees_no_facts_meanwhile_and_does_not_wait(world: World) -> None:
+def test_another_thread_sees_no_connection_state_meanwhile_and_does_not_wait(world: World) -> None:
     asked, looked = threading.Event(), threading.Event()
 
     def wait(*_: Any) -> None:

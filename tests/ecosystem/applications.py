@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.connections import who
 
-LAST = ["nobody"]
+LAST = ["anonymous"]
 """Whom the newest handshake of an `ssl.SSLObject` showed."""
 
 

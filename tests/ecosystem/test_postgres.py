@@ -35,7 +35,7 @@ The password of the others is proved by SCRAM, which pg8000 binds to the connect
 
 USER: dict[str, Any] = {"user": "client", "password": "a password"}
 
-SEEN = "select coalesce(client_dn, 'nobody') from pg_stat_ssl where pid = pg_backend_pid()"
+SEEN = "select coalesce(client_dn, 'anonymous') from pg_stat_ssl where pid = pg_backend_pid()"
 
 Start = Callable[[str, Path], int]
 
@@ -149,8 +149,8 @@ def ask(name: str, port: int, mode: str, files: Files, own: Path | None) -> str:
 @pytest.mark.parametrize(
     ("mode", "client", "seen"),
     [
-        ("none", "client", "nobody"),
-        ("optional", None, "nobody"),
+        ("none", "client", "anonymous"),
+        ("optional", None, "anonymous"),
         ("optional", "client", "CN=client"),
         ("required", "client", "CN=client"),
     ],

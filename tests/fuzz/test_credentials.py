@@ -1,4 +1,4 @@
-"""Broken certificates, revocation lists and keys, from files and from memory."""
+"""Broken certificates, CRLs and keys, from files and from memory."""
 
 from __future__ import annotations
 

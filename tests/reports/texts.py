@@ -168,7 +168,7 @@ SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
 
 
 def situation(name: str) -> list[str]:
-    """The sentence of a situation, and what to do."""
+    """The explanation of a situation, and what to do."""
     report = SITUATIONS[name]()
     return [steady(each) for each in (report.sentence, *report.remedies)]
 
@@ -209,14 +209,14 @@ REJECTIONS: dict[str, dict[str, Any]] = {
 
 
 def rejection(name: str) -> str:
-    """What a refusal's sentence says of its details."""
+    """What a refusal's explanation says of its details."""
     usual: dict[str, Any] = {"wanted": [], "presented": [], "left_out": 0, "cause": None, "detail": ""}
     given: Any = SimpleNamespace(**{**usual, **REJECTIONS[name]})
     return engine_words.refusal_words(given)
 
 
 def kind(name: str) -> str:
-    """The sentence of a refusal of this kind where nothing more could be found out."""
+    """The explanation of a refusal of this kind where nothing more could be found out."""
     return refused(Refusal(name), b"\x30").sentence
 
 

@@ -81,7 +81,7 @@ def another_root_of_that_name() -> Broken:
 
 
 @case
-def nobody_is_trusted() -> Broken:
+def nothing_is_trusted() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         (),

@@ -1,4 +1,4 @@
-"""The table: what is known of resumption that let somebody in, and what it meets here."""
+"""The table: known attacks on resumption, and what stops each here."""
 
 from __future__ import annotations
 

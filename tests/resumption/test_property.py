@@ -1,4 +1,4 @@
-"""Whatever changes between two connections, a session lets in only whom a handshake in full would let in."""
+"""Whatever changes between connections, a session admits only peers that a full handshake would accept."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ CHANGES: dict[str, Change] = {
     "allows everybody": _set("allowed_peers", lambda world: None),
     "allows one": _set("allowed_peers", lambda world: [veritls.DNSPattern("one.internal")]),
     "allows the server": _set("allowed_peers", lambda world: [veritls.DNSPattern("*.example")]),
-    "allows nobody": _set("allowed_peers", lambda world: []),
+    "allows no peer": _set("allowed_peers", lambda world: []),
     "pins nothing": _set("pinned_keys", lambda world: None),
     "pins one": _require_first(_set("pinned_keys", lambda world: [world.client.pin, world.server.pin])),
     "pins another": _require_first(_set("pinned_keys", lambda world: [world.second_client.pin])),
-    "asks nobody": _callback(None),
-    "asks and accepts": _require_first(_callback(bool)),
-    "asks and refuses": _require_first(_callback(refuse)),
+    "has no callback": _callback(None),
+    "calls back and accepts": _require_first(_callback(bool)),
+    "calls back and refuses": _require_first(_callback(refuse)),
     "does not reverify": _set("reverify_on_resumption", lambda world: False),
     "reverifies": _set("reverify_on_resumption", lambda world: True),
 }
@@ -138,7 +138,7 @@ def meet(contexts: dict[str, Any], name: str, session: Any = None) -> Outcome:
     between=STEPS,
     name=st.sampled_from(["a.example", "b.example"]),
 )
-def test_a_session_lets_nobody_in_whom_a_handshake_in_full_would_refuse(
+def test_a_session_admits_no_peer_that_a_full_handshake_would_refuse(
     world: World,
     version: V,
     shows: str,

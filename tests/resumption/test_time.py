@@ -1,4 +1,4 @@
-"""What time alone does to a session: its peer's certificates, or the revocation list, run out meanwhile."""
+"""What time alone does to a session: its peer's certificates, or the CRL, expire meanwhile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASES = {
     "a client's certificate": ("server", 10),
     "a client's intermediate": ("server", 10),
     "a server's certificate": ("client", 10),
-    "a revocation list": ("server", 12),
+    "a CRL": ("server", 12),
 }
 """What runs out -> who refuses then, and with which verify_code."""
 
@@ -59,7 +59,7 @@ class Brief(World):
             server.load_cert_chain(self.file(self.brief_server))
             return server, our_client(self)
         server = serving(self, self.ca)
-        if case == "a revocation list":
+        if case == "a CRL":
             server.load_verify_locations(self.crl)
             server.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
             return server, attacker(self, self.client)

@@ -153,7 +153,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
         FAILED,
         "not a valid OCSP responder",
     ),
-    "by a delegate of an authority below": (
+    "by a delegate of a CA below": (
         lambda: response(LEAF, signer=delegate(BELOW), certificates=None),
         FAILED,
         "not a valid OCSP responder",
@@ -227,7 +227,7 @@ def test_a_serial_number_of_any_form_is_found(serial: int) -> None:
     assert code(context, leaf, MIDDLE, ocsp_response=response(leaf)) == 0
 
 
-def test_a_delegate_whom_a_list_calls_revoked_vouches_for_nobody() -> None:
+def test_a_delegate_that_a_crl_calls_revoked_signs_no_valid_response() -> None:
     context = clients([ROOT.certificate, MIDDLE.certificate])
     stapled = response(LEAF, signer=DELEGATE)
     context.load_crls(MIDDLE.crl(number=1))
@@ -236,7 +236,7 @@ def test_a_delegate_whom_a_list_calls_revoked_vouches_for_nobody() -> None:
     assert code(context, LEAF, ocsp_response=stapled) == FAILED
 
 
-def test_lists_and_responses_both_count() -> None:
+def test_crls_and_responses_both_count() -> None:
     context = clients([ROOT.certificate, MIDDLE.certificate], CRL_LEAF)
     context.load_crls(MIDDLE.crl(LEAF))
     assert code(context, LEAF, ocsp_response=response(LEAF)) == REVOKED_CODE
@@ -244,7 +244,7 @@ def test_lists_and_responses_both_count() -> None:
     assert code(context, OTHER, ocsp_response=response(OTHER)) == 0
 
 
-def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
+def test_a_certificate_trusted_by_itself_signs_responses_about_itself_only() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     alone = Party("localhost", ca=True, extra=[(names, False)], usage=SERVES_AND_SIGNS)
     context = clients(alone.certificate)
@@ -256,7 +256,7 @@ def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     assert code(context, alone, ocsp_response=forged) == FAILED
 
 
-def test_of_a_leaf_trusted_by_itself_the_issuer_is_whoever_signed_it() -> None:
+def test_of_a_leaf_trusted_by_itself_the_issuer_is_the_ca_that_signed_it() -> None:
     context = clients(LEAF.certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     unsigned = Party("Middle", ROOT, ca=True)
@@ -305,7 +305,7 @@ class TestRequired:
             (b"", True),
             (b"\x30\x03\x02\x01", True),
         ],
-        ids=["5", "17 and 5", "17", "none", "not a list", "nothing", "damaged"],
+        ids=["5", "17 and 5", "17", "none", "not a CRL", "nothing", "damaged"],
     )
     def test_by_a_feature_extension_of(self, value: bytes, needed: bool) -> None:
         feature = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), value)

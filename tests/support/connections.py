@@ -53,10 +53,10 @@ def client_context(ca: Path, module: Any = veritls) -> Any:
 
 
 def who(tls: Any) -> str:
-    """The e-mail address in the certificate that an end of veritls shows, or nobody."""
+    """The e-mail address in the certificate of the peer of a veritls connection, or "anonymous"."""
     assert isinstance(tls, veritls.SSLObject | veritls.SSLSocket)
     certificate: Any = tls.getpeercert() or {}
-    return str(dict(certificate.get("subjectAltName", ())).get("email", "nobody"))
+    return str(dict(certificate.get("subjectAltName", ())).get("email", "anonymous"))
 
 
 @contextmanager

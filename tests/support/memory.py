@@ -1,4 +1,4 @@
-"""Handshakes between two MemoryBIOs, one step after the other on one thread: what came of both ends."""
+"""Handshakes between two MemoryBIOs, one step after the other on one thread: the outcome at both ends."""
 
 from __future__ import annotations
 
