@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+
+from tests.support.connections import client_context, server_context, tls_pair
 
 
 @dataclass(frozen=True)
@@ -44,3 +48,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         expired=write("expired", trusted.issue_cert("c@example.org", not_before=before, not_after=past)),
         expired_server=write("es", trusted.issue_cert("localhost", not_before=before, not_after=past)),
     )
+
+
+@pytest.fixture
+def ends(files: Files) -> Iterator[tuple[Any, Any]]:
+    """Both ends of an established connection over TCP: (server's, client's)."""
+    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
+        yield ends

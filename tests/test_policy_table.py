@@ -15,6 +15,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
+from tests.support.connections import raw_pair
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 NONE, OPTIONAL, REQUIRED = ssl.CERT_NONE, ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED
@@ -121,11 +122,7 @@ def meet(
 ) -> tuple[End, End]:
     """One connection between the two; what each end came to."""
     ends = End(), End()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
-    client_raw = socket.create_connection(listener.getsockname(), timeout=10)
-    server_raw, _ = listener.accept()
-    listener.close()
+    server_raw, client_raw = raw_pair()
 
     def one(end: End, *args: Any, **kwargs: Any) -> None:
         try:

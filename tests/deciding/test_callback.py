@@ -15,7 +15,7 @@ import pytest
 import veritls
 from tests.deciding.conftest import World
 from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
-from tests.support.memory import connect
+from tests.support.memory import connect, handshake, memory_pair
 from veritls.report import VerificationReport
 
 V = ssl.TLSVersion
@@ -187,19 +187,11 @@ def test_it_is_not_called_before_the_peer_proved_that_it_holds_the_key(world: Wo
 def test_it_holds_for_connections_made_after_it(world: World, side: str) -> None:
     ends = contexts(world)
     server, client = ends["server"], ends["client"]
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    before = {
-        "server": server.wrap_bio(to_server, to_client, server_side=True),
-        "client": client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-    }
+    before = memory_pair(server, client)
     ends[side].set_verify_callback(refuse)
     assert connect(server, client).refused
-    for end in (before["client"], before["server"], before["client"], before["server"]):
-        try:
-            end.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    assert before[side].version() == "TLSv1.3"
+    handshake(*before)
+    assert [end.version() for end in before] == ["TLSv1.3", "TLSv1.3"]
     ends[side].set_verify_callback(None)
     assert not connect(server, client).refused
 

@@ -185,7 +185,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
     both = threading.Barrier(2, timeout=SECONDS)
     ends: list[Any] = []
 
-    def meet(report: VerificationReport) -> None:
+    def look_at_both(report: VerificationReport) -> None:
         both.wait()
         assert [end.version() for end in ends] == [None, None]
         for end in ends:
@@ -195,7 +195,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
 
     pairs = [raw_pair(), raw_pair()]
     serving = [in_thread(world.server_context().wrap_socket, raw, server_side=True) for raw, _ in pairs]
-    ends += [client_end(world, meet, raw) for _, raw in pairs]
+    ends += [client_end(world, look_at_both, raw) for _, raw in pairs]
     for shaking in [in_thread(end.do_handshake) for end in ends]:
         shaking.result(SECONDS)
     assert [end.version() for end in ends] == ["TLSv1.3", "TLSv1.3"]

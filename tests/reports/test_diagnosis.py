@@ -97,7 +97,7 @@ def holds(asked: Asked) -> None:
 
 
 @st.composite
-def parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
+def unusual_parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
     """A certificate in which up to three things are unusual."""
     changes: dict[str, Any] = {}
     if draw(st.integers(0, 3)) == 0:
@@ -147,11 +147,11 @@ def damaged(draw: st.DrawFn, der: bytes) -> bytes:
 
 @st.composite
 def questions(draw: st.DrawFn) -> dict[str, Any]:
-    root = draw(parties(None, ca=True))
+    root = draw(unusual_parties(None, ca=True))
     line = [root]
     for _ in range(draw(st.integers(0, 3))):
-        line.insert(0, draw(parties(line[0], ca=True)))
-    line.insert(0, draw(parties(line[0], ca=False)))
+        line.insert(0, draw(unusual_parties(line[0], ca=True)))
+    line.insert(0, draw(unusual_parties(line[0], ca=False)))
     stranger = Party("Root", ca=True, key=KEYS[0])
     sent = [draw(damaged(party.der)) for party in line[: draw(st.integers(1, len(line)))]]
     if draw(st.integers(0, 4)) == 0:

@@ -24,6 +24,7 @@ from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.support.memory import memory_pair
 from veritls._explaining import refusals
 from veritls._explaining.explanation import Explanation, unverified
 from veritls._report.checks import STEPS
@@ -329,11 +330,7 @@ def by_socket(server: Any, client: Any) -> tuple[Any, Any]:
 
 
 def by_bio(server: Any, client: Any) -> tuple[Any, Any]:
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    ends = [
-        server.wrap_bio(to_server, to_client, server_side=True),
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-    ]
+    ends = memory_pair(server, client)
     failed: list[Any] = [None, None]
     for _ in range(10):
         for index, end in enumerate(ends):

@@ -52,7 +52,7 @@ class Brief(World):
         self.crl = folder / "crl.pem"
         self.crl.write_bytes(pem(self.ca.crl(until=self.until)))
 
-    def parties(self, case: str) -> tuple[Any, Any]:
+    def contexts(self, case: str) -> tuple[Any, Any]:
         """(server's context, client's context)."""
         if case == "a server's certificate":
             server = careless_server(self)
@@ -66,7 +66,7 @@ class Brief(World):
         return server, attacker(self, self.brief_client if "certificate" in case else self.below)
 
     def begin(self, case: str, version: V, transport: str, *, reverify: bool = True) -> Begun:
-        server, client = self.parties(case)
+        server, client = self.contexts(case)
         victim = server if CASES[case][0] == "server" else client
         victim.reverify_on_resumption = reverify
         client.minimum_version = client.maximum_version = version

@@ -24,6 +24,7 @@ from tests.revocation.responses import (
 )
 from tests.support.certificates import DAY, HOUR, NOW, SERVES_AND_SIGNS, SIGNS, Party, just_now, new_key
 from tests.support.connections import tls_pair
+from tests.support.memory import memory_pair
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)
@@ -348,9 +349,7 @@ class TestHandshake:
         seen = []
         server = serving(LEAF, MIDDLE)
         client = self.client(version, require_ocsp=True)
-        to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-        server_end = server.wrap_bio(to_server, to_client, server_side=True)
-        client_end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+        server_end, client_end = memory_pair(server, client)
         for end in (client_end, server_end, client_end, server_end):
             try:
                 end.do_handshake()

@@ -26,6 +26,14 @@ def raw_pair() -> tuple[socket.socket, socket.socket]:
     return server, client
 
 
+def received(end: Any) -> bytes:
+    """All that arrives until the peer's end of the stream."""
+    data = bytearray()
+    while piece := end.recv(262_144):
+        data += piece
+    return bytes(data)
+
+
 def in_thread(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
     """Runs `work` in a thread of its own; its result or exception comes with `.result(SECONDS)`."""
     future: Future[Any] = Future()
