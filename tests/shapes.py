@@ -32,7 +32,7 @@ LOCAL = alternative_names(["localhost"])
 
 @dataclass
 class Shape:
-    """What one peer sends, and to whom. `key`: of its own certificate."""
+    """What one peer sends, and the trust anchors of the other. `key`: of its own certificate."""
 
     anchors: list[bytes]
     chain: list[bytes]
@@ -140,7 +140,7 @@ def anchored(private: Callable[[], Any]) -> Shape:
 
 
 def mesh(*extensions: bytes, kind: Callable[[], Any] = lambda: None) -> Shape:
-    """A CA whom the anchor signed, and who signed CAs that sign each other, all in order but for the name."""
+    """A CA that the anchor signed, above CAs that sign each other, all in order but for the name."""
     root = CA("root")
     top = CA("top", root, constraints(["other.example"]), *extensions)
     keys = [real_key(kind()) for _ in range(5)]
@@ -211,7 +211,7 @@ def many_extensions() -> Shape:
 
 
 def large() -> Shape:
-    """A CA as large as fits, whom keys of P-521 sign that share a name."""
+    """A CA as large as fits, which keys of P-521 sign that share a name."""
     roots = [CA("root", private=ec.generate_private_key(ec.SECP521R1())) for _ in range(8)]
     stranger = Key(b"", roots[0].key.algorithm, lambda data: roots[0].key.sign(b"another"))
     filler = hostile.extension(b"\x2b\x06\x01", tlv(4, bytes(58_000)))

@@ -164,7 +164,7 @@ def test_a_callback_that_forks_leaves_the_handshake_to_the_parent(files: Files) 
     os.close(write)
 
 
-def test_who_waits_in_a_child_is_woken_there_and_the_parents_threads_are_not(files: Files) -> None:
+def test_a_waiting_call_in_a_child_is_woken_there_and_the_parents_threads_are_not(files: Files) -> None:
     contexts = server_context(files.server), client_context(files.ca)
     with tls_pair(*contexts) as (_, parents), tls_pair(*contexts) as (_, childs):
         for end in (parents, childs):

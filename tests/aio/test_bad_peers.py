@@ -239,7 +239,9 @@ def test_a_peer_that_resets_is_an_error_of_the_connection(files: Files, loop_fac
     run(loop_factory, main())
 
 
-def test_a_reset_behind_data_is_noticed_by_who_only_reads(files: Files, loop_factory: LoopFactory) -> None:
+def test_a_reset_behind_data_is_noticed_by_a_protocol_that_only_reads(
+    files: Files, loop_factory: LoopFactory
+) -> None:
     go = threading.Event()
 
     def script(hand: Hand) -> None:

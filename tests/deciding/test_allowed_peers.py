@@ -254,7 +254,7 @@ def test_after_a_switch_of_contexts_both_lists_hold(world: World) -> None:
         assert connect(first, client).refused is refused
 
 
-def test_the_report_names_who_was_allowed(world: World) -> None:
+def test_the_report_names_the_allowed_peers(world: World) -> None:
     client = world.client_context()
     client.allowed_peers = [veritls.DNSPattern("localhost"), veritls.URI("a:b")]
     question = client.verify_chain([world.server.der]).question

@@ -89,7 +89,7 @@ def test_what_it_returns_means_nothing(world: World, side: str) -> None:
 
 
 @SIDES
-def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> None:
+def test_it_cannot_accept_a_peer_that_the_engine_refuses(world: World, side: str) -> None:
     ends = contexts(world)
     reports: list[Any] = []
     ends[side] = veritls.SSLContext(ends[side].protocol)

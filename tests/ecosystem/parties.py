@@ -1,4 +1,4 @@
-"""A small HTTPS server of veritls, and who talks to it."""
+"""A small HTTPS server of veritls, and its clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SERVED = [
     ("optional", "client", "client@example.org"),
     ("required", "client", "client@example.org"),
 ]
-"""The server's mode, the client's certificate, and whom the server sees."""
+"""The server's mode, the client's certificate, and the identity that the server sees."""
 
 REFUSED = [
     ("optional", "stranger"),

@@ -28,7 +28,7 @@ hostssl template1 client 127.0.0.1/32 scram-sha-256
 """,
     "does not ask": "hostssl postgres client 127.0.0.1/32 scram-sha-256\n",
 }
-"""It asks every client for a certificate where it knows whom to trust; a database's line requires one.
+"""It asks every client for a certificate where it has trust anchors; a database's line requires one.
 
 The password of the others is proved by SCRAM, which pg8000 binds to the connection (tls-server-end-point).
 """

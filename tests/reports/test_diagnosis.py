@@ -49,7 +49,7 @@ def ask(
     name: str | None = None,
     purpose: Any = "server",
     flags: int = 0,
-    lists: tuple[bytes, ...] = (),
+    crls: tuple[bytes, ...] = (),
     at: datetime | None = None,
 ) -> Asked:
     seen: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def ask(
         return real(rejection)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context._trust_also([Batch(trusted, lists, "memory")])
+    context._trust_also([Batch(trusted, crls, "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(failures, "certificate_refused", spy)
@@ -158,7 +158,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         sent = draw(st.permutations([*sent, stranger.der]))
     candidates = [root, stranger, *line[:2]]
     trusted = draw(st.lists(st.sampled_from(candidates), max_size=3))
-    lists = [
+    crls = [
         der(party.crl(*draw(st.sampled_from([[], line[:1]])))) for party in line[1:] if draw(st.booleans())
     ]
     return {
@@ -167,7 +167,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "name": draw(st.sampled_from([None, "db.internal", "a.b.example.com", "10.0.0.8"])),
         "purpose": draw(st.sampled_from(["server", "client"])),
         "flags": draw(st.sampled_from(FLAGS)),
-        "lists": tuple(lists),
+        "crls": tuple(crls),
         "at": draw(st.sampled_from([None] * 12 + MOMENTS)),
     }
 

@@ -1,4 +1,4 @@
-"""Chains that do not lead to whom is trusted."""
+"""Chains that do not lead to a trust anchor."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class World:
 
 @dataclass
 class Stage:
-    """Who meets whom; an attack changes it between two connections."""
+    """The server and the client of a connection; an attack changes it between two connections."""
 
     world: World
     server: Any

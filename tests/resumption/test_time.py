@@ -25,12 +25,12 @@ CASES = {
     "a server's certificate": ("client", 10),
     "a CRL": ("server", 12),
 }
-"""What runs out -> who refuses then, and with which verify_code."""
+"""What expires -> the side that refuses then, and its verify_code."""
 
 
 @dataclass
 class Begun:
-    """Two parties who met once, before it ran out."""
+    """Two contexts that connected once, before it expired."""
 
     server: Any
     client: Any

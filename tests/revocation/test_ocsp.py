@@ -1,4 +1,4 @@
-"""A client and the OCSP response that a server staples: who signed it, about whom, when, and what it says."""
+"""A client and the OCSP response that a server staples: its signer, certificate, dates, and what it says."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ class TestHandshake:
         assert [type(error) for error in seen] == [SSLCertVerificationError, ssl.SSLError]
         assert seen[1].reason == "TLSV1_BAD_CERTIFICATE_STATUS_RESPONSE"
 
-    def test_does_not_take_up_a_session_without_a_response(self, version: ssl.TLSVersion) -> None:
+    def test_does_not_resume_a_session_without_a_response(self, version: ssl.TLSVersion) -> None:
         staples = Party("localhost", MIDDLE, extra=[MUST_STAPLE])
         for leaf, settings in ((LEAF, {"require_ocsp": True}), (staples, {})):
             server, client = serving(leaf, MIDDLE), self.client(version, **settings)
