@@ -1,4 +1,4 @@
-"""The certificates, trust sets and revocation lists that the measurements use, made once a run."""
+"""The certificates, trust sets and CRLs that the measurements use, made once a run."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -80,7 +80,7 @@ def _issue(
     return builder.sign(signer, hashes.SHA256())
 
 
-def _authority(common_name: str, kind: str, issuer: Party | None = None) -> Party:
+def _ca(common_name: str, kind: str, issuer: Party | None = None) -> Party:
     key = _new_key(kind)
     certificate = _issue(
         common_name,
@@ -121,8 +121,8 @@ class Certificates:
 
     def _root(self, kind: str) -> Party:
         if kind not in self._roots:
-            root = self._roots[kind] = _authority(f"bench {kind}", kind)
-            self._file(f"authority-{kind}.pem", root.certificate.public_bytes(_PEM))
+            root = self._roots[kind] = _ca(f"bench {kind}", kind)
+            self._file(f"ca-{kind}.pem", root.certificate.public_bytes(_PEM))
             self._file(f"server-{kind}.pem", _leaf(SERVER_NAME, kind, root).pem())
             self._file(f"client-{kind}.pem", _leaf("client.example", kind, root, server=False).pem())
         return self._roots[kind]
@@ -130,22 +130,22 @@ class Certificates:
     def recipe(self, kind: str = P256, version: str = TLS13, *, mutual: bool = False, **more: Any) -> Recipe:
         """A server and, where `mutual`, a client, straight below a root that both trust."""
         self._root(kind)
-        authority, server, client = (
-            str(self.folder / f"{party}-{kind}.pem") for party in ("authority", "server", "client")
+        ca, server, client = (
+            str(self.folder / f"{party}-{kind}.pem") for party in ("ca", "server", "client")
         )
-        return Recipe(version, authority, server, client if mutual else None, **more)
+        return Recipe(version, ca, server, client if mutual else None, **more)
 
     def chain(self, intermediates: int) -> Recipe:
         """A server below as many intermediates, which it sends along."""
         issuer = self._root(P256)
         for number in range(intermediates):
-            issuer = _authority(f"bench intermediate {number + 1}", P256, issuer)
+            issuer = _ca(f"bench intermediate {number + 1}", P256, issuer)
         server = self._file(f"server-chain-{intermediates}.pem", _leaf(SERVER_NAME, P256, issuer).pem())
-        return Recipe(TLS13, self.recipe().authority, server)
+        return Recipe(TLS13, self.recipe().ca, server)
 
     def anchors(self, count: int) -> Recipe:
         """A client that trusts `count` roots; the server's is the last of them."""
-        others = [_authority(f"bench other root {number}", P256) for number in range(count - 1)]
+        others = [_ca(f"bench other root {number}", P256) for number in range(count - 1)]
         roots = [*others, self._root(P256)]
         content = b"".join(root.certificate.public_bytes(_PEM) for root in roots)
         return Recipe(TLS13, self._file(f"anchors-{count}.pem", content), self.recipe().server)
@@ -182,7 +182,7 @@ class Certificates:
         return self._file("server.ocsp", response.public_bytes(serialization.Encoding.DER))
 
     def revocation_list(self, entries: int) -> str:
-        """A list of the root's with as many entries, none of which is a certificate in use."""
+        """A CRL of the root's with as many entries, none of which is a certificate in use."""
         root = self._root(P256)
         now = datetime.now(UTC)
         revoked = [

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bench.certificates import Certificates
 from bench.recipe import SERVER_NAME, Recipe
 
-LIST_ENTRIES = 1000
+CRL_ENTRIES = 1000
 
 Turn = Callable[[Any, Any, Recipe], None]
 """Turns a check on: (module, context, recipe)."""
@@ -73,17 +73,17 @@ def _require_ocsp(module: Any, context: Any, recipe: Recipe) -> None:
 
 
 def _staple(module: Any, context: Any, recipe: Recipe) -> None:
-    context.load_verify_locations(recipe.authority)
+    context.load_verify_locations(recipe.ca)
     context.set_ocsp_response(Path(recipe.check_file or "").read_bytes())
 
 
-def _list(certificates: Certificates) -> str:
-    return certificates.revocation_list(LIST_ENTRIES)
+def _crl(certificates: Certificates) -> str:
+    return certificates.revocation_list(CRL_ENTRIES)
 
 
 CHECKS = (
-    Check("revocation list, leaf", _leaf_revocation, file=_list),
-    Check("revocation list, chain", _chain_revocation, file=_list),
+    Check("revocation list, leaf", _leaf_revocation, file=_crl),
+    Check("revocation list, chain", _chain_revocation, file=_crl),
     Check("VERIFY_X509_STRICT", _strict),
     Check("allowed_peers", _allowed_peers, needs="allowed_peers"),
     Check("pinned_keys", _pinned_keys, needs="pinned_keys"),

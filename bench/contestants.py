@@ -25,7 +25,7 @@ class LeftOut(Exception):
 
 
 @dataclass(frozen=True)
-class Facts:
+class State:
     """What an end says about its connection. `resumed`: None where it cannot tell."""
 
     version: str | None
@@ -57,12 +57,12 @@ class Contestant:
         """What a client comes back with."""
         return None
 
-    def facts(self, connection: Any) -> Facts:
+    def state(self, connection: Any) -> State:
         raise NotImplementedError
 
     def resumed(self, connection: Any) -> bool | None:
         """The one fact that is asked for in every handshake, so at little cost."""
-        return self.facts(connection).resumed
+        return self.state(connection).resumed
 
     def in_memory(self, server: Any, client: Any, host: str) -> None:
         """A handshake and a byte from the server, without sockets."""
@@ -89,7 +89,7 @@ class SslLike(Contestant):
         if own is not None and (server or recipe.shows_certificate):
             context.load_cert_chain(own)
         if recipe.client is not None or not server:
-            context.load_verify_locations(recipe.authority)
+            context.load_verify_locations(recipe.ca)
             context.verify_mode = tls.CERT_REQUIRED
         return context
 
@@ -125,10 +125,10 @@ class SslLike(Contestant):
     def resumed(self, connection: Any) -> bool | None:
         return bool(connection.session_reused)
 
-    def facts(self, connection: Any) -> Facts:
+    def state(self, connection: Any) -> State:
         suite = connection.cipher()
         seen = bool(connection.getpeercert(binary_form=True) or connection.getpeercert())
-        return Facts(connection.version(), suite and suite[0], connection.session_reused, seen)
+        return State(connection.version(), suite and suite[0], connection.session_reused, seen)
 
     def in_memory(self, server: Any, client: Any, host: str) -> None:
         tls = self.module
@@ -186,7 +186,7 @@ class PyOpenSSL(Contestant):
             context.use_certificate_chain_file(own)
         context.set_session_id(b"bench")
         if recipe.client is not None or not server:
-            context.load_verify_locations(recipe.authority)
+            context.load_verify_locations(recipe.ca)
             context.set_verify(ssl_.VERIFY_PEER | ssl_.VERIFY_FAIL_IF_NO_PEER_CERT)
         return context
 
@@ -223,9 +223,9 @@ class PyOpenSSL(Contestant):
     def resumed(self, connection: Any) -> bool | None:
         return None
 
-    def facts(self, connection: Any) -> Facts:
+    def state(self, connection: Any) -> State:
         seen = connection.get_peer_certificate(as_cryptography=True) is not None
-        return Facts(connection.get_protocol_version_name(), connection.get_cipher_name(), None, seen)
+        return State(connection.get_protocol_version_name(), connection.get_cipher_name(), None, seen)
 
     def in_memory(self, server: Any, client: Any, host: str) -> None:
         want_read = self._ssl.WantReadError
@@ -271,8 +271,8 @@ class PlainTcp(Contestant):
     def connect(self, context: Any, plain: socket.socket, host: str, session: Any) -> Any:
         return plain
 
-    def facts(self, connection: Any) -> Facts:
-        return Facts(None, None, False, False)
+    def state(self, connection: Any) -> State:
+        return State(None, None, False, False)
 
 
 def _imported(name: str) -> ModuleType:

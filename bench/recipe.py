@@ -13,7 +13,7 @@ class Recipe:
     """Travels to the processes as JSON. Paths are those of PEM files."""
 
     version: str
-    authority: str
+    ca: str
     server: str
     """The server's chain and key."""
     client: str | None = None

@@ -67,11 +67,11 @@ def _promise_rows(results: Results) -> Iterator[list[str]]:
             continue
         worst = (max if promise.at_most else min)(found, key=lambda each: each.ratio.median)
         held = sum(promise.holds(each.ratio) for each in found)
-        verdict = "yes" if held == len(found) else f"in {held} of {len(found)}" if held else "no"
+        reached = "yes" if held == len(found) else f"in {held} of {len(found)}" if held else "no"
         others = f"{worst.ratio.median:.2f}: {worst.label}" if len(found) > 1 else ""
         processor = found[0].processor
         by_processor = f"{processor.median:.2f}" if processor else ""
-        yield [promise.words, bound, str(found[0].ratio), verdict, others, by_processor]
+        yield [promise.words, bound, str(found[0].ratio), reached, others, by_processor]
 
 
 _PROMISE_HEAD = (

@@ -16,7 +16,7 @@ from veritls import _engine
 ORDINARY_RUNS, RUNS = 40, 5
 
 
-def judged(shape: Shape, context: veritls.SSLContext) -> veritls.SSLCertVerificationError | None:
+def refusal(shape: Shape, context: veritls.SSLContext) -> veritls.SSLCertVerificationError | None:
     """The refusal of a shape; None where it is trusted."""
     try:
         context.verify_chain(shape.chain, server_hostname=shape.name, ocsp_response=shape.ocsp)
@@ -36,23 +36,23 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 class Measured:
-    """Seconds of a processor for the verdict with its error, and for all that can be shown; and units."""
+    """Seconds of a processor for the verification with its error, and for the whole rendering; and units."""
 
     def __init__(self, make: Callable[[], Shape], runs: int) -> None:
-        verdicts, shown, units = [], [], []
+        verifying, shown, units = [], [], []
         for _ in range(runs):
             shape = make()
             context = shape.context()
-            judged(ordinary(), context)  # the context is frozen
+            refusal(ordinary(), context)  # the context is frozen
             _engine.work_spent()
-            seconds, refused = _timed(partial(judged, shape, context))
+            seconds, refused = _timed(partial(refusal, shape, context))
             units.append(_engine.work_spent())
-            verdicts.append(seconds)
+            verifying.append(seconds)
             self.kind = "trusted" if refused is None else str(refused.report.kind)
             if refused is not None:
                 report = refused.report
                 shown.append(_timed(partial(_shown, report))[0])
-        self.verdict = statistics.median(verdicts)
+        self.verification = statistics.median(verifying)
         self.shown = statistics.median(shown) if shown else 0.0
         self.units = max(units)
 
@@ -62,14 +62,15 @@ def main() -> int:
     parser.add_argument("--only", default="", help="shapes whose names hold this")
     only = parser.parse_args().only
     unit = Measured(ordinary, ORDINARY_RUNS)
-    print(f"an ordinary verification: {unit.verdict * 1e6:.0f} us, {unit.units} units\n")
-    print("| what the peer sends | outcome | units | verdict and error | with the whole report |")
+    print(f"an ordinary verification: {unit.verification * 1e6:.0f} us, {unit.units} units\n")
+    print("| what the peer sends | outcome | units | verification and error | with the whole report |")
     print("| --- | --- | --- | --- | --- |")
     for name, make in SHAPES.items():
         if only in name:
             found = Measured(make, RUNS)
-            verdict, whole = found.verdict / unit.verdict, (found.verdict + found.shown) / unit.verdict
-            print(f"| {name} | {found.kind} | {found.units:,} | {verdict:.1f} | {whole:.1f} |", flush=True)
+            verified = found.verification / unit.verification
+            whole = (found.verification + found.shown) / unit.verification
+            print(f"| {name} | {found.kind} | {found.units:,} | {verified:.1f} | {whole:.1f} |", flush=True)
     return 0
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from tests.support.connections import client_context, server_context, tls_pair
+
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of PEM files: the authority, and key with chain of each party."""
+    """Paths of PEM files: the CA, and key with chain of each party."""
 
     ca: Path
     server: Path
@@ -25,7 +29,7 @@ class Files:
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("certificates")
-    authority, other = trustme.CA(), trustme.CA()
+    trusted, other = trustme.CA(), trustme.CA()
     past = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
 
     def write(name: str, leaf: trustme.LeafCert) -> Path:
@@ -34,13 +38,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
         return path
 
     ca = folder / "ca.pem"
-    ca.write_bytes(authority.cert_pem.bytes())
+    ca.write_bytes(trusted.cert_pem.bytes())
     before = datetime.datetime(2019, 1, 1, tzinfo=datetime.UTC)
     return Files(
         ca=ca,
-        server=write("server", authority.issue_cert("localhost", "127.0.0.1")),
-        client=write("client", authority.issue_cert("client@example.org", common_name="client")),
+        server=write("server", trusted.issue_cert("localhost", "127.0.0.1")),
+        client=write("client", trusted.issue_cert("client@example.org", common_name="client")),
         stranger=write("stranger", other.issue_cert("client@example.org", "localhost")),
-        expired=write("expired", authority.issue_cert("c@example.org", not_before=before, not_after=past)),
-        expired_server=write("es", authority.issue_cert("localhost", not_before=before, not_after=past)),
+        expired=write("expired", trusted.issue_cert("c@example.org", not_before=before, not_after=past)),
+        expired_server=write("es", trusted.issue_cert("localhost", not_before=before, not_after=past)),
     )
+
+
+@pytest.fixture
+def ends(files: Files) -> Iterator[tuple[Any, Any]]:
+    """Both ends of an established connection over TCP: (server's, client's)."""
+    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
+        yield ends

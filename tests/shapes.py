@@ -32,7 +32,7 @@ LOCAL = alternative_names(["localhost"])
 
 @dataclass
 class Shape:
-    """What one peer sends, and to whom. `key`: of its own certificate."""
+    """What one peer sends, and the trust anchors of the other. `key`: of its own certificate."""
 
     anchors: list[bytes]
     chain: list[bytes]
@@ -84,34 +84,34 @@ def ordinary() -> Shape:
 
 def ring(trusted: str) -> Shape:
     """CAs of one name that issue each other, and certificates of that name that lead nowhere."""
-    own, nobody = real_key(), fake_key("nobody", signature=8)
-    leaf = certificate("a", "a", own, nobody, LOCAL)
+    own, stranger = real_key(), fake_key("stranger", signature=8)
+    leaf = certificate("a", "a", own, stranger, LOCAL)
     between = [
         certificate("a", "a", fake_key(upper), fake_key(lower, signature=8), basic_constraints())
         for upper, lower in itertools.product(range(5), repeat=2)
     ]
     # webpki reads a certificate with the name and the key of one below it, and counts it as nothing.
-    chain = filled([leaf, *between], lambda _: certificate("a", "a", own, nobody))
+    chain = filled([leaf, *between], lambda _: certificate("a", "a", own, stranger))
     return Shape([CA(trusted).der], chain, own)
 
 
 def wide() -> Shape:
     """As many issuers of the peer as fit, each the anchor's by name."""
-    own, nobody = real_key(), fake_key("nobody", signature=8)
-    leaf = certificate("peer", "b", own, nobody, LOCAL)
-    chain = filled([leaf], lambda at: certificate("b", "root", fake_key(at), nobody, basic_constraints()))
+    own, stranger = real_key(), fake_key("stranger", signature=8)
+    leaf = certificate("peer", "b", own, stranger, LOCAL)
+    chain = filled([leaf], lambda at: certificate("b", "root", fake_key(at), stranger, basic_constraints()))
     return Shape([CA("root").der], chain, own)
 
 
 def ladder() -> Shape:
     """Six names, each step with as many CAs as fit, from the peer to the anchor."""
-    own, nobody = real_key(), fake_key("nobody", signature=8)
-    leaf = certificate("peer", "0", own, nobody, LOCAL)
+    own, stranger = real_key(), fake_key("stranger", signature=8)
+    leaf = certificate("peer", "0", own, stranger, LOCAL)
     steps = ["0", "1", "2", "3", "4", "5", "root"]
 
     def more(at: int) -> bytes:
         lower = at % 6
-        return certificate(steps[lower], steps[lower + 1], fake_key(at), nobody, basic_constraints())
+        return certificate(steps[lower], steps[lower + 1], fake_key(at), stranger, basic_constraints())
 
     return Shape([CA("root").der], filled([leaf], more), own)
 
@@ -132,15 +132,15 @@ def deep() -> Shape:
 
 def anchored(private: Callable[[], Any]) -> Shape:
     """An anchor with a costly key, whose name as many certificates bear as fit."""
-    root, own, nobody = CA("root", private=private()), real_key(), fake_key("nobody")
-    signs = Key(nobody.public, root.key.algorithm, lambda data: bytes(len(root.key.sign(b""))))
+    root, own, stranger = CA("root", private=private()), real_key(), fake_key("stranger")
+    signs = Key(stranger.public, root.key.algorithm, lambda data: bytes(len(root.key.sign(b""))))
     leaf = certificate("peer", "root", own, signs, LOCAL)
     more = filled([leaf], lambda at: certificate("root", "root", fake_key(at), signs, basic_constraints()))
     return Shape([root.der], more, own)
 
 
 def mesh(*extensions: bytes, kind: Callable[[], Any] = lambda: None) -> Shape:
-    """A CA whom the anchor signed, and who signed CAs that sign each other, all in order but for the name."""
+    """A CA that the anchor signed, above CAs that sign each other, all in order but for the name."""
     root = CA("root")
     top = CA("top", root, constraints(["other.example"]), *extensions)
     keys = [real_key(kind()) for _ in range(5)]
@@ -211,13 +211,13 @@ def many_extensions() -> Shape:
 
 
 def large() -> Shape:
-    """A CA as large as fits, whom keys of P-521 sign that share a name."""
+    """A CA as large as fits, which keys of P-521 sign that share a name."""
     roots = [CA("root", private=ec.generate_private_key(ec.SECP521R1())) for _ in range(8)]
-    nobody = Key(b"", roots[0].key.algorithm, lambda data: roots[0].key.sign(b"another"))
+    stranger = Key(b"", roots[0].key.algorithm, lambda data: roots[0].key.sign(b"another"))
     filler = hostile.extension(b"\x2b\x06\x01", tlv(4, bytes(58_000)))
     own = real_key()
-    between = certificate("between", "root", real_key(), nobody, basic_constraints(), filler)
-    leaf = certificate("peer", "between", own, nobody, LOCAL)
+    between = certificate("between", "root", real_key(), stranger, basic_constraints(), filler)
+    leaf = certificate("peer", "between", own, stranger, LOCAL)
     return Shape([root.der for root in roots], [leaf, between], own)
 
 

@@ -384,13 +384,13 @@ def test_a_close_notify_is_an_end_in_either_case(files: Files) -> None:
 
 
 def test_a_certificate_that_is_not_valid_yet_says_from_when(files: Files) -> None:
-    authority = trustme.CA()
+    ca = trustme.CA()
     later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3, minutes=-1)
     end = later + datetime.timedelta(days=3)
     server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost", not_before=later, not_after=end).configure_cert(server)
+    ca.issue_cert("localhost", not_before=later, not_after=end).configure_cert(server)
     client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(client)
+    ca.configure_trust(client)
     server_raw, client_raw = raw_pair()
     serving = in_thread(server.wrap_socket, server_raw, server_side=True)
     with server_raw, client_raw, pytest.raises(ssl.SSLCertVerificationError) as caught:

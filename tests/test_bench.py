@@ -1,4 +1,4 @@
-"""bench/ runs: every measurement, at a glance, with `ssl` and veritls alone. No figure is judged."""
+"""bench/ runs: every measurement, at a glance, with `ssl` and veritls alone. No figure is compared."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def test_one_contestants_failure_is_shown_and_the_others_go_on(
         from bench.harness import Case
 
         job = {"do": "handshakes", "recipe": plan.certificates.recipe().fields()}
-        return [Case("one", [Entrant(name, name, job) for name in ("nobody", "ssl")])]
+        return [Case("one", [Entrant(name, name, job) for name in ("no-such-contestant", "ssl")])]
 
     record = measure(
         Measurement("one", "One", "handshakes/s", cases), Plan(certificates, 1, 0.001), pairs, quiet=True
     )
     (case,) = record["cases"]
     assert list(case["entrants"]) == ["ssl"]
-    assert "nobody" in case["absent"]["nobody"]
+    assert "no-such-contestant" in case["absent"]["no-such-contestant"]
 
 
 @pytest.mark.parametrize(

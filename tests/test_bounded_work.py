@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import veritls
-from tests.bounds import judged
+from tests.bounds import refusal
 from tests.shapes import SHAPES, Shape, in_order, ordinary, ring
 from tests.support.hostile import basic_constraints, certificate, long_exponent, real_key
 from tests.test_chains import VERSIONS
@@ -35,7 +35,7 @@ OTHER_REASONS = {
 def units(shape: Shape) -> int:
     context = shape.context()
     _engine.work_spent()
-    judged(shape, context)
+    refusal(shape, context)
     return _engine.work_spent()
 
 
@@ -58,7 +58,7 @@ def test_no_chain_costs_more_than_fifty_ordinary_ones(
 
     monkeypatch.setattr(x509, "load_der_x509_certificate", load)
     _engine.work_spent()
-    refused = judged(shape, context)
+    refused = refusal(shape, context)
     assert 0 < _engine.work_spent() <= bound
     if name in ACCEPTED:
         assert refused is None
@@ -104,20 +104,20 @@ def test_what_is_cached_costs_the_same(bound: int) -> None:
 def test_a_chain_whose_names_repeat_is_trusted_and_pays_for_the_orders_that_are_tried() -> None:
     # Not on the way without a search, which has no price for them: a stranger's cost 64 ordinary ones there.
     alternating, distinct = in_order("x", "y", "x", "y"), in_order("v", "w", "x", "y")
-    assert judged(alternating, alternating.context()) is judged(distinct, distinct.context()) is None
+    assert refusal(alternating, alternating.context()) is refusal(distinct, distinct.context()) is None
     assert units(alternating) > 1.5 * units(distinct)
 
 
 def test_a_report_says_how_many_certificates_and_names_it_leaves_out() -> None:
     shape = ring("root")
-    refused = judged(shape, shape.context())
+    refused = refusal(shape, shape.context())
     assert refused is not None
     shown = refused.report.as_dict()
     left = len(set(shape.chain)) - len(shown["certificates"])
     assert shown["certificates_left_out"] == left > 300
     assert f"and {left:,} more that were sent" in str(refused.report)
     shape = SHAPES["3,500 names"]()
-    refused = judged(shape, shape.context())
+    refused = refusal(shape, shape.context())
     assert refused is not None
     (leaf, *_) = refused.report.as_dict()["certificates"]
     assert (len(leaf["names"]), leaf["names_left_out"], leaf["pem"]) == (100, 3_400, None)
@@ -140,4 +140,4 @@ def test_no_explanation_verifies_with_an_exponent_that_the_engine_refuses() -> N
 @pytest.mark.parametrize("make", [ordinary, SHAPES["path of eight, P-521 throughout"]])
 def test_a_chain_in_order_is_trusted(make: Callable[[], Shape]) -> None:
     shape = make()
-    assert judged(shape, shape.context()) is None
+    assert refusal(shape, shape.context()) is None

@@ -12,6 +12,7 @@ import trustme
 
 import veritls
 from tests.support.connections import SECONDS, tls_pair
+from tests.support.memory import handshake, memory_pair
 from veritls._loading.pem import pem_certificates
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -61,19 +62,9 @@ def over_sockets(server: Any, client: Any) -> tuple[Chains, Chains]:
 
 
 def in_memory(server: Any, client: Any) -> tuple[Chains, Chains]:
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    ends = [
-        server.wrap_bio(to_server, to_client, server_side=True),
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-    ]
-    waiting = list(reversed(ends))
-    while waiting:
-        end = waiting.pop(0)
-        try:
-            end.do_handshake()
-        except ssl.SSLWantReadError:
-            waiting.append(end)
-    return both(ends[0]), both(ends[1])
+    server_end, client_end = memory_pair(server, client)
+    handshake(server_end, client_end)
+    return both(server_end), both(client_end)
 
 
 def on_asyncio(server: Any, client: Any) -> tuple[Chains, Chains]:

@@ -261,7 +261,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_what_is_no_host_is_refused_with_a_sentence(text: str) -> None:
+def test_what_is_no_host_is_refused_with_a_message(text: str) -> None:
     code, out, err = run("--", text)
     assert (code, out) == (2, "")
     assert WRONG[text] in err and err.rstrip("\n").isprintable()
@@ -315,7 +315,7 @@ def test_a_file_with_something_wrong_names_the_line(tmp_path: Path) -> None:
         ["host", "--starttls", "telnet"],
     ],
 )
-def test_wrong_arguments_exit_with_2_and_a_sentence(arguments: list[str]) -> None:
+def test_wrong_arguments_exit_with_2_and_a_message(arguments: list[str]) -> None:
     code, out, err = run(*arguments)
     assert code == 2
     assert out == "" and err

@@ -38,10 +38,10 @@ def check(*arguments: object, columns: int = 0) -> tuple[int, str]:
 
 
 def stapled(outcome: tuple[int, str]) -> tuple[str, str]:
-    """Whether a server is trusted, and what became of the check of its stapled response."""
+    """Whether a server is trusted, and the result of the check of its stapled response."""
     result = json.loads(outcome[1])
-    (verdict,) = [each["verdict"] for each in result["report"]["checks"] if each["name"] == "stapled OCSP"]
-    return result["status"], verdict
+    (checked,) = [each["verdict"] for each in result["report"]["checks"] if each["name"] == "stapled OCSP"]
+    return result["status"], checked
 
 
 def test_a_healthy_server_that_must_staple_is_trusted(ca: Path) -> None:

@@ -162,7 +162,7 @@ STATES = [name for name in vars(World) if not name.startswith("_")]
 
 
 def outcome(call: Callable[[Any], Any], end: Any, raw: socket.socket) -> tuple[Any, bytes]:
-    """What the call gave or raised, and what came out at the other end."""
+    """What the call returned or raised, and what arrived at the other end."""
     with contextlib.suppress(OSError):
         raw.sendall(RAW)
     try:
@@ -235,7 +235,7 @@ def test_at_no_moment_of_close_does_anything_pass_in_the_clear(files: Files, beg
 
 
 def test_plain_text_that_came_before_the_handshake_is_refused_when_its_sender_is_gone(files: Files) -> None:
-    """CVE-2023-40217: a peer that resets at once leaves bytes to read, and nobody to shake hands with."""
+    """CVE-2023-40217: a peer that resets at once leaves bytes to read, and no peer for a handshake."""
     server_raw, client_raw = raw_pair()
     with server_raw, client_raw:
         client_raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -36,6 +36,7 @@ import ctypes, os, ssl, sys, time
 from pathlib import Path
 import veritls
 from tests.support.connections import client_context, server_context, tls_pair
+from tests.support.memory import memory_pair
 
 move = ctypes.CDLL(os.environ["LD_PRELOAD"]).move_clock
 move.argtypes = [ctypes.c_long]
@@ -51,13 +52,12 @@ def contexts():
     return server, client
 
 
-def ends(server, client, session=None):
-    up, down = veritls.MemoryBIO(), veritls.MemoryBIO()
-    return client.wrap_bio(down, up, False, "localhost", session), server.wrap_bio(up, down, True)
+def pair(session=None):
+    return memory_pair(*used, session=session)
 
 
-def drive(*both):
-    for end in both * 4:
+def drive(server_end, client_end):
+    for end in (client_end, server_end) * 4:
         try:
             end.do_handshake()
         except ssl.SSLWantReadError:
@@ -78,23 +78,23 @@ def refused(work, *arguments):
 
 
 used = contexts()
-refused(ends, *used)  # settings that no connection had yet
-drive(*ends(*used))
-refused(ends, *used)  # and those of one
-drive(*ends(*used))
+refused(pair)  # settings that no connection had yet
+drive(*pair())
+refused(pair)  # and those of one
+drive(*pair())
 
-both = ends(*used)
+both = pair()
 refused(drive, *both)  # in the middle
 
 with tls_pair(*used) as (server_end, client_end):
     server_end.sendall(b"x")
     client_end.recv(1)
     session, chain = client_end.session, client_end.get_verified_chain()
-both = ends(*used, session)
+both = pair(session)
 refused(drive, *both)  # a resumption, on both sides
 refused(used[1].verify_chain, chain)
-refused(ends, *used, session)
-drive(*ends(*used, session))
+refused(pair, session)
+drive(*pair(session))
 used[1].verify_chain(chain)
 print("all of it")
 """

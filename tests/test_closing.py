@@ -44,7 +44,7 @@ WAITS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("timeout", [None, SECONDS])
 @pytest.mark.parametrize("operation", WAITS)
-def test_who_waits_is_woken_by_close_and_touches_no_connection_that_has_its_number(
+def test_a_waiting_call_is_woken_by_close_and_touches_no_connection_that_has_its_number(
     files: Files, operation: str, timeout: float | None, version: ssl.TLSVersion
 ) -> None:
     server = server_context(files.server)
@@ -58,7 +58,7 @@ def test_who_waits_is_woken_by_close_and_touches_no_connection_that_has_its_numb
         assert end.fileno() == -1
         with reused(number) as (other, far):
             far.sendall(b"not for veritls")
-            with contextlib.suppress(OSError):  # wakes who was not
+            with contextlib.suppress(OSError):  # wakes a call that was not
                 socket.socket.send(server_end, b"\x17\x03\x03\x00\x01x" if "sen" not in operation else b"")
                 server_end.settimeout(0)
                 while socket.socket.recv(server_end, 1_000_000):
@@ -108,7 +108,7 @@ def test_a_session_is_not_set_while_another_thread_shakes_hands(files: Files) ->
             serving.result(SECONDS).close()
 
 
-def test_all_who_wait_for_one_connection_are_woken(files: Files) -> None:
+def test_all_calls_that_wait_for_one_connection_are_woken(files: Files) -> None:
     with tls_pair(server_context(files.server), client_context(files.ca)) as (_, end):
         end.settimeout(None)
         threads = [waiting(end.sendall, bytes(MUCH)), waiting(end.recv, 1)]
@@ -120,7 +120,7 @@ def test_all_who_wait_for_one_connection_are_woken(files: Files) -> None:
             assert raised.value.errno == errno.EBADF
 
 
-def test_who_waits_for_another_connection_goes_on_waiting(files: Files) -> None:
+def test_a_call_that_waits_for_another_connection_goes_on_waiting(files: Files) -> None:
     contexts = server_context(files.server), client_context(files.ca)
     with tls_pair(*contexts) as (near, far), tls_pair(*contexts) as (_, closed):
         near.settimeout(None)
@@ -135,7 +135,7 @@ def test_who_waits_for_another_connection_goes_on_waiting(files: Files) -> None:
             assert kept.result(SECONDS) == b"%d" % number
 
 
-def test_who_waits_for_a_callback_of_the_connection_is_woken_too(files: Files) -> None:
+def test_a_call_that_waits_for_a_callback_of_the_connection_is_woken_too(files: Files) -> None:
     client = client_context(files.ca)
     asked, answered = threading.Event(), threading.Event()
 
@@ -227,7 +227,7 @@ def test_waits_end_too_where_the_process_has_no_descriptor_left(files: Files) ->
 
 
 @pytest.mark.parametrize("call", ["accepts", "refuses"])
-def test_an_sni_callback_that_closes_its_connection_sends_nothing_to_whoever_has_the_number(
+def test_an_sni_callback_that_closes_its_connection_sends_nothing_to_the_next_user_of_the_number(
     files: Files, call: str
 ) -> None:
     server = server_context(files.server)

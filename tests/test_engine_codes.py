@@ -79,7 +79,7 @@ def test_everything_that_two_sides_can_lack_in_common_has_a_reason() -> None:
     assert found == set(failures._INCOMPATIBLE)
 
 
-def test_every_detail_of_webpkis_errors_is_one_that_a_sentence_goes_by() -> None:
+def test_every_detail_of_webpkis_errors_is_one_that_an_explanation_goes_by() -> None:
     found = codes("verify/webpki_errors.rs", r'=> "(\w+)",')
     assert found == set(diagnosis._BY_DETAIL) | set(rules._LIMITS)
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-import veritls
 from tests.conftest import Files
 from tests.forking import tried
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
-from tests.support.memory import connect
+from tests.support.memory import connect, memory_pair
 from tests.support.waiting import waiting
 from veritls import _engine
 from veritls._connection.sslobject import TransportSSLObject
@@ -87,9 +86,7 @@ def test_a_connection_in_memory_that_a_thread_works_on_is_an_error_in_the_child(
         leave.wait(SECONDS)
 
     client.set_verify_callback(hold)
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-    other = server.wrap_bio(to_server, to_client, server_side=True)
+    other, end = memory_pair(server, client)
     for each in (end, other):
         tried(each.do_handshake)
     shaking = in_thread(end.do_handshake)
@@ -167,7 +164,7 @@ def test_a_callback_that_forks_leaves_the_handshake_to_the_parent(files: Files) 
     os.close(write)
 
 
-def test_who_waits_in_a_child_is_woken_there_and_the_parents_threads_are_not(files: Files) -> None:
+def test_a_waiting_call_in_a_child_is_woken_there_and_the_parents_threads_are_not(files: Files) -> None:
     contexts = server_context(files.server), client_context(files.ca)
     with tls_pair(*contexts) as (_, parents), tls_pair(*contexts) as (_, childs):
         for end in (parents, childs):

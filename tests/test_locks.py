@@ -1,4 +1,4 @@
-"""Nobody waits for a lock of the engine with the GIL while its holder waits for the GIL: no process hangs."""
+"""No thread that has the GIL waits for a lock of the engine whose holder waits for the GIL: nothing hangs."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def _handshaken(files: Files) -> tuple[Any, Any, ssl.MemoryBIO]:
     return server, client, down
 
 
-def test_whoever_reads_while_something_is_pending_gets_everything(files: Files) -> None:
+def test_reading_while_something_is_pending_gets_everything(files: Files) -> None:
     server, client, incoming = _handshaken(files)
     server.write(bytes(100_000))
     got = len(client.read(10))

@@ -153,8 +153,8 @@ def test_the_most_specific_reason_is_told_of_a_chain_that_leads_to_an_anchor_by_
 
 def test_no_certificate_is_trusted_for_its_names() -> None:
     root = Party("root", ca=True)
-    nobody = fake_key("nobody")
-    leaf = certificate("peer", "CA", fake_key("peer"), nobody)
-    between = certificate("CA", "root", nobody, fake_key("another"), basic_constraints())
+    stranger = fake_key("stranger")
+    leaf = certificate("peer", "CA", fake_key("peer"), stranger)
+    between = certificate("CA", "root", stranger, fake_key("another"), basic_constraints())
     with pytest.raises(veritls.SSLCertVerificationError):
         trusting(root).verify_chain([leaf, between, root.der])

@@ -15,6 +15,7 @@ import pytest
 
 import veritls
 from tests.conftest import Files
+from tests.support.connections import raw_pair
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 NONE, OPTIONAL, REQUIRED = ssl.CERT_NONE, ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED
@@ -28,7 +29,7 @@ class End:
     received: bytes = b""
     certificate: Any = None
     binary: Any = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 def _retry(sock: ssl.SSLSocket, operation: Callable[[], Any]) -> Any:
@@ -92,7 +93,7 @@ def _over_bio(
 def _converse(tls: Any, end: End, run: Callable[[Callable[[], Any]], Any], *, server: bool) -> None:
     run(tls.do_handshake)
     end.certificate, end.binary = tls.getpeercert(), tls.getpeercert(binary_form=True)
-    end.facts = {"version": tls.version(), "cipher": tls.cipher()}
+    end.state = {"version": tls.version(), "cipher": tls.cipher()}
     run(lambda: tls.write(b"from server" if server else b"from client"))
     end.received = run(lambda: tls.read(1024))
 
@@ -121,11 +122,7 @@ def meet(
 ) -> tuple[End, End]:
     """One connection between the two; what each end came to."""
     ends = End(), End()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
-    client_raw = socket.create_connection(listener.getsockname(), timeout=10)
-    server_raw, _ = listener.accept()
-    listener.close()
+    server_raw, client_raw = raw_pair()
 
     def one(end: End, *args: Any, **kwargs: Any) -> None:
         try:
@@ -164,7 +161,7 @@ def assert_refused(refusing: End, refused: End, alert: str) -> None:
     """The refusing side raised from its handshake, got nothing, and the other side read the alert."""
     assert isinstance(refusing.error, ssl.SSLError)
     assert refusing.error.library == "SSL"
-    assert refusing.facts == {} and refusing.received == b"" and refused.received in (b"", b"from server")
+    assert refusing.state == {} and refusing.received == b"" and refused.received in (b"", b"from server")
     assert isinstance(refused.error, ssl.SSLError), refused.error
     assert refused.error.reason == alert
 
@@ -180,7 +177,7 @@ class TestServer:
         ends = meet(server, client, transport, "localhost")
         assert_both_went_on(*ends)
         assert ends[0].certificate is None and ends[0].binary is None
-        assert ends[0].facts["version"] == version.name.replace("_", ".")
+        assert ends[0].state["version"] == version.name.replace("_", ".")
 
     @pytest.mark.parametrize("mode", [OPTIONAL, REQUIRED])
     def test_that_asks_goes_on_with_a_valid_certificate_of_any_name(

@@ -61,8 +61,8 @@ ANCHORS: dict[str, tuple[dict[str, Any], int]] = {
     "it is as it should be": ({}, 0),
     "it expired": ({"end": NOW - DAY}, 10),
     "a critical extension of it is unknown": ({"more": UNKNOWN}, 34),
-    "it is no authority": ({"constraints": constraints(ca=False)}, 79),
-    "it says nothing of being an authority": ({"constraints": None, "usage": None}, 79),
+    "it is no CA": ({"constraints": constraints(ca=False)}, 79),
+    "it does not say that it is a CA": ({"constraints": None, "usage": None}, 79),
     "its key may not sign certificates": ({"usage": (key_usage(crls=True), True)}, 79),
     "it is for mail only": ({"extended": ONLY_MAIL}, 26),
     "its path is too long": ({"constraints": constraints(length=0)}, 25),
@@ -201,8 +201,8 @@ LEAVES: dict[str, tuple[dict[str, Any], int]] = {
     "its name is an address": ({"san": alternative_names(x509.IPAddress(ipaddress.ip_address("::1")))}, 0),
     "its name is a URI": ({"san": alternative_names(x509.UniformResourceIdentifier("spiffe://a/b"))}, 0),
     "it has name constraints": ({"more": limits(DNS("example"))}, 41),
-    "its authority information is unreadable": ({"more": BAD_AIA}, 41),
-    "its authority information is there": ({"more": (AIA, False)}, 0),
+    "its authorityInfoAccess is unreadable": ({"more": BAD_AIA}, 41),
+    "its authorityInfoAccess is there": ({"more": (AIA, False)}, 0),
     "its key is a P-192 one": ({"key": ec.generate_private_key(ec.SECP192R1())}, 66),
     "its key is a P-384 one": ({"key": ec.generate_private_key(ec.SECP384R1())}, 0),
     "its key is a short RSA one": ({"key": rsa.generate_private_key(65537, 1024)}, 66),
@@ -225,7 +225,7 @@ def test_a_leaf_is_held_to_rfc_5280_where(case: str) -> None:
     assert code(root, leaf) == 0
 
 
-AUTHORITIES: dict[str, tuple[dict[str, Any], int]] = {
+CAS: dict[str, tuple[dict[str, Any], int]] = {
     "its name constraints are in order": ({"more": limits(DNS("localhost"), x509.IPAddress(MASK))}, 0),
     "its name constraints begin with a dot": ({"more": limits(DNS(".localhost"), DNS("localhost"))}, 52),
     "its name constraints have a mask with gaps": ({"more": GAPS}, 52),
@@ -241,9 +241,9 @@ AUTHORITIES: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("case", AUTHORITIES)
-def test_an_authority_is_held_to_rfc_5280_where(case: str) -> None:
-    changes, expected = AUTHORITIES[case]
+@pytest.mark.parametrize("case", CAS)
+def test_a_ca_is_held_to_rfc_5280_where(case: str) -> None:
+    changes, expected = CAS[case]
     root = Party("Root", ca=True, **changes)
     leaf = Party("leaf", root)
     assert code(root, leaf, flags=STRICT) == expected

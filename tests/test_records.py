@@ -1,4 +1,4 @@
-"""Records as they come from the wire: of every size that RFC 8446 allows, and of those that it does not."""
+"""Records as they come from the wire: of every size that RFC 8446 allows, and of sizes that it does not."""
 
 from __future__ import annotations
 

@@ -7,31 +7,16 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Files
-from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
+from tests.support.connections import SECONDS, in_thread, received
 
 SIZE = 16 * 1024 * 1024
 """More than both kernels' buffers hold."""
 SHORT = 0.05
-
-
-@pytest.fixture
-def ends(files: Files) -> Iterator[tuple[Any, Any]]:
-    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
-        yield ends
-
-
-def received(end: Any) -> bytes:
-    data = bytearray()
-    while piece := end.recv(262_144):
-        data += piece
-    return bytes(data)
 
 
 def everything(ends: tuple[Any, Any], *messages: bytes) -> bytes:

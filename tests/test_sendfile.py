@@ -8,22 +8,14 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Files
-from tests.support.connections import client_context, in_thread, server_context, tls_pair
+from tests.support.connections import in_thread, received
 
 SIZE = 1_000_003
-
-
-@pytest.fixture
-def ends(files: Files) -> Iterator[tuple[Any, Any]]:
-    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
-        yield ends
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +28,6 @@ def path(tmp_path: Path, content: bytes) -> Path:
     path = tmp_path / "file"
     path.write_bytes(content)
     return path
-
-
-def received(end: Any) -> bytes:
-    data = bytearray()
-    while piece := end.recv(65_536):
-        data += piece
-    return bytes(data)
 
 
 def sent(ends: tuple[Any, Any], file: Any, *args: Any) -> bytes:

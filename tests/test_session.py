@@ -1,4 +1,4 @@
-"""Resumption: a session is taken up again only where either side would accept the other now, too."""
+"""Resumption: a session is resumed only where both sides would still accept each other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connect(server: Any, client: Any, session: Any = None, name: str = "localhos
 
 
 @pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
-def test_a_session_is_taken_up_again_on_both_sides(files: Files, version: ssl.TLSVersion) -> None:
+def test_a_session_is_resumed_on_both_sides(files: Files, version: ssl.TLSVersion) -> None:
     server, client = contexts(files, version)
     session, *reused = connect(server, client)
     assert reused == [False, False]

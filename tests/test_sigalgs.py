@@ -61,7 +61,7 @@ def test_both_ends_tell_with_what_each_signed(
 
 
 @pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
-def test_nobody_signs_in_a_resumption(made: dict[str, Path], version: ssl.TLSVersion) -> None:
+def test_no_side_signs_in_a_resumption(made: dict[str, Path], version: ssl.TLSVersion) -> None:
     own, other = contexts(made, "ECDSA", "RSA")
     other.minimum_version = other.maximum_version = version
     session = None

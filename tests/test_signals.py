@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Files
-from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
+from tests.support.connections import SECONDS, in_thread, received
 
 SIZE = 16 * 1024 * 1024
 """More than both kernels' buffers hold."""
@@ -27,10 +26,10 @@ class Heard(Exception):
 
 
 @pytest.fixture
-def ends(files: Files) -> Iterator[tuple[Any, Any]]:
-    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
-        ends[0].settimeout(None)
-        yield ends
+def ends(ends: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The sender waits without a timeout."""
+    ends[0].settimeout(None)
+    return ends
 
 
 @contextmanager
@@ -67,15 +66,8 @@ def one_signal(ends: tuple[Any, Any], ready: Callable[[], bool]) -> Iterator[Non
 
 
 def full(end: Any) -> Callable[[], bool]:
-    """Whether the kernel takes no more: whoever sends waits."""
+    """Whether the kernel takes no more: a sender waits."""
     return lambda: not select.select([], [end], [], 0)[1]
-
-
-def received(end: Any) -> bytes:
-    data = bytearray()
-    while piece := end.recv(262_144):
-        data += piece
-    return bytes(data)
 
 
 @pytest.mark.parametrize("timeout", [None, SECONDS])

@@ -13,6 +13,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
+from tests.support.memory import handshake, memory_pair
 
 V = ssl.TLSVersion
 
@@ -104,17 +105,8 @@ def test_the_callback_works_between_two_memory_bios(files: Files) -> None:
     server, client = server_context(files.stranger), client_context(files.ca)
     other = server_context(files.server)
     server.sni_callback = lambda connection, *_: setattr(connection, "context", other)
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    server_end = server.wrap_bio(to_server, to_client, server_side=True)
-    client_end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-    ends = [client_end, server_end]
-    while ends:
-        for end in list(ends):
-            try:
-                end.do_handshake()
-                ends.remove(end)
-            except ssl.SSLWantReadError:
-                pass
+    server_end, client_end = memory_pair(server, client)
+    handshake(server_end, client_end)
     assert client_end.getpeercert()["subjectAltName"][0] == ("DNS", "localhost")
 
 

@@ -27,14 +27,8 @@ from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
-@pytest.fixture
-def pair(files: Files) -> Any:
-    with tls_pair(server_context(files.server), client_context(files.ca)) as ends:
-        yield ends
-
-
-def test_one_thread_may_wait_in_recv_while_another_sends(pair: Any) -> None:
-    server, client = pair
+def test_one_thread_may_wait_in_recv_while_another_sends(ends: Any) -> None:
+    server, client = ends
     waiting = in_thread(client.recv, 100)
     for number in range(50):
         client.sendall(b"x" * 10_000)
@@ -46,7 +40,7 @@ def test_one_thread_may_wait_in_recv_while_another_sends(pair: Any) -> None:
     assert waiting.result(SECONDS) == b"at last"
 
 
-def test_both_directions_carry_bulk_at_once(pair: Any) -> None:
+def test_both_directions_carry_bulk_at_once(ends: Any) -> None:
     size = 3_000_000
 
     def receive(end: Any) -> Any:
@@ -55,7 +49,7 @@ def test_both_directions_carry_bulk_at_once(pair: Any) -> None:
             got += len(end.recv(65536))
         return got
 
-    work = [in_thread(receive, end) for end in pair] + [in_thread(end.sendall, bytes(size)) for end in pair]
+    work = [in_thread(receive, end) for end in ends] + [in_thread(end.sendall, bytes(size)) for end in ends]
     assert [future.result(30) for future in work] == [size, size, None, None]
 
 
@@ -64,7 +58,7 @@ def test_ctrl_c_interrupts_a_blocked_recv(files: Files) -> None:
 import signal, socket, sys, threading, os
 from tests.support.connections import client_context, server_context, tls_pair
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background ignores it
 server_side = server_context(Path({str(files.server)!r}))
 with tls_pair(server_side, client_context(Path({str(files.ca)!r}))) as (server, client):
     client.settimeout(None)
@@ -82,8 +76,8 @@ with tls_pair(server_side, client_context(Path({str(files.ca)!r}))) as (server, 
     assert done.stdout == "interrupted\n", done.stderr
 
 
-def test_a_signal_handler_that_returns_does_not_end_a_recv(pair: Any) -> None:
-    server, client = pair
+def test_a_signal_handler_that_returns_does_not_end_a_recv(ends: Any) -> None:
+    server, client = ends
     seen = []
 
     def handle(*_: object) -> None:
@@ -101,8 +95,8 @@ def test_a_signal_handler_that_returns_does_not_end_a_recv(pair: Any) -> None:
         signal.signal(signal.SIGUSR1, previous)
 
 
-def test_the_gil_is_free_while_a_recv_waits(pair: Any) -> None:
-    server, client = pair
+def test_the_gil_is_free_while_a_recv_waits(ends: Any) -> None:
+    server, client = ends
     waiting = in_thread(client.recv, 1)
     counted = in_thread(lambda: sum(range(1000)))
     assert counted.result(SECONDS) == 499500 and not waiting.done()
@@ -110,8 +104,8 @@ def test_the_gil_is_free_while_a_recv_waits(pair: Any) -> None:
     assert waiting.result(SECONDS) == b"x"
 
 
-def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pair: Any) -> None:
-    server, client = pair
+def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(ends: Any) -> None:
+    server, client = ends
     client.settimeout(0.05)
     with pytest.raises(TimeoutError, match="The read operation timed out"):
         client.recv(1)
@@ -120,8 +114,8 @@ def test_recv_with_a_timeout_says_which_operation_timed_out_and_goes_on_later(pa
     assert client.recv(10) == b"late"
 
 
-def test_a_non_blocking_recv_wants_to_read(pair: Any) -> None:
-    server, client = pair
+def test_a_non_blocking_recv_wants_to_read(ends: Any) -> None:
+    server, client = ends
     client.setblocking(False)
     with pytest.raises(ssl.SSLWantReadError):
         client.recv(1)
@@ -130,8 +124,8 @@ def test_a_non_blocking_recv_wants_to_read(pair: Any) -> None:
     assert client.recv(10) == b"now"
 
 
-def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair: Any) -> None:
-    server, client = pair
+def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(ends: Any) -> None:
+    server, client = ends
     client.setblocking(False)
     data = os.urandom(5_000_000)
 
@@ -155,8 +149,8 @@ def test_a_non_blocking_send_that_wants_to_write_is_repeated_without_loss(pair: 
     assert blocked and receiving is not None and receiving.result(SECONDS) == data
 
 
-def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair: Any) -> None:
-    _, client = pair
+def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(ends: Any) -> None:
+    _, client = ends
     client.setblocking(False)
     with pytest.raises(ssl.SSLWantWriteError):
         while True:
@@ -165,9 +159,9 @@ def test_the_repetition_of_a_blocked_send_with_less_data_is_refused(pair: Any) -
         client.send(b"x")
 
 
-def test_select_shows_everything_that_pending_does_not(pair: Any) -> None:
+def test_select_shows_everything_that_pending_does_not(ends: Any) -> None:
     """After a recv that did not fill its buffer nothing is left in TLS that select would not show."""
-    server, client = pair
+    server, client = ends
     for size in (10, 1000, 16384, 40_000):
         for part in range(5):
             server.sendall(bytes([part]) * size)
@@ -178,8 +172,8 @@ def test_select_shows_everything_that_pending_does_not(pair: Any) -> None:
         assert client.pending() == 0
 
 
-def test_recv_into_fills_at_most_what_was_asked(pair: Any) -> None:
-    server, client = pair
+def test_recv_into_fills_at_most_what_was_asked(ends: Any) -> None:
+    server, client = ends
     server.sendall(b"0123456789")
     buffer = bytearray(b"----------")
     assert client.recv_into(buffer, 4) == 4 and buffer == b"0123------"
@@ -192,8 +186,8 @@ def test_recv_into_fills_at_most_what_was_asked(pair: Any) -> None:
         client.recv(-1)
 
 
-def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair: Any) -> None:
-    _, client = pair
+def test_flags_and_datagram_calls_are_refused_while_tls_is_on(ends: Any) -> None:
+    _, client = ends
     calls: list[Callable[[], object]] = [
         lambda: client.recv(1, socket.MSG_PEEK),
         lambda: client.recv_into(bytearray(1), 1, socket.MSG_PEEK),
@@ -211,8 +205,8 @@ def test_flags_and_datagram_calls_are_refused_while_tls_is_on(pair: Any) -> None
             call()
 
 
-def test_unwrap_leaves_plain_tcp(pair: Any) -> None:
-    server, client = pair
+def test_unwrap_leaves_plain_tcp(ends: Any) -> None:
+    server, client = ends
 
     def serve() -> Any:
         assert server.recv(10) == b""
@@ -228,8 +222,8 @@ def test_unwrap_leaves_plain_tcp(pair: Any) -> None:
     serving.result(SECONDS)
 
 
-def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stays(pair: Any) -> None:
-    server, client = pair
+def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stays(ends: Any) -> None:
+    server, client = ends
     client.shutdown(socket.SHUT_WR)
     with pytest.raises(OSError):
         client.send(b"secret")
@@ -238,16 +232,16 @@ def test_after_shutdown_nothing_is_sent_unprotected_and_the_other_direction_stay
     assert client.recv(100) == b"protected"
 
 
-def test_makefile_reads_lines_and_writes(pair: Any) -> None:
-    server, client = pair
+def test_makefile_reads_lines_and_writes(ends: Any) -> None:
+    server, client = ends
     with server.makefile("rwb") as theirs, client.makefile("rwb") as ours:
         ours.write(b"one\ntwo\n")
         ours.flush()
         assert [theirs.readline(), theirs.readline()] == [b"one\n", b"two\n"]
 
 
-def test_sendfile_sends_the_file(pair: Any, tmp_path: Path) -> None:
-    server, client = pair
+def test_sendfile_sends_the_file(ends: Any, tmp_path: Path) -> None:
+    server, client = ends
     path = tmp_path / "data"
     path.write_bytes(os.urandom(200_000))
     with path.open("rb") as file:
@@ -374,9 +368,9 @@ def test_wrap_bio_takes_the_buffers_of_the_standard_library(files: Files) -> Non
         server_context(files.server).wrap_bio(object(), object(), server_side=True)
 
 
-def test_objects_are_instances_of_the_standard_classes(pair: Any) -> None:
-    server, client = pair
-    for end in pair:
+def test_objects_are_instances_of_the_standard_classes(ends: Any) -> None:
+    server, client = ends
+    for end in ends:
         assert isinstance(end, ssl.SSLSocket) and isinstance(end, socket.socket)
     assert isinstance(server.context, ssl.SSLContext)
     tls = client.context.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_hostname="x")

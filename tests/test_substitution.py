@@ -113,12 +113,12 @@ def ran(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_run_starts_a_script_and_a_module_with_their_arguments(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import ssl, sys, helper\n"
+        "import ssl, sys, module\n"
         "if __name__ == '__main__':\n"
-        "    print(ssl.SSLContext.__module__, sys.argv[1:], helper.x)\n"
+        "    print(ssl.SSLContext.__module__, sys.argv[1:], module.x)\n"
         "    sys.exit(7)\n"
     )
-    (tmp_path / "helper.py").write_text("x = 3\n")
+    (tmp_path / "module.py").write_text("x = 3\n")
     for arguments in (("program.py",), ("-m", "program")):
         outcome = ran(*arguments, "a", "--b", folder=tmp_path)
         assert outcome.stdout == "veritls._context.context ['a', '--b'] 3\n", outcome.stderr

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import veritls
 from tests.support.der import tlv
 from tests.support.hostile import alternative_names, certificate, extension, real_key
+from tests.support.memory import memory_pair
 from tests.test_chains import VERSIONS
 
 _USAGE = b"\x55\x1d\x25"
@@ -22,7 +23,7 @@ _UNKNOWN = extension(b"\x2a\x03\x04\x05", b"\x05\x00", critical=True)
 
 
 class Own:
-    """A certificate that nobody but itself issued, with its key."""
+    """A self-issued certificate, with its key."""
 
     def __init__(self, folder: Path, *extensions: bytes) -> None:
         key = real_key()
@@ -52,11 +53,8 @@ class Own:
 
 def in_memory(server: Any, client: Any, *, verifies: str) -> None:
     """A handshake over two MemoryBIOs. Raises what the end raises that `verifies`."""
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    ends = {
-        "client": client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-        "server": server.wrap_bio(to_server, to_client, server_side=True),
-    }
+    server_end, client_end = memory_pair(server, client)
+    ends = {"client": client_end, "server": server_end}
     done: set[str] = set()
     for _ in range(6):
         for side in ends:

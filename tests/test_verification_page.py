@@ -138,7 +138,7 @@ def test_a_chain_is_verified_without_a_connection(here: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["ns/a/sa/web", "ns/a/sa/other"])
-def test_the_server_that_checks_spiffe_ids_lets_in_whom_it_should(
+def test_the_server_that_checks_spiffe_ids_admits_only_the_right_clients(
     path: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = x509.UniformResourceIdentifier(f"spiffe://example.org/{path}")

@@ -1,4 +1,4 @@
-"""verify_flags: revocation lists, partial chains and RFC 5280's profile, each beside what `ssl` says."""
+"""verify_flags: CRLs, partial chains and RFC 5280's profile, each beside what `ssl` says."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ MIDDLE = Party("Middle", ROOT, ca=True)
 LEAF = Party("leaf", MIDDLE)
 LATE = NOW - HOUR / 2
 
-LISTS: dict[str, tuple[int, list[Callable[[], x509.CertificateRevocationList]], int]] = {
-    "no list is asked for": (0, [lambda: MIDDLE.crl(LEAF)], 0),
+CRLS: dict[str, tuple[int, list[Callable[[], x509.CertificateRevocationList]], int]] = {
+    "no CRL is asked for": (0, [lambda: MIDDLE.crl(LEAF)], 0),
     "the leaf is good": (CRL_LEAF, [lambda: MIDDLE.crl()], 0),
     "the leaf is revoked": (CRL_LEAF, [lambda: MIDDLE.crl(LEAF)], 23),
-    "no list is there": (CRL_LEAF, [], 3),
-    "only another's list is there": (CRL_LEAF, [lambda: ROOT.crl()], 3),
-    "the list is out of date": (CRL_LEAF, [lambda: MIDDLE.crl(until=LATE)], 12),
+    "no CRL is there": (CRL_LEAF, [], 3),
+    "only another's CRL is there": (CRL_LEAF, [lambda: ROOT.crl()], 3),
+    "the CRL is out of date": (CRL_LEAF, [lambda: MIDDLE.crl(until=LATE)], 12),
     "the intermediate is revoked, the leaf asked for": (
         CRL_LEAF,
         [lambda: MIDDLE.crl(), lambda: ROOT.crl(MIDDLE)],
@@ -72,27 +72,27 @@ LISTS: dict[str, tuple[int, list[Callable[[], x509.CertificateRevocationList]], 
         23,
     ),
     "the chain is good": (CRL_CHAIN, [lambda: MIDDLE.crl(), lambda: ROOT.crl()], 0),
-    "the chain lacks a list": (CRL_CHAIN, [lambda: MIDDLE.crl()], 3),
+    "the chain lacks a CRL": (CRL_CHAIN, [lambda: MIDDLE.crl()], 3),
 }
 
 
-@pytest.mark.parametrize("case", LISTS)
+@pytest.mark.parametrize("case", CRLS)
 def test_revocation_is_as_with_ssl_where(case: str, tmp_path: Path) -> None:
-    flags, lists, code = LISTS[case]
+    flags, crls, code = CRLS[case]
     trusted = tmp_path / "trusted.pem"
-    trusted.write_bytes(ROOT.pem + b"".join(pem(make()) for make in lists))
+    trusted.write_bytes(ROOT.pem + b"".join(pem(make()) for make in crls))
     assert both(LEAF.file(tmp_path, MIDDLE), trusted, flags) == (code, code)
 
 
-def test_revocation_lists_are_counted_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+def test_crls_are_counted_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    lists = tmp_path / "lists.pem"
-    lists.write_bytes(pem(ROOT.crl()) + pem(MIDDLE.crl()))
-    context.load_verify_locations(lists)
+    crls = tmp_path / "crls.pem"
+    crls.write_bytes(pem(ROOT.crl()) + pem(MIDDLE.crl()))
+    context.load_verify_locations(crls)
     assert context.cert_store_stats() == {"x509": 0, "x509_ca": 0, "crl": 2}
-    lists.write_bytes(pem(ROOT.crl()).replace(b"\n", b"\nAAAA", 1))
-    with pytest.raises(ssl.SSLError, match=r"lists\.pem"):
-        context.load_verify_locations(lists)
+    crls.write_bytes(pem(ROOT.crl()).replace(b"\n", b"\nAAAA", 1))
+    with pytest.raises(ssl.SSLError, match=r"crls\.pem"):
+        context.load_verify_locations(crls)
     assert context.cert_store_stats()["crl"] == 2
 
 
@@ -122,7 +122,7 @@ STRICTLY: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "the CA has no key usage": ({"usage": None}, {}, 92),
     "the CA's constraints are not critical": (constraints(critical=False), {}, 89),
     "the CA has no subject key identifier": ({"subject_key": None}, {}, 86),
-    "the leaf has no authority key identifier": ({}, {"authority_key": None}, 85),
+    "the leaf has no authorityKeyIdentifier": ({}, {"authority_key": None}, 85),
     "the leaf's names are critical": ({}, {"san": alternative_names("localhost", critical=True)}, 0),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 import veritls
-from bench.checks import CHECKS as TABLE, LIST_ENTRIES, Check
+from bench.checks import CHECKS as TABLE, CRL_ENTRIES, Check
 from bench.harness import Case, Entrant
 from bench.measurements.plan import Measurement, Plan
 
@@ -35,7 +35,7 @@ def _cases(plan: Plan) -> list[Case]:
 
 CHECKS = Measurement(
     "checks",
-    f"Optional checks of the server's certificate (revocation list of {LIST_ENTRIES:,}), P-256, TLS 1.3",
+    f"Optional checks of the server's certificate (revocation list of {CRL_ENTRIES:,}), P-256, TLS 1.3",
     "handshakes/s",
     _cases,
 )

@@ -1,4 +1,4 @@
-"""How a handshake's cost grows: with the chain, the trust set, the server's names, the revocation list."""
+"""How a handshake's cost grows: with the chain, the trust set, the server's names, the CRL."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _series(
     return cases
 
 
-def _with_list(plan: Plan, entries: int) -> Recipe:
+def _with_crl(plan: Plan, entries: int) -> Recipe:
     path = plan.certificates.revocation_list(entries)
     return plan.certificates.recipe(check="revocation list, leaf", check_file=path)
 
@@ -71,7 +71,7 @@ REVOCATION = Measurement(
     "revocation",
     "Handshakes by the entries of a revocation list, VERIFY_CRL_CHECK_LEAF",
     "handshakes/s",
-    _series((1, 100, 10_000, 100_000), (1, 10_000), "entries", _with_list),
+    _series((1, 100, 10_000, 100_000), (1, 10_000), "entries", _with_crl),
     x="entries",
     order=CONSTANT,
     expected="constant: a lookup",

@@ -13,7 +13,7 @@ CONSTANT, LINEAR = "constant", "linear"
 
 @dataclass(frozen=True)
 class Plan:
-    """`contestants`: whose turns are wanted; None: everybody's."""
+    """`contestants`: the contestants to run; None: all of them."""
 
     certificates: Certificates
     rounds: int

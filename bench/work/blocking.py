@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.contestants import Contestant, Facts
+from bench.contestants import Contestant, State
 from bench.recipe import AES256, Recipe, is_aes256
 from bench.work import Job, Say
 from bench.work.clock import Clock
@@ -76,8 +76,8 @@ class _Server:
 
     def _flags(self, connection: Any, thorough: bool) -> int:
         if thorough:
-            facts = self._contestant.facts(connection)
-            resumed, seen = facts.resumed, facts.peer_certificate
+            state = self._contestant.state(connection)
+            resumed, seen = state.resumed, state.peer_certificate
         else:
             resumed, seen = self._contestant.resumed(connection), False
         flags = _SAW_CERTIFICATE if seen else 0
@@ -109,19 +109,19 @@ class _Client:
             plain.close()
             raise
 
-    def checked(self, session: Any = None, *, resumed: bool = False) -> tuple[Any, Facts]:
+    def checked(self, session: Any = None, *, resumed: bool = False) -> tuple[Any, State]:
         """A connection of which both ends say that it is what was to be measured."""
         connection, flags = self.connect(session)
-        facts = self._contestant.facts(connection)
-        if facts.version not in (None, self.recipe.version):
-            raise NotTheWork(f"speaks {facts.version}")
-        if self.recipe.suite == AES256 and facts.suite is not None and not is_aes256(facts.suite):
-            raise NotTheWork(f"negotiates {facts.suite}")
+        state = self._contestant.state(connection)
+        if state.version not in (None, self.recipe.version):
+            raise NotTheWork(f"speaks {state.version}")
+        if self.recipe.suite == AES256 and state.suite is not None and not is_aes256(state.suite):
+            raise NotTheWork(f"negotiates {state.suite}")
         if self.recipe.client is not None and self.recipe.shows_certificate and not flags & _SAW_CERTIFICATE:
             raise NotTheWork("its server saw no client certificate")
-        if _contradicts(facts.resumed, resumed) or _contradicts(_resumed(flags), resumed):
+        if _contradicts(state.resumed, resumed) or _contradicts(_resumed(flags), resumed):
             raise NotTheWork("does not resume" if resumed else "resumed where it should not have")
-        return connection, facts
+        return connection, state
 
 
 def _resumed(flags: int) -> bool | None:
@@ -159,7 +159,7 @@ def serve_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
 
 
 def make_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
-    """`count` connections one after the other; with `resume`, each takes up its predecessor's session.
+    """`count` connections one after the other; with `resume`, each resumes its predecessor's session.
 
     One counts once the client has read a byte that the server sent after its own handshake: in TLS 1.3 a
     client is done before the server has looked at the client's certificate.
@@ -167,7 +167,7 @@ def make_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
     client, resume = _Client(contestant, job), job.get("resume", False)
     session = None
     for number in range(job["warm"]):
-        connection, facts = client.checked(session, resumed=resume and number > 0)
+        connection, state = client.checked(session, resumed=resume and number > 0)
         session = contestant.session(connection) if resume else None
         connection.close()
     clock = Clock()
@@ -178,7 +178,7 @@ def make_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
         if resume:
             session = contestant.session(connection)
         connection.close()
-    return clock.report(job["count"]) | {"suite": facts.suite}
+    return clock.report(job["count"]) | {"suite": state.suite}
 
 
 def _phases(job: Job) -> Iterator[int]:
@@ -209,7 +209,7 @@ def serve_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
 
 def make_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
     message, buffer = bytes(job["size"]), bytearray(BUFFER)
-    connection, facts = _Client(contestant, job).checked()
+    connection, state = _Client(contestant, job).checked()
     with contextlib.closing(connection):
         for count in _phases(job):
             clock = Clock()
@@ -219,7 +219,7 @@ def make_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
                 _fill(connection, buffer, 1)
             else:
                 _fill(connection, buffer, count * job["size"])
-        return clock.report(count) | {"suite": facts.suite}
+        return clock.report(count) | {"suite": state.suite}
 
 
 def serve_echo(contestant: Contestant, job: Job, say: Say) -> Job:
@@ -237,14 +237,14 @@ def make_echo(contestant: Contestant, job: Job, say: Say) -> Job:
     """`count` round trips of `size` bytes, one after the other."""
     size, buffer = job["size"], bytearray(job["size"])
     message = bytes(size)
-    connection, facts = _Client(contestant, job).checked()
+    connection, state = _Client(contestant, job).checked()
     with contextlib.closing(connection):
         for count in _phases(job):
             clock = Clock()
             for _ in range(count):
                 connection.sendall(message)
                 _fill(connection, buffer, size)
-        return clock.report(count) | {"suite": facts.suite}
+        return clock.report(count) | {"suite": state.suite}
 
 
 def resident() -> int:

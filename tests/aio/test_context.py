@@ -84,7 +84,7 @@ def test_a_protocol_is_called_in_the_context_that_asyncio_names(
     run(loop_factory, main())
 
 
-def test_a_loop_calls_who_waits_for_a_socket_in_the_context_that_is_named() -> None:
+def test_a_loop_calls_reader_and_writer_of_a_socket_in_the_context_that_is_named() -> None:
     pytest.importorskip("uvloop")
 
     async def main() -> None:

@@ -46,7 +46,7 @@ def test_a_callback_is_asked_and_refuses_with_its_reason(files: Files) -> None:
     assert [report.trusted for report in asked] == [True]
 
     def refuse(report: veritls.VerificationReport) -> None:
-        raise LookupError("nobody we know")
+        raise LookupError("unknown to us")
 
     client.set_verify_callback(refuse)
     with pytest.raises(ssl.SSLCertVerificationError) as refused:
@@ -64,7 +64,7 @@ def test_a_server_that_is_not_allowed_is_refused(files: Files) -> None:
     assert refused.value.verify_code == 50
 
 
-def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files: Files) -> None:
+def test_a_callback_that_uses_its_own_connection_is_refused_there(files: Files) -> None:
     """No deadlock: within the handshake the connection has no state yet, and nothing can be done with it."""
     server, client = server_context(files.server), client_context(files.ca)
     server_raw, client_raw = raw_pair()
@@ -97,7 +97,7 @@ def test_a_callback_that_comes_back_to_its_own_connection_is_refused_there(files
     assert outcomes == [False, False, *[ValueError] * 5]
 
 
-def test_an_sni_callback_that_comes_back_to_its_own_connection_is_refused_and_its_decision_holds(
+def test_an_sni_callback_that_uses_its_own_connection_is_refused_and_its_decision_holds(
     files: Files,
 ) -> None:
     server, strict = server_context(files.server), server_context(files.server)

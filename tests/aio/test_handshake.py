@@ -266,7 +266,7 @@ def test_sni_callback_refuses_with_an_alert(files: Files, loop_factory: LoopFact
     run(loop_factory, main())
 
 
-def test_a_session_of_the_transport_is_taken_up_by_a_socket(files: Files, loop_factory: LoopFactory) -> None:
+def test_a_session_of_the_transport_is_resumed_by_a_socket(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         own, other = both_contexts(files)
         async with connected(files, contexts=(own, other)) as (server, client):

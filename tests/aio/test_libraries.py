@@ -23,8 +23,8 @@ from tests.support.connections import SECONDS, client_context, server_context
 
 WAYS: dict[str, Any] = {"aiohttp": over_aiohttp, "websockets": over_websockets}
 SERVED = [
-    ("none", "client", "nobody"),
-    ("optional", None, "nobody"),
+    ("none", "client", "anonymous"),
+    ("optional", None, "anonymous"),
     ("optional", "client", "client@example.org"),
     ("required", "client", "client@example.org"),
 ]

@@ -46,7 +46,7 @@ async def converse(
     assert isinstance(tls, veritls.SSLObject) and isinstance(tls, ssl.SSLObject)
     assert isinstance(writer.transport, veritls.aio.SSLTransport)
     end.certificate, end.binary = tls.getpeercert(), tls.getpeercert(binary_form=True)
-    end.facts = {"version": tls.version(), "cipher": tls.cipher()}
+    end.state = {"version": tls.version(), "cipher": tls.cipher()}
     assert writer.get_extra_info("peercert") == end.certificate
     writer.write(b"from server" if server else b"from client")
     try:

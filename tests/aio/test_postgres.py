@@ -18,7 +18,7 @@ BIG = 5_000_000
 
 
 @pytest.mark.parametrize("client", ["client", None])
-def test_asyncpg_upgrades_its_connection_and_is_who_its_certificate_says(
+def test_asyncpg_upgrades_its_connection_and_is_known_by_its_certificate(
     files: Files, loop_factory: LoopFactory, start: Any, client: str | None
 ) -> None:
     context = client_context(files.ca)
@@ -37,4 +37,4 @@ def test_asyncpg_upgrades_its_connection_and_is_who_its_certificate_says(
         finally:
             await connection.close()
 
-    assert ("CN=client" if client else "nobody") in run(loop_factory, main())
+    assert ("CN=client" if client else "anonymous") in run(loop_factory, main())

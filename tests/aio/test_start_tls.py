@@ -309,7 +309,7 @@ def test_a_program_that_still_holds_the_plain_transport_does_no_harm(
     run(loop_factory, main())
 
 
-def test_who_closes_the_plain_transport_closes_the_connection(files: Files) -> None:
+def test_closing_the_plain_transport_closes_the_connection(files: Files) -> None:
     async def main() -> None:
         async with plain() as ends:
             under = ends[0].transport, ends[1].transport

@@ -36,7 +36,7 @@ class Case:
 
 
 class Corpus:
-    """All cases, and whom they trust."""
+    """All cases, and their trust anchors."""
 
     def __init__(self, path: Path) -> None:
         self._raw: dict[str, Any] = json.loads(lzma.decompress(path.read_bytes()))

@@ -171,7 +171,7 @@ class Comparison:
         return sum(result.outcome == "passed" for result in self.counted().values())
 
     def missed(self) -> dict[str, Result]:
-        """Those that do not."""
+        """The tests that do not."""
         return {test: result for test, result in self.counted().items() if result.outcome != "passed"}
 
 

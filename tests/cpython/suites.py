@@ -36,7 +36,7 @@ class Suite:
             return False
 
     def wants(self, test: str) -> bool:
-        """Whether the test "Class.test" is one to run; those that need the internet never are."""
+        """Whether the test "Class.test" is one to run; tests that need the internet never are."""
         return not re.match(r"(NetworkedTests|Remote)", test) and re.match(self.pattern, test) is not None
 
 

@@ -1,4 +1,4 @@
-"""allowed_peers: whose certificates are accepted, of those that are valid."""
+"""allowed_peers: which valid certificates are accepted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def names_of(value: Any) -> str:
     return str(value)
 
 
-def judged(world: World, matcher: Any, names: list[Any], **options: Any) -> bool:
+def accepted(world: World, matcher: Any, names: list[Any], **options: Any) -> bool:
     context = world.server_context()
     context.allowed_peers = [matcher]
     peer = world.ca.issue(*names, **options)
@@ -93,12 +93,12 @@ def judged(world: World, matcher: Any, names: list[Any], **options: Any) -> bool
 
 @pytest.mark.parametrize(("matcher", "names"), MATCHES, ids=names_of)
 def test_a_certificate_with_such_a_name_is_allowed(world: World, matcher: Any, names: list[Any]) -> None:
-    assert judged(world, matcher, names)
+    assert accepted(world, matcher, names)
 
 
 @pytest.mark.parametrize(("matcher", "names"), DIFFERS, ids=names_of)
 def test_a_certificate_without_such_a_name_is_not(world: World, matcher: Any, names: list[Any]) -> None:
-    assert not judged(world, matcher, names)
+    assert not accepted(world, matcher, names)
 
 
 def der_names(*names: tuple[int, bytes]) -> bytes:
@@ -221,7 +221,7 @@ def test_a_client_that_says_whose_refuses_other_servers(world: World) -> None:
     assert connect(world.server_context(), client).client_error.verify_code == 50
 
 
-def test_an_empty_list_allows_nobody(world: World) -> None:
+def test_an_empty_list_allows_no_peer(world: World) -> None:
     server = world.server_context()
     server.allowed_peers = []
     assert connect(server, world.client_context()).server_error.verify_code == 50
@@ -254,7 +254,7 @@ def test_after_a_switch_of_contexts_both_lists_hold(world: World) -> None:
         assert connect(first, client).refused is refused
 
 
-def test_the_report_names_who_was_allowed(world: World) -> None:
+def test_the_report_names_the_allowed_peers(world: World) -> None:
     client = world.client_context()
     client.allowed_peers = [veritls.DNSPattern("localhost"), veritls.URI("a:b")]
     question = client.verify_chain([world.server.der]).question
@@ -297,7 +297,7 @@ def test_dns_patterns_match_as_a_model_of_them_does(
         and len(name) == len(pattern)
         and (lower[0] == lower[1] or (pattern[0] == "*" and lower[0][1:] == lower[1][1:]))
     )
-    assert judged(world, veritls.DNSPattern(".".join(pattern)), [DNS(".".join(name))]) == expected
+    assert accepted(world, veritls.DNSPattern(".".join(pattern)), [DNS(".".join(name))]) == expected
 
 
 SEGMENTS = st.sampled_from(["a", "b", "A", "."])
@@ -313,4 +313,4 @@ def test_spiffe_patterns_match_as_a_model_of_them_does(
     parts = [{"*": "[^/]+", "**": ".+"}.get(each, each) for each in pattern]
     expected = "." not in path and re.fullmatch("/".join(parts), "/".join(path)) is not None
     matcher = veritls.SPIFFE("spiffe://t/" + "/".join(pattern))
-    assert judged(world, matcher, [URI("spiffe://t/" + "/".join(path))]) == expected
+    assert accepted(world, matcher, [URI("spiffe://t/" + "/".join(path))]) == expected

@@ -15,7 +15,7 @@ import pytest
 import veritls
 from tests.deciding.conftest import World
 from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
-from tests.support.memory import connect
+from tests.support.memory import connect, handshake, memory_pair
 from veritls.report import VerificationReport
 
 V = ssl.TLSVersion
@@ -89,7 +89,7 @@ def test_what_it_returns_means_nothing(world: World, side: str) -> None:
 
 
 @SIDES
-def test_it_cannot_accept_whom_the_engine_refuses(world: World, side: str) -> None:
+def test_it_cannot_accept_a_peer_that_the_engine_refuses(world: World, side: str) -> None:
     ends = contexts(world)
     reports: list[Any] = []
     ends[side] = veritls.SSLContext(ends[side].protocol)
@@ -187,19 +187,11 @@ def test_it_is_not_called_before_the_peer_proved_that_it_holds_the_key(world: Wo
 def test_it_holds_for_connections_made_after_it(world: World, side: str) -> None:
     ends = contexts(world)
     server, client = ends["server"], ends["client"]
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    before = {
-        "server": server.wrap_bio(to_server, to_client, server_side=True),
-        "client": client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-    }
+    before = memory_pair(server, client)
     ends[side].set_verify_callback(refuse)
     assert connect(server, client).refused
-    for end in (before["client"], before["server"], before["client"], before["server"]):
-        try:
-            end.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    assert before[side].version() == "TLSv1.3"
+    handshake(*before)
+    assert [end.version() for end in before] == ["TLSv1.3", "TLSv1.3"]
     ends[side].set_verify_callback(None)
     assert not connect(server, client).refused
 
@@ -236,9 +228,9 @@ def test_a_second_switch_does_not_shake_the_first_contexts_demands_off(world: Wo
         asked.clear()
         assert not connect(first, client).refused
         assert asked == ["first"]
-        nobody = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        nobody.load_verify_locations(cadata=world.ca.pem.decode())
-        assert connect(first, nobody).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+        anonymous = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+        anonymous.load_verify_locations(cadata=world.ca.pem.decode())
+        assert connect(first, anonymous).server_error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
 
 
 @VERSIONS

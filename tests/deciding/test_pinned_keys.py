@@ -15,7 +15,7 @@ from tests.support.memory import connect
 from veritls.peers import pin_text
 
 V = ssl.TLSVersion
-NOBODYS = bytes(32)
+NO_KEYS_PIN = bytes(32)
 
 
 @pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
@@ -23,14 +23,14 @@ NOBODYS = bytes(32)
 def test_any_key_of_the_verified_path_may_be_the_pinned_one(world: World, version: V, side: str) -> None:
     ends = {"server": world.server_context(), "client": world.client_context(version=version)}
     peer = world.client if side == "server" else world.server
-    for pins in ([peer.pin], [world.ca.pin], [NOBODYS, peer.pin]):
+    for pins in ([peer.pin], [world.ca.pin], [NO_KEYS_PIN, peer.pin]):
         ends[side].pinned_keys = pins
         assert not connect(ends["server"], ends["client"]).refused
-    ends[side].pinned_keys = [NOBODYS]
+    ends[side].pinned_keys = [NO_KEYS_PIN]
     outcome = connect(ends["server"], ends["client"])
     error = getattr(outcome, f"{side}_error")
     assert (error.verify_code, error.verify_message) == (50, "application verification failure")
-    for text in (pin_text(peer.pin), pin_text(world.ca.pin), pin_text(NOBODYS)):
+    for text in (pin_text(peer.pin), pin_text(world.ca.pin), pin_text(NO_KEYS_PIN)):
         assert text in str(error)
     alert = outcome.client_error if side == "server" else outcome.server_error
     assert alert.reason == "TLSV1_ALERT_ACCESS_DENIED"
@@ -56,7 +56,7 @@ def test_under_cert_none_only_the_servers_own_key_counts(world: World) -> None:
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
     client.pinned_keys = [world.server.pin]
     assert not connect(server, client).refused
-    client.pinned_keys = [world.ca.pin]  # sent along, and nobody looked at its signature
+    client.pinned_keys = [world.ca.pin]  # sent along, its signature not verified
     assert connect(server, client).client_error.verify_code == 50
 
 
@@ -67,7 +67,7 @@ def test_a_server_that_asks_for_no_certificate_cannot_pin(world: World) -> None:
         server.wrap_bio(veritls.MemoryBIO(), veritls.MemoryBIO(), server_side=True)
 
 
-def test_an_empty_collection_accepts_nobody_and_none_everybody(world: World) -> None:
+def test_an_empty_collection_accepts_no_key_and_none_accepts_any(world: World) -> None:
     client = world.client_context()
     client.pinned_keys = []
     assert connect(world.server_context(), client).client_error.verify_code == 50
@@ -78,7 +78,7 @@ def test_an_empty_collection_accepts_nobody_and_none_everybody(world: World) -> 
 def test_after_a_switch_of_contexts_both_collections_hold(world: World) -> None:
     first, second, client = world.server_context(), world.server_context(), world.client_context()
     first.sni_callback = lambda connection, *_: setattr(connection, "context", second)
-    yes, no = [world.client.pin], [NOBODYS]
+    yes, no = [world.client.pin], [NO_KEYS_PIN]
     for ours, theirs, refused in [(yes, yes, False), (yes, no, True), (no, yes, True), (None, yes, False)]:
         first.pinned_keys, second.pinned_keys = ours, theirs
         assert connect(first, client).refused is refused
@@ -86,9 +86,9 @@ def test_after_a_switch_of_contexts_both_collections_hold(world: World) -> None:
 
 def test_a_digest_is_bytes_or_text(world: World) -> None:
     client = world.client_context()
-    text = base64.b64encode(NOBODYS).decode()
-    client.pinned_keys = [NOBODYS, bytearray(NOBODYS), text, f"sha256/{text}", f"sha256//{text}"]
-    assert client.pinned_keys == frozenset([NOBODYS])
+    text = base64.b64encode(NO_KEYS_PIN).decode()
+    client.pinned_keys = [NO_KEYS_PIN, bytearray(NO_KEYS_PIN), text, f"sha256/{text}", f"sha256//{text}"]
+    assert client.pinned_keys == frozenset([NO_KEYS_PIN])
     assert client.verify_chain  # the context stays usable
     with pytest.raises(AttributeError):
         client.pinned_keys.add(b"")
@@ -98,7 +98,7 @@ def test_a_digest_is_bytes_or_text(world: World) -> None:
     ("wrong", "kind"),
     [
         ("sha256/AAAA", TypeError),
-        (NOBODYS, TypeError),
+        (NO_KEYS_PIN, TypeError),
         (4, TypeError),
         ([4], TypeError),
         ([b"short"], ValueError),

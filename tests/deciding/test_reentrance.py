@@ -126,7 +126,7 @@ def test_callbacks_within_callbacks_end_in_a_refusal(world: World) -> None:
     assert len(depth) < 20
 
 
-def test_another_thread_sees_no_facts_meanwhile_and_does_not_wait(world: World) -> None:
+def test_another_thread_sees_no_connection_state_meanwhile_and_does_not_wait(world: World) -> None:
     asked, looked = threading.Event(), threading.Event()
 
     def wait(report: VerificationReport) -> None:
@@ -185,7 +185,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
     both = threading.Barrier(2, timeout=SECONDS)
     ends: list[Any] = []
 
-    def meet(report: VerificationReport) -> None:
+    def look_at_both(report: VerificationReport) -> None:
         both.wait()
         assert [end.version() for end in ends] == [None, None]
         for end in ends:
@@ -195,7 +195,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
 
     pairs = [raw_pair(), raw_pair()]
     serving = [in_thread(world.server_context().wrap_socket, raw, server_side=True) for raw, _ in pairs]
-    ends += [client_end(world, meet, raw) for _, raw in pairs]
+    ends += [client_end(world, look_at_both, raw) for _, raw in pairs]
     for shaking in [in_thread(end.do_handshake) for end in ends]:
         shaking.result(SECONDS)
     assert [end.version() for end in ends] == ["TLSv1.3", "TLSv1.3"]

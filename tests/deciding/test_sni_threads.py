@@ -14,7 +14,7 @@ from tests.deciding.test_sni_reentrance import SOCKET_TOUCHES, nameless, server_
 from tests.support.connections import SECONDS, in_thread, raw_pair
 
 
-def test_another_thread_sees_no_facts_meanwhile_and_does_not_wait(world: World) -> None:
+def test_another_thread_sees_no_connection_state_meanwhile_and_does_not_wait(world: World) -> None:
     asked, looked = threading.Event(), threading.Event()
 
     def wait(*_: Any) -> None:
@@ -104,7 +104,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
     both = threading.Barrier(2, timeout=SECONDS)
     ends: list[Any] = []
 
-    def meet(*_: Any) -> None:
+    def look_at_both(*_: Any) -> None:
         both.wait()
         assert [end.version() for end in ends] == [None, None]
         for end in ends:
@@ -115,7 +115,7 @@ def test_two_threads_can_be_within_it_at_once_and_look_at_each_others_connection
     pairs = [raw_pair(), raw_pair()]
     client = nameless(world)
     connecting = [in_thread(client.wrap_socket, raw, server_hostname="localhost") for _, raw in pairs]
-    ends += [server_end(world, meet, raw) for raw, _ in pairs]
+    ends += [server_end(world, look_at_both, raw) for raw, _ in pairs]
     for shaking in [in_thread(end.do_handshake) for end in ends]:
         shaking.result(SECONDS)
     assert [end.version() for end in ends] == ["TLSv1.3", "TLSv1.3"]

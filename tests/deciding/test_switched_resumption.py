@@ -20,7 +20,7 @@ VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
 
 
 class Met:
-    """What came of a connection: the client's session, and what the server says."""
+    """The outcome of a connection: the client's session, and what the server says."""
 
     session: Any = None
     reused: bool | None = None

@@ -1,4 +1,4 @@
-"""What the HTTP servers serve: who the client is, as the server's TLS saw it."""
+"""What the HTTP servers serve: the client's identity, as the server's TLS saw it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.support.connections import who
 
-LAST = ["nobody"]
-"""Whom the newest handshake of an `ssl.SSLObject` showed."""
+LAST = ["anonymous"]
+"""The identity of the peer in the newest handshake of an `ssl.SSLObject`."""
 
 
 class Seen(ssl.SSLObject):

@@ -44,7 +44,7 @@ def daemon(
 ) -> Iterator[int]:
     """The port of a server that runs `command(port)` and said `ready`; it is ended with `stop` at the end.
 
-    Where somebody else takes the port meanwhile, another one is tried.
+    Where another program takes the port meanwhile, another port is tried.
     """
     for _ in range(ATTEMPTS):
         port = free_port()

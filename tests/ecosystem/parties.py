@@ -1,4 +1,4 @@
-"""A small HTTPS server of veritls, and who talks to it."""
+"""A small HTTPS server of veritls, and its clients."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.connections import SECONDS, client_context, server_context, w
 MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 SERVED = [
-    ("none", "client", "nobody"),
-    ("optional", None, "nobody"),
+    ("none", "client", "anonymous"),
+    ("optional", None, "anonymous"),
     ("optional", "client", "client@example.org"),
     ("required", "client", "client@example.org"),
 ]
-"""The server's mode, the client's certificate, and whom the server sees."""
+"""The server's mode, the client's certificate, and the identity that the server sees."""
 
 REFUSED = [
     ("optional", "stranger"),
@@ -95,7 +95,7 @@ def contexts(files: Files, mode: str, client: str | None) -> tuple[ssl.SSLContex
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers with the e-mail address in the client's certificate, or with nobody."""
+    """Answers with the e-mail address in the client's certificate, or with "anonymous"."""
 
     timeout = SECONDS
     protocol_version = "HTTP/1.1"

@@ -85,9 +85,9 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize(
     ("mode", "client", "seen"),
     [
-        ("none", "none", "nobody"),
-        ("none", "client", "nobody"),
-        ("optional", "none", "nobody"),
+        ("none", "none", "anonymous"),
+        ("none", "client", "anonymous"),
+        ("optional", "none", "anonymous"),
         ("optional", "client", "client@example.org"),
         ("required", "client", "client@example.org"),
     ],

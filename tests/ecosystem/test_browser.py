@@ -1,4 +1,4 @@
-"""A real browser: headless Chromium, which trusts our authority through its NSS database, loads a page."""
+"""A real browser: headless Chromium, which trusts our CA through its NSS database, loads a page."""
 
 from __future__ import annotations
 

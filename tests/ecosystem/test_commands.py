@@ -30,7 +30,7 @@ WHEEL = {
 
 
 class Site(Handler):
-    """A page, a package index and a film, and in a header who the client is."""
+    """A page, a package index and a film, and in a header the client's identity."""
 
     wheel: bytes
 

@@ -62,7 +62,7 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     veritls.inject()
     try:
         if request.param == "requests":
-            # It took the class by name when it was imported, before anybody injected anything.
+            # It took the class by name when it was imported, before anything was injected.
             for module in ("urllib3.util.ssl_", "urllib3.connection"):
                 loaded = library(module)
                 for held in ("SSLContext", "SSLSocket"):
@@ -86,7 +86,7 @@ def test_a_client_with_a_valid_certificate_is_served(
     monkeypatch.setattr(veritls.SSLSocket, "do_handshake", do_handshake)
     with https_server(files, mode) as url:
         seen = CLIENTS[name](url, files.ca, files.client)
-    assert seen == ("nobody" if mode == "none" else "client@example.org")
+    assert seen == ("anonymous" if mode == "none" else "client@example.org")
     assert sorted(shaken) == [False, True]  # veritls at both ends
 
 
@@ -95,7 +95,7 @@ def test_a_client_without_a_certificate_is_served_where_none_is_required(
     files: Files, name: str, mode: str
 ) -> None:
     with https_server(files, mode) as url:
-        assert CLIENTS[name](url, files.ca, None) == "nobody"
+        assert CLIENTS[name](url, files.ca, None) == "anonymous"
 
 
 @pytest.mark.parametrize("mode", ["optional", "required"])

@@ -21,7 +21,7 @@ TEXT = "Subject: text\r\n\r\n" + "words\r\n" * 10_000
 
 
 class Handler:
-    """Remembers whom it got the mail from, by the certificate, and the mail."""
+    """Remembers the sender of the mail, by the certificate, and the mail."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, bytes]] = []

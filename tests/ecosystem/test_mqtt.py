@@ -26,7 +26,7 @@ SETTINGS = {
 }
 """mosquitto asks for no certificate, or requires one."""
 
-ACCESS = "topic readwrite of/nobody\npattern readwrite of/%u\n"
+ACCESS = "topic readwrite of/anonymous\npattern readwrite of/%u\n"
 
 Start = Callable[[str, Path], int]
 
@@ -74,7 +74,7 @@ def with_our_context(client: Any, files: Files, own: Path | None) -> None:
 
 
 def talk(port: int, topic: str, configure: Callable[[Any], None]) -> Any:
-    """What came of a message to oneself: the message, or the reason for which the server hung up."""
+    """The outcome of a message to oneself: the message, or the reason for which the server hung up."""
     mqtt = library("paho.mqtt.client")
     client, came = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2), queue.Queue[Any]()
     client.on_connect = lambda *_: client.subscribe(topic)
@@ -100,7 +100,7 @@ def way(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize(
     ("mode", "client", "topic"),
-    [("none", None, "of/nobody"), ("none", "client", "of/nobody"), ("required", "client", "of/client")],
+    [("none", None, "of/anonymous"), ("none", "client", "of/anonymous"), ("required", "client", "of/client")],
 )
 def test_a_client_is_served_as_the_mode_says(
     files: Files, start: Start, way: Any, mode: str, client: str | None, topic: str
@@ -126,5 +126,5 @@ def test_an_invalid_server_is_refused_for_its_certificate(
 ) -> None:
     port = start("none", getattr(files, certificate))
     with pytest.raises(ssl.SSLCertVerificationError) as refused:
-        talk(port, "of/nobody", lambda each: way(each, files, files.client))
+        talk(port, "of/anonymous", lambda each: way(each, files, files.client))
     assert refusal_behind(refused.value)

@@ -28,14 +28,14 @@ hostssl template1 client 127.0.0.1/32 scram-sha-256
 """,
     "does not ask": "hostssl postgres client 127.0.0.1/32 scram-sha-256\n",
 }
-"""It asks every client for a certificate where it knows whom to trust; a database's line requires one.
+"""It asks every client for a certificate where it has trust anchors; a database's line requires one.
 
 The password of the others is proved by SCRAM, which pg8000 binds to the connection (tls-server-end-point).
 """
 
 USER: dict[str, Any] = {"user": "client", "password": "a password"}
 
-SEEN = "select coalesce(client_dn, 'nobody') from pg_stat_ssl where pid = pg_backend_pid()"
+SEEN = "select coalesce(client_dn, 'anonymous') from pg_stat_ssl where pid = pg_backend_pid()"
 
 Start = Callable[[str, Path], int]
 
@@ -149,8 +149,8 @@ def ask(name: str, port: int, mode: str, files: Files, own: Path | None) -> str:
 @pytest.mark.parametrize(
     ("mode", "client", "seen"),
     [
-        ("none", "client", "nobody"),
-        ("optional", None, "nobody"),
+        ("none", "client", "anonymous"),
+        ("optional", None, "anonymous"),
         ("optional", "client", "CN=client"),
         ("required", "client", "CN=client"),
     ],

@@ -113,8 +113,8 @@ def refusals(name: str) -> tuple[type[Exception], ...]:
 @pytest.mark.parametrize(
     ("mode", "client", "seen"),
     [
-        ("none", "client", "nobody"),
-        ("optional", "none", "nobody"),
+        ("none", "client", "anonymous"),
+        ("optional", "none", "anonymous"),
         ("optional", "client", "client@example.org"),
         ("required", "client", "client@example.org"),
     ],

@@ -1,4 +1,4 @@
-"""Broken certificates, revocation lists and keys, from files and from memory."""
+"""Broken certificates, CRLs and keys, from files and from memory."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_broken_chain_is_trusted_only_for_what_was_signed(chain: list[bytes], 
 @RARELY
 @given(broken(der(CRL)))
 @example(der(CRL).replace(b"Middle", b"Maddle"))
-def test_a_broken_revocation_list_never_clears_whom_it_revoked(data: bytes) -> None:
+def test_a_broken_crl_never_clears_a_certificate_that_it_revoked(data: bytes) -> None:
     context = client()
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     pem = ssl.DER_cert_to_PEM_cert(data).replace("CERTIFICATE", "X509 CRL")

@@ -67,7 +67,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> dict[ssl.TLSVersion, t
     return found
 
 
-def pair(contexts: tuple[Any, Any]) -> tuple[End, End]:
+def both_ends(contexts: tuple[Any, Any]) -> tuple[End, End]:
     server, client = contexts
     return End(server, server_side=True), End(client, server_hostname="localhost")
 
@@ -88,7 +88,7 @@ VERSIONS = st.sampled_from([ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_handshake_broken_on_its_way_fails_or_comes_to_the_same(
     contexts: dict[ssl.TLSVersion, tuple[Any, Any]], version: ssl.TLSVersion, flight: int, change: Break
 ) -> None:
-    server, client = pair(contexts[version])
+    server, client = both_ends(contexts[version])
     moved = True
     count = 0
     while moved and count < FLIGHTS:
@@ -110,7 +110,7 @@ def test_a_handshake_broken_on_its_way_fails_or_comes_to_the_same(
 def test_data_broken_on_its_way_is_never_delivered_changed(
     contexts: dict[ssl.TLSVersion, tuple[Any, Any]], version: ssl.TLSVersion, from_client: bool, change: Break
 ) -> None:
-    server, client = pair(contexts[version])
+    server, client = both_ends(contexts[version])
     for _ in range(FLIGHTS):
         for source, target in ((client, server), (server, client)):
             source.advance()

@@ -17,7 +17,7 @@ _EXTENDED = {"server": {"serverAuth"}, "client": {"clientAuth"}}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case. `why`: the refusal. `accepted` None: the case asks what nothing here can."""
+    """The outcome of a case. `why`: the refusal. `accepted` None: the case asks what nothing here can."""
 
     case: Case
     accepted: bool | None

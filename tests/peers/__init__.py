@@ -1,4 +1,4 @@
-"""veritls against TLS programs that nobody here wrote.
+"""veritls against TLS programs of other projects.
 
 cases.py has the cases and how each must end, peer.py what a driver offers, registry.py the peers; one driver
 a file. A case that a peer cannot take part in stands in the driver's `cannot`, and its test is skipped with
@@ -14,6 +14,6 @@ the reason. What the programs do differently:
 | openssl s_server | has no fixed answer to a line but the same one in reverse (-rev) | awaits that |
 | gnutls-serv | only echoes; -r alone takes any certificate | awaits the echo; --verify-client-cert |
 | gnutls-serv | does not say which alert ended a handshake | only that one did is asserted |
-| gnutls-serv | says decode_error to an empty TLS 1.2 certificate, whoever sends it | allows that alert |
+| gnutls-serv | says decode_error to an empty TLS 1.2 certificate, from any client | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
 """

@@ -20,7 +20,7 @@ class Case:
     mode: ssl.VerifyMode
     """What the server, veritls or the peer, demands of the client."""
     client: Certificate
-    """What the client has to show; a stranger's certificate is valid, but of another authority."""
+    """What the client has to show; a stranger's certificate is valid, but of another CA."""
     server: Literal["valid", "stranger"] = "valid"
 
     def __str__(self) -> str:

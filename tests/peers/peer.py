@@ -36,7 +36,7 @@ class Cannot(NamedTuple):
     role: Role
     """The peer's."""
     case: dict[str, Any]
-    """Fields of a case, and the values they have in those that are meant."""
+    """Fields of a case, and the values that the excluded cases have there."""
     reason: str
 
 

@@ -82,7 +82,7 @@ class TestServer:
         assert_said(server.peer, alert_for(case))
 
     @against("client", cases(Ending.INVALID))
-    def test_refuses_a_certificate_of_another_authority(self, peer: Peer, case: Case, files: Files) -> None:
+    def test_refuses_a_certificate_of_another_ca(self, peer: Peer, case: Case, files: Files) -> None:
         server = Server(peer, case, files)
         assert isinstance(server.error, veritls.SSLCertVerificationError), server.error
         assert server.error.verify_code == 20
@@ -129,7 +129,7 @@ class TestClient:
 
     @pytest.mark.parametrize("own", [OPTIONAL, REQUIRED])
     @against("server", [Case(version, NONE, "none", "stranger") for version in VERSIONS])
-    def test_refuses_a_server_of_another_authority(
+    def test_refuses_a_server_of_another_ca(
         self, peer: Peer, case: Case, files: Files, own: ssl.VerifyMode
     ) -> None:
         client = Client(peer, case, files, own, refused=True)

@@ -16,7 +16,7 @@ AT = datetime(2020, 6, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case. `why`: the refusal; empty where the chain is accepted."""
+    """The outcome of a case. `why`: the refusal; empty where the chain is accepted."""
 
     case: Case
     why: str

@@ -20,11 +20,11 @@ CRL_LEAF, CRL_CHAIN = ssl.VERIFY_CRL_CHECK_LEAF, ssl.VERIFY_CRL_CHECK_CHAIN
 
 @dataclass(frozen=True)
 class Broken:
-    """A chain, whom is trusted, what is asked; and the sentence and the check (or None) that it must give."""
+    """A chain, its trust anchors and request; the explanation and the check (or None) that it must give."""
 
     chain: Sequence[bytes]
     trusted: Sequence[bytes]
-    sentence: str
+    explanation: str
     check: str
     name: str | None = "db.internal"
     purpose: Literal["server", "client"] = "server"

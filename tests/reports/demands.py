@@ -48,7 +48,7 @@ def revoked_intermediate() -> Broken:
 
 
 @case
-def no_revocation_list() -> Broken:
+def no_crl() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         chain(root()),

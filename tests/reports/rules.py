@@ -12,7 +12,7 @@ from tests.support.certificates import Party
 
 
 @case
-def authority_as_leaf() -> Broken:
+def ca_as_leaf() -> Broken:
     return Broken(
         chain(middle()),
         chain(root()),
@@ -32,7 +32,7 @@ def wrong_order() -> Broken:
 
 
 @case
-def leaf_as_authority() -> Broken:
+def leaf_as_ca() -> Broken:
     shop = Party("shop.example", middle(), names=["shop.example"])
     return Broken(
         chain(peer("leaf", shop), shop, middle()),
@@ -184,7 +184,7 @@ def intermediate_whose_key_may_not_sign() -> Broken:
 
 
 @case
-def root_that_allows_no_other_authority() -> Broken:
+def root_that_allows_no_other_ca() -> Broken:
     last = Party("Last Root", ca=True, constraints=(x509.BasicConstraints(True, 0), True))
     between = Party("Between", last, ca=True)
     return Broken(

@@ -1,4 +1,4 @@
-"""Every broken chain, and the sentence that tells what to fix."""
+"""Every broken chain, and the explanation that tells what to fix."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def test_there_are_forty_broken_chains_and_more() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_sentence_says_which_certificate_failed_which_check_for(name: str) -> None:
+def test_the_explanation_says_which_certificate_failed_which_check_for(name: str) -> None:
     case = CASES[name]()
     with pytest.raises(veritls.SSLCertVerificationError) as refused:
         case.verify()
     report = refused.value.report
-    assert report.sentence == case.sentence
+    assert report.sentence == case.explanation
     assert [check.name for check in report.checks if check.verdict == "failed"] == [case.check]
     start = f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {refused.value.verify_message}"
     assert str(refused.value).startswith(start)
-    assert str(refused.value).endswith(case.sentence)
+    assert str(refused.value).endswith(case.explanation)
     assert report.remedies
 
 

@@ -49,7 +49,7 @@ def ask(
     name: str | None = None,
     purpose: Any = "server",
     flags: int = 0,
-    lists: tuple[bytes, ...] = (),
+    crls: tuple[bytes, ...] = (),
     at: datetime | None = None,
 ) -> Asked:
     seen: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def ask(
         return real(rejection)
 
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-    context._trust_also([Batch(trusted, lists, "memory")])
+    context._trust_also([Batch(trusted, crls, "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
         patched.setattr(failures, "certificate_refused", spy)
@@ -97,7 +97,7 @@ def holds(asked: Asked) -> None:
 
 
 @st.composite
-def parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
+def unusual_parties(draw: st.DrawFn, issuer: Party | None, *, ca: bool) -> Party:
     """A certificate in which up to three things are unusual."""
     changes: dict[str, Any] = {}
     if draw(st.integers(0, 3)) == 0:
@@ -147,18 +147,18 @@ def damaged(draw: st.DrawFn, der: bytes) -> bytes:
 
 @st.composite
 def questions(draw: st.DrawFn) -> dict[str, Any]:
-    root = draw(parties(None, ca=True))
+    root = draw(unusual_parties(None, ca=True))
     line = [root]
     for _ in range(draw(st.integers(0, 3))):
-        line.insert(0, draw(parties(line[0], ca=True)))
-    line.insert(0, draw(parties(line[0], ca=False)))
+        line.insert(0, draw(unusual_parties(line[0], ca=True)))
+    line.insert(0, draw(unusual_parties(line[0], ca=False)))
     stranger = Party("Root", ca=True, key=KEYS[0])
     sent = [draw(damaged(party.der)) for party in line[: draw(st.integers(1, len(line)))]]
     if draw(st.integers(0, 4)) == 0:
         sent = draw(st.permutations([*sent, stranger.der]))
     candidates = [root, stranger, *line[:2]]
     trusted = draw(st.lists(st.sampled_from(candidates), max_size=3))
-    lists = [
+    crls = [
         der(party.crl(*draw(st.sampled_from([[], line[:1]])))) for party in line[1:] if draw(st.booleans())
     ]
     return {
@@ -167,7 +167,7 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "name": draw(st.sampled_from([None, "db.internal", "a.b.example.com", "10.0.0.8"])),
         "purpose": draw(st.sampled_from(["server", "client"])),
         "flags": draw(st.sampled_from(FLAGS)),
-        "lists": tuple(lists),
+        "crls": tuple(crls),
         "at": draw(st.sampled_from([None] * 12 + MOMENTS)),
     }
 

@@ -24,6 +24,7 @@ from tests.reports.broken import below, chain, leaf, middle, root
 from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.support.memory import memory_pair
 from veritls._explaining import refusals
 from veritls._explaining.explanation import Explanation, unverified
 from veritls._report.checks import STEPS
@@ -79,8 +80,8 @@ def test_a_trusted_chain_has_a_report_of_the_same_shape() -> None:
     report = trusted()
     assert report.trusted and report.kind is None and report.remedies == ()
     assert [each.role for each in report.certificates] == ["leaf", "intermediate", "anchor"]
-    verdicts = {check.name: check.verdict for check in report.checks}
-    assert verdicts == {
+    results = {check.name: check.verdict for check in report.checks}
+    assert results == {
         step.name: "passed" if step.asked_by in (None, "checked_name") else "not checked" for step in STEPS
     }
     assert report.sentence == (
@@ -100,7 +101,7 @@ def test_checks_of_the_path_passed_where_a_later_one_failed_and_are_open_where_o
     )
 
 
-def test_a_report_on_what_nobody_verified_says_so() -> None:
+def test_a_report_on_an_unverified_chain_says_so() -> None:
     report = unverified(Request(tuple(chain(leaf())), "server", NOW))
     assert not report.trusted and report.kind is None
     assert {check.verdict for check in report.checks} == {"not checked"}
@@ -185,7 +186,7 @@ def test_a_copy_says_how_long_ago_as_the_error_did() -> None:
 
 @pytest.mark.parametrize("kind", ["ocsp_of_tomorrow", "strict_of_tomorrow", "something_new"])
 def test_a_kind_that_the_tables_do_not_know_is_told_in_the_engines_words(kind: str) -> None:
-    words = "nobody is called so"
+    words = "no host has this name"
     request = Request(tuple(chain(leaf(), middle())), "server", NOW)
     error = refusals.verification_error(request, Refusal(kind, words))
     assert words in str(error) and error.report.kind == kind
@@ -219,12 +220,12 @@ DEMANDS = {
 
 
 @pytest.mark.parametrize("kind", DEMANDS)
-def test_what_a_program_demands_beyond_a_path_has_its_sentence(kind: str) -> None:
+def test_what_a_program_demands_beyond_a_path_has_its_explanation(kind: str) -> None:
     request = Request(tuple(chain(leaf(), middle())), "client", datetime.now(UTC))
     refusal = Refusal(kind, "its names: a; allowed: b", int((NOW - 2 * DAY).timestamp()))
     error = refusals.verification_error(request, refusal)
-    sentence, check = DEMANDS[kind]
-    assert sentence in str(error)
+    explanation, check = DEMANDS[kind]
+    assert explanation in str(error)
     assert [each.name for each in error.report.checks if each.verdict == "failed"] == [check]
 
 
@@ -233,7 +234,7 @@ def test_evidence_without_a_chain_makes_an_error_all_the_same() -> None:
     assert "no reason" in str(error) and str(error.report) and error.report.as_json()
 
 
-def test_the_sentence_of_a_refusal_reads_a_bounded_number_of_certificates(
+def test_the_explanation_of_a_refusal_reads_a_bounded_number_of_certificates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read = []
@@ -252,7 +253,7 @@ def test_the_sentence_of_a_refusal_reads_a_bounded_number_of_certificates(
     assert len(caught.value.report.certificates) <= 25
 
 
-def test_the_names_of_a_huge_certificate_are_not_read_for_the_sentence(
+def test_the_names_of_a_huge_certificate_are_not_read_for_the_explanation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     huge = below(*(f"host-{number}.example.com" for number in range(2500)), end=NOW - DAY)
@@ -329,11 +330,7 @@ def by_socket(server: Any, client: Any) -> tuple[Any, Any]:
 
 
 def by_bio(server: Any, client: Any) -> tuple[Any, Any]:
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    ends = [
-        server.wrap_bio(to_server, to_client, server_side=True),
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-    ]
+    ends = memory_pair(server, client)
     failed: list[Any] = [None, None]
     for _ in range(10):
         for index, end in enumerate(ends):

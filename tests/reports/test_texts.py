@@ -42,7 +42,7 @@ def expected() -> Iterator[str]:
     for section in texts.EXPECTED.values():
         for text in section.values():
             yield from [text] if isinstance(text, str) else text
-    yield from (make().sentence for make in CASES.values())
+    yield from (make().explanation for make in CASES.values())
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)

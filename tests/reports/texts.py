@@ -99,10 +99,10 @@ def _below_the_limited() -> VerificationReport:
     return refused(Refusal("name_constraint", anchors=1), peer("leaf", upper), upper)
 
 
-def _of_several_lists() -> VerificationReport:
+def _of_several_crls() -> VerificationReport:
     above = ((root().der, True),)
-    lists = ((True, None), (True, None))
-    refusal = Refusal("revocation_list_expired", bound=_BOUND, anchors=1, above=above, crls=lists)
+    crls = ((True, None), (True, None))
+    refusal = Refusal("revocation_list_expired", bound=_BOUND, anchors=1, above=above, crls=crls)
     return refused(refusal, leaf(), middle(), revocation="chain")
 
 
@@ -145,7 +145,7 @@ SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
     "revocation of a certificate trusted by itself": lambda: refused(
         Refusal("revocation_unknown", anchors=1, above=((leaf().der, True),)), leaf()
     ),
-    "one of several CRLs expired": _of_several_lists,
+    "one of several CRLs expired": _of_several_crls,
     "CA signature algorithm and key differ": lambda: refused(
         Refusal("algorithm", anchors=1), _with_a_key_of_another_kind(), middle()
     ),
@@ -168,7 +168,7 @@ SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
 
 
 def situation(name: str) -> list[str]:
-    """The sentence of a situation, and what to do."""
+    """The explanation of a situation, and what to do."""
     report = SITUATIONS[name]()
     return [steady(each) for each in (report.sentence, *report.remedies)]
 
@@ -209,14 +209,14 @@ REJECTIONS: dict[str, dict[str, Any]] = {
 
 
 def rejection(name: str) -> str:
-    """What a refusal's sentence says of its details."""
+    """What a refusal's explanation says of its details."""
     usual: dict[str, Any] = {"wanted": [], "presented": [], "left_out": 0, "cause": None, "detail": ""}
     given: Any = SimpleNamespace(**{**usual, **REJECTIONS[name]})
     return engine_words.refusal_words(given)
 
 
 def kind(name: str) -> str:
-    """The sentence of a refusal of this kind where nothing more could be found out."""
+    """The explanation of a refusal of this kind where nothing more could be found out."""
     return refused(Refusal(name), b"\x30").sentence
 
 

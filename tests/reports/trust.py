@@ -1,4 +1,4 @@
-"""Chains that do not lead to whom is trusted."""
+"""Chains that do not lead to a trust anchor."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def another_root_of_that_name() -> Broken:
 
 
 @case
-def nobody_is_trusted() -> Broken:
+def nothing_is_trusted() -> Broken:
     return Broken(
         chain(leaf(), middle()),
         (),

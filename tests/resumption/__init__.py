@@ -1,1 +1,1 @@
-"""What is known of resumption that let somebody in, tried here. docs/resumption.md is made from the table."""
+"""Known attacks on resumption, tried here. docs/resumption.md is made from the table."""

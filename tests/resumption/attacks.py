@@ -1,4 +1,4 @@
-"""The table: what is known of resumption that let somebody in, and what it meets here."""
+"""The table: known attacks on resumption, and what stops each here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class World:
 
 @dataclass
 class Stage:
-    """Who meets whom; an attack changes it between two connections."""
+    """The server and the client of a connection; an attack changes it between two connections."""
 
     world: World
     server: Any

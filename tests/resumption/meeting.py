@@ -1,4 +1,4 @@
-"""One connection with a byte each way, over sockets or asyncio, and what came of it on both sides."""
+"""One connection with a byte each way, over sockets or asyncio, and its outcome on both sides."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OurClient(_Offering, veritls.SSLContext):  # type: ignore[misc, override]
 
 
 class TheirClient(_Offering, ssl.SSLContext):
-    """The standard module's, which comes back with any session of its own: an attacker."""
+    """The standard module's, which offers any session of its own: an attacker."""
 
 
 @dataclass
@@ -146,7 +146,7 @@ async def _over_asyncio(server: Any, client: Any, name: str) -> Met:
             await writer.drain()
         except (OSError, ValueError) as error:
             met.client.error = error
-            # asyncio tells nobody why a server's handshake failed; a connection that failed says it again.
+            # asyncio does not report why a server's handshake failed; a connection that failed says it again.
             with contextlib.suppress(ssl.SSLWantReadError):
                 try:
                     ends[-1].do_handshake()

@@ -39,7 +39,7 @@ def assert_refused(attack: Attack, met: Met) -> None:
 @TABLE
 @WAYS[0]
 @WAYS[1]
-def test_a_session_from_before_is_not_taken_up(
+def test_a_session_from_before_is_not_resumed(
     world: World, attack: Attack, version: V, transport: str
 ) -> None:
     stage, first = begun(world, attack, version, transport)

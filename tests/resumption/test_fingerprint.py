@@ -77,7 +77,7 @@ CHANGES: dict[str, Callable[[World, Any], None]] = {
     "X509_STRICT": _more("verify_flags", ssl.VERIFY_X509_STRICT),
     "PARTIAL_CHAIN": _partial_chain,
     "allowed_peers": _set("allowed_peers", [veritls.DNSPattern("one.internal")]),
-    "allows nobody": _set("allowed_peers", []),
+    "allows no peer": _set("allowed_peers", []),
     "pinned_keys": _set("pinned_keys", [bytes(32)]),
     "pins nothing": _set("pinned_keys", []),
     "a verify callback": lambda world, server: server.set_verify_callback(bool),

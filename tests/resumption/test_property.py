@@ -1,4 +1,4 @@
-"""Whatever changes between two connections, a session lets in only whom a handshake in full would let in."""
+"""Whatever changes between connections, a session admits only peers that a full handshake would accept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import veritls
 from tests.resumption.attacks import World
 from tests.resumption.meeting import OurClient, TheirClient
 from tests.support.certificates import pem
-from tests.support.memory import Outcome, connect
+from tests.support.memory import connect
 
 V = ssl.TLSVersion
 Change = Callable[[World, Any], None]
@@ -78,13 +78,13 @@ CHANGES: dict[str, Change] = {
     "allows everybody": _set("allowed_peers", lambda world: None),
     "allows one": _set("allowed_peers", lambda world: [veritls.DNSPattern("one.internal")]),
     "allows the server": _set("allowed_peers", lambda world: [veritls.DNSPattern("*.example")]),
-    "allows nobody": _set("allowed_peers", lambda world: []),
+    "allows no peer": _set("allowed_peers", lambda world: []),
     "pins nothing": _set("pinned_keys", lambda world: None),
     "pins one": _require_first(_set("pinned_keys", lambda world: [world.client.pin, world.server.pin])),
     "pins another": _require_first(_set("pinned_keys", lambda world: [world.second_client.pin])),
-    "asks nobody": _callback(None),
-    "asks and accepts": _require_first(_callback(bool)),
-    "asks and refuses": _require_first(_callback(refuse)),
+    "has no callback": _callback(None),
+    "calls back and accepts": _require_first(_callback(bool)),
+    "calls back and refuses": _require_first(_callback(refuse)),
     "does not reverify": _set("reverify_on_resumption", lambda world: False),
     "reverifies": _set("reverify_on_resumption", lambda world: True),
 }
@@ -97,7 +97,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("property"))
 
 
-def parties(world: World, version: V, shows: str, kind: Any = OurClient) -> dict[str, Any]:
+def make_contexts(world: World, version: V, shows: str, kind: Any = OurClient) -> dict[str, Any]:
     server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(world.file(world.server))
     server.load_verify_locations(cadata=world.ca.pem.decode())
@@ -122,14 +122,6 @@ def apply(world: World, contexts: dict[str, Any], steps: list[tuple[str, str]]) 
         CHANGES[change](world, contexts[side])
 
 
-def meet(contexts: dict[str, Any], name: str, session: Any = None) -> Outcome:
-    contexts["client"].offer = session
-    try:
-        return connect(contexts["server"], contexts["client"], name)
-    finally:
-        contexts["client"].offer = None
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     version=st.sampled_from([V.TLSv1_2, V.TLSv1_3]),
@@ -138,7 +130,7 @@ def meet(contexts: dict[str, Any], name: str, session: Any = None) -> Outcome:
     between=STEPS,
     name=st.sampled_from(["a.example", "b.example"]),
 )
-def test_a_session_lets_nobody_in_whom_a_handshake_in_full_would_refuse(
+def test_a_session_admits_no_peer_that_a_full_handshake_would_refuse(
     world: World,
     version: V,
     shows: str,
@@ -146,16 +138,16 @@ def test_a_session_lets_nobody_in_whom_a_handshake_in_full_would_refuse(
     between: list[tuple[str, str]],
     name: str,
 ) -> None:
-    contexts = parties(world, version, shows)
+    contexts = make_contexts(world, version, shows)
     apply(world, contexts, before)
-    first = meet(contexts, "a.example")
+    first = connect(**contexts, name="a.example")
     if first.refused:
         return
     policy = fingerprint(contexts["server"])
     apply(world, contexts, between)
     changed = any(side == "client" for side, _ in between) or fingerprint(contexts["server"]) != policy
-    second = meet(contexts, name, first.client.session)
-    full = meet(contexts, name)
+    second = connect(**contexts, name=name, session=first.client.session)
+    full = connect(**contexts, name=name)
     assert second.refused == full.refused
     if changed or name != "a.example":
         assert not (second.client.session_reused or second.server.session_reused)
@@ -186,20 +178,20 @@ SWITCHES = {
 def test_nor_does_one_of_a_virtual_host_at_another(
     world: World, version: V, shows: str, hosts: dict[str, list[str]], again: tuple[str, list[str]]
 ) -> None:
-    contexts = {name: parties(world, version, shows)["server"] for name in hosts}
-    front, client = contexts["front"], parties(world, version, shows, TheirClient)["client"]
+    contexts = {name: make_contexts(world, version, shows)["server"] for name in hosts}
+    front, client = contexts["front"], make_contexts(world, version, shows, TheirClient)["client"]
     front.sni_callback = lambda connection, name, _: setattr(connection, "context", contexts[name])
     for name, changes in hosts.items():
         apply(world, contexts, [(name, change) for change in changes])
     pair = {"server": front, "client": client}
-    first = meet(pair, "a.example")
+    first = connect(**pair, name="a.example")
     if first.refused:
         return
     changed, changes = again
     apply(world, contexts, [(changed, change) for change in changes])
     for name in ("a.example", "b.example"):
-        second = meet(pair, name, first.client.session)
-        assert second.refused == meet(pair, name).refused
+        second = connect(**pair, name=name, session=first.client.session)
+        assert second.refused == connect(**pair, name=name).refused
         assert name == "a.example" or not second.server.session_reused
     if not changes:
-        assert meet(pair, "a.example", first.client.session).server.session_reused
+        assert connect(**pair, name="a.example", session=first.client.session).server.session_reused

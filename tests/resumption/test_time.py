@@ -1,4 +1,4 @@
-"""What time alone does to a session: its peer's certificates, or the revocation list, run out meanwhile."""
+"""What time alone does to a session: its peer's certificates, or the CRL, expire meanwhile."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CASES = {
     "a client's certificate": ("server", 10),
     "a client's intermediate": ("server", 10),
     "a server's certificate": ("client", 10),
-    "a revocation list": ("server", 12),
+    "a CRL": ("server", 12),
 }
-"""What runs out -> who refuses then, and with which verify_code."""
+"""What expires -> the side that refuses then, and its verify_code."""
 
 
 @dataclass
 class Begun:
-    """Two parties who met once, before it ran out."""
+    """Two contexts that connected once, before it expired."""
 
     server: Any
     client: Any
@@ -52,21 +52,21 @@ class Brief(World):
         self.crl = folder / "crl.pem"
         self.crl.write_bytes(pem(self.ca.crl(until=self.until)))
 
-    def parties(self, case: str) -> tuple[Any, Any]:
+    def contexts(self, case: str) -> tuple[Any, Any]:
         """(server's context, client's context)."""
         if case == "a server's certificate":
             server = careless_server(self)
             server.load_cert_chain(self.file(self.brief_server))
             return server, our_client(self)
         server = serving(self, self.ca)
-        if case == "a revocation list":
+        if case == "a CRL":
             server.load_verify_locations(self.crl)
             server.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
             return server, attacker(self, self.client)
         return server, attacker(self, self.brief_client if "certificate" in case else self.below)
 
     def begin(self, case: str, version: V, transport: str, *, reverify: bool = True) -> Begun:
-        server, client = self.parties(case)
+        server, client = self.contexts(case)
         victim = server if CASES[case][0] == "server" else client
         victim.reverify_on_resumption = reverify
         client.minimum_version = client.maximum_version = version

@@ -35,7 +35,7 @@ def test_a_stolen_ticket_that_is_opened_and_not_used_leaves_no_path_behind(
     assert not met.resumed
     assert met.server.peer is None
     assert met.server.path == []
-    # The session of the handshake in full is the thief's own: it is nobody's, and is resumed as such.
+    # The session of the handshake in full is the thief's own: it has no peer certificate, and is resumed so.
     again = meet(transport, server, thief, "b.example", met.client.session)
     assert again.resumed
     assert (again.server.peer, again.server.path) == (None, [])

@@ -32,7 +32,7 @@ def response(
     certificates: list[Party] | None = None,
     extra: tuple[x509.ExtensionType, bool] | None = None,
 ) -> bytes:
-    """A response about `about`, DER. `signer`: a delegate, or whoever pretends to be."""
+    """A response about `about`, DER. `signer`: a delegate, or an impostor."""
     issuer = issuer or about.issuer
     signer = signer or issuer
     builder = ocsp.OCSPResponseBuilder().add_response(

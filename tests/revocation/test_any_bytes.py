@@ -1,4 +1,4 @@
-"""Whatever bytes come as a list, a response, a key or a certificate: an error, never a crash or a yes."""
+"""Whatever bytes come as a CRL, a response, a key or a certificate: an error, never a crash or a yes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.certificates import Party, der
 ROOT = Party("Root", ca=True)
 LEAF = Party("localhost", ROOT)
 DELEGATE = Party("Responder", ROOT, names=[], extra=[SIGNS_RESPONSES])
-LIST = der(ROOT.crl(LEAF))
+CRL = der(ROOT.crl(LEAF))
 RESPONSES = [response(LEAF), response(LEAF, signer=DELEGATE)]
 
 
@@ -32,8 +32,8 @@ def damaged(draw: Any, *originals: bytes) -> bytes:
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.one_of(st.binary(max_size=200), damaged(LIST)))
-def test_no_other_bytes_are_a_list_that_clears_anybody(data: bytes) -> None:
+@given(st.one_of(st.binary(max_size=200), damaged(CRL)))
+def test_no_other_bytes_are_a_crl_that_clears_a_certificate(data: bytes) -> None:
     context = clients(ROOT.certificate, CRL_LEAF)
     with contextlib.suppress(ssl.SSLError):
         context.load_crls(bytearray(data))
@@ -44,7 +44,7 @@ def test_no_other_bytes_are_a_list_that_clears_anybody(data: bytes) -> None:
 
 @settings(deadline=None, max_examples=300)
 @given(st.one_of(st.binary(min_size=1, max_size=200), damaged(*RESPONSES)))
-def test_no_other_bytes_are_a_response_that_clears_anybody(data: bytes) -> None:
+def test_no_other_bytes_are_a_response_that_clears_a_certificate(data: bytes) -> None:
     assert code(clients(ROOT.certificate), LEAF, ocsp_response=data) != 0
 
 
@@ -81,7 +81,7 @@ def test_no_other_bytes_are_an_identity(chain: bytes, key: bytes) -> None:
         except (ssl.SSLError, OSError, ValueError):
             assert server._identities() == before
         else:
-            # One's own certificate is for the peer to judge; its key was compared.
+            # The own certificate is for the peer to verify; its key was compared.
             before = server._identities()
             for identity in before:
                 own = identity.chain[0]

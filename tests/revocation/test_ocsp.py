@@ -1,4 +1,4 @@
-"""A client and the OCSP response that a server staples: who signed it, about whom, when, and what it says."""
+"""A client and the OCSP response that a server staples: its signer, certificate, dates, and what it says."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.revocation.responses import (
 )
 from tests.support.certificates import DAY, HOUR, NOW, SERVES_AND_SIGNS, SIGNS, Party, just_now, new_key
 from tests.support.connections import tls_pair
+from tests.support.memory import memory_pair
 from veritls.errors import SSLCertVerificationError
 
 ROOT = Party("Root", ca=True)
@@ -153,7 +154,7 @@ CASES: dict[str, tuple[Any, int, str]] = {
         FAILED,
         "not a valid OCSP responder",
     ),
-    "by a delegate of an authority below": (
+    "by a delegate of a CA below": (
         lambda: response(LEAF, signer=delegate(BELOW), certificates=None),
         FAILED,
         "not a valid OCSP responder",
@@ -227,7 +228,7 @@ def test_a_serial_number_of_any_form_is_found(serial: int) -> None:
     assert code(context, leaf, MIDDLE, ocsp_response=response(leaf)) == 0
 
 
-def test_a_delegate_whom_a_list_calls_revoked_vouches_for_nobody() -> None:
+def test_a_delegate_that_a_crl_calls_revoked_signs_no_valid_response() -> None:
     context = clients([ROOT.certificate, MIDDLE.certificate])
     stapled = response(LEAF, signer=DELEGATE)
     context.load_crls(MIDDLE.crl(number=1))
@@ -236,7 +237,7 @@ def test_a_delegate_whom_a_list_calls_revoked_vouches_for_nobody() -> None:
     assert code(context, LEAF, ocsp_response=stapled) == FAILED
 
 
-def test_lists_and_responses_both_count() -> None:
+def test_crls_and_responses_both_count() -> None:
     context = clients([ROOT.certificate, MIDDLE.certificate], CRL_LEAF)
     context.load_crls(MIDDLE.crl(LEAF))
     assert code(context, LEAF, ocsp_response=response(LEAF)) == REVOKED_CODE
@@ -244,7 +245,7 @@ def test_lists_and_responses_both_count() -> None:
     assert code(context, OTHER, ocsp_response=response(OTHER)) == 0
 
 
-def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
+def test_a_certificate_trusted_by_itself_signs_responses_about_itself_only() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     alone = Party("localhost", ca=True, extra=[(names, False)], usage=SERVES_AND_SIGNS)
     context = clients(alone.certificate)
@@ -256,7 +257,7 @@ def test_a_certificate_trusted_by_itself_can_only_vouch_for_itself() -> None:
     assert code(context, alone, ocsp_response=forged) == FAILED
 
 
-def test_of_a_leaf_trusted_by_itself_the_issuer_is_whoever_signed_it() -> None:
+def test_of_a_leaf_trusted_by_itself_the_issuer_is_the_ca_that_signed_it() -> None:
     context = clients(LEAF.certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     unsigned = Party("Middle", ROOT, ca=True)
@@ -305,7 +306,7 @@ class TestRequired:
             (b"", True),
             (b"\x30\x03\x02\x01", True),
         ],
-        ids=["5", "17 and 5", "17", "none", "not a list", "nothing", "damaged"],
+        ids=["5", "17 and 5", "17", "none", "not a CRL", "nothing", "damaged"],
     )
     def test_by_a_feature_extension_of(self, value: bytes, needed: bool) -> None:
         feature = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), value)
@@ -348,9 +349,7 @@ class TestHandshake:
         seen = []
         server = serving(LEAF, MIDDLE)
         client = self.client(version, require_ocsp=True)
-        to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-        server_end = server.wrap_bio(to_server, to_client, server_side=True)
-        client_end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+        server_end, client_end = memory_pair(server, client)
         for end in (client_end, server_end, client_end, server_end):
             try:
                 end.do_handshake()
@@ -361,7 +360,7 @@ class TestHandshake:
         assert [type(error) for error in seen] == [SSLCertVerificationError, ssl.SSLError]
         assert seen[1].reason == "TLSV1_BAD_CERTIFICATE_STATUS_RESPONSE"
 
-    def test_does_not_take_up_a_session_without_a_response(self, version: ssl.TLSVersion) -> None:
+    def test_does_not_resume_a_session_without_a_response(self, version: ssl.TLSVersion) -> None:
         staples = Party("localhost", MIDDLE, extra=[MUST_STAPLE])
         for leaf, settings in ((LEAF, {"require_ocsp": True}), (staples, {})):
             server, client = serving(leaf, MIDDLE), self.client(version, **settings)

@@ -1,4 +1,4 @@
-"""Revocation lists of issuers whose names `cryptography` cannot read: they are listed like any other."""
+"""CRLs of issuers whose names `cryptography` cannot read: they are listed like any other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START, END = datetime.datetime(2024, 1, 1, tzinfo=UTC), datetime.datetime(2051, 
     ],
     ids=lambda value: value.name if isinstance(value, Kind) else None,
 )
-def test_a_list_of_an_issuer_with_an_odd_name_is_listed(kind: Kind, found: bytes, shown: str) -> None:
+def test_a_crl_of_an_issuer_with_an_odd_name_is_listed(kind: Kind, found: bytes, shown: str) -> None:
     builder = x509.CertificateRevocationListBuilder().issuer_name(name(attribute("2.5.4.3", "Xoe", kind)))
     builder = builder.last_update(START).next_update(END).add_extension(x509.CRLNumber(1), critical=False)
     crl = builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER).replace(b"Xoe", found)

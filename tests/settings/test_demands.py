@@ -24,7 +24,7 @@ from veritls._context.settings import Settings
 
 V = ssl.TLSVersion
 VALUES = (Settings, ProtocolSettings, PeerPolicy)
-WITHOUT_KEY_IDENTIFIER = "no authority key identifier"
+WITHOUT_KEY_IDENTIFIER = "no authorityKeyIdentifier"
 
 
 def switching(first: Any, second: Any) -> Any:

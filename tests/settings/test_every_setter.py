@@ -158,7 +158,9 @@ def test_a_demand_that_is_made_after_a_connection_holds_for_the_next(case: Case,
     assert second.server.error is not None or second.client.error is not None
 
 
-def test_an_empty_list_of_allowed_peers_raises_the_mode_of_a_server_that_asked_nobody(world: World) -> None:
+def test_an_empty_list_of_allowed_peers_raises_the_mode_of_a_server_that_requested_no_certificate(
+    world: World,
+) -> None:
     server, client = world.server(), world.client()
     assert world.meet(server, client).server.error is None
     server.allowed_peers = []

@@ -6,9 +6,7 @@ import os
 import signal
 import ssl
 import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -16,6 +14,7 @@ import veritls
 from tests.settings.conftest import ROOT, World
 from tests.support.certificates import pem
 from tests.support.connections import SECONDS
+from tests.support.memory import handshake, memory_pair
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -56,7 +55,7 @@ def test_a_child_uses_contexts_that_other_threads_were_changing(sockets: World) 
     def use() -> None:
         server.verify_mode = ssl.CERT_OPTIONAL
         server.load_crls(crls[0], allow_older=True)
-        in_memory(server, client)
+        handshake(*memory_pair(server, client))
 
     threads = [threading.Thread(target=change, daemon=True) for _ in range(3)]
     for thread in threads:
@@ -68,21 +67,3 @@ def test_a_child_uses_contexts_that_other_threads_were_changing(sockets: World) 
         for thread in threads:
             thread.join(SECONDS)
     assert outcomes == [0] * FORKS
-
-
-def in_memory(server: Any, client: Any) -> None:
-    """One handshake without a socket or a thread."""
-    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
-    ends: list[Any] = [
-        client.wrap_bio(to_client, to_server, server_hostname="localhost"),
-        server.wrap_bio(to_server, to_client, server_side=True),
-    ]
-    deadline = time.monotonic() + SECONDS
-    while ends:
-        assert time.monotonic() < deadline
-        for end in list(ends):
-            try:
-                end.do_handshake()
-                ends.remove(end)
-            except ssl.SSLWantReadError:
-                pass

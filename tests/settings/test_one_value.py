@@ -1,4 +1,4 @@
-"""What a context shows is what it enforces: whatever is raised, whoever changes it meanwhile."""
+"""What a context shows is what it enforces: whatever is raised, whichever thread changes it meanwhile."""
 
 from __future__ import annotations
 

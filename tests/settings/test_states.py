@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 V = ssl.TLSVersion
 OTHER = Party("other", ROOT, names=["other.internal"])
 LEAF = ssl.VERIFY_CRL_CHECK_LEAF
-LISTS = {"nobody": ROOT.crl(number=1), "client": ROOT.crl(CLIENT, number=2)}
+CRLS = {"empty": ROOT.crl(number=1), "client": ROOT.crl(CLIENT, number=2)}
 WHICH = st.sampled_from(["first", "second"])
 
 
@@ -53,8 +53,8 @@ CHANGES = [(name, value) for name, values in SETTERS.items() for value in values
 
 
 def shows(context: Any) -> list[Any]:
-    lists = [entry.der for entry in context.list_trust() if entry.kind == "crl"]
-    return [*(getattr(context, name) for name in SETTERS if name != "allowed_peer"), lists]
+    crls = [entry.der for entry in context.list_trust() if entry.kind == "crl"]
+    return [*(getattr(context, name) for name in SETTERS if name != "allowed_peer"), crls]
 
 
 class Changing(RuleBasedStateMachine):
@@ -68,7 +68,7 @@ class Changing(RuleBasedStateMachine):
         self.switch()
         self.clients = {
             (name, version): self.client(party, version)
-            for name, party in {"nobody": None, "client": CLIENT, "other": OTHER}.items()
+            for name, party in {"anonymous": None, "client": CLIENT, "other": OTHER}.items()
             for version in (V.TLSv1_2, V.TLSv1_3)
         }
         self.sessions: dict[Any, list[Any]] = {client: [] for client in self.clients}
@@ -111,12 +111,12 @@ class Changing(RuleBasedStateMachine):
             return
         self.callbacks[which] = callback
 
-    @rule(which=WHICH, name=st.sampled_from([*LISTS, "none"]))
+    @rule(which=WHICH, name=st.sampled_from([*CRLS, "none"]))
     def load(self, which: str, name: str) -> None:
         context = self.contexts[which]
         before = shows(context)
         try:
-            context.load_crls(LISTS.get(name, b"-----BEGIN nothing"), allow_older=True)
+            context.load_crls(CRLS.get(name, b"-----BEGIN nothing"), allow_older=True)
         except ssl.SSLError:
             assert shows(context) == before
 
@@ -142,13 +142,13 @@ class Changing(RuleBasedStateMachine):
             needs_a_certificate = context.pinned_keys is not None or self.callbacks[each] is not None
             if context.verify_mode == ssl.CERT_NONE and needs_a_certificate:
                 return False  # it cannot be used
-        if name == "nobody" or mode == ssl.CERT_NONE:
+        if name == "anonymous" or mode == ssl.CERT_NONE:
             return bool(mode < ssl.CERT_REQUIRED)
         if any(context.verify_flags & LEAF for context in contexts):
-            lists = [each.der for each in contexts[-1].list_trust() if each.kind == "crl"]
-            if not lists and any(each.unknown_revocation_status == "refuse" for each in contexts):
+            crls = [each.der for each in contexts[-1].list_trust() if each.kind == "crl"]
+            if not crls and any(each.unknown_revocation_status == "refuse" for each in contexts):
                 return False
-            if name == "client" and der(LISTS["client"]) in lists:
+            if name == "client" and der(CRLS["client"]) in crls:
                 return False
         party = CLIENT if name == "client" else OTHER
         names = {"client": "client.internal", "other": "other.internal"}

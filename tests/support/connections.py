@@ -26,6 +26,14 @@ def raw_pair() -> tuple[socket.socket, socket.socket]:
     return server, client
 
 
+def received(end: Any) -> bytes:
+    """All that arrives until the peer's end of the stream."""
+    data = bytearray()
+    while piece := end.recv(262_144):
+        data += piece
+    return bytes(data)
+
+
 def in_thread(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Future[Any]:
     """Runs `work` in a thread of its own; its result or exception comes with `.result(SECONDS)`."""
     future: Future[Any] = Future()
@@ -53,10 +61,10 @@ def client_context(ca: Path, module: Any = veritls) -> Any:
 
 
 def who(tls: Any) -> str:
-    """The e-mail address in the certificate that an end of veritls shows, or nobody."""
+    """The e-mail address in the certificate of the peer of a veritls connection, or "anonymous"."""
     assert isinstance(tls, veritls.SSLObject | veritls.SSLSocket)
     certificate: Any = tls.getpeercert() or {}
-    return str(dict(certificate.get("subjectAltName", ())).get("email", "nobody"))
+    return str(dict(certificate.get("subjectAltName", ())).get("email", "anonymous"))
 
 
 @contextmanager

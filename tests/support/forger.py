@@ -34,10 +34,10 @@ class Forger:
     def __init__(self, keylog: Path, side: str, sent: int = 0) -> None:
         lines = (line.split() for line in keylog.read_text().splitlines())
         (secret,) = (line[2] for line in lines if line[0] == f"{side}_TRAFFIC_SECRET_0")
-        self._take_up(bytes.fromhex(secret))
+        self._use_secret(bytes.fromhex(secret))
         self._sequence = sent
 
-    def _take_up(self, secret: bytes) -> None:
+    def _use_secret(self, secret: bytes) -> None:
         self._secret = secret
         self._key = AESGCM(_expand(secret, b"key", 16))
         self._iv = int.from_bytes(_expand(secret, b"iv", 12), "big")
@@ -58,7 +58,7 @@ class Forger:
         """
         whole = message(KEY_UPDATE, bytes([requested]))
         records = [self.record(HANDSHAKE, whole[at : at + piece]) for at in range(0, len(whole), piece)]
-        self._take_up(_expand(self._secret, b"traffic upd", 32))
+        self._use_secret(_expand(self._secret, b"traffic upd", 32))
         return b"".join(records)
 
     def ticket(self, number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Certificates that a stranger makes to be costly: DER written by hand, most of it signed by nobody."""
+"""Certificates that a stranger makes to be costly: DER written by hand, most of it with a wrong signature."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Key:
 
 
 def fake_key(seed: object, *, signature: int = 64) -> Key:
-    """An Ed25519 key that nobody holds; what it signs is wrong."""
+    """An Ed25519 key without a private one; its signatures are wrong."""
     point = hashlib.sha256(repr(seed).encode()).digest()
     return Key(tlv(0x30, _ED25519, tlv(3, b"\0", point)), _ED25519, lambda _: bytes(signature))
 

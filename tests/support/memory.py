@@ -1,7 +1,8 @@
-"""Handshakes between two MemoryBIOs, one step after the other on one thread: what came of both ends."""
+"""Handshakes between two MemoryBIOs, one step after the other on one thread: the outcome at both ends."""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +24,32 @@ class Outcome:
         return self.server_error is not None or self.client_error is not None
 
 
+def memory_pair(
+    server: Any, client: Any, name: str | None = "localhost", session: Any = None, module: Any = veritls
+) -> tuple[Any, Any]:
+    """Both ends over two MemoryBIOs of `module`, before the handshake: (server's, client's)."""
+    to_server, to_client = module.MemoryBIO(), module.MemoryBIO()
+    client_end = client.wrap_bio(to_client, to_server, server_hostname=name, session=session)
+    return server.wrap_bio(to_server, to_client, server_side=True), client_end
+
+
+def handshake(server_end: Any, client_end: Any) -> None:
+    """The handshake of a `memory_pair`. Raises the first error of either end."""
+    waiting = [client_end, server_end]
+    for _ in range(20):
+        for end in list(waiting):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                waiting.remove(end)
+        if not waiting:
+            return
+    raise AssertionError("the handshake does not come to an end")
+
+
 def connect(server: Any, client: Any, name: str | None = "localhost", session: Any = None) -> Outcome:
     """A handshake and a byte each way. The client may be the standard module's."""
     ours = isinstance(client, veritls.SSLContext)
-    kind: Any = veritls.MemoryBIO if ours else ssl.MemoryBIO
-    to_server, to_client = kind(), kind()
-    outcome = Outcome(
-        server.wrap_bio(to_server, to_client, server_side=True),
-        client.wrap_bio(to_client, to_server, server_hostname=name, session=session),
-    )
+    outcome = Outcome(*memory_pair(server, client, name, session, veritls if ours else ssl))
     steps = {"server": _life(outcome.server, b"s"), "client": _life(outcome.client, b"c")}
     for _ in range(20):
         for side, life in list(steps.items()):

@@ -10,7 +10,7 @@ from pathlib import Path
 _WORDS = re.compile(r"[A-Za-z*]+[,:;.]? +\S|\S +[A-Za-z]+")
 """What tells a message from a key: letters, and a space between words."""
 _NO_MESSAGE = {"compile", "getLogger", "TypeVar"}
-"""Calls whose strings nobody sees."""
+"""Calls whose strings no user sees."""
 
 
 def _pattern(node: ast.Constant | ast.JoinedStr) -> str:

@@ -1,4 +1,4 @@
-"""A right signature is computed once; everything else about a chain is judged each time."""
+"""Successful signature checks are cached; everything else about a chain is verified each time."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import veritls
 from tests.check_servers import serving as answering
 from tests.revocation.answers import serving
 from tests.support.certificates import Party
+from tests.support.memory import handshake, memory_pair
 from veritls import _engine
 from veritls.errors import SSLCertVerificationError
 
@@ -109,15 +109,9 @@ def test_a_handshake_tells_it_too_on_either_side(tmp_path: Path, monkeypatch: py
     trusting = veritls.create_default_context(cadata=ROOT.certificate)
     trusting.load_cert_chain([LEAF.certificate, MIDDLE.certificate], LEAF.key)
     for one, name in ((client, "client"), (trusting, "server")):
-        up, down = veritls.MemoryBIO(), veritls.MemoryBIO()
-        ends = {
-            "client": one.wrap_bio(down, up, False, "localhost"),
-            "server": server.wrap_bio(up, down, True),
-        }
+        ends = memory_pair(server, one)
         with pytest.raises(SSLCertVerificationError, match=r"missing\.pem") as refused:
-            for end in [ends["client"], ends["server"]] * 3:
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    end.do_handshake()
+            handshake(*ends)
         assert refused.value.report.question.purpose == ("server" if name == "client" else "client")
 
 

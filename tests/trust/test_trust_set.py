@@ -105,7 +105,7 @@ def test_the_systems_store_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> 
         (der(ROOT.crl()), ssl.SSLError),
     ],
 )
-def test_what_is_nobody_to_trust_is_refused_and_adds_nothing(data: Any, kind: type[Exception]) -> None:
+def test_what_is_no_trust_anchor_is_refused_and_adds_nothing(data: Any, kind: type[Exception]) -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     with pytest.raises(kind):
         context.load_verify_locations(cadata=data)

@@ -67,11 +67,11 @@ fn prepare(socket: &TcpStream) -> Outcome<()> {
 }
 
 fn resumed<E: Engine, W: Read + Write>(tls: &Tls<E, W>) -> bool {
-    tls.facts().handshake_kind() == Some(HandshakeKind::Resumed)
+    tls.state().handshake_kind() == Some(HandshakeKind::Resumed)
 }
 
 fn suite<E: Engine, W: Read + Write>(tls: &Tls<E, W>) -> String {
-    let suite = tls.facts().negotiated_cipher_suite();
+    let suite = tls.state().negotiated_cipher_suite();
     suite.map(|suite| format!("{:?}", suite.suite()).replace("TLS13_", "TLS_")).unwrap_or_default()
 }
 
@@ -93,7 +93,7 @@ impl Server {
         prepare(&socket)?;
         let mut tls = Tls::new(UnbufferedServerConnection::new(self.config.clone())?, socket);
         tls.handshake()?;
-        let seen = if tls.facts().peer_certificates().is_some() { SAW_CERTIFICATE } else { 0 };
+        let seen = if tls.state().peer_certificates().is_some() { SAW_CERTIFICATE } else { 0 };
         let again = if resumed(&tls) { RESUMED } else { 0 };
         tls.send(&[BASE + seen + again])?;
         Ok(tls)

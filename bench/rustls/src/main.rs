@@ -11,7 +11,7 @@ use tls::Outcome;
 
 fn say(answer: Value) {
     let mut output = io::stdout().lock();
-    // Nobody is left to tell where this fails.
+    // The parent is gone where this fails.
     let _ = writeln!(output, "{answer}").and_then(|()| output.flush());
 }
 

@@ -36,7 +36,7 @@ fn version(recipe: &Value) -> &'static SupportedProtocolVersion {
 
 fn roots(recipe: &Value) -> Outcome<Arc<RootCertStore>> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(text(recipe, "authority").ok_or("no authority")?)? {
+    for certificate in CertificateDer::pem_file_iter(text(recipe, "ca").ok_or("no CA")?)? {
         roots.add(certificate?)?;
     }
     Ok(Arc::new(roots))

@@ -19,7 +19,7 @@ const RECORD_OVERHEAD: usize = 64;
 pub trait Engine {
     type Data;
     fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
-    fn facts(&self) -> &CommonState;
+    fn state(&self) -> &CommonState;
 }
 
 macro_rules! engine {
@@ -29,7 +29,7 @@ macro_rules! engine {
             fn process<'c, 'i>(&'c mut self, incoming: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, $data> {
                 self.process_tls_records(incoming)
             }
-            fn facts(&self) -> &CommonState {
+            fn state(&self) -> &CommonState {
                 self
             }
         }
@@ -41,7 +41,7 @@ engine!(UnbufferedServerConnection, ServerConnectionData);
 pub struct Tls<E, W> {
     engine: E,
     wire: W,
-    /// What came, from `start` to `end`, and was not processed.
+    /// Received and not yet processed: from `start` to `end`.
     incoming: Vec<u8>,
     start: usize,
     end: usize,
@@ -57,8 +57,8 @@ impl<E: Engine, W: Read + Write> Tls<E, W> {
         Self { engine, wire, incoming, start: 0, end: 0, outgoing, filled: 0, early: Vec::new() }
     }
 
-    pub fn facts(&self) -> &CommonState {
-        self.engine.facts()
+    pub fn state(&self) -> &CommonState {
+        self.engine.state()
     }
 
     /// Does all that can be done without more from the peer; encrypts `write` once that is possible.
@@ -145,7 +145,7 @@ impl<E: Engine, W: Read + Write> Tls<E, W> {
             let mut early = Vec::new();
             self.advance(None, &mut |payload| early.extend_from_slice(payload))?;
             self.early.append(&mut early);
-            if !self.facts().is_handshaking() {
+            if !self.state().is_handshaking() {
                 return Ok(());
             }
             self.more_or_end()?;
@@ -156,7 +156,7 @@ impl<E: Engine, W: Read + Write> Tls<E, W> {
     pub fn step(&mut self) -> Outcome<bool> {
         self.more()?;
         self.advance(None, &mut |_| {})?;
-        Ok(!self.facts().is_handshaking())
+        Ok(!self.state().is_handshaking())
     }
 
     pub fn send(&mut self, message: &[u8]) -> Outcome<()> {

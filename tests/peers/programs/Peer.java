@@ -82,15 +82,15 @@ public class Peer {
     }
 
     static SSLContext context(Map<String, String> asked) throws Exception {
-        var authorities = KeyStore.getInstance(KeyStore.getDefaultType());
-        authorities.load(null, null);
+        var anchors = KeyStore.getInstance(KeyStore.getDefaultType());
+        anchors.load(null, null);
         try (var file = new FileInputStream(asked.get("ca"))) {
-            for (var authority : CertificateFactory.getInstance("X.509").generateCertificates(file)) {
-                authorities.setCertificateEntry("ca" + authorities.size(), authority);
+            for (var anchor : CertificateFactory.getInstance("X.509").generateCertificates(file)) {
+                anchors.setCertificateEntry("ca" + anchors.size(), anchor);
             }
         }
         var trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(authorities);
+        trust.init(anchors);
         var path = asked.get("certificate");
         var keys = path.isEmpty() ? new KeyManager[0] : new KeyManager[] {new Only(path)};
         var context = SSLContext.getInstance("TLS");

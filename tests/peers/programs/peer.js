@@ -52,14 +52,14 @@ function serve(asked) {
     const rejectUnauthorized = asked.mode === "required";
     const demands = { requestCert, rejectUnauthorized, handshakeTimeout: MILLISECONDS };
     const server = tls.createServer({ ...common(asked), ...demands });
-    const nobody = setTimeout(() => ended(failed(`nobody connected in ${MILLISECONDS} ms`)), MILLISECONDS);
+    const late = setTimeout(() => ended(failed(`no client connected in ${MILLISECONDS} ms`)), MILLISECONDS);
     const ended = (result) => {
-      clearTimeout(nobody);
+      clearTimeout(late);
       server.close();
       resolve(result);
     };
     server.on("error", (why) => ended(failed(why.message)));
-    server.on("connection", () => clearTimeout(nobody));
+    server.on("connection", () => clearTimeout(late));
     server.on("tlsClientError", (why, socket) => {
       if (why.code === "ERR_TLS_HANDSHAKE_TIMEOUT") return ended(failed(why.message));
       const hungUp = why.code === "ECONNRESET" && socket.authorizationError;

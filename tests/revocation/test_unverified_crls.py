@@ -1,4 +1,4 @@
-"""Revocation lists of an issuer whose certificate the peer sends: what is not verified displaces nothing."""
+"""CRLs of an issuer whose certificate the peer sends: what is not verified displaces nothing."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FORGER = new_key()
 
 
 def forged(*revoked: Party, number: int | None = 99, **options: Any) -> x509.CertificateRevocationList:
-    """A list under the name and the key identifier of the intermediate, signed with another key."""
+    """A CRL under the name and the key identifier of the intermediate, signed with another key."""
     return MIDDLE.crl(*revoked, number=number, key=FORGER, names_key=MIDDLE.key, **options)
 
 
-def asking(*lists: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
+def asking(*crls: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
     """One that trusts the root, and learns of the intermediate from the peer."""
     context = clients(ROOT.certificate, flags)
-    for each in lists:
+    for each in crls:
         context.load_crls(each)
     return context
 
@@ -46,21 +46,21 @@ WAYS: list[Callable[[veritls.SSLContext, x509.CertificateRevocationList], Any]] 
 @pytest.mark.parametrize("way", WAYS, ids=["load_crls", "allow_older", "object", "PEM"])
 @pytest.mark.parametrize("number", [0, 1, 99, None])
 @pytest.mark.parametrize("first", ["good", "forged"])
-def test_forged_list_does_not_take_the_place_of_the_issuers_own(way: Any, number: Any, first: str) -> None:
+def test_forged_crl_does_not_take_the_place_of_the_issuers_own(way: Any, number: Any, first: str) -> None:
     context = asking()
     for each in (MIDDLE.crl(LEAF), forged(number=number))[:: 1 if first == "good" else -1]:
         way(context, each)
     assert (code(context, LEAF, MIDDLE), code(context, GOOD, MIDDLE)) == (REVOKED, 0)
 
 
-def test_forged_list_revokes_nobody() -> None:
+def test_forged_crl_revokes_no_certificate() -> None:
     context = asking(MIDDLE.crl(), forged(GOOD))
     assert code(context, GOOD, MIDDLE) == 0
     context.unknown_revocation_status = "accept"
     assert code(context, GOOD, MIDDLE) == 0
 
 
-def test_where_only_forged_lists_are_there_nobody_is_accepted_and_the_sentence_says_so() -> None:
+def test_with_forged_crls_alone_no_certificate_is_accepted_and_the_report_says_why() -> None:
     context = asking(forged(), forged(number=100))
     context.unknown_revocation_status = "accept"
     with pytest.raises(ssl.SSLCertVerificationError, match="CRL signature failure") as caught:
@@ -77,12 +77,12 @@ def test_newest_of_the_issuers_own_counts_whichever_came_first() -> None:
     assert code(context, LEAF, MIDDLE) == 0
 
 
-def test_own_list_that_has_expired_is_not_replaced_by_a_forged_one() -> None:
+def test_own_crl_that_has_expired_is_not_replaced_by_a_forged_one() -> None:
     context = asking(MIDDLE.crl(until=NOW - HOUR / 2), forged())
     assert code(context, GOOD, MIDDLE) == EXPIRED
 
 
-def test_older_list_of_an_unknown_issuer_counts_where_it_is_told_so() -> None:
+def test_older_crl_of_an_unknown_issuer_counts_where_it_is_told_so() -> None:
     context = asking(MIDDLE.crl(LEAF, number=6))
     assert context.load_crls(MIDDLE.crl(number=5), allow_older=True) == 1
     assert code(context, LEAF, MIDDLE) == 0
@@ -100,7 +100,7 @@ def test_duplicates_are_not_new() -> None:
     assert code(context, LEAF, MIDDLE) == REVOKED
 
 
-def test_forged_lists_without_end_displace_nothing_and_are_bounded() -> None:
+def test_forged_crls_without_end_displace_nothing_and_are_bounded() -> None:
     context = asking(MIDDLE.crl(LEAF, number=1))
     for number in range(2, 60):
         context.load_crls(forged(number=number))
@@ -110,7 +110,7 @@ def test_forged_lists_without_end_displace_nothing_and_are_bounded() -> None:
     assert len(kinds) == context.cert_store_stats()["crl"]
 
 
-def test_next_list_counts_after_any_number_of_forged_ones() -> None:
+def test_next_crl_counts_after_any_number_of_forged_ones() -> None:
     context = asking()
     for number in range(2, 30):
         context.load_crls(forged(number=number))
@@ -118,7 +118,7 @@ def test_next_list_counts_after_any_number_of_forged_ones() -> None:
     assert (code(context, LEAF, MIDDLE), code(context, GOOD, MIDDLE)) == (REVOKED, 0)
 
 
-def test_lists_that_follow_one_another_unverified_stay_bounded_and_the_newest_counts() -> None:
+def test_crls_that_follow_one_another_unverified_stay_bounded_and_the_newest_counts() -> None:
     context = asking()
     for number in range(1, 40):
         assert context.load_crls(MIDDLE.crl(*[LEAF] * (number % 2), number=number)) == 1
@@ -126,7 +126,7 @@ def test_lists_that_follow_one_another_unverified_stay_bounded_and_the_newest_co
     assert code(context, LEAF, MIDDLE) == REVOKED
 
 
-def test_list_that_a_path_verified_is_replaced_by_its_successor_alone() -> None:
+def test_crl_that_a_path_verified_is_replaced_by_its_successor_alone() -> None:
     context = asking(MIDDLE.crl(LEAF, number=1))
     assert code(context, LEAF, MIDDLE) == REVOKED
     for number in range(2, 40):
@@ -138,7 +138,7 @@ def test_list_that_a_path_verified_is_replaced_by_its_successor_alone() -> None:
     assert code(context, LEAF, MIDDLE) == 0
 
 
-def test_forged_list_that_came_before_its_issuer_takes_no_place_afterwards() -> None:
+def test_forged_crl_that_came_before_its_issuer_takes_no_place_afterwards() -> None:
     context = asking(MIDDLE.crl(number=1), forged())
     context.load_verify_locations(cadata=MIDDLE.certificate)
     assert (code(context, LEAF), code(context, GOOD)) == (0, 0)
@@ -149,7 +149,7 @@ def test_forged_list_that_came_before_its_issuer_takes_no_place_afterwards() -> 
     assert (code(context, LEAF), code(context, GOOD)) == (REVOKED, 0)
 
 
-def test_issuer_that_only_a_stranger_vouches_for_verifies_nothing() -> None:
+def test_issuer_that_only_an_untrusted_ca_certifies_verifies_nothing() -> None:
     evil = Party("Root", ca=True)
     other = Party("Middle", evil, ca=True, key=FORGER)
     context = asking(MIDDLE.crl(LEAF, number=1), forged())
@@ -159,7 +159,7 @@ def test_issuer_that_only_a_stranger_vouches_for_verifies_nothing() -> None:
     assert (code(context, LEAF, MIDDLE), code(context, GOOD, MIDDLE)) == (REVOKED, 0)
 
 
-def test_reload_keeps_the_good_list_beside_a_forged_one(tmp_path: Path) -> None:
+def test_reload_keeps_the_good_crl_beside_a_forged_one(tmp_path: Path) -> None:
     file = tmp_path / "middle.crl"
     file.write_bytes(pem(MIDDLE.crl(LEAF, number=1)))
     context = asking()
@@ -173,7 +173,7 @@ def test_reload_keeps_the_good_list_beside_a_forged_one(tmp_path: Path) -> None:
     assert code(context, LEAF, MIDDLE) == 0
 
 
-def test_forged_list_without_a_number_is_no_departure_from_the_profile() -> None:
+def test_forged_crl_without_a_number_is_no_departure_from_the_profile() -> None:
     context = asking(MIDDLE.crl(), ROOT.crl(), forged(number=None), flags=CRL_CHAIN | ssl.VERIFY_X509_STRICT)
     assert code(context, GOOD, MIDDLE) == 0
     context = asking(MIDDLE.crl(number=None), flags=CRL_LEAF | ssl.VERIFY_X509_STRICT)
@@ -181,14 +181,14 @@ def test_forged_list_without_a_number_is_no_departure_from_the_profile() -> None
         context.verify_chain([GOOD.der, MIDDLE.der])
 
 
-def test_sentence_about_a_revoked_certificate_comes_from_the_list_that_counts() -> None:
+def test_explanation_of_a_revoked_certificate_comes_from_the_crl_that_counts() -> None:
     context = asking(MIDDLE.crl(), ROOT.crl(MIDDLE), forged(LEAF), flags=CRL_CHAIN)
     with pytest.raises(ssl.SSLCertVerificationError, match=r"Middle.* was revoked"):
         context.verify_chain([LEAF.der, MIDDLE.der])
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_client_refuses_a_revoked_server_beside_a_forged_list(version: Any) -> None:
+def test_client_refuses_a_revoked_server_beside_a_forged_crl(version: Any) -> None:
     context = asking(MIDDLE.crl(LEAF), forged())
     context.minimum_version = context.maximum_version = version
     assert code_in_handshake(context, serving(LEAF, MIDDLE)) == REVOKED
@@ -198,7 +198,7 @@ def test_client_refuses_a_revoked_server_beside_a_forged_list(version: Any) -> N
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_server_refuses_a_revoked_client_and_its_resumption_beside_a_forged_list(version: Any) -> None:
+def test_server_refuses_a_revoked_client_and_its_resumption_beside_a_forged_crl(version: Any) -> None:
     server = serving(Party("localhost", ROOT))
     server.load_verify_locations(cadata=ROOT.certificate)
     server.verify_mode, server.verify_flags = ssl.CERT_REQUIRED, CRL_LEAF

@@ -1,4 +1,4 @@
-"""Revocation lists: loaded from anywhere, and which of them are believed about whom."""
+"""CRLs: loaded from anywhere, and which of them are believed about which certificate."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LEAF, GOOD = Party("leaf", MIDDLE), Party("good", MIDDLE)
 REVOKED, UNKNOWN, EXPIRED, SIGNATURE, NOT_A_SIGNER = 23, 3, 12, 8, 35
 
 
-def context(*lists: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
+def context(*crls: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
     made = clients([ROOT.certificate, MIDDLE.certificate], flags)
-    if lists:
-        made.load_crls(lists)
+    if crls:
+        made.load_crls(crls)
     return made
 
 
@@ -37,13 +37,13 @@ class TestSource:
         (tmp_path / "hashed").mkdir()
         (tmp_path / "hashed" / "9d66eef0.r0").write_bytes(pem(ROOT.crl()))
         (tmp_path / "hashed" / "9d66eef0.r1").write_bytes(pem(revoked))
-        (tmp_path / "hashed" / "README").write_bytes(b"not a list")
-        (tmp_path / "list.pem").write_bytes(b"commentary\n" + pem(ROOT.crl()) + pem(revoked))
-        (tmp_path / "list.crl").write_bytes(der(revoked))
+        (tmp_path / "hashed" / "README").write_bytes(b"not a CRL")
+        (tmp_path / "crl.pem").write_bytes(b"commentary\n" + pem(ROOT.crl()) + pem(revoked))
+        (tmp_path / "middle.crl").write_bytes(der(revoked))
         return {
-            "PEM file": tmp_path / "list.pem",
-            "DER file": str(tmp_path / "list.crl"),
-            "bytes path": os.fsencode(tmp_path / "list.crl"),
+            "PEM file": tmp_path / "crl.pem",
+            "DER file": str(tmp_path / "middle.crl"),
+            "bytes path": os.fsencode(tmp_path / "middle.crl"),
             "folder": tmp_path / "hashed",
             "PEM bytes": pem(revoked),
             "DER bytes": der(revoked),
@@ -60,12 +60,12 @@ class TestSource:
             *("bytearray", "memoryview", "object", "objects"),
         ],
     )
-    def test_lists_come_from(self, way: str, ways: dict[str, Any]) -> None:
+    def test_crls_come_from(self, way: str, ways: dict[str, Any]) -> None:
         asking = context()
         assert asking.load_crls(ways[way]) in (1, 2)
         assert (code(asking, LEAF), code(asking, GOOD)) == (REVOKED, 0)
 
-    def test_capath_takes_the_lists_of_a_hashed_folder(self, ways: dict[str, Any]) -> None:
+    def test_capath_takes_the_crls_of_a_hashed_folder(self, ways: dict[str, Any]) -> None:
         asking = context()
         asking.load_verify_locations(capath=ways["folder"])
         assert asking.cert_store_stats()["crl"] == 2
@@ -73,7 +73,7 @@ class TestSource:
 
     def test_openssl_finds_our_hashed_folder_and_we_find_openssls(self, tmp_path: Path) -> None:
         assert shutil.which("openssl"), "openssl is a tool of the tests"
-        (tmp_path / "list.pem").write_bytes(pem(MIDDLE.crl(LEAF)))
+        (tmp_path / "crl.pem").write_bytes(pem(MIDDLE.crl(LEAF)))
         (tmp_path / "ca.pem").write_bytes(ROOT.pem)
         subprocess.run(["openssl", "rehash", tmp_path], check=True, timeout=20)
         asking = context()
@@ -97,7 +97,7 @@ class TestSource:
             (None, TypeError, "path"),
         ],
     )
-    def test_what_is_no_list_is_refused_and_changes_nothing(
+    def test_what_is_no_crl_is_refused_and_changes_nothing(
         self, source: Any, kind: type[Exception], words: str
     ) -> None:
         asking = context(MIDDLE.crl(LEAF))
@@ -106,14 +106,14 @@ class TestSource:
         assert asking.cert_store_stats()["crl"] == 1
         assert code(asking, LEAF) == REVOKED
 
-    def test_a_file_without_a_list_is_named(self, tmp_path: Path) -> None:
+    def test_a_file_without_a_crl_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "empty.crl"
         for content in (b"", b"hello\n", ROOT.pem, bytes(50)):
             path.write_bytes(content)
             with pytest.raises(ssl.SSLError, match=r"empty\.crl"):
                 context().load_crls(path)
 
-    def test_no_prefix_and_no_flipped_bit_of_a_list_is_believed(self) -> None:
+    def test_no_prefix_and_no_flipped_bit_of_a_crl_is_believed(self) -> None:
         data = der(MIDDLE.crl())
         for length in range(4, len(data), 7):
             with pytest.raises(ssl.SSLError):
@@ -154,13 +154,13 @@ class TestPart:
         ],
         ids=["delta", "indirect", "by reason", "unknown critical extension"],
     )
-    def test_a_list_is_refused_that_is(self, extension: Any) -> None:
+    def test_a_crl_is_refused_that_is(self, extension: Any) -> None:
         with pytest.raises(ssl.SSLError, match="CRL cannot be used"):
             context().load_crls(MIDDLE.crl(extra=[extension]))
         with pytest.raises(ssl.SSLError, match="CRL cannot be used"):
             context().load_verify_locations(cadata=pem(MIDDLE.crl(extra=[extension])).decode())
 
-    def test_a_list_for_one_distribution_point_counts_for_its_certificates(self) -> None:
+    def test_a_crl_for_one_distribution_point_counts_for_its_certificates(self) -> None:
         def at(url: x509.UniformResourceIdentifier) -> Party:
             points = x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
             return Party("leaf", MIDDLE, extra=[(points, False)])
@@ -182,11 +182,11 @@ class TestUnknownStatus:
             assert code(asking, LEAF) == 0
 
     def test_that_is_accepted_accepts_nothing_else(self) -> None:
-        for lists, number in (
+        for crls, number in (
             ([MIDDLE.crl(LEAF)], REVOKED),
             ([MIDDLE.crl(until=NOW - HOUR / 2)], EXPIRED),
         ):
-            asking = context(*lists)
+            asking = context(*crls)
             asking.unknown_revocation_status = "accept"
             assert code(asking, LEAF) == number
 
@@ -197,7 +197,7 @@ class TestUnknownStatus:
             asking.unknown_revocation_status = value
         assert asking.unknown_revocation_status == "refuse"
 
-    def test_of_a_list_that_begins_in_the_future_only(self) -> None:
+    def test_of_a_crl_that_begins_in_the_future_only(self) -> None:
         assert code(context(MIDDLE.crl(since=NOW + HOUR)), LEAF) == UNKNOWN
 
     def test_of_an_intermediate_counts_where_the_chain_is_asked_for(self) -> None:
@@ -235,7 +235,7 @@ class TestForeignList:
         asking.load_verify_locations(cadata=x509.load_der_x509_crl(bytes(tampered)))
         assert code(asking, LEAF) == REVOKED
 
-    def test_of_an_issuer_that_may_not_sign_lists_is_not_believed(self) -> None:
+    def test_of_an_issuer_that_may_not_sign_crls_is_not_believed(self) -> None:
         usage = x509.KeyUsage(False, False, False, False, False, True, False, False, False)
         mute = Party("Mute", ROOT, ca=True, usage=usage)
         leaf = Party("leaf", mute)
@@ -244,7 +244,7 @@ class TestForeignList:
         assert code(asking, leaf, mute) == NOT_A_SIGNER
 
 
-def test_a_certificate_trusted_by_itself_answers_to_its_own_list() -> None:
+def test_a_certificate_trusted_by_itself_answers_to_its_own_crl() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
     alone = Party("localhost", ca=True, extra=[(names, False)], usage=SERVES_AND_SIGNS)
     asking = clients(alone.certificate, CRL_LEAF)
@@ -264,7 +264,7 @@ def test_a_leaf_trusted_by_itself_within_a_partial_chain_has_an_unknown_status()
     assert code(asking, LEAF) == UNKNOWN
 
 
-def test_a_self_signed_certificate_that_may_not_sign_lists_is_not_believed_about_itself() -> None:
+def test_a_self_signed_certificate_that_may_not_sign_crls_is_not_believed_about_itself() -> None:
     alone = Party("localhost", usage=SERVES)
     asking = clients(alone.certificate, CRL_LEAF)
     asking.load_verify_locations(cadata=alone.crl())

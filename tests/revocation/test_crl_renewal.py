@@ -1,4 +1,4 @@
-"""Revocation lists that follow one another: replaced, read again, seen by a running server."""
+"""CRLs that follow one another: replaced, read again, seen by a running server."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ LEAF, GOOD = Party("leaf", MIDDLE), Party("good", MIDDLE)
 REVOKED, UNKNOWN, EXPIRED, SIGNATURE, NOT_A_SIGNER = 23, 3, 12, 8, 35
 
 
-def context(*lists: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
+def context(*crls: x509.CertificateRevocationList, flags: int = CRL_LEAF) -> veritls.SSLContext:
     made = clients([ROOT.certificate, MIDDLE.certificate], flags)
-    if lists:
-        made.load_crls(lists)
+    if crls:
+        made.load_crls(crls)
     return made
 
 
 class TestReplacement:
-    def test_a_newer_list_replaces_and_an_older_one_does_not(self) -> None:
+    def test_a_newer_crl_replaces_and_an_older_one_does_not(self) -> None:
         asking = context(MIDDLE.crl(number=5))
         assert code(asking, LEAF) == 0
         assert asking.load_crls(MIDDLE.crl(LEAF, number=4)) == 0
@@ -56,14 +56,14 @@ class TestReplacement:
         assert asking.load_crls(MIDDLE.crl(number=5), allow_older=True) == 1
         assert code(asking, LEAF) == 0
 
-    def test_the_lists_of_two_keys_of_one_name_stand_side_by_side(self) -> None:
+    def test_the_crls_of_two_keys_of_one_name_stand_side_by_side(self) -> None:
         again = Party("Middle", ROOT, ca=True)
         other = Party("leaf", again)
         asking = clients([ROOT.certificate, MIDDLE.certificate, again.certificate], CRL_LEAF)
         asking.load_crls([MIDDLE.crl(LEAF), again.crl(number=2)])
         assert (code(asking, LEAF), code(asking, GOOD), code(asking, other)) == (REVOKED, 0, 0)
 
-    def test_an_expired_list_is_refused(self) -> None:
+    def test_an_expired_crl_is_refused(self) -> None:
         assert code(context(MIDDLE.crl(until=NOW - HOUR / 2)), LEAF) == EXPIRED
         asking = context(MIDDLE.crl())
         assert code(asking, LEAF, at=NOW + DAY / 2) == 0
@@ -73,7 +73,7 @@ class TestReplacement:
 
 class TestReload:
     def test_reads_the_files_and_folders_again(self, tmp_path: Path) -> None:
-        file, folder = tmp_path / "list.pem", tmp_path / "folder"
+        file, folder = tmp_path / "crl.pem", tmp_path / "folder"
         folder.mkdir()
         file.write_bytes(pem(MIDDLE.crl(number=1)))
         asking = context(flags=CRL_CHAIN)
@@ -91,7 +91,7 @@ class TestReload:
         assert asking.reload_crls() == 0
         assert (code(asking, GOOD), asking.cert_store_stats()["crl"]) == (0, 2)
 
-    def test_reads_what_came_with_the_authorities_again(self, tmp_path: Path) -> None:
+    def test_reads_the_crls_beside_the_trust_anchors_again(self, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"
         file.write_bytes(ROOT.pem + MIDDLE.pem + pem(MIDDLE.crl(number=1)))
         asking = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
