@@ -21,6 +21,7 @@ import veritls
 from tests.aio.ends import LoopFactory, Recorder, both_contexts, run
 from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, in_thread, server_context
+from tests.support.forger import ALERT, DATA, Forger
 
 
 class Hand:
@@ -131,6 +132,42 @@ def test_data_before_a_broken_record_is_delivered_and_the_error_said(
             assert server.events == ["made", "lost"]
 
     run(loop_factory, main())
+
+
+def test_a_flood_of_empty_records_is_answered_with_unexpected_message(
+    files: Files, loop_factory: LoopFactory, tmp_path: Path
+) -> None:
+    keylog = tmp_path / "keys"
+
+    def script(hand: Hand) -> Any:
+        forger = Forger(keylog, "CLIENT")
+        hand.raw.sendall(b"".join(forger.record(DATA, b"") for _ in range(40)))
+        with pytest.raises(ssl.SSLError) as refused:
+            hand.run(lambda: hand.tls.read(100))
+        return refused.value.reason
+
+    async def main() -> None:
+        async with by_hand(files, script, keylog=keylog) as (server, done):
+            await server.told("lost")
+            assert isinstance(server.error, ssl.SSLError)
+            assert await done == "SSLV3_ALERT_UNEXPECTED_MESSAGE"
+
+    run(loop_factory, main())
+
+
+def test_warnings_before_the_hello_are_answered_in_the_clear(files: Files, loop_factory: LoopFactory) -> None:
+    async def main() -> bytes:
+        listening = await asyncio.get_running_loop().create_server(
+            Recorder, "127.0.0.1", 0, ssl=server_context(files.server)
+        )
+        async with listening:
+            reader, writer = await asyncio.open_connection(*listening.sockets[0].getsockname())
+            writer.write(bytes([ALERT, 3, 3, 0, 2, 1, 90]) * 6)
+            answer = await reader.read()
+            writer.close()
+        return answer
+
+    assert run(loop_factory, main()) == bytes([ALERT, 3, 3, 0, 2, 2, 10])
 
 
 def test_data_after_close_notify_is_not_delivered(files: Files, loop_factory: LoopFactory) -> None:

@@ -1,7 +1,8 @@
-"""A TLS 1.3 peer that sends what no library would: records made from the secrets of a key log."""
+"""A peer that sends what no library would: records made from the secrets of a key log."""
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,16 +26,22 @@ def message(kind: int, body: bytes, length: int | None = None) -> bytes:
     return bytes([kind]) + (len(body) if length is None else length).to_bytes(3, "big") + body
 
 
+def _logged(keylog: Path, label: str) -> list[bytes]:
+    """The client's random and the secret of the one line with `label`."""
+    lines = (line.split() for line in keylog.read_text().splitlines())
+    (found,) = (line[1:] for line in lines if line[0] == label)
+    return [bytes.fromhex(each) for each in found]
+
+
 class Forger:
     """Continues for one side, "CLIENT" or "SERVER", after `sent` records under its first traffic keys.
 
-    For TLS_AES_128_GCM_SHA256.
+    For TLS_AES_128_GCM_SHA256. `keys`: "HANDSHAKE_TRAFFIC_SECRET" for those of the handshake.
     """
 
-    def __init__(self, keylog: Path, side: str, sent: int = 0) -> None:
-        lines = (line.split() for line in keylog.read_text().splitlines())
-        (secret,) = (line[2] for line in lines if line[0] == f"{side}_TRAFFIC_SECRET_0")
-        self._use_secret(bytes.fromhex(secret))
+    def __init__(self, keylog: Path, side: str, sent: int = 0, keys: str = "TRAFFIC_SECRET_0") -> None:
+        _, secret = _logged(keylog, f"{side}_{keys}")
+        self._use_secret(secret)
         self._sequence = sent
 
     def _use_secret(self, secret: bytes) -> None:
@@ -67,3 +74,28 @@ class Forger:
         body = (7200).to_bytes(4, "big") + bytes(4) + bytes([len(nonce)]) + nonce
         body += len(ticket).to_bytes(2, "big") + ticket + bytes(2)
         return self.record(HANDSHAKE, message(NEW_SESSION_TICKET, body))
+
+
+class Forger12:
+    """The same for TLS 1.2 and AES_128_GCM_SHA256, after `sent` records; `server_random`: of its hello."""
+
+    def __init__(self, keylog: Path, side: str, server_random: bytes, sent: int = 1) -> None:
+        client_random, secret = _logged(keylog, "CLIENT_RANDOM")
+        seed = b"key expansion" + server_random + client_random
+        block, step = b"", seed
+        # RFC 5246, sections 5 and 6.3.
+        for _ in range(2):
+            step = hmac.digest(secret, step, "sha256")
+            block += hmac.digest(secret, step + seed, "sha256")
+        at = ("CLIENT", "SERVER").index(side)
+        self._key = AESGCM(block[16 * at :][:16])
+        self._iv = block[32 + 4 * at :][:4]
+        self._sequence = sent
+
+    def record(self, kind: int, content: bytes) -> bytes:
+        """One encrypted record (RFC 5288, section 3)."""
+        explicit = self._sequence.to_bytes(8, "big")
+        self._sequence += 1
+        additional = explicit + bytes([kind, 3, 3]) + len(content).to_bytes(2, "big")
+        body = explicit + self._key.encrypt(self._iv + explicit, content, additional)
+        return bytes([kind, 3, 3]) + len(body).to_bytes(2, "big") + body

@@ -16,6 +16,7 @@ use rustls::{ClientConfig, KeyLog, NoKeyLog, ServerConfig, SupportedProtocolVers
 
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
+use crate::tls::fatal_alert::cipher_suites;
 use crate::tls::fingerprint::fingerprint;
 use crate::tls::own_identity::Own;
 use crate::tls::peer_verifier::RustlsVerifier;
@@ -140,6 +141,7 @@ impl Config {
     ) -> Result<Self, Unusable> {
         let ticket_secret = Secret::new(ticket_secret);
         let mut provider = default_provider();
+        provider.cipher_suites = cipher_suites().to_vec();
         let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);
         let suite = |suite: &rustls::SupportedCipherSuite| u16::from(suite.suite());
         provider.cipher_suites.retain(|each| place(suite(each), &recipe.suites).is_some());
@@ -197,8 +199,6 @@ impl Config {
             config.ignore_client_order = recipe.own_order;
             config.key_log = key_log;
             config.session_storage = Arc::new(NoServerSessionStorage {});
-            // For `fatal_alert`.
-            config.enable_secret_extraction = demands.verify_callback;
             let tickets = recipe.tickets.filter(|_| demands.max_resumption_age > 0);
             config.send_tls13_tickets = tickets.unwrap_or(0);
             if let Some(fingerprint) = fingerprint.filter(|_| tickets.is_some()) {
@@ -216,7 +216,6 @@ impl Config {
                 .with_client_cert_resolver(Arc::new(OwnIdentities::new(identities)));
             config.alpn_protocols = recipe.alpn;
             config.key_log = key_log;
-            config.enable_secret_extraction = demands.verify_callback;
             // A store of its own comes with each connection.
             config.resumption = Resumption::disabled();
             RustlsConfig::Client(Arc::new(config))

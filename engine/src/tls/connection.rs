@@ -1,5 +1,6 @@
 //! One TLS connection without I/O: bytes in, bytes out, state. The only caller of rustls's connections.
 
+mod alert;
 mod greeting;
 mod over;
 
@@ -12,12 +13,12 @@ use rustls::client::{Resumption, Tls12Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
-use rustls::{ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
+use rustls::{AlertDescription, ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
 
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters, RustlsConfig};
-use crate::tls::failure::{Evidence, Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, alert_of, failure_of};
 use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
@@ -43,6 +44,7 @@ macro_rules! either {
         }
     };
 }
+use either;
 
 pub struct Connection {
     side: Side,
@@ -53,8 +55,6 @@ pub struct Connection {
     pub callback_state: Arc<CallbackState>,
     /// Once the handshake is over.
     pub schemes: Schemes,
-    /// To make the connection anew from, where the present one is spent for its fatal alert.
-    spare: Option<RustlsConfig>,
     name: Option<ServerName<'static>>,
     /// The verified path, when the peers last proved their keys, and a client's hello.
     pub path: Option<Path>,
@@ -149,7 +149,6 @@ impl Connection {
             ))),
             schemes: Schemes::default(),
             callback_state,
-            spare: verifier.verify_callback.then(|| config.rustls.clone()),
             verifier,
             name,
             path: None,
@@ -332,6 +331,7 @@ impl Connection {
                 Ok(step) => {
                     self.incoming.discard(used);
                     if matches!(step, Step::Blocked) && self.incoming.len() > HANDSHAKE_ON_WIRE {
+                        self.queue_alert(Some(AlertDescription::DecodeError));
                         let why = "handshake_too_long".to_owned();
                         return Err(self.fail(Failure::Protocol(why)));
                     }
@@ -352,16 +352,19 @@ impl Connection {
         let handshake = self.handshake.as_ref();
         let rejection = handshake.and_then(|handshake| handshake.take_rejection());
         let no_certificate = handshake.is_some_and(|handshake| handshake.found_no_certificate());
+        let no_scheme = handshake.is_some_and(|handshake| handshake.found_no_scheme());
         let early = self.state().protocol_version().is_none();
         let before = self.outgoing.len();
-        self.queue_alert();
+        let evidence = Evidence { rejection, no_certificate, no_scheme, early, started_with };
+        // After close_notify nothing may be sent (RFC 8446, section 6.1).
+        self.queue_alert(alert_of(&error, &evidence).filter(|_| !self.close_notify_sent));
         if self.callback_state.cancelled() {
             return self.fail_as_cancelled();
         }
         if matches!(error, Error::NoCertificatesPresented) {
             self.use_handshake_failure_before_tls13(before);
         }
-        let failure = failure_of(error, Evidence { rejection, no_certificate, early, started_with });
+        let failure = failure_of(error, evidence);
         self.fail(failure.without_cause());
         failure
     }
@@ -373,23 +376,6 @@ impl Connection {
         let alert = &mut self.outgoing.bytes_mut()[from..];
         if tls12 && *alert == CERTIFICATE_REQUIRED_ALERT {
             alert[CERTIFICATE_REQUIRED_ALERT.len() - 1] = HANDSHAKE_FAILURE;
-        }
-    }
-
-    /// Queues what rustls has to send after an error: the alert.
-    fn queue_alert(&mut self) {
-        let mut used = 0;
-        loop {
-            let Self { side, outgoing, close_notify_received, incoming, .. } = self;
-            let before = outgoing.len();
-            let (discard, result) = either!(side, connection => {
-                let status = connection.process_tls_records(&mut incoming.bytes_mut()[used..]);
-                step(status, outgoing, close_notify_received, &mut |_| {})
-            });
-            used += discard;
-            if result.is_err() || outgoing.len() == before {
-                return;
-            }
         }
     }
 

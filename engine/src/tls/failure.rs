@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::PyErr;
-use rustls::{Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
@@ -121,6 +121,8 @@ pub struct Evidence {
     pub rejection: Option<Box<Rejection>>,
     /// This server has no certificate to answer the client's hello with.
     pub no_certificate: bool,
+    /// This server's key makes none of the signatures that the client can verify.
+    pub no_scheme: bool,
     /// No version is agreed on yet.
     pub early: bool,
     /// The first bytes of what could not be processed.
@@ -129,7 +131,7 @@ pub struct Evidence {
 
 /// An error of rustls's, as the caller of the connection needs it.
 pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
-    let Evidence { rejection, no_certificate, early, started_with } = evidence;
+    let Evidence { rejection, no_certificate, no_scheme, early, started_with } = evidence;
     match error {
         Error::InvalidCertificate(why) => rejection.map_or_else(
             || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
@@ -147,8 +149,42 @@ pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
         Error::FailedToGetCurrentTime => NoTime.into(),
         Error::PeerIncompatible(why) => Failure::Incompatible(incompatibility(&why)),
         Error::General(_) if no_certificate => Failure::Incompatible("no_own_certificate"),
+        Error::General(_) if no_scheme => Failure::Incompatible("signature_schemes"),
         other => Failure::Protocol(other.to_string()),
     }
+}
+
+/// The alert for an error for which rustls sends none itself; None where the peer ended the connection.
+pub fn alert_of(error: &Error, evidence: &Evidence) -> Option<AlertDescription> {
+    Some(match error {
+        Error::AlertReceived(_) => return None,
+        Error::PeerMisbehaved(why) => match why {
+            // Messages that are in no place of their own: RFC 8446, sections 5 (change_cipher_spec), 5.1 (between the
+            // pieces of a handshake message) and 5.4 (without a content type), and what each is allowed a few times
+            // (section 6.2).
+            PeerMisbehaved::IllegalMiddleboxChangeCipherSpec
+            | PeerMisbehaved::MessageInterleavedWithHandshakeMessage
+            | PeerMisbehaved::RejectedEarlyDataInterleavedWithHandshakeMessage
+            | PeerMisbehaved::IllegalTlsInnerPlaintext
+            | PeerMisbehaved::TooManyEmptyFragments
+            | PeerMisbehaved::TooManyKeyUpdateRequests
+            | PeerMisbehaved::TooManyRenegotiationRequests
+            | PeerMisbehaved::TooManyWarningAlertsReceived => AlertDescription::UnexpectedMessage,
+            // RFC 8446, section 4.2.
+            PeerMisbehaved::UnsolicitedCertExtension => AlertDescription::UnsupportedExtension,
+            // RFC 7627, section 5.3.
+            PeerMisbehaved::ResumptionOfferedWithVariedEms => AlertDescription::HandshakeFailure,
+            // RFC 8446, section 6.2, as for every field that contradicts another.
+            _ => AlertDescription::IllegalParameter,
+        },
+        // RFC 8446, section 4.
+        Error::InappropriateMessage { .. } => AlertDescription::UnexpectedMessage,
+        // A server's empty Certificate: RFC 8446, section 4.4.2.4.
+        Error::NoCertificatesPresented | Error::InvalidMessage(_) => AlertDescription::DecodeError,
+        Error::PeerIncompatible(_) => AlertDescription::HandshakeFailure,
+        Error::General(_) if evidence.no_scheme => AlertDescription::HandshakeFailure,
+        _ => AlertDescription::InternalError,
+    })
 }
 
 /// What the two sides have not in common, as a code of ours.

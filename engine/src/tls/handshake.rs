@@ -74,6 +74,8 @@ pub struct Schemes {
 pub struct Hello {
     pub suites: Vec<u16>,
     pub own: Option<Arc<CertifiedKey>>,
+    /// Its key makes none of the signatures that the client can verify.
+    pub no_scheme: bool,
 }
 
 /// Empties the register, whatever happens.
@@ -162,6 +164,11 @@ impl Handshake {
     /// Whether a server found no certificate to answer the client's hello with.
     pub fn found_no_certificate(&self) -> bool {
         self.state().hello.as_ref().is_some_and(|hello| hello.own.is_none())
+    }
+
+    /// Whether a server's key makes none of the signatures that the client can verify.
+    pub fn found_no_scheme(&self) -> bool {
+        self.state().hello.as_ref().is_some_and(|hello| hello.no_scheme)
     }
 
     pub fn take_hello(&self) -> Option<Hello> {

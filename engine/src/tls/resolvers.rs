@@ -28,7 +28,9 @@ impl ResolvesServerCert for OwnCertificates {
         let own = self.choose(&hello).map(|own| own.current());
         let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite)).collect();
         if let Ok(handshake) = current() {
-            handshake.note_hello(Hello { suites, own: own.clone() });
+            let signs = |own: &Arc<CertifiedKey>| own.key.choose_scheme(hello.signature_schemes()).is_some();
+            let no_scheme = own.as_ref().is_some_and(|own| !signs(own));
+            handshake.note_hello(Hello { suites, own: own.clone(), no_scheme });
         }
         own
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::tls::client_hello::Seen;
 use crate::tls::connection::{Connection, side_of};
-use crate::tls::failure::{Evidence, Failure, failure_of};
+use crate::tls::failure::{Evidence, Failure, alert_of, failure_of};
+use crate::tls::fatal_alert::plain_alert;
 use crate::tls::handshake::Handshake;
 use crate::tls::hello_callback::{Greeting, Switched, ask};
 use crate::tls::session::Store;
@@ -25,8 +26,11 @@ impl Connection {
             Seen::Hello(name) => self.ask_about(name).map(|()| true),
             Seen::Unreadable(error, alert) => {
                 self.outgoing.append(&alert);
-                let failure =
-                    failure_of(error, Evidence { early: true, started_with, ..Evidence::default() });
+                let evidence = Evidence { early: true, started_with, ..Evidence::default() };
+                if let Some(missing) = alert_of(&error, &evidence).filter(|_| alert.is_empty()) {
+                    self.outgoing.append(&plain_alert(missing));
+                }
+                let failure = failure_of(error, evidence);
                 Err(self.fail(failure))
             }
         }
@@ -62,7 +66,6 @@ impl Connection {
             let store = Store { offered: None, fresh: Arc::default() };
             self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
             self.verifier = config.verifier.clone();
-            self.spare = self.verifier.verify_callback.then(|| config.rustls.clone());
             // Nothing of the handshake was done yet.
             self.handshake =
                 Some(Arc::new(Handshake::new(self.callback_state.clone(), callback, None, None)));

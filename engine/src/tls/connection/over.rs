@@ -1,21 +1,16 @@
 //! The end of a handshake: a resumed session is verified again, and refused with an alert.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
-use rustls::server::UnbufferedServerConnection;
+use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, HandshakeKind};
 
 use crate::clock::now;
 use crate::error::NoTime;
-use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
-use crate::tls::fatal_alert::fatal_alert;
 use crate::tls::handshake::{Handshake, State};
 use crate::tls::peer_verifier::error_of;
 use crate::tls::side::Side;
@@ -108,20 +103,7 @@ impl Connection {
                 (Failure::NoPeerCertificate, AlertDescription::CertificateUnknown)
             }
         };
-        let blank = match &self.spare {
-            Some(RustlsConfig::Server(config)) => {
-                UnbufferedServerConnection::new(config.clone()).map(Side::Server).ok()
-            }
-            Some(RustlsConfig::Client(config)) => {
-                let nameless = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0])));
-                UnbufferedClientConnection::new(config.clone(), nameless).map(Side::Client).ok()
-            }
-            None => None,
-        };
-        if let Some(blank) = blank {
-            let spent = mem::replace(&mut self.side, blank);
-            self.outgoing.append(&fatal_alert(spent, alert).unwrap_or_default());
-        }
+        self.queue_alert(Some(alert));
         self.fail(failure.without_cause());
         failure
     }
