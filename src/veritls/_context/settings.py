@@ -4,34 +4,35 @@ Theory of operation
 -------------------
 
 **The value.** `Settings` holds everything that a context is: protocol settings, peer policy, trust, own
-identities, callbacks, the secret of its tickets. It and its parts are frozen. A part has methods that return
-the next part (`PeerPolicy.with_verify_mode`), and they raise before anything has changed.
+identities, callbacks, the secret of its tickets. It and its parts are frozen. A part has methods that
+return the next part (`PeerPolicy.with_verify_mode`), and they raise before anything has changed.
 
-**The swap.** A context holds the value in one cell of the engine. A setter makes the next value of the present
-one and swaps it in, if the present one is still there; otherwise it starts over with the newer value
-(`HasSettings._change`). The comparison and the store are one call that runs no Python code, so no signal
-handler, trace function, thread or fork comes in between. At no moment do the visible and the enforced settings
-differ, and a setter that raises halfway has changed nothing. There is no lock, so a callback may set what it
-likes, and a child of a fork never waits.
+**The swap.** A context holds the value in one cell of the engine. A setter makes the next value of the
+present one and swaps it in, if the present one is still there; otherwise it starts over with the newer
+value (`HasSettings._change`). The comparison and the store are one call that runs no Python code, so no
+signal handler, trace function, thread or fork comes in between. At no moment do the visible and the
+enforced settings differ, and a setter that raises halfway has changed nothing. There is no lock, so a
+callback may set what it likes, and a child of a fork never waits.
 
-**The engine's form.** `Settings.frozen` makes it on first use, one for each side, and keeps it with the value:
-a form that is made while another thread changes the context is never used for the newer value. Two threads may
-both make it; `setdefault` keeps one. What the engine cannot use is an error there, before a socket is taken
-over. The form says "request, require, validate, check_name"; only `policy.py` knows modes.
+**The engine's form.** `Settings.frozen` makes it on first use, one for each side, and keeps it with the
+value: a form that is made while another thread changes the context is never used for the newer value. Two
+threads may both make it; `setdefault` keeps one. What the engine cannot use is an error there, before a
+socket is taken over. The form says "request, require, validate, check_name"; only `policy.py` knows
+modes.
 
 **Connections.** A connection takes one value, whole, when it is made, and keeps it. A later change of the
 context holds for later connections. Sessions are bound to the value by the fingerprint of its form.
 
-**Two contexts.** Where `sni_callback` moves a connection to a second context, `Settings.after` gives a third
-value: the demands of both, the choices of the second. Each field declares which of the two it is
-(`veritls._context.combining`); one that does not is a TypeError, and a test. The result is kept with the second
-value, weakly by the first, so that a server with many names combines two contexts once.
+**Two contexts.** Where `sni_callback` moves a connection to a second context, `Settings.after` gives a
+third value: the demands of both, the choices of the second. Each field declares which of the two it is
+(`veritls._context.combining`); one that does not is a TypeError, and a test. The result is kept with the
+second value, weakly by the first, so that a server with many names combines two contexts once.
 
-**Why the obvious ways fail.** Attributes on the context, read one by one when a connection is made, give a
-connection half of an old and half of a new policy. A lock around them is held by a thread that a fork leaves
-behind, and is waited for by a callback that runs under it. An engine's form that the context keeps, and setters
-clear, is stale between the two stores, and an exception there leaves a demand visible that is not enforced.
-Records 0009 and 0046 have the cases.
+**Why the obvious ways fail.** Attributes on the context, read one by one when a connection is made, give
+a connection half of an old and half of a new policy. A lock around them is held by a thread that a fork
+leaves behind, and is waited for by a callback that runs under it. An engine's form that the context
+keeps, and setters clear, is stale between the two stores, and an exception there leaves a demand visible
+that is not enforced. Records 0009 and 0046 have the cases.
 """
 
 from __future__ import annotations
