@@ -99,9 +99,7 @@ def data_before_a_flood(forger: Any) -> bytes:
 
 @SIDES
 @pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3], ids=lambda version: version.name)
-@pytest.mark.parametrize(
-    "made", [warnings, empty_records, data_amid_a_message, data_before_a_flood]
-)
+@pytest.mark.parametrize("made", [warnings, empty_records, data_amid_a_message, data_before_a_flood])
 def test_a_record_that_may_not_come_is_answered_with_unexpected_message(
     files: Files, tmp_path: Path, made: Any, version: Any, ours: str
 ) -> None:

@@ -24,8 +24,8 @@ class Outcome:
 
 
 def connect(server: Any, client: Any, name: str | None = "localhost", session: Any = None) -> Outcome:
-    """A handshake and a byte each way. The client may be the standard module's."""
-    ours = isinstance(client, veritls.SSLContext)
+    """A handshake and a byte each way. Either may be the standard module's."""
+    ours = all(isinstance(each, veritls.SSLContext) for each in (server, client))
     kind: Any = veritls.MemoryBIO if ours else ssl.MemoryBIO
     to_server, to_client = kind(), kind()
     outcome = Outcome(

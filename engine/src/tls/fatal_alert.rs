@@ -9,12 +9,12 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+use rustls::crypto::CipherSuiteCommon;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::crypto::cipher::{
     AeadKey, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundOpaqueMessage,
     OutboundPlainMessage, Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError,
 };
-use rustls::crypto::CipherSuiteCommon;
 use rustls::{
     AlertDescription, ConnectionTrafficSecrets, ContentType, Error, SupportedCipherSuite, Tls12CipherSuite,
     Tls13CipherSuite,
@@ -115,11 +115,7 @@ impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
         self.0.key_len()
     }
 
-    fn extract_keys(
-        &self,
-        _: AeadKey,
-        _: Iv,
-    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+    fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
         Err(UnsupportedOperationError)
     }
 
@@ -196,7 +192,10 @@ mod tests {
 
     #[test]
     fn an_alert_is_named_for_one_call_only() {
-        assert_eq!(named(AlertDescription::AccessDenied, || NAMED.get()), Some(AlertDescription::AccessDenied));
+        assert_eq!(
+            named(AlertDescription::AccessDenied, || NAMED.get()),
+            Some(AlertDescription::AccessDenied)
+        );
         assert_eq!(NAMED.get(), None);
     }
 }

@@ -29,9 +29,11 @@ impl Connection {
         for _ in 0..rounds {
             let queued = outgoing.len();
             let rest = &mut incoming.bytes_mut()[used..];
-            let mut next = || either!(side, connection => {
-                step(connection.process_tls_records(rest), outgoing, close_notify_received, &mut |_| {})
-            });
+            let mut next = || {
+                either!(side, connection => {
+                    step(connection.process_tls_records(rest), outgoing, close_notify_received, &mut |_| {})
+                })
+            };
             let (discard, result) = match alert {
                 Some(alert) => named(alert, next),
                 None => next(),
@@ -51,14 +53,16 @@ impl Connection {
                     // The peer sent close_notify: rustls looks at nothing more, but it writes.
                     let rest = &mut incoming.bytes_mut()[used..];
                     let room = outgoing.room(RECORD_OVERHEAD);
-                    let written = named(alert, || either!(side, connection => {
-                        match connection.process_tls_records(rest).state {
-                            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                                traffic.encrypt(&content(alert), room).ok()
+                    let written = named(alert, || {
+                        either!(side, connection => {
+                            match connection.process_tls_records(rest).state {
+                                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                                    traffic.encrypt(&content(alert), room).ok()
+                                }
+                                _ => None,
                             }
-                            _ => None,
-                        }
-                    }));
+                        })
+                    });
                     outgoing.added(written.unwrap_or(0));
                     break;
                 }
