@@ -23,7 +23,7 @@ use rustls::{
 /// AlertLevel fatal (RFC 8446, section 6).
 const FATAL: u8 = 2;
 
-/// What `record` of TLS 1.3 says of its length where it holds an alert: two bytes, their type, and the tag.
+/// What a record of TLS 1.3 says of its length where it holds an alert: two bytes, their type, and the tag.
 const ENCRYPTED_ALERT: usize = 2 + 1 + 16;
 
 thread_local! {
@@ -38,9 +38,9 @@ impl Drop for Unnamed {
     }
 }
 
-/// Makes a call into rustls in which whatever is sent, but for handshake messages, is this alert.
-pub fn named<T>(alert: AlertDescription, call: impl FnOnce() -> T) -> T {
-    NAMED.set(Some(alert));
+/// Makes a call into rustls in which whatever is encrypted, but for handshake messages, becomes `alert`.
+pub fn named<T>(alert: Option<AlertDescription>, call: impl FnOnce() -> T) -> T {
+    NAMED.set(alert);
     let _unnamed = Unnamed;
     call()
 }
