@@ -91,7 +91,7 @@ fn wrapped(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
         SupportedCipherSuite::Tls12(suite) => {
             SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
                 common: same(&suite.common),
-                kx: suite.kx.clone(),
+                kx: suite.kx,
                 aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
                 ..**suite
             })))
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn an_alert_is_named_for_one_call_only() {
         assert_eq!(
-            named(AlertDescription::AccessDenied, || NAMED.get()),
+            named(Some(AlertDescription::AccessDenied), || NAMED.get()),
             Some(AlertDescription::AccessDenied)
         );
         assert_eq!(NAMED.get(), None);
