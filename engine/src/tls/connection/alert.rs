@@ -19,6 +19,8 @@ impl Connection {
     /// rustls keeps positions in `incoming`, so what is there is overwritten, not removed. The handshake messages that
     /// it has found in there already come first, and to nothing; each has four bytes at least, which bounds the rounds.
     pub(super) fn queue_alert(&mut self, alert: Option<AlertDescription>) {
+        // After our close_notify nothing may follow (RFC 8446, section 6.1).
+        let alert = alert.filter(|_| !self.close_notify_sent);
         self.incoming.bytes_mut().fill(NO_RECORD);
         self.incoming.append(&[NO_RECORD; HEADER]);
         let before = self.outgoing.len();
