@@ -267,3 +267,48 @@ def test_a_client_answers_a_hello_that_an_alert_interrupts(files: Files) -> None
     with pytest.raises(ssl.SSLError):
         client.do_handshake()
     assert outgoing.read() == FATAL
+
+
+@pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3], ids=lambda version: version.name)
+@pytest.mark.parametrize("closed", [False, True], ids=["", "after close_notify"])
+def test_a_resumed_client_that_the_verify_callback_refuses_is_told(
+    files: Files, tmp_path: Path, closed: bool, version: Any
+) -> None:
+    pair = Pair(files, tmp_path / "keys", version, "server")
+    pair.server_context.verify_mode = ssl.CERT_REQUIRED
+    pair.server_context.load_verify_locations(files.ca)
+    pair.server_context.num_tickets = 1
+    pair.client_context.load_cert_chain(files.client)
+    seen: list[Any] = []
+
+    def verify(report: Any) -> None:
+        seen.append(report)
+        if len(seen) > 1:
+            raise ValueError("not again")
+
+    pair.server_context.set_verify_callback(verify)
+    pair.begin()
+    for side in ["client", "server"] * 2:
+        pair.step(side)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        pair.ends["client"].read(1)
+    session = pair.ends["client"].session
+    assert session.has_ticket
+    pair.pipes = {"server": veritls.MemoryBIO(), "client": ssl.MemoryBIO()}
+    pair.begin(session)
+    pair.step("client")
+    pair.step("server")
+    client = pair.ends["client"]
+    client.do_handshake()
+    assert client.session_reused
+    client.write(b"a request")
+    if closed:
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.unwrap()
+    pair.pipes["server"].write(pair.outs["client"].read())
+    with pytest.raises(ssl.SSLError, match="not again"):
+        pair.ends["server"].do_handshake()
+    pair.pipes["client"].write(pair.outs["server"].read())
+    with pytest.raises(ssl.SSLError) as told:
+        client.read(10)
+    assert told.value.reason == "TLSV1_ALERT_ACCESS_DENIED"

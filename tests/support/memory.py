@@ -47,8 +47,8 @@ def handshake(server_end: Any, client_end: Any) -> None:
 
 
 def connect(server: Any, client: Any, name: str | None = "localhost", session: Any = None) -> Outcome:
-    """A handshake and a byte each way. The client may be the standard module's."""
-    ours = isinstance(client, veritls.SSLContext)
+    """A handshake and a byte each way. Either may be the standard module's."""
+    ours = all(isinstance(each, veritls.SSLContext) for each in (server, client))
     outcome = Outcome(*memory_pair(server, client, name, session, veritls if ours else ssl))
     steps = {"server": _life(outcome.server, b"s"), "client": _life(outcome.client, b"c")}
     for _ in range(20):

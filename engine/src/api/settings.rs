@@ -126,7 +126,7 @@ impl Settings {
                     let (name, stapled) = (name.as_ref().map(in_words), !response.is_empty());
                     let verified = Verified { chain: chain.clone(), path, at, name, stapled };
                     ask(callback.as_ref(), &Arc::default(), Some(&verified), sent.own)
-                        .map_err(|rejection| verifier.refused_by_callback(rejection, Some(&verified)))?;
+                        .map_err(|rejection| verifier.refused_once_verified(rejection, Some(&verified)))?;
                 }
                 Ok(())
             })

@@ -356,8 +356,7 @@ impl Connection {
         let early = self.state().protocol_version().is_none();
         let before = self.outgoing.len();
         let evidence = Evidence { rejection, no_certificate, no_scheme, early, started_with };
-        // After close_notify nothing may be sent (RFC 8446, section 6.1).
-        self.queue_alert(alert_of(&error, &evidence).filter(|_| !self.close_notify_sent));
+        self.queue_alert(alert_of(&error, &evidence));
         if self.callback_state.cancelled() {
             return self.fail_as_cancelled();
         }

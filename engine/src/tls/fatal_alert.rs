@@ -9,12 +9,12 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+use rustls::crypto::CipherSuiteCommon;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::crypto::cipher::{
     AeadKey, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundOpaqueMessage,
     OutboundPlainMessage, Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError,
 };
-use rustls::crypto::CipherSuiteCommon;
 use rustls::{
     AlertDescription, ConnectionTrafficSecrets, ContentType, Error, SupportedCipherSuite, Tls12CipherSuite,
     Tls13CipherSuite,
@@ -23,7 +23,7 @@ use rustls::{
 /// AlertLevel fatal (RFC 8446, section 6).
 const FATAL: u8 = 2;
 
-/// What `record` of TLS 1.3 says of its length where it holds an alert: two bytes, their type, and the tag.
+/// What a record of TLS 1.3 says of its length where it holds an alert: two bytes, their type, and the tag.
 const ENCRYPTED_ALERT: usize = 2 + 1 + 16;
 
 thread_local! {
@@ -38,9 +38,9 @@ impl Drop for Unnamed {
     }
 }
 
-/// Makes a call into rustls in which whatever is sent, but for handshake messages, is this alert.
-pub fn named<T>(alert: AlertDescription, call: impl FnOnce() -> T) -> T {
-    NAMED.set(Some(alert));
+/// Makes a call into rustls in which whatever is encrypted, but for handshake messages, becomes `alert`.
+pub fn named<T>(alert: Option<AlertDescription>, call: impl FnOnce() -> T) -> T {
+    NAMED.set(alert);
     let _unnamed = Unnamed;
     call()
 }
@@ -91,7 +91,7 @@ fn wrapped(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
         SupportedCipherSuite::Tls12(suite) => {
             SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
                 common: same(&suite.common),
-                kx: suite.kx.clone(),
+                kx: suite.kx,
                 aead_alg: Box::leak(Box::new(Wrapped(suite.aead_alg))),
                 ..**suite
             })))
@@ -115,11 +115,7 @@ impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
         self.0.key_len()
     }
 
-    fn extract_keys(
-        &self,
-        _: AeadKey,
-        _: Iv,
-    ) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
+    fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
         Err(UnsupportedOperationError)
     }
 
@@ -196,7 +192,10 @@ mod tests {
 
     #[test]
     fn an_alert_is_named_for_one_call_only() {
-        assert_eq!(named(AlertDescription::AccessDenied, || NAMED.get()), Some(AlertDescription::AccessDenied));
+        assert_eq!(
+            named(Some(AlertDescription::AccessDenied), || NAMED.get()),
+            Some(AlertDescription::AccessDenied)
+        );
         assert_eq!(NAMED.get(), None);
     }
 }

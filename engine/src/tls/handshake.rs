@@ -199,7 +199,7 @@ impl Handshake {
         let before = CURRENT.take();
         let asked = ask(self.callback.as_ref(), &self.callback_state, verified, certificate);
         CURRENT.set(before);
-        asked.map_err(|rejection| verifier.refused_by_callback(rejection, verified))
+        asked.map_err(|rejection| verifier.refused_once_verified(rejection, verified))
     }
 }
 

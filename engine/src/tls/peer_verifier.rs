@@ -16,6 +16,7 @@ use rustls::{
 
 use crate::tls::handshake::{Handshake, current};
 use crate::tls::signature_schemes::algorithms;
+use crate::verify::certificate::may_sign;
 use crate::verify::peer_key::{key_of_anchor, signed_with};
 use crate::verify::rejection::{Kind, Rejection};
 use crate::verify::types::{Role, SentChain, Verified};
@@ -61,6 +62,19 @@ pub fn error_of(kind: Kind) -> CertificateError {
     }
 }
 
+fn is_rsa(scheme: SignatureScheme) -> bool {
+    matches!(
+        scheme,
+        SignatureScheme::RSA_PKCS1_SHA1
+            | SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512
+            | SignatureScheme::RSA_PSS_SHA256
+            | SignatureScheme::RSA_PSS_SHA384
+            | SignatureScheme::RSA_PSS_SHA512
+    )
+}
+
 /// A kind of refusal for which rustls has no error.
 #[derive(Debug)]
 struct Unnamed;
@@ -103,7 +117,14 @@ impl RustlsVerifier {
         Ok(())
     }
 
-    /// The peer proved that it holds the certificate's key: now the verify callback runs.
+    /// Whether a server's key may sign a handshake of TLS 1.2 (RFC 5246, section 7.4.2). As with `ssl`, an RSA key may
+    /// whatever its certificate says.
+    fn may_sign(&self, certificate: &CertificateDer<'_>, scheme: SignatureScheme) -> bool {
+        let demanded = self.policy.validate && self.policy.peer == Role::Server && !is_rsa(scheme);
+        !demanded || may_sign(certificate)
+    }
+
+    /// The peer proved that it holds the certificate's key: that may sign, and now the verify callback runs.
     fn verify_signature(
         &self,
         message: &[u8],
@@ -114,6 +135,12 @@ impl RustlsVerifier {
         let valid = verify_signature(&self.algorithms, message, certificate, dss, tls13)?;
         let handshake = current()?;
         handshake.note_schemes(|schemes| schemes.peer = Some(dss.scheme.into()));
+        if !tls13 && !self.may_sign(certificate, dss.scheme) {
+            let verified = handshake.verified();
+            let rejection = Rejection::new(Kind::KeyUsage, "");
+            let rejection = self.policy.refused_once_verified(rejection, verified.as_ref());
+            return Err(refuse(&handshake, rejection));
+        }
         if self.policy.verify_callback {
             let verified = handshake.verified();
             handshake

@@ -70,6 +70,11 @@ pub fn key_usage(der: &[u8]) -> Result<Option<KeyUsage>, String> {
     }
 }
 
+/// Whether a certificate's key may sign; it may where the certificate does not say what the key is for.
+pub fn may_sign(der: &[u8]) -> bool {
+    key_usage(der).is_ok_and(|usage| usage.is_none_or(|usage| usage.digital_signature()))
+}
+
 /// How many elements of DER a certificate holds, within octet strings as well: parsing it with everything in it costs
 /// as much. What is no DER counts as something.
 pub fn elements(mut der: &[u8]) -> usize {

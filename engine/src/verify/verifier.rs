@@ -166,8 +166,8 @@ impl PeerVerifier {
         }
     }
 
-    /// A callback's refusal of what was verified, with what was demanded of it.
-    pub fn refused_by_callback(
+    /// A refusal of what was verified already, with what was demanded of it.
+    pub fn refused_once_verified(
         &self,
         rejection: Box<Rejection>,
         verified: Option<&Verified>,
