@@ -120,8 +120,8 @@ def bogo() -> Part:
     _, passed, failed, unimplemented = rows[0]
     section = [
         "The state-machine tests of BoringSSL, over each interface. They are not run for this page: the",
-        "figures are those of [conformance-bogo.md](conformance-bogo.md), which has the meaning of the words,",
-        "and each reason.",
+        "figures are those of [conformance-bogo.md](conformance-bogo.md), which has the meaning of the",
+        "words, and each reason.",
         "",
         "| interface | passed | failed, with a reason | unimplemented |",
         "| --- | --- | --- | --- |",

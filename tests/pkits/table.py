@@ -30,6 +30,13 @@ SECTIONS = {
     "4.16": "Private certificate extensions",
 }
 
+INTRODUCTION = """\
+The Public Key Interoperability Test Suite of NIST: paths and CRLs, and whether RFC 5280 accepts them.
+`SSLContext.verify_chain` is asked about each, with VERIFY_CRL_CHECK_CHAIN, as a client's certificate. The
+suite's policy inputs have no argument and are left out; so are CRLs that `load_crls` refuses with an error.
+`openssl verify -crl_check_all` is asked the same; Go's `Verify` reads no CRLs and is asked where a case needs
+none (`python -m tests.pkits.others`)."""
+
 KINDS = {
     "refused": "refused",
     "accepted": "accepted",
@@ -120,11 +127,7 @@ def section(outcomes: Sequence[Outcome]) -> str:
     accepted = {name: len(other.accepted) for name, other in others.items()}
     return "\n".join(
         [
-            "The Public Key Interoperability Test Suite of NIST: paths and CRLs, and whether RFC 5280 accepts",
-            "them. `SSLContext.verify_chain` is asked about each, with VERIFY_CRL_CHECK_CHAIN, as a client's",
-            "certificate. The suite's policy inputs have no argument and are left out; so are CRLs that",
-            "`load_crls` refuses with an error. `openssl verify -crl_check_all` is asked the same; Go's `Verify`",
-            "reads no CRLs and is asked where a case needs none (`python -m tests.pkits.others`).",
+            INTRODUCTION,
             "",
             *_counts(outcomes, others),
             "",
