@@ -58,6 +58,10 @@ pages:
 compatibility *arguments:
     python -m tests.compatibility "$@"
 
+# run the conformance suites and write docs/conformance.md; `--only limbo|bettertls|pkits|bogo`: needs the data
+conformance *arguments:
+    python -m tests.conformance --write "$@"
+
 # measure docs/limbo.md: needs the corpus
 limbo:
     python -m tests.limbo --write

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import lzma
-import os
 import ssl
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +14,12 @@ from typing import Any
 from cryptography import x509
 
 import veritls
-
-ROOT = Path(__file__).parents[2]
+from tests.support.shared import shared
 
 
 def default_file() -> Path:
     """The corpus that VERITLS_BETTERTLS names, else the one in the folder that lies beside the checkout."""
-    beside = ROOT.parent / "shared" / "conformance" / "bettertls.json.xz"
-    return Path(os.environ.get("VERITLS_BETTERTLS") or beside)
+    return shared("VERITLS_BETTERTLS", "conformance", "bettertls.json.xz")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 from cryptography import x509
 
+from tests.support.shared import shared
+
 ROOT = Path(__file__).parents[2]
 
 
 def default_file() -> Path:
     """The corpus that VERITLS_LIMBO names, else the one in the folder that lies beside the checkout."""
-    beside = ROOT.parent / "shared" / "limbo" / "limbo.json"
-    return Path(os.environ.get("VERITLS_LIMBO") or beside)
+    return shared("VERITLS_LIMBO", "limbo", "limbo.json")
 
 
 @dataclass(frozen=True)

@@ -6,34 +6,40 @@ The policy inputs of a case are left out: there is no argument for them.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.support.shared import shared
+
+DEFAULT_INPUTS = {
+    "InitialPolicySet": ["anyPolicy"],
+    "InitialPolicyMappingInhibit": False,
+    "InitialExplicitPolicy": False,
+    "InitialAnyPolicyInhibit": False,
+}
+"""RFC 5280, section 6.1.1 (c) to (g), as verification without any argument about policies has them."""
 
 
 def default_folder() -> Path:
     """The folder that VERITLS_PKITS names (certs/, crls/, vectors.json), else the one beside the checkout."""
-    named = os.environ.get("VERITLS_PKITS")
-    if named:
-        return Path(named)
-    # A git worktree lies one folder deeper than the checkout itself.
-    beside = [above / "shared" / "conformance" / "pkits" for above in (ROOT.parent, ROOT.parent.parent)]
-    return next(filter(Path.is_dir, beside), beside[0])
+    return shared("VERITLS_PKITS", "conformance", "pkits")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case. `chain`: DER, the end entity's own first, without the anchor."""
+    """One case. `chain`: DER, the end entity's own first, without the anchor.
+
+    `default_inputs`: whether the case has the inputs of DEFAULT_INPUTS. veritls offers no others.
+    """
 
     name: str
     anchor: bytes
     chain: tuple[bytes, ...]
     crls: tuple[bytes, ...]
     valid: bool
+    default_inputs: bool
 
 
 @cache
@@ -49,6 +55,7 @@ def _case(raw: dict[str, Any], folder: Path) -> Case:
         chain=tuple(reversed(path)),
         crls=tuple(_read(folder / "crls" / name) for name in raw["CRLPath"]),
         valid=raw["ShouldValidate"],
+        default_inputs=all(raw[name] == value for name, value in DEFAULT_INPUTS.items()),
     )
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import tomllib
+import ssl
 import warnings
-from pathlib import Path
 
 import pytest
 
+import veritls
 from tests.pkits.corpus import default_folder, load
 from tests.pkits.runner import Outcome, run
+from tests.pkits.table import load_expected, problems
 
-EXPECTED = Path(__file__).with_name("expected.toml")
 LEAST_AGREEING = 174
-POLICIES, DELTA_CRLS = "4.8.", "4.15."
+DELTA_CRL = "4.15.4 Invalid delta-CRL Test4"
+EXPLICIT_POLICY = {
+    "4.8.4 Different Policies Test4",
+    "4.8.5 Different Policies Test5",
+    "4.8.9 Different Policies Test9",
+    "4.8.12 Different Policies Test12",
+}
+"""requireExplicitPolicy in an extension that is not critical (decision 0050)."""
 
 pytestmark = pytest.mark.skipif(not default_folder().is_dir(), reason=f"no PKITS at {default_folder()}")
 
@@ -27,19 +34,32 @@ def outcomes() -> list[Outcome]:
 
 @pytest.mark.timeout(120)
 def test_every_disagreement_with_pkits_has_its_reason(outcomes: list[Outcome]) -> None:
-    expected = tomllib.loads(EXPECTED.read_text())
-    differing = [outcome for outcome in outcomes if not outcome.agrees]
-    assert {each.case.name for each in differing if each.accepted} == expected["accepted"].keys()
-    assert {each.case.name for each in differing if not each.accepted} == expected["refused"].keys()
+    assert not problems(outcomes)
 
 
-def test_nothing_is_accepted_against_pkits_but_what_asks_for_policies_or_delta_crls(
+def test_with_default_inputs_nothing_more_is_accepted_against_pkits_than_record_0050_names(
     outcomes: list[Outcome],
 ) -> None:
     wrongly = [each.case for each in outcomes if each.accepted and not each.case.valid]
-    others = [case.name for case in wrongly if not case.name.startswith(POLICIES)]
-    assert all(name.startswith(DELTA_CRLS) for name in others)
-    assert len(others) <= 1
+    assert {case.name for case in wrongly if case.default_inputs} == EXPLICIT_POLICY | {DELTA_CRL}
+
+
+def test_what_else_is_accepted_against_pkits_sets_policy_inputs_that_are_not_offered(
+    outcomes: list[Outcome],
+) -> None:
+    wrongly = [each.case.name for each in outcomes if each.accepted and not each.case.valid]
+    others = set(wrongly) - EXPLICIT_POLICY - {DELTA_CRL}
+    assert others == load_expected()["accepted_without_the_inputs"].keys()
+    assert all(name.startswith("4.8.") for name in others)
+
+
+def test_the_delta_crl_of_the_case_that_is_accepted_cannot_be_loaded_unnoticed() -> None:
+    case = next(case for case in load(default_folder()) if case.name == DELTA_CRL)
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    complete, delta = case.crls[1:]
+    context.load_crls(bytearray(complete))
+    with pytest.raises(ssl.SSLError):
+        context.load_crls(bytearray(delta))
 
 
 def test_as_many_cases_agree_as_ever(outcomes: list[Outcome]) -> None:

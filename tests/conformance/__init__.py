@@ -1,0 +1,1 @@
+"""docs/conformance.md: the field's suites, run and tabulated on one page."""
