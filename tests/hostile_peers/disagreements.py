@@ -1,10 +1,12 @@
 """Where veritls answers a hostile peer otherwise than the RFC says, as it is today, and whose doing it is.
 
 In each case the peer is refused: no byte is handed out and no certificate is shown. What differs is the alert.
-An entry goes when its cause does: the test that it stands for fails then.
+An entry goes when its cause does: its test fails then.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from tests.hostile_peers.cases import BAD_CERTIFICATE, DECODE_ERROR, DECRYPT_ERROR, UNTRUSTED, Disagreement
 
@@ -68,3 +70,25 @@ OF_SERVERS = {
     "signs with P-384 and names P-256": _ALGORITHM,
 }
 """What veritls's servers answer a client that ... (`Case.name`)."""
+
+_EMPTY = Disagreement(
+    None,
+    "rustls 0.23 (Error::NoCertificatesPresented, returned by its client without an alert)",
+    "A client MUST answer an empty Certificate with decode_error (RFC 8446, section 4.4.2.4). RFC 5246 "
+    "names no alert, and wants one (section 7.2.2).",
+)
+
+OF_CLIENTS = {
+    "sends an empty Certificate": _EMPTY,
+    "gives its Certificate a request context": _CONTEXT,
+    "sends a certificate of no bytes to a client that takes any": replace(_NO_BYTES, otherwise={}),
+    "sends a Certificate larger than any client takes": _TOO_LARGE,
+    "proves the key of a forged certificate": _FORGED,
+    "sends a certificate of no bytes": _NO_BYTES,
+    "sends an extension of a certificate that was not asked for": _EXTENSION,
+    "has a key on a curve that is not offered": _CURVE,
+    "names an algorithm of another kind of key": _ALGORITHM,
+    "names an algorithm of another curve": _ALGORITHM,
+    "signs with P-384 and names P-256": _ALGORITHM,
+}
+"""What veritls's clients answer a server that ... (`Case.name`)."""

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import veritls
 import veritls.aio
-from tests.support.connections import SECONDS
+from tests.support.connections import SECONDS, in_thread, raw_pair
 
 WELCOME = b"welcome"
 """What veritls's end says once it has read something."""
@@ -119,3 +119,22 @@ def loop(context: veritls.SSLContext, raw: socket.socket, end: End, *, server: b
 
 
 TRANSPORTS = {"blocking": blocking, "bio": bio, "loop": loop}
+
+
+@contextlib.contextmanager
+def meeting(context: Any, transport: str, *, server: bool) -> Iterator[tuple[End, socket.socket]]:
+    """veritls's end at work in a thread, and the hostile peer's socket. It is over afterwards."""
+    end = End()
+    ends = raw_pair()
+    own, hostile = ends if server else ends[::-1]
+
+    def run() -> None:
+        TRANSPORTS[transport](context, own, end, server=server)
+        # As the process would: a close that finds something unread is a reset, which overtakes the alert.
+        kept.shutdown(socket.SHUT_WR)
+
+    with hostile, own.dup() as kept:
+        working = in_thread(run)
+        yield end, hostile
+        hostile.shutdown(socket.SHUT_WR)
+        working.result(SECONDS)

@@ -8,7 +8,6 @@ shown whose key was not proved. The alerts are those of RFC 8446 (sections 4.4 a
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any
 
@@ -41,12 +40,12 @@ from tests.hostile_peers.client import Client
 from tests.hostile_peers.disagreements import OF_SERVERS
 from tests.hostile_peers.parties import Parties
 from tests.hostile_peers.wire import TLS12, TLS13, Answer, Version
-from tests.support.connections import SECONDS, in_thread, raw_pair, server_context
+from tests.support.connections import server_context
 from tests.support.forger import message
 
 DATA = b"what nobody may read before the key is proved"
 CERTIFICATE_VERIFY = 15
-_SIZE_OF_NO_SERVER = 70_000
+_MORE_THAN_TAKEN = 70_000
 table = Table((OPTIONAL, REQUIRED), OF_SERVERS)
 case = table.case
 
@@ -164,7 +163,7 @@ def _(client: Client, who: Parties) -> None:
 
 @case("sends a Certificate larger than any server takes", DECODE_ERROR)
 def _(client: Client, who: Parties) -> None:
-    client.certificate(who.own.der, *[who.ca.der] * (_SIZE_OF_NO_SERVER // len(who.ca.der)))
+    client.certificate(who.own.der, *[who.ca.der] * (_MORE_THAN_TAKEN // len(who.ca.der)))
     client.key_exchange()
     client.verify(who.own.key)
     client.finished()
@@ -449,25 +448,15 @@ def contexts(who: Parties, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make
 
 
-def _serve(transport: str, context: Any, raw: socket.socket, kept: socket.socket, end: ends.End) -> None:
-    ends.TRANSPORTS[transport](context, raw, end, server=True)
-    kept.shutdown(socket.SHUT_WR)
-
-
 def meet(context: Any, version: Version, transport: str, sends: Any, *args: Any) -> tuple[ends.End, Answer]:
     """One connection of a client that sends that: what the server came to, and what it answered."""
-    end = ends.End()
-    server_raw, client_raw = raw_pair()
-    with client_raw, server_raw.dup() as kept:  # its close takes nothing back
-        serving = in_thread(_serve, transport, context, server_raw, kept, end)
-        client = Client(client_raw, version)
+    with ends.meeting(context, transport, server=True) as (end, raw):
+        client = Client(raw, version)
         client.begin()
         sends(client, *args)
         client.wire.queue_data(DATA)
         client.wire.send()
         answer = client.wire.answer()
-        client_raw.shutdown(socket.SHUT_WR)
-        serving.result(SECONDS)
     return end, answer
 
 
@@ -486,7 +475,7 @@ def test_a_server_answers_as_the_rfc_says_a_client_that(
 def test_a_server_refuses_with_another_alert_or_none_a_client_that(
     contexts: Any, who: Parties, case: Case, version: Version, mode: Any, transport: str
 ) -> None:
-    """What it does today, and whose it is: see disagreements.py. Where this fails, it may have been mended."""
+    """What it does today, and whose it is: see disagreements.py. A mended one fails here."""
     end, answer = meet(contexts(version, mode), version, transport, case.sends, who)
     assert_refused(OF_SERVERS[case.name].instead_of(case), end, answer, who)
 
