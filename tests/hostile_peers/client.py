@@ -24,10 +24,18 @@ from tlslite.messages import ClientHello, ServerHello
 from tlslite.utils.codec import Parser
 
 from tests.hostile_peers import proofs
-from tests.hostile_peers.wire import SUITE13, SUITES12, TLS12, TLS13, KeyShare, Version, Wire
+from tests.hostile_peers.wire import (
+    EXTENDED_MASTER_SECRET,
+    RENEGOTIATION_SCSV,
+    SUITE13,
+    SUITES12,
+    TLS12,
+    TLS13,
+    KeyShare,
+    Version,
+    Wire,
+)
 from tests.support.forger import message
-
-_EXTENDED_MASTER_SECRET = 23
 
 
 class Client:
@@ -54,7 +62,8 @@ class Client:
     def _hello(self) -> bytes:
         schemes = [(each >> 8, each & 255) for each in proofs.OFFERED]
         extensions: list[Any] = [
-            SupportedGroupsExtension().create([GroupName.x25519]),
+            # TLS 1.2 counts the curves of certificates among them.
+            SupportedGroupsExtension().create([GroupName.x25519, GroupName.secp256r1]),
             SignatureAlgorithmsExtension().create(schemes),
         ]
         if self.version == TLS13:
@@ -64,8 +73,8 @@ class Client:
                 ClientKeyShareExtension().create([share]),
             ]
         else:
-            extensions.append(TLSExtension(extType=_EXTENDED_MASTER_SECRET).create(bytearray()))
-        suites = [SUITE13] if self.version == TLS13 else list(SUITES12.values())
+            extensions.append(TLSExtension(extType=EXTENDED_MASTER_SECRET).create(bytearray()))
+        suites = [SUITE13] if self.version == TLS13 else [*SUITES12.values(), RENEGOTIATION_SCSV]
         hello = ClientHello().create(
             TLS12, bytearray(self._random), bytearray(), suites, extensions=extensions
         )

@@ -1,7 +1,7 @@
 """A server by hand up to the client's hello; then it sends what a script says.
 
-A script speaks both versions: `prove` is CertificateVerify in TLS 1.3 and ServerKeyExchange in TLS 1.2, `done`
-is Finished and ServerHelloDone. `complete` is for TLS 1.2, where the server finishes after the client.
+A script speaks both versions. `prove` is CertificateVerify, or ServerKeyExchange in TLS 1.2; `done` is
+Finished and ServerHelloDone. `complete` is for TLS 1.2, where the server finishes after the client.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from tlslite.utils.codec import Parser
 
 from tests.hostile_peers import proofs
 from tests.hostile_peers.wire import (
+    EXTENDED_MASTER_SECRET,
+    RENEGOTIATION_INFO,
     SUITE13,
     SUITES12,
     TLS12,
@@ -36,8 +38,6 @@ from tests.hostile_peers.wire import (
     Wire,
 )
 from tests.support.forger import message
-
-_EXTENDED_MASTER_SECRET = 23
 
 
 class Server:
@@ -56,7 +56,10 @@ class Server:
         hello = ClientHello().parse(Parser(bytearray(content[1:])))
         self._client_random = bytes(hello.random)
         if self.version == TLS12:
-            extensions: list[Any] = [TLSExtension(extType=_EXTENDED_MASTER_SECRET).create(bytearray())]
+            extensions: list[Any] = [
+                TLSExtension(extType=EXTENDED_MASTER_SECRET).create(bytearray()),
+                TLSExtension(extType=RENEGOTIATION_INFO).create(bytearray(1)),
+            ]
         else:
             own = KeyShareEntry().create(GroupName.x25519, bytearray(self._share.public))
             extensions = [
@@ -111,8 +114,8 @@ class Server:
     ) -> bytes:
         """CertificateVerify or ServerKeyExchange. `says`: the scheme that it claims.
 
-        TLS 1.3 signs as a `side`, over `transcript` or what has passed. TLS 1.2 signs `client_random`, by default
-        the client's, the server's and its share. `signature`: this one, whatever it is.
+        TLS 1.3 signs as a `side`, over `transcript` or what has passed. TLS 1.2 signs `client_random` or that
+        of the client, its own, and its share. `signature`: this one, whatever it is.
         """
         scheme = scheme or proofs.usual_scheme(key)
         parameters = b""

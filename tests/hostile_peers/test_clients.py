@@ -284,7 +284,7 @@ def _(client: Client, who: Parties) -> None:
     client.finished()
 
 
-@case("has a key on a curve that is not offered", UNSUPPORTED_CERTIFICATE)
+@case("has a key on a curve that is not offered", ILLEGAL_PARAMETER)
 def _(client: Client, who: Parties) -> None:
     client.certificate(who.odd_curve.der)
     client.key_exchange()
@@ -478,6 +478,25 @@ def test_a_server_refuses_with_another_alert_or_none_a_client_that(
     """What it does today, and whose it is: see disagreements.py. A mended one fails here."""
     end, answer = meet(contexts(version, mode), version, transport, case.sends, who)
     assert_refused(OF_SERVERS[case.name].instead_of(case), end, answer, who)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_server_does_not_ask_its_callback_about_a_client_that_proved_nothing(
+    contexts: Any, who: Parties, version: Version, transport: str
+) -> None:
+    context = contexts(version, REQUIRED)
+    asked: list[Any] = []
+    context.set_verify_callback(asked.append)
+    for key, times in ((who.own.key, 0), (who.victim.key, 1)):
+
+        def sends(client: Client, key: Any = key) -> None:
+            client.certificate(who.victim.der)
+            client.key_exchange()
+            client.verify(key)
+            client.finished()
+
+        meet(context, version, transport, sends)
+        assert len(asked) == times
 
 
 @pytest.mark.parametrize("mode", [OPTIONAL, REQUIRED])

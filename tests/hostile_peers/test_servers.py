@@ -22,7 +22,6 @@ from tests.hostile_peers.cases import (
     REQUIRED,
     UNEXPECTED_MESSAGE,
     UNKNOWN_CA,
-    UNSUPPORTED_CERTIFICATE,
     UNSUPPORTED_EXTENSION,
     UNTRUSTED,
     Case,
@@ -222,7 +221,7 @@ def _(server: Server, who: Parties) -> None:
     server.done()
 
 
-@case("has a key on a curve that is not offered", UNSUPPORTED_CERTIFICATE)
+@case("has a key on a curve that is not offered", ILLEGAL_PARAMETER)
 def _(server: Server, who: Parties) -> None:
     server.hello()
     server.certificate(who.odd_curve.der)
@@ -437,6 +436,26 @@ def test_a_client_refuses_with_another_alert_or_none_a_server_that(
     """What it does today, and whose it is: see disagreements.py. A mended one fails here."""
     end, answer = meet(contexts(version, mode), version, transport, case.sends, who)
     assert_refused(OF_CLIENTS[case.name].instead_of(case), end, answer, who)
+
+
+@pytest.mark.parametrize("mode", [REQUIRED, NONE])
+@pytest.mark.parametrize("version", BOTH)
+def test_a_client_does_not_ask_its_callback_about_a_server_that_proved_nothing(
+    contexts: Any, who: Parties, version: Version, mode: Any, transport: str
+) -> None:
+    context = contexts(version, mode)
+    asked: list[Any] = []
+    context.set_verify_callback(asked.append)
+    for key, times in ((who.own.key, 0), (who.victim.key, 1)):
+
+        def sends(server: Server, key: Any = key) -> None:
+            server.hello()
+            server.certificate(who.victim.der)
+            server.prove(key)
+            server.done()
+
+        meet(context, version, transport, sends)
+        assert len(asked) == times
 
 
 @pytest.mark.parametrize("mode", [REQUIRED, NONE])

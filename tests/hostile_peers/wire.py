@@ -31,6 +31,8 @@ SUITES12 = {
     "RSA": CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 }
 """By the kind of key that the server has."""
+EXTENDED_MASTER_SECRET, RENEGOTIATION_INFO, RENEGOTIATION_SCSV = 23, 0xFF01, 0x00FF
+"""Extensions of TLS 1.2, without which a peer may refuse the hello."""
 _IMPLEMENTATIONS = ["pycrypto", "python"]
 
 
