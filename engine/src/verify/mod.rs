@@ -11,7 +11,6 @@ pub mod ocsp;
 pub mod path_checks;
 pub mod peer_key;
 pub mod peer_policy;
-pub mod policies;
 pub mod rejection;
 pub mod rfc5280;
 pub mod search;
