@@ -49,8 +49,7 @@ class Case:
 class Disagreement:
     """What veritls answers today where the RFC wants another alert. It refuses all the same."""
 
-    alert: int | None
-    """None: no alert."""
+    alert: int
     whose: str
     why: str
     otherwise: Mapping[str, Any] = field(default_factory=dict)

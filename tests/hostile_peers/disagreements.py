@@ -10,12 +10,6 @@ from dataclasses import replace
 
 from tests.hostile_peers.cases import BAD_CERTIFICATE, DECODE_ERROR, DECRYPT_ERROR, UNTRUSTED, Disagreement
 
-_TOO_LARGE = Disagreement(
-    None,
-    "rustls 0.23 (conn.rs, process_more_input: `self.hs_deframer.coalesce(buffer)?`)",
-    "RFC 8446, section 6.2, and RFC 5246, section 7.2.2: whoever fails tells the peer with a fatal alert. "
-    "rustls sends decode_error for other malformed messages, and nothing for HandshakePayloadTooLarge.",
-)
 _FORGED = Disagreement(
     DECRYPT_ERROR,
     "veritls (peer_verifier.rs, error_of: Kind::Signature is BadSignature) and rustls, whose alert "
@@ -38,11 +32,6 @@ _EXTENSION = Disagreement(
     "rustls 0.23 (InvalidMessage::UnknownCertificateExtension)",
     "An extension that was not asked for gets unsupported_extension (RFC 8446, section 4.2, MUST).",
 )
-_STAPLED = Disagreement(
-    None,
-    "rustls 0.23 (PeerMisbehaved::UnsolicitedCertExtension, returned without an alert)",
-    _EXTENSION.why,
-)
 _ALGORITHM = Disagreement(
     DECRYPT_ERROR,
     "rustls 0.23 and webpki: UnsupportedSignatureAlgorithmForPublicKeyContext is a certificate error whose "
@@ -52,12 +41,10 @@ _ALGORITHM = Disagreement(
 )
 
 OF_SERVERS = {
-    "sends a Certificate larger than any server takes": _TOO_LARGE,
     "sends a certificate that the CA did not sign": _FORGED,
     "sends a certificate of no bytes": _NO_BYTES,
     "answers another request context": _CONTEXT,
     "sends an extension of a certificate that was not asked for": _EXTENSION,
-    "staples a response that was not asked for": _STAPLED,
     "has a key on a curve that is not offered": _ALGORITHM,
     "names an algorithm of another kind of key": _ALGORITHM,
     "names an algorithm of another curve": _ALGORITHM,
@@ -65,18 +52,9 @@ OF_SERVERS = {
 }
 """What veritls's servers answer a client that ... (`Case.name`)."""
 
-_EMPTY = Disagreement(
-    None,
-    "rustls 0.23 (Error::NoCertificatesPresented, returned by its client without an alert)",
-    "A client MUST answer an empty Certificate with decode_error (RFC 8446, section 4.4.2.4). RFC 5246 "
-    "names no alert, and wants one (section 7.2.2).",
-)
-
 OF_CLIENTS = {
-    "sends an empty Certificate": _EMPTY,
     "gives its Certificate a request context": _CONTEXT,
     "sends a certificate of no bytes to a client that takes any": replace(_NO_BYTES, otherwise={}),
-    "sends a Certificate larger than any client takes": _TOO_LARGE,
     "proves the key of a forged certificate": _FORGED,
     "sends a certificate of no bytes": _NO_BYTES,
     "sends an extension of a certificate that was not asked for": _EXTENSION,

@@ -430,7 +430,7 @@ def test_a_client_answers_as_the_rfc_says_a_server_that(
 
 
 @pytest.mark.parametrize(("case", "version", "mode"), table.parameters(agreed=False))
-def test_a_client_refuses_with_another_alert_or_none_a_server_that(
+def test_a_client_refuses_with_another_alert_a_server_that(
     contexts: Any, who: Parties, case: Case, version: Version, mode: Any, transport: str
 ) -> None:
     """What it does today, and whose it is: see disagreements.py. A mended one fails here."""
