@@ -35,6 +35,8 @@ def _show(tls: Any, end: End) -> None:
         found = tls.getpeercert(True)
         if found is not None:
             end.shown.append(found)
+        elif tls.getpeercert() is not None:
+            end.shown.append("a certificate without its bytes")
 
 
 def _converse(tls: Any, end: End, run: Callable[[Callable[[], Any]], Any]) -> None:
@@ -129,9 +131,12 @@ def meeting(context: Any, transport: str, *, server: bool) -> Iterator[tuple[End
     own, hostile = ends if server else ends[::-1]
 
     def run() -> None:
-        TRANSPORTS[transport](context, own, end, server=server)
-        # As the process would: a close that finds something unread is a reset, which overtakes the alert.
-        kept.shutdown(socket.SHUT_WR)
+        try:
+            TRANSPORTS[transport](context, own, end, server=server)
+        finally:
+            # A close of the last descriptor with something unread is a reset, which overtakes the alert.
+            with contextlib.suppress(OSError):  # the transport has shut it
+                kept.shutdown(socket.SHUT_WR)
 
     with hostile, own.dup() as kept:
         working = in_thread(run)

@@ -166,7 +166,7 @@ class Wire:
         self.read_with_new_keys()
 
     def tls13_application_keys(self) -> None:
-        """The same, after the server's Finished. They are taken up with the next change of each direction."""
+        """The same, after the server's Finished. Each direction changes to them when it is told to."""
         derived = derive_secret(self._secret, bytearray(b"derived"), None, HASH)
         self._secret = secureHMAC(derived, bytearray(SIZE), HASH)
         handshake = self._traffic
