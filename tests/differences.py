@@ -51,6 +51,9 @@ SAFER: dict[str, str] = {
     ),
     "a write that is left unfinished can only be gone on with": "SSLError: BAD_WRITE_RETRY",
     "a chain whose verification would cost over fifty ordinary ones is refused": "SSLCertVerificationError",
+    "where a CA demands a certificate policy (requireExplicitPolicy), a path without one is refused": (
+        "SSLCertVerificationError"
+    ),
     "a CRL of one distribution point says nothing about certificates that name no point": (
         "SSLCertVerificationError"
     ),

@@ -227,6 +227,7 @@ Kind: TypeAlias = Literal[
     "leaf_as_ca",
     "path_length",
     "name_constraint",
+    "no_explicit_policy",
     "too_complex",
     "critical_extension",
     "encoding",

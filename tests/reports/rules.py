@@ -160,6 +160,19 @@ def critical_policies_of_an_intermediate() -> Broken:
 
 
 @case
+def policy_that_a_ca_demands() -> Broken:
+    demand = x509.PolicyConstraints(require_explicit_policy=0, inhibit_policy_mapping=None), False
+    demanding = Party("Demanding", root(), ca=True, policies=demand)
+    return Broken(
+        chain(peer("leaf", demanding), demanding),
+        chain(root()),
+        "the intermediate certificate CN=Demanding demands a certificate policy, but the path to db.internal "
+        "has none that all its certificates share",
+        "policies",
+    )
+
+
+@case
 def key_that_may_not_sign_a_handshake() -> Broken:
     usage = x509.KeyUsage(False, False, False, True, False, False, False, False, False), True
     return Broken(

@@ -54,7 +54,7 @@ pub fn error_of(kind: Kind) -> CertificateError {
         | Kind::OcspExpired
         | Kind::OcspNotYetValid
         | Kind::OcspUnknown => CertificateError::InvalidOcspResponse,
-        Kind::NameConstraint | Kind::TooComplex | Kind::Other => {
+        Kind::NameConstraint | Kind::NoExplicitPolicy | Kind::TooComplex | Kind::Other => {
             CertificateError::Other(OtherError(Arc::new(Unnamed)))
         }
         // Encoding, and what departs from RFC 5280.

@@ -11,6 +11,7 @@ pub mod ocsp;
 pub mod path_checks;
 pub mod peer_key;
 pub mod peer_policy;
+pub mod policies;
 pub mod rejection;
 pub mod rfc5280;
 pub mod search;

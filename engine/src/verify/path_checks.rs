@@ -1,5 +1,6 @@
 //! What webpki leaves open about a path that it would take: the usages of the keys in it, the anchor's own
-//! certificate and, under VERIFY_X509_STRICT, the profile. A path refused here sends webpki to the next one.
+//! certificate, the policy that a CA demands and, under VERIFY_X509_STRICT, the profile. A path refused here
+//! sends webpki to the next one.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, Error, VerifiedPath};
 
 use crate::verify::certificate::{Examined, key_usage, read};
+use crate::verify::policies::explicit_where_demanded;
 use crate::verify::rejection::Kind;
 use crate::verify::rfc5280::strict;
 use crate::verify::trust::Trust;
@@ -51,7 +53,9 @@ impl<'a> PathChecks<'a> {
         let anchor = self.trust.by_itself.get(certificate.as_ref()).ok_or(Error::UnknownIssuer)?;
         let intermediates: Vec<_> = path.intermediate_certificates().map(|each| each.der()).collect();
         self.noted(
-            self.check_usages(&intermediates).and_then(|()| self.check_anchor(anchor, &intermediates)),
+            self.check_usages(&intermediates)
+                .and_then(|()| self.check_anchor(anchor, &intermediates))
+                .and_then(|()| self.check_policies(&intermediates)),
         )?;
         if !self.strict {
             return Ok(());
@@ -116,6 +120,14 @@ impl<'a> PathChecks<'a> {
             refuse_unless(signs, Fault::Webpki(Error::EndEntityUsedAsCa))?;
         }
         Ok(())
+    }
+
+    /// Whether the path has a policy where a CA of it demands one.
+    fn check_policies(&self, intermediates: &[CertificateDer<'_>]) -> Result<(), Fault> {
+        let above = intermediates.iter().rev().map(AsRef::as_ref);
+        let path: Vec<&[u8]> = above.chain([self.end_entity.as_ref()]).collect();
+        let explicit = explicit_where_demanded(&path).map_err(|_| Fault::Kind(Kind::Encoding))?;
+        refuse_unless(explicit, Fault::Kind(Kind::NoExplicitPolicy))
     }
 
     /// The anchor's certificate is held to what any other CA's is; to webpki an anchor is a name and a

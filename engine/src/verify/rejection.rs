@@ -40,6 +40,7 @@ kinds! {
     LeafAsCa = "leaf_as_ca",
     PathLength = "path_length",
     NameConstraint = "name_constraint",
+    NoExplicitPolicy = "no_explicit_policy",
     TooComplex = "too_complex",
     CriticalExtension = "critical_extension",
     Encoding = "encoding",

@@ -50,6 +50,7 @@ VERIFY_ERRORS = {
     "leaf_as_ca": (79, "invalid CA certificate"),
     "path_length": (25, "path length constraint exceeded"),
     "name_constraint": (47, "permitted subtree violation"),
+    "no_explicit_policy": (43, "no explicit policy"),
     "too_complex": (22, "certificate chain too long"),
     "critical_extension": (34, "unhandled critical extension"),
     "revoked": (23, "certificate revoked"),

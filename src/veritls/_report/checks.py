@@ -66,6 +66,12 @@ STEPS = (
         "path",
     ),
     Step(
+        "policies",
+        "Where a CA demands a certificate policy, does the path have one?",
+        ("no_explicit_policy",),
+        "path",
+    ),
+    Step(
         "strict profile",
         "Does every certificate conform to RFC 5280?",
         ("strict_*",),

@@ -151,6 +151,20 @@ def name_constraint(case: Case) -> Finding | None:
     return None
 
 
+def no_explicit_policy(case: Case) -> Finding | None:
+    """Which CA demands a certificate policy that the path does not have."""
+    for parsed in reversed(case.path[1:]):
+        limits = parsed.extension(x509.PolicyConstraints)
+        if limits is not None and limits.require_explicit_policy is not None:
+            words = (
+                f"{case.name(parsed)} demands a certificate policy, "
+                f"but the path to {case.leaf.holder} has none that all its certificates share"
+            )
+            remedy = case.replace(case.leaf, "one with the certificate policy of the CAs above it")
+            return Finding(words, (remedy,))
+    return None
+
+
 def critical_extension(case: Case) -> Finding | None:
     """Which extension, in which certificate."""
     for parsed in sorted(case.all, key=lambda each: each.anchor):
