@@ -88,14 +88,6 @@ STEPS = (
         "check_hostname, or verify_chain's server_hostname",
     ),
     Step(
-        "stapled OCSP",
-        "Does the stapled response say that the certificate is not revoked?",
-        ("ocsp_*",),
-        "path found",
-        "ocsp",
-        "must-staple, require_ocsp or a stapled response",
-    ),
-    Step(
         "allowed peers",
         "Does the certificate match one of allowed_peers?",
         ("not_allowed",),
@@ -110,6 +102,14 @@ STEPS = (
         "path found",
         "pinned_keys",
         "pinned_keys",
+    ),
+    Step(
+        "stapled OCSP",
+        "Does the stapled response say that the certificate is not revoked?",
+        ("ocsp_*",),
+        "path found",
+        "ocsp",
+        "must-staple, require_ocsp or a stapled response",
     ),
     Step(
         "callback",
