@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from campaign import every_byte
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (every_byte.PART,)
 
 
 def find(name: str) -> Part:
