@@ -37,7 +37,7 @@ def _labels(record: Record) -> list[str]:
     return list(found)
 
 
-def _finish(figure: Any, axes: Any, title: str, path: Path) -> None:
+def finish(figure: Any, axes: Any, title: str, path: Path) -> None:
     axes.set_title(title.replace("`", ""), fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -71,7 +71,7 @@ def _bars(pyplot: Any, record: Record, path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel(f"{record['unit']}, as a ratio to {cases[0]['baseline']}", fontsize=8)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    _finish(figure, axes, record["title"], path)
+    finish(figure, axes, record["title"], path)
     pyplot.close(figure)
 
 
@@ -102,7 +102,7 @@ def _curve(pyplot: Any, record: Record, path: Path) -> None:
     axes.set_xlabel(f"{record['x']}; expected: {record['expected']}".replace("`", ""), fontsize=8)
     axes.set_ylabel(record["unit"], fontsize=8)
     axes.legend(fontsize=7, frameon=False)
-    _finish(figure, axes, record["title"], path)
+    finish(figure, axes, record["title"], path)
     pyplot.close(figure)
 
 
@@ -120,7 +120,7 @@ def _overview(pyplot: Any, results: Results, path: Path) -> None:
     axes.axvline(1, color="#bbbbbb", linewidth=0.8)
     axes.set_xlim(left=0)
     axes.set_xlabel("ratio; the bar is what was wanted", fontsize=8)
-    _finish(figure, axes, "veritls beside ssl: wanted and measured", path)
+    finish(figure, axes, "veritls beside ssl: wanted and measured", path)
     pyplot.close(figure)
 
 

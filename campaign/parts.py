@@ -1,0 +1,12 @@
+"""The table of the campaign's parts, in the page's order: the place to add one."""
+
+from __future__ import annotations
+
+from campaign import every_byte
+from campaign.part import Part
+
+PARTS: tuple[Part, ...] = (every_byte.PART,)
+
+
+def find(name: str) -> Part:
+    return next(part for part in PARTS if part.name == name)
