@@ -119,6 +119,16 @@ def test_a_flood_of_key_updates_is_answered_with_unexpected_message(
 
 
 @SIDES
+def test_records_without_data_and_without_end_are_answered_with_unexpected_message(
+    files: Files, tmp_path: Path, ours: str
+) -> None:
+    pair = Pair(files, tmp_path / "keys", V.TLSv1_3, ours)
+    forger = pair.handshake()
+    mixed = (forger.key_update(requested=False) + forger.record(DATA, b"", padding=500) for _ in range(2500))
+    assert pair.refuses(b"".join(mixed))[1] == "SSLV3_ALERT_UNEXPECTED_MESSAGE"
+
+
+@SIDES
 def test_a_record_without_a_content_type_is_answered_with_unexpected_message(
     files: Files, tmp_path: Path, ours: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,54 @@ def test_records_without_content_end_the_connection_after_a_few(memory: InMemory
 def test_key_updates_without_data_end_the_connection_after_a_few(memory: InMemory) -> None:
     with pytest.raises(ssl.SSLError):
         memory.server_reads(b"".join(memory.as_client.key_update(requested=False) for _ in range(1000)))
+
+
+def fruitless(memory: InMemory, made: Callable[[int], bytes], side: str = "server") -> int:
+    """How many bytes were sent until the end that reads them refused to go on; 4 MiB where it never does."""
+    end, incoming = (
+        (memory.server, memory.server_in) if side == "server" else (memory.client, memory.client_in)
+    )
+    sent = 0
+    for number in range(4096 * KIB):
+        piece = made(number)
+        incoming.write(piece)
+        sent += len(piece)
+        try:
+            assert end.read(100) == b"", "there was no data"
+        except ssl.SSLWantReadError:
+            if sent > 4096 * KIB:
+                break
+        except ssl.SSLError as error:
+            assert "without any data" in str(error)
+            break
+    return sent
+
+
+def test_key_updates_that_alternate_with_empty_records_end_the_connection(memory: InMemory) -> None:
+    """Each of the two ends the other's row; neither is data."""
+    forger = memory.as_client
+
+    def made(_: int) -> bytes:
+        pairs = (forger.key_update(requested=True) + forger.record(DATA, b"") for _ in range(100))
+        return b"".join(pairs)
+
+    assert 1024 * KIB < fruitless(memory, made) < 1100 * KIB
+
+
+def test_tickets_without_end_end_the_connection(memory: InMemory) -> None:
+    forger = memory.as_server
+
+    def made(number: int) -> bytes:
+        return b"".join(forger.ticket(100 * number + each) for each in range(100))
+
+    assert 1024 * KIB < fruitless(memory, made, "client") < 1100 * KIB
+
+
+def test_data_in_between_lets_a_connection_go_on(memory: InMemory) -> None:
+    for number in range(30):
+        tickets = b"".join(memory.as_server.ticket(each) for each in range(500))
+        memory.client_in.write(tickets + memory.as_server.record(DATA, b"%d" % number))
+        assert memory.client.read(100) == b"%d" % number
 
 
 def test_a_peer_that_asks_for_key_updates_and_reads_nothing_makes_us_keep_one_answer(

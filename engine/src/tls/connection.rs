@@ -33,6 +33,11 @@ use crate::wire::limits::{MAX_FRAGMENT, RECORD_OVERHEAD};
 /// that rustls takes are smaller, and may come in many records.
 const HANDSHAKE_ON_WIRE: usize = 128 * 1024;
 
+/// What a peer may send after the handshake without a byte of data, on the wire. rustls counts key updates until the
+/// next record of data, which may be empty, and empty records until the next of another kind: each ends the other's
+/// row. It does not count tickets.
+const FRUITLESS_ON_WIRE: usize = 1024 * 1024;
+
 const CERTIFICATE_REQUIRED_ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
 
 /// The same expression for whichever side the connection is.
@@ -77,6 +82,8 @@ pub struct Connection {
     incoming: Buffer,
     /// Plaintext that no caller has taken yet.
     plain: Buffer,
+    /// How many bytes have come since the last that held data, once the handshake is over.
+    fruitless: usize,
 }
 
 /// What one step came to.
@@ -164,6 +171,7 @@ impl Connection {
             outgoing: Buffer::default(),
             incoming: Buffer::default(),
             plain: Buffer::default(),
+            fruitless: 0,
         })
     }
 
@@ -312,11 +320,13 @@ impl Connection {
     fn advance(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
         let mut got = 0;
         let mut used = 0;
+        let mut data = false;
         loop {
             let Self { side, outgoing, close_notify_received, incoming, plain, .. } = self;
             let rest = &mut incoming.bytes_mut()[used..];
             let started_with = rest.first_chunk::<5>().copied();
             let mut sink = |bytes: &[u8]| {
+                data |= !bytes.is_empty();
                 let fits = bytes.len().min(into.len() - got);
                 into[got..got + fits].copy_from_slice(&bytes[..fits]);
                 got += fits;
@@ -334,6 +344,11 @@ impl Connection {
                         self.queue_alert(Some(AlertDescription::DecodeError));
                         let why = "handshake_too_long".to_owned();
                         return Err(self.fail(Failure::Protocol(why)));
+                    }
+                    self.fruitless = if data || !self.finished() { 0 } else { self.fruitless + used };
+                    if self.fruitless > FRUITLESS_ON_WIRE {
+                        self.queue_alert(Some(AlertDescription::UnexpectedMessage));
+                        return Err(self.fail(Failure::Protocol("without_data".to_owned())));
                     }
                     return Ok(got);
                 }

@@ -34,6 +34,7 @@ _DETAILS = {
     "none": "there is none",
     "out_of_date": "it is out of date",
     "trailing_bytes": "it has trailing bytes",
+    "without_data": "the peer sent more than 1 MiB of records without any data",
     # Callbacks.
     "closed": "the socket was closed during the callback",
     "no_callback": "no callback is set",
