@@ -2,7 +2,7 @@
 
 cases.py has the cases and how each must end, peer.py what a driver offers, registry.py the peers; one driver
 a file. A case that a peer cannot take part in stands in the driver's `cannot`, and its test is skipped with
-the reason. What the programs do differently:
+the reason. What the programs do differently (a proxy's driver has the plain end of it, too):
 
 | peer | difference | what the driver does |
 | --- | --- | --- |
@@ -16,4 +16,8 @@ the reason. What the programs do differently:
 | gnutls-serv | does not say which alert ended a handshake | only that one did is asserted |
 | gnutls-serv | says decode_error to an empty TLS 1.2 certificate, from any client | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
+| HAProxy | as a client, does not say which alert came after its handshake | only the end is asserted |
+| hitch | is only a server: as a client it verifies nothing, and shows no certificate | |
+| hitch | its workers refuse to be root | they are nobody |
+| hitch | listens on a port that must be given | a port free a moment before |
 """

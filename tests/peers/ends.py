@@ -30,6 +30,7 @@ def require(peer: Peer, role: Role, case: Case) -> None:
     for cannot in extra(peer, "cannot"):
         if cannot.role == role and all(getattr(case, field) == it for field, it in cannot.case.items()):
             pytest.skip(f"{peer.name}: {cannot.reason}")
+    peer.prepare()
 
 
 class Server:

@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -16,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from tests.conftest import Files
 from tests.peers.cases import Case, Certificate, Outcome
+from tests.support.connections import in_thread
 
 Role = Literal["client", "server"]
 PING, PONG = b"ping\n", b"pong\n"
@@ -58,10 +60,16 @@ class Peer(Protocol):
     tells: frozenset[Literal["certificate", "alert", "which alert"]] = frozenset()
     """What the detail of a server's outcome holds: the subject of the client's certificate; that an alert
     ended the handshake; which."""
+    late_alerts: bool = True
+    """Whether, as a client, it tells of an alert that came after its own end of a TLS 1.3 handshake."""
     cannot: tuple[Cannot, ...] = ()
 
     def missing(self) -> str | None:
         """The program that it lacks on this machine, or None."""
+
+    def prepare(self) -> None:
+        """Does what takes long the first time, before anything waits for the peer."""
+        return
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """As a client: connects to 127.0.0.1 as "localhost", sends a request, awaits the reply."""
@@ -117,13 +125,24 @@ class Program:
 
 
 @contextmanager
-def running(arguments: Sequence[str | Path]) -> Iterator[Program]:
+def running(arguments: Sequence[str | Path], listener: socket.socket | None = None) -> Iterator[Program]:
+    """A program; it inherits the listener under its number here, which is its own from then on."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([*map(str, arguments)], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [*map(str, arguments)],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        pass_fds=[listener.fileno()] if listener else [],
+        start_new_session=True,
+    )
     try:
+        if listener:
+            listener.close()  # so that connections do not wait on a program that has ended
         yield Program(process)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers
         process.wait(SECONDS)
         for stream in (process.stdin, process.stdout):
             with suppress(BrokenPipeError):  # what was still to be sent
@@ -141,3 +160,37 @@ def listening(arguments: Callable[[int], Sequence[str | Path]], ready: str) -> I
                 yield program, port
                 return
     raise AssertionError(f"did not start: {program.output}")
+
+
+@contextmanager
+def answering() -> Iterator[tuple[int, list[bytes]]]:
+    """A server without TLS, for a proxy; it answers PONG to a line. Its port, and the lines received."""
+    received: list[bytes] = []
+
+    def answer() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.settimeout(SECONDS)
+            with plain, suppress(OSError), plain.makefile("rb") as lines:
+                if line := lines.readline():
+                    received.append(line)
+                    plain.sendall(PONG)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answers = in_thread(answer)
+        try:
+            yield listener.getsockname()[1], received
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
+            answers.result(SECONDS)
+
+
+def ping(port: int) -> bytes:
+    """All that a plain port of 127.0.0.1 answers to PING."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as plain, suppress(ConnectionError):
+        plain.sendall(PING)
+        return b"".join(iter(lambda: plain.recv(4096), b""))
+    return b""

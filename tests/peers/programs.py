@@ -140,6 +140,10 @@ class Program(Peer):
         """The first program that is lacking, or None."""
         return next((program for program in self._needs if not shutil.which(program)), None)
 
+    def prepare(self) -> None:
+        """Builds and starts the program."""
+        self._started()
+
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """Plays the client of `case` against 127.0.0.1:`port`, under the name localhost."""
         certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
@@ -171,13 +175,19 @@ class Program(Peer):
             self._folder = None
 
     def _asked(self, role: str, case: Case, files: Files, certificate: Path | None, port: int) -> _Process:
-        if not (self._folder and self._process):
-            self._folder = tempfile.TemporaryDirectory()
-            self._process = _Process(self._command(Path(self._folder.name)))
-        own = self._identity(certificate, Path(self._folder.name)) if certificate else ""
+        process, folder = self._started()
+        own = self._identity(certificate, folder) if certificate else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
-        self._process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
-        return self._process
+        process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
+        return process
+
+    def _started(self) -> tuple[_Process, Path]:
+        if not self._folder:
+            self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        if not self._process:
+            self._process = _Process(self._command(folder))
+        return self._process, folder
 
 
 def _built_go(folder: Path) -> Sequence[str]:

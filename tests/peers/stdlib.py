@@ -1,4 +1,4 @@
-"""Python's own ssl."""
+"""Python's own ssl, and a driver of any module with its interface."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.conftest import Files
 from tests.peers.cases import Case, Outcome
@@ -18,11 +19,14 @@ class Stdlib(Peer):
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
 
+    def module(self) -> Any:
+        return ssl
+
     def missing(self) -> str | None:
         return None
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
-        context = _context(case, files, ssl.PROTOCOL_TLS_CLIENT)
+        context = self._context(case, files, self.module().PROTOCOL_TLS_CLIENT)
         if shown := certificate(files, case.client):
             context.load_cert_chain(shown)
         try:
@@ -37,23 +41,23 @@ class Stdlib(Peer):
 
     @contextmanager
     def serve(self, case: Case, files: Files) -> Iterator[Serving]:
-        context = _context(case, files, ssl.PROTOCOL_TLS_SERVER)
-        context.verify_mode = case.mode
+        context = self._context(case, files, self.module().PROTOCOL_TLS_SERVER)
+        context.verify_mode = self.module().VerifyMode(case.mode)
         context.load_cert_chain(server_certificate(files, case))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.settimeout(SECONDS)
             answered = in_thread(_answer, listener, context)
             yield Serving(listener.getsockname()[1], lambda: answered.result(SECONDS))
 
+    def _context(self, case: Case, files: Files, protocol: int) -> Any:
+        module = self.module()
+        context = module.SSLContext(protocol)
+        context.load_verify_locations(files.ca)
+        context.minimum_version = context.maximum_version = module.TLSVersion[case.version.name]
+        return context
 
-def _context(case: Case, files: Files, protocol: int) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.load_verify_locations(files.ca)
-    context.minimum_version = context.maximum_version = case.version
-    return context
 
-
-def _answer(listener: socket.socket, context: ssl.SSLContext) -> Outcome:
+def _answer(listener: socket.socket, context: Any) -> Outcome:
     try:
         plain, _ = listener.accept()
         plain.settimeout(SECONDS)
