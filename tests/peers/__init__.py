@@ -17,7 +17,9 @@ the reason. What the programs do differently (a proxy's driver has the plain end
 | gnutls-serv | says decode_error to an empty TLS 1.2 certificate, from any client | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
 | HAProxy | as a client, does not say which alert came after its handshake | only the end is asserted |
-| hitch | is only a server: as a client it verifies nothing, and shows no certificate | |
+| Caddy | as a server and as a client speaks HTTP | two drivers |
+| Caddy | as a client, has no setting for the version | veritls alone pins it |
+| hitch | is only a server: as a client it verifies nothing, and shows no certificate | a server alone |
 | hitch | its workers refuse to be root | they are nobody |
 | hitch | listens on a port that must be given | a port free a moment before |
 """

@@ -188,9 +188,9 @@ def answering() -> Iterator[tuple[int, list[bytes]]]:
             answers.result(SECONDS)
 
 
-def ping(port: int) -> bytes:
-    """All that a plain port of 127.0.0.1 answers to PING."""
+def ping(port: int, request: bytes = PING) -> bytes:
+    """All that a plain port of 127.0.0.1 answers."""
     with socket.create_connection(("127.0.0.1", port), SECONDS) as plain, suppress(ConnectionError):
-        plain.sendall(PING)
+        plain.sendall(request)
         return b"".join(iter(lambda: plain.recv(4096), b""))
     return b""

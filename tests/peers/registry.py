@@ -6,6 +6,7 @@ import importlib
 from importlib.util import find_spec
 
 from tests.peers.boringssl import BoringSSL
+from tests.peers.caddy import Caddy, CaddyProxy
 from tests.peers.curl import Curl
 from tests.peers.gnutls import GnuTLS
 from tests.peers.haproxy import HAProxy
@@ -26,6 +27,8 @@ PEERS: list[Peer] = [
     HAProxy(),
     Stunnel(),
     Hitch(),
+    Caddy(),
+    CaddyProxy(),
 ]
 
 if find_spec("tests.peers.programs"):
