@@ -47,6 +47,8 @@ class Server:
         context.load_verify_locations(files.ca)
         context.verify_mode = case.mode
         context.minimum_version = context.maximum_version = case.version
+        if not extra(peer, "takes_tickets"):
+            context.num_tickets = 0
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.settimeout(SECONDS)
             serving = in_thread(self._serve, listener, context, peer)

@@ -55,8 +55,10 @@ class Peer(Protocol):
     """What the peer, as a server, answers with instead of an alert when it refuses a certificate."""
     odd_refusals: frozenset[str] = frozenset()
     """Alerts, as `SSLError.reason` names them, by which it alone refuses a certificate."""
-    silent: bool = False
-    """Whether it ends the connection without an alert when it refuses a certificate."""
+    silent: frozenset[Certificate] = frozenset()
+    """The certificates that it refuses by ending the connection without an alert; "none" is a missing one."""
+    takes_tickets: bool = True
+    """Whether, as a client of TLS 1.3, it takes the tickets that veritls sends."""
     tells: frozenset[Literal["certificate", "alert", "which alert"]] = frozenset()
     """What the detail of a server's outcome holds: the subject of the client's certificate; that an alert
     ended the handshake; which."""
