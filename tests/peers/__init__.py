@@ -1,8 +1,9 @@
 """veritls against TLS programs of other projects.
 
 cases.py has the cases and how each must end, peer.py what a driver offers, registry.py the peers; one driver
-a file. A case that a peer cannot take part in stands in the driver's `cannot`, and its test is skipped with
-the reason. What the programs do differently (a proxy's driver has the plain end of it, too):
+a file. A case that a peer cannot take part in stands in the driver's `cannot` (`cannot_resume` for a second
+connection, with the session of the first), and its test is skipped with the reason. A proxy's driver has the
+plain end of it, too. What the programs do differently:
 
 | peer | difference | what the driver does |
 | --- | --- | --- |

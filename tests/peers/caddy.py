@@ -31,6 +31,7 @@ class Caddy(Peer):
     roles = frozenset({"server"})
     request = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"
     tells = frozenset({"certificate", "which alert"})
+    resumes = roles
 
     def missing(self) -> str | None:
         return lacking("caddy")
@@ -57,8 +58,8 @@ class Caddy(Peer):
         with _caddy(files, handlers, server, {"tls": identity}) as (program, port):
 
             def finish() -> Outcome:
-                program.until("handled request.*\n|TLS handshake error.*\n")
-                return Outcome('"status":200' in program.output, program.output)
+                detail = program.take("handled request.*\n|TLS handshake error.*\n")
+                return Outcome('"status":200' in detail, detail)
 
             yield Serving(port, finish)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +32,7 @@ CONFIGURATION = """
 global
     log stdout format raw local0
     maxconn 10
+    nbthread 1
 defaults
     mode tcp
     retries 0
@@ -54,18 +55,26 @@ class HAProxy(Peer):
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
     late_alerts = False
+    resumes = roles
 
     def missing(self) -> str | None:
         return lacking("haproxy")
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        with self._client(case, files, port) as ended:
+            return ended()
+
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        with self._client(case, files, port) as ended:
+            return [ended(), ended()]
+
+    @contextmanager
+    def _client(self, case: Case, files: Files, port: int) -> Iterator[Callable[[], Outcome]]:
         own = f"crt {shown}" if (shown := certificate(files, case.client)) else ""
         name = "sni str(localhost) verifyhost localhost"
         tls = f"ssl verify required ca-file {files.ca} {name} {own} {PINS[case.version]}"
         with _proxy(files, port, backend=tls) as (program, plain):
-            answer = ping(plain)
-            program.until("ended.*\n")
-            return Outcome(answer == PONG, program.output)
+            yield lambda: Outcome(ping(plain) == PONG, program.take("ended.*\n"))
 
     @contextmanager
     def serve(self, case: Case, files: Files) -> Iterator[Serving]:
@@ -74,8 +83,8 @@ class HAProxy(Peer):
         with answering() as (behind, received), _proxy(files, behind, frontend=tls) as (program, port):
 
             def finish() -> Outcome:
-                program.until("ended.*\n")
-                return Outcome(received == [PING], program.output)
+                detail = program.take("ended.*\n")
+                return Outcome(bool(received) and received.pop() == PING, detail)
 
             yield Serving(port, finish)
 

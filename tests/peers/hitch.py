@@ -31,6 +31,7 @@ class Hitch(Peer):
     name = "hitch"
     roles = frozenset({"server"})
     tells = frozenset({"which alert"})
+    resumes = roles
 
     def missing(self) -> str | None:
         return lacking("hitch")
@@ -59,7 +60,7 @@ class Hitch(Peer):
             with listening(arguments, "Process 0 online") as (program, port):
 
                 def finish() -> Outcome:
-                    program.until("proxy shutdown")
-                    return Outcome(received == [PING], program.output)
+                    detail = program.take("proxy shutdown.*\n")
+                    return Outcome(bool(received) and received.pop() == PING, detail)
 
                 yield Serving(port, finish)

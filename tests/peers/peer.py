@@ -25,11 +25,11 @@ SECONDS = 10
 
 
 class Serving(NamedTuple):
-    """A peer that waits for one connection."""
+    """A peer that waits for connections."""
 
     port: int
     finish: Callable[[], Outcome]
-    """To be called once veritls is done: what the peer made of the connection."""
+    """To be called once veritls is done with a connection: what the peer made of it."""
 
 
 class Cannot(NamedTuple):
@@ -65,6 +65,11 @@ class Peer(Protocol):
     late_alerts: bool = True
     """Whether, as a client, it tells of an alert that came after its own end of a TLS 1.3 handshake."""
     cannot: tuple[Cannot, ...] = ()
+    resumes: frozenset[Role] = frozenset()
+    """The roles in which it resumes sessions."""
+    cannot_resume: tuple[Cannot, ...] = ()
+    of_a_session: str | None = None
+    """What it says, as a server, in place of the subject where it resumes the session of a certificate."""
 
     def missing(self) -> str | None:
         """The program that it lacks on this machine, or None."""
@@ -76,8 +81,17 @@ class Peer(Protocol):
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """As a client: connects to 127.0.0.1 as "localhost", sends a request, awaits the reply."""
 
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        """As a client that resumes: the second time with the session of the first."""
+        words = f"{self.name} does not resume as a client"
+        raise NotImplementedError(words)
+
     def serve(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
         """As a server: answers one connection."""
+
+    def serve_twice(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
+        """As a server that resumes: answers two connections."""
+        return self.serve(case, files)
 
 
 def lacking(program: str) -> str | None:
@@ -119,6 +133,13 @@ class Program:
                 return None
             self.output += data.decode(errors="replace")
         return found
+
+    def take(self, pattern: str) -> str:
+        """The output up to the pattern, or all where it ended without; the next call begins after it."""
+        found = self.until(pattern)
+        end = found.end() if found else len(self.output)
+        taken, self.output = self.output[:end], self.output[end:]
+        return taken
 
     def rest(self) -> str:
         """All output, once the program has ended."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from tests.peers.peer import (
 
 DEMANDS = {NONE: "", OPTIONAL: "verifyChain = yes\nrequireCert = no", REQUIRED: "verifyChain = yes"}
 PINS = {VERSIONS[0]: "TLSv1.2", VERSIONS[1]: "TLSv1.3"}
+ENDED = r"byte\(s\) sent to socket\n"
 
 CONFIGURATION = """
 foreground = yes
@@ -44,17 +45,26 @@ class Stunnel(Peer):
     name = "stunnel"
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
+    resumes = roles
+    of_a_session = "Decrypted ticket for an authenticated session: yes"
 
     def missing(self) -> str | None:
         return lacking("stunnel4")
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        with self._client(case, files, port) as ended:
+            return ended()
+
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        with self._client(case, files, port) as ended:
+            return [ended(), ended()]
+
+    @contextmanager
+    def _client(self, case: Case, files: Files, port: int) -> Iterator[Callable[[], Outcome]]:
         own = f"cert = {shown}" if (shown := certificate(files, case.client)) else ""
         rest = f"client = yes\nverifyChain = yes\nsni = localhost\ncheckHost = localhost\n{own}"
         with _proxy(case, files, port, rest) as (program, plain):
-            answer = ping(plain)
-            program.until("Connection (closed|reset)")
-            return Outcome(answer == PONG, program.output)
+            yield lambda: Outcome(ping(plain) == PONG, program.take(ENDED))
 
     @contextmanager
     def serve(self, case: Case, files: Files) -> Iterator[Serving]:
@@ -62,8 +72,8 @@ class Stunnel(Peer):
         with answering() as (behind, received), _proxy(case, files, behind, rest) as (program, port):
 
             def finish() -> Outcome:
-                program.until("Connection (closed|reset)")
-                return Outcome(received == [PING], program.output)
+                detail = program.take(ENDED)
+                return Outcome(bool(received) and received.pop() == PING, detail)
 
             yield Serving(port, finish)
 
