@@ -1,8 +1,9 @@
 """veritls against TLS programs of other projects.
 
 cases.py has the cases and how each must end, peer.py what a driver offers, registry.py the peers; one driver
-a file. A case that a peer cannot take part in stands in the driver's `cannot`, and its test is skipped with
-the reason. What the programs do differently:
+a file. A case that a peer cannot take part in stands in the driver's `cannot` (`cannot_resume` for a second
+connection, with the session of the first), and its test is skipped with the reason. A proxy's driver has the
+plain end of it, too. What the programs do differently:
 
 | peer | difference | what the driver does |
 | --- | --- | --- |
@@ -16,4 +17,15 @@ the reason. What the programs do differently:
 | gnutls-serv | does not say which alert ended a handshake | only that one did is asserted |
 | gnutls-serv | says decode_error to an empty TLS 1.2 certificate, from any client | allows that alert |
 | gnutls-serv | listens on every interface, on a port that must be given | a port free a moment before |
+| HAProxy | as a client, does not say which alert came after its handshake | only the end is asserted |
+| Caddy | as a server and as a client speaks HTTP | two drivers |
+| Caddy | as a client, has no setting for the version | veritls alone pins it |
+| wolfSSL | as a client, refuses a ticket whose nonce has over 8 bytes, as those of rustls and mbedTLS 3 do, \
+unless it was built with WOLFSSL_TICKET_NONCE_MALLOC | veritls sends it no tickets |
+| wolfSSL, mbedTLS | end TLS 1.2 without an alert for want of a certificate | only the end is asserted |
+| mbedTLS | Debian's has no TLS 1.3 | is left out there |
+| mbedTLS | as a server, goes on with an invalid certificate if none is required | a callback refuses it |
+| hitch | is only a server: as a client it verifies nothing, and shows no certificate | a server alone |
+| hitch | its workers refuse to be root | they are nobody |
+| hitch | listens on a port that must be given | a port free a moment before |
 """

@@ -39,6 +39,7 @@ class Nginx(Peer):
     request = b"GET / HTTP/1.0\r\n\r\n"
     refusal = b"400 Bad Request"
     tells = frozenset({"certificate", "which alert"})
+    resumes = roles
 
     def missing(self) -> str | None:
         return lacking("nginx")
@@ -66,7 +67,7 @@ class Nginx(Peer):
             with listening(arguments, "event method") as (program, port):
 
                 def finish() -> Outcome:
-                    program.until("request answered .*\n|while SSL handshaking")
-                    return Outcome("request answered 200" in program.output, program.output)
+                    detail = program.take("request answered .*\n|while SSL handshaking.*\n")
+                    return Outcome("request answered 200" in detail, detail)
 
                 yield Serving(port, finish)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.conftest import Files
 from tests.peers.cases import NONE, OPTIONAL, REQUIRED, VERSIONS, Case, Outcome
@@ -18,14 +19,25 @@ class OpenSSL(Peer):
     roles = frozenset({"client", "server"})
     reply = b"gnip\n"  # -rev: s_server answers each line with its letters in reverse
     tells = frozenset({"certificate", "which alert"})
+    resumes = frozenset({"client"})
 
     def missing(self) -> str | None:
         return lacking("openssl")
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
+        return self._connect(case, files, port)
+
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        with TemporaryDirectory(dir=files.ca.parent) as folder:
+            session = Path(folder, "session.pem")
+            first = self._connect(case, files, port, "-sess_out", session)
+            return [first, self._connect(case, files, port, "-sess_in", session)]
+
+    def _connect(self, case: Case, files: Files, port: int, *session: str | Path) -> Outcome:
         shown = certificate(files, case.client)
         to = ["-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-verify_hostname", "localhost"]
-        with running(["openssl", "s_client", "-quiet", *to, *_common(case, files, shown)]) as program:
+        common = [*_common(case, files, shown), *session]
+        with running(["openssl", "s_client", "-quiet", *to, *common]) as program:
             program.send(PING)
             output = program.rest()
         return Outcome(self.reply.decode() in output, output)

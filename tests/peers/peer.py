@@ -6,6 +6,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -16,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from tests.conftest import Files
 from tests.peers.cases import Case, Certificate, Outcome
+from tests.support.connections import in_thread
 
 Role = Literal["client", "server"]
 PING, PONG = b"ping\n", b"pong\n"
@@ -23,11 +25,11 @@ SECONDS = 10
 
 
 class Serving(NamedTuple):
-    """A peer that waits for one connection."""
+    """A peer that waits for connections."""
 
     port: int
     finish: Callable[[], Outcome]
-    """To be called once veritls is done: what the peer made of the connection."""
+    """To be called once veritls is done with a connection: what the peer made of it."""
 
 
 class Cannot(NamedTuple):
@@ -53,21 +55,43 @@ class Peer(Protocol):
     """What the peer, as a server, answers with instead of an alert when it refuses a certificate."""
     odd_refusals: frozenset[str] = frozenset()
     """Alerts, as `SSLError.reason` names them, by which it alone refuses a certificate."""
-    silent: bool = False
-    """Whether it ends the connection without an alert when it refuses a certificate."""
+    silent: frozenset[Certificate] = frozenset()
+    """The certificates that it refuses by ending the connection without an alert; "none" is a missing one."""
+    takes_tickets: bool = True
+    """Whether, as a client of TLS 1.3, it takes the tickets that veritls sends."""
     tells: frozenset[Literal["certificate", "alert", "which alert"]] = frozenset()
     """What the detail of a server's outcome holds: the subject of the client's certificate; that an alert
     ended the handshake; which."""
+    late_alerts: bool = True
+    """Whether, as a client, it tells of an alert that came after its own end of a TLS 1.3 handshake."""
     cannot: tuple[Cannot, ...] = ()
+    resumes: frozenset[Role] = frozenset()
+    """The roles in which it resumes sessions."""
+    cannot_resume: tuple[Cannot, ...] = ()
+    of_a_session: str | None = None
+    """What it says, as a server, in place of the subject where it resumes the session of a certificate."""
 
     def missing(self) -> str | None:
         """The program that it lacks on this machine, or None."""
 
+    def prepare(self) -> None:
+        """Does what takes long the first time, before anything waits for the peer."""
+        return
+
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """As a client: connects to 127.0.0.1 as "localhost", sends a request, awaits the reply."""
 
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        """As a client that resumes: the second time with the session of the first."""
+        words = f"{self.name} does not resume as a client"
+        raise NotImplementedError(words)
+
     def serve(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
         """As a server: answers one connection."""
+
+    def serve_twice(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
+        """As a server that resumes: answers two connections."""
+        return self.serve(case, files)
 
 
 def lacking(program: str) -> str | None:
@@ -110,6 +134,13 @@ class Program:
             self.output += data.decode(errors="replace")
         return found
 
+    def take(self, pattern: str) -> str:
+        """The output up to the pattern, or all where it ended without; the next call begins after it."""
+        found = self.until(pattern)
+        end = found.end() if found else len(self.output)
+        taken, self.output = self.output[:end], self.output[end:]
+        return taken
+
     def rest(self) -> str:
         """All output, once the program has ended."""
         self.until(None)
@@ -117,13 +148,24 @@ class Program:
 
 
 @contextmanager
-def running(arguments: Sequence[str | Path]) -> Iterator[Program]:
+def running(arguments: Sequence[str | Path], listener: socket.socket | None = None) -> Iterator[Program]:
+    """A program; it inherits the listener under its number here, which is its own from then on."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([*map(str, arguments)], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [*map(str, arguments)],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.STDOUT,
+        pass_fds=[listener.fileno()] if listener else [],
+        start_new_session=True,
+    )
     try:
+        if listener:
+            listener.close()  # so that connections do not wait on a program that has ended
         yield Program(process)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers
         process.wait(SECONDS)
         for stream in (process.stdin, process.stdout):
             with suppress(BrokenPipeError):  # what was still to be sent
@@ -141,3 +183,37 @@ def listening(arguments: Callable[[int], Sequence[str | Path]], ready: str) -> I
                 yield program, port
                 return
     raise AssertionError(f"did not start: {program.output}")
+
+
+@contextmanager
+def answering() -> Iterator[tuple[int, list[bytes]]]:
+    """A server without TLS, for a proxy; it answers PONG to a line. Its port, and the lines received."""
+    received: list[bytes] = []
+
+    def answer() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.settimeout(SECONDS)
+            with plain, suppress(OSError), plain.makefile("rb") as lines:
+                if line := lines.readline():
+                    received.append(line)
+                    plain.sendall(PONG)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answers = in_thread(answer)
+        try:
+            yield listener.getsockname()[1], received
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
+            answers.result(SECONDS)
+
+
+def ping(port: int, request: bytes = PING) -> bytes:
+    """All that a plain port of 127.0.0.1 answers."""
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as plain, suppress(ConnectionError):
+        plain.sendall(request)
+        return b"".join(iter(lambda: plain.recv(4096), b""))
+    return b""

@@ -1,4 +1,6 @@
-"""Peers in other languages: Node.js, Java (JSSE) and Go, each one process that lives as long as the tests.
+"""Peers in other languages: Node.js, Java (JSSE), Go, and in C wolfSSL and mbedTLS.
+
+Each is one process that lives as long as the tests.
 
 The conversation, a line each way for each case, fields `key=value` with tabs between:
 to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=`;
@@ -20,7 +22,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -32,10 +33,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import Files
 from tests.peers.cases import Case, Outcome
-from tests.peers.peer import Peer, Serving
+from tests.peers.peer import Cannot, Peer, Role, Serving
 
 SECONDS = 20
 HERE = Path(__file__).parent / "programs"
+_HEADERS = Path("/usr/include")
+ROLES: tuple[Role, ...] = ("client", "server")
 _VERSIONS = {ssl.TLSVersion.TLSv1_2: "1.2", ssl.TLSVersion.TLSv1_3: "1.3"}
 _MODES = {ssl.CERT_NONE: "none", ssl.CERT_OPTIONAL: "optional", ssl.CERT_REQUIRED: "required"}
 
@@ -114,7 +117,7 @@ class _Finish:
 class Program(Peer):
     """A peer that is a program of `tests/peers/programs`; it starts with its first case."""
 
-    roles: frozenset[Literal["client", "server"]] = frozenset({"client", "server"})
+    roles = frozenset(ROLES)
     request = b"ping\n"
     reply = b"pong\n"
 
@@ -124,11 +127,9 @@ class Program(Peer):
         needs: Sequence[str],
         command: Callable[[Path], Sequence[str]],
         identity: Callable[[Path, Path], Path] = lambda certificate, folder: certificate,
-        silent: bool = False,
     ) -> None:
         """`command` and `identity` (a PEM file as the program reads it) may write to the folder given."""
         self.name = name
-        self.silent = silent
         self._needs = needs
         self._command = command
         self._identity = identity
@@ -137,8 +138,14 @@ class Program(Peer):
         atexit.register(self.close)
 
     def missing(self) -> str | None:
-        """The first program that is lacking, or None."""
-        return next((program for program in self._needs if not shutil.which(program)), None)
+        """The first program or header that is lacking, or None."""
+        return next(
+            (need for need in self._needs if not (shutil.which(need) or (_HEADERS / need).is_file())), None
+        )
+
+    def prepare(self) -> None:
+        """Builds and starts the program."""
+        self._started()
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """Plays the client of `case` against 127.0.0.1:`port`, under the name localhost."""
@@ -171,13 +178,33 @@ class Program(Peer):
             self._folder = None
 
     def _asked(self, role: str, case: Case, files: Files, certificate: Path | None, port: int) -> _Process:
-        if not (self._folder and self._process):
-            self._folder = tempfile.TemporaryDirectory()
-            self._process = _Process(self._command(Path(self._folder.name)))
-        own = self._identity(certificate, Path(self._folder.name)) if certificate else ""
+        process, folder = self._started()
+        own = self._identity(certificate, folder) if certificate else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
-        self._process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
-        return self._process
+        process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
+        return process
+
+    def _started(self) -> tuple[_Process, Path]:
+        if not self._folder:
+            self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        if not self._process:
+            self._process = _Process(self._command(folder))
+        return self._process, folder
+
+
+class Node(Program):
+    silent = frozenset({"stranger"})
+
+
+class WolfSSL(Program):
+    silent = frozenset({"none"})
+    takes_tickets = False
+
+
+class MbedTLS(Program):
+    silent = frozenset({"none"})
+    cannot = tuple(Cannot(role, {"version": ssl.TLSVersion.TLSv1_3}, "has no TLS 1.3") for role in ROLES)
 
 
 def _built_go(folder: Path) -> Sequence[str]:
@@ -185,6 +212,16 @@ def _built_go(folder: Path) -> Sequence[str]:
     command = ["go", "build", "-o", str(folder / "peer"), str(HERE / "peer.go")]
     subprocess.run(command, env=environment, cwd=folder, check=True, timeout=100)
     return [str(folder / "peer")]
+
+
+def _built_c(name: str, *libraries: str) -> Callable[[Path], Sequence[str]]:
+    def build(folder: Path) -> Sequence[str]:
+        warnings = ["-Wall", "-Wextra", "-Werror"]
+        command = ["cc", *warnings, "-o", str(folder / "peer"), str(HERE / name), *libraries]
+        subprocess.run(command, check=True, timeout=100)
+        return [str(folder / "peer")]
+
+    return build
 
 
 def _pkcs12(certificate: Path, folder: Path) -> Path:
@@ -202,7 +239,11 @@ def _pkcs12(certificate: Path, folder: Path) -> Path:
 _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE / "Peer.java")]
 
 PROGRAMS: list[Peer] = [
-    Program("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")], silent=True),
+    Node("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
     Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
     Program("go", ["go"], _built_go),
+    WolfSSL("wolfssl", ["cc", "wolfssl/ssl.h"], _built_c("wolfssl.c", "-lwolfssl")),
+    MbedTLS(
+        "mbedtls", ["cc", "mbedtls/ssl.h"], _built_c("mbedtls.c", "-lmbedtls", "-lmbedx509", "-lmbedcrypto")
+    ),
 ]
