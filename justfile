@@ -74,9 +74,9 @@ bench *arguments:
 bounds:
     python -m tests.bounds
 
-# fuzz the ways into the engine, each for some seconds
-fuzz seconds="20":
-    .ci/fuzz {{ seconds }}
+# fuzz the ways into the engine, each for some seconds, or one by name: `just fuzz 3600 server_handshake`
+fuzz seconds="8" *targets:
+    .ci/fuzz {{ seconds }} {{ targets }}
 
 # everything that must hold, as CI runs it
 ci:

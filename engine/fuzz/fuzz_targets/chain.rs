@@ -2,7 +2,7 @@
 //! seeds signed. The input is a string of DER certificates, the peer's own first.
 #![no_main]
 
-use _engine::fuzzing::{is_trusted, split};
+use _engine::fuzzing::certificates::{is_trusted, split};
 
 const ANCHOR: &[u8] = include_bytes!("../seeds/certificate/anchor");
 const LEAVES: [&[u8]; 3] = [

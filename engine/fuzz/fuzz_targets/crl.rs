@@ -1,4 +1,4 @@
 //! No bytes of a CRL crash what reads them.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| _engine::fuzzing::crl(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| _engine::fuzzing::certificates::crl(data));

@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use _engine::fuzzing::clears;
+use _engine::fuzzing::certificates::clears;
 
 const ISSUER: &[u8] = include_bytes!("../seeds/certificate/ocsp-issuer");
 const LEAF: &[u8] = include_bytes!("../seeds/certificate/ocsp-leaf");

@@ -69,6 +69,17 @@ impl Content<'_> {
     }
 }
 
+/// The client's certificates in what an opened ticket holds, for engine/fuzz. Panics where it is read another way once
+/// it was written again.
+#[cfg(feature = "fuzzing")]
+pub fn certificates(plain: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let content = Content::decode(plain)?;
+    if let Some(again) = content.encode() {
+        assert_eq!(Content::decode(&again).as_ref(), Some(&content), "read another way");
+    }
+    Some(content.chain.iter().map(|der| der.to_vec()).collect())
+}
+
 /// A clock that is centuries ahead stays in the last epoch: `max_resumption_age` bounds sessions there, too.
 fn epoch(now: UnixTime) -> Epoch {
     Epoch::try_from(now.as_secs() / u64::from(LIFETIME)).unwrap_or(Epoch::MAX)

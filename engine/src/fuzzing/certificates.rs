@@ -1,10 +1,11 @@
-//! The ways in for certificates, CRLs and OCSP responses, without Python: what engine/fuzz feeds.
+//! Certificates, CRLs and OCSP responses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::verify::budget;
 use crate::verify::certificate;
 use crate::verify::crl::Crl;
 use crate::verify::ocsp;
@@ -82,4 +83,12 @@ pub fn is_trusted(anchor: &[u8], chain: &[&[u8]], seconds: u64, strict: bool) ->
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let Some(chain) = SentChain::of(&chain) else { return false };
     verifier.verify(Role::Server, chain, None, now).is_ok()
+}
+
+/// The units of work that one verification may take, with finding out why it failed.
+pub const MOST_WORK: u64 = budget::PATH + budget::REASON;
+
+/// The units that verifications took on this thread since this was asked last.
+pub fn spent() -> u64 {
+    budget::take_spent()
 }
