@@ -1,0 +1,1 @@
+"""The hostile world as a standing campaign: ``python -m campaign NAME``."""
