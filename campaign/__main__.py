@@ -1,4 +1,4 @@
-"""``python -m campaign``: load, faults and mutants, for as long as there is time."""
+"""``python -m campaign``: load and faults, for as long as there is time; ``mutants`` is a command of its own."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["mutants"]:
+        from campaign.mutants.__main__ import main as mutants  # its libraries are those of the extra `dev`
+
+        return mutants(sys.argv[2:])
     options = _arguments()
     if options.list:
         print("\n".join(f"{part.name:<16}{part.title}" for part in PARTS))
