@@ -1,4 +1,4 @@
-"""``python -m campaign``: load and faults, for as long as there is time; ``mutants`` is a command of its own."""
+"""``python -m campaign``: load and faults, for as long as there is time; ``mutants`` is its own command."""
 
 from __future__ import annotations
 
