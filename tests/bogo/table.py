@@ -28,6 +28,15 @@ not offered. It may *fail* only with a reason in [expected.toml](../tests/bogo/e
 disabled.
 """
 
+BESIDE = """## Beside rustls's own program
+
+rustls has a program of its own for these tests. That of 0.23.43, built with rustls 0.23.46 and run once by the
+same runner (2026-11-26, by hand), implements 1,022 of the tests that veritls implements on `wrap_socket`. It
+passes 818 of them, and veritls 948. Of the 38 that pass there and fail here, 24 take a stapled OCSP response
+that is not good, 12 resume a session by its ID, one resumes a session after the groups changed, and one chooses
+among certificates for the same names.
+"""
+
 TITLES = {
     "socket": "`wrap_socket`, blocking and not",
     "bio": "`wrap_bio`",
@@ -168,4 +177,4 @@ def document(reports: Mapping[str, Report]) -> str:
     rows = [(TITLES[kind], *report.counts()) for kind, report in reports.items()]
     columns = "| interface | passed | failed | unimplemented |"
     counts = table("Over each interface", "", columns, rows)
-    return "\n".join([HEAD.format(total=sum(first.counts())), counts, *first.sections()])
+    return "\n".join([HEAD.format(total=sum(first.counts())), counts, BESIDE, *first.sections()])
