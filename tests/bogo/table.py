@@ -32,9 +32,9 @@ BESIDE = """## Beside rustls's own program
 
 rustls has a program of its own for these tests. That of 0.23.43, built with rustls 0.23.46 and run once by
 the same runner (2026-11-26, by hand), implements 1,022 of the tests that veritls implements on `wrap_socket`.
-It passes 818 of them, and veritls 948. Of the 38 that pass there and fail here, 24 take a stapled OCSP response
-that is not good, 12 resume a session by its ID, one resumes a session after the groups changed, and one
-chooses among certificates for the same names.
+It passes 818 of them, and veritls 948. Of the 38 that pass there and fail here, 24 take a stapled OCSP
+response that is not good, 12 resume a session by its ID, one resumes a session after the groups changed, and
+one chooses among certificates for the same names.
 """
 
 TITLES = {
