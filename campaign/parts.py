@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from campaign import floods
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = ()
+PARTS: tuple[Part, ...] = (floods.PART,)
 
 
 def find(name: str) -> Part:
