@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from campaign import every_byte
+from campaign import every_byte, floods
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (every_byte.PART,)
+PARTS: tuple[Part, ...] = (
+    every_byte.PART,
+    floods.PART,
+)
 
 
 def find(name: str) -> Part:

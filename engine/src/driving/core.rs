@@ -92,7 +92,11 @@ impl Core {
         connection.process(&mut [])?;
         Ok(match connection.established() {
             true => Progress::Over { only_tickets: connection.only_tickets_wait() },
-            false => Progress::Going { amid_flight: connection.amid_flight() },
+            false => {
+                // A peer may never send the rest.
+                connection.trim();
+                Progress::Going { amid_flight: connection.amid_flight() }
+            }
         })
     }
 

@@ -152,6 +152,9 @@ impl<'a> EventLoopDriver<'a> {
         let (room, small) = {
             let mut connection = self.core.connection();
             connection.feed(tls.unwrap_or_default());
+            if received.is_err() {
+                connection.trim();
+            }
             (connection.at_hand(), connection.at_hand() <= SMALL && connection.finished())
         };
         match received {

@@ -308,13 +308,9 @@ impl Connection {
         processed
     }
 
-    /// Holds no more memory for what is not processed than that takes.
+    /// Holds not much more memory for what is not processed than that takes.
     pub fn trim(&mut self) {
-        if !self.incoming.is_empty() {
-            let mut exact = Buffer::with_room(self.incoming.len());
-            exact.append(self.incoming.bytes());
-            self.incoming = exact;
-        }
+        self.incoming.shrink();
     }
 
     fn advance(&mut self, into: &mut [u8]) -> Result<usize, Failure> {

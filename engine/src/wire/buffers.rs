@@ -54,6 +54,11 @@ fn lend(size: usize) -> Vec<u8> {
     }
 }
 
+/// Not much more than `size`: no batch's memory for a few records.
+fn modest(size: usize) -> Vec<u8> {
+    if size <= RECORD_ON_WIRE { lend(size) } else { made(size) }
+}
+
 fn take_back(memory: Vec<u8>) {
     let shelf = SHELVES.iter().find(|shelf| memory.len() == shelf.size);
     let room = shelf.and_then(|shelf| shelf.free().filter(|free| free.len() < shelf.places));
@@ -109,10 +114,25 @@ impl Buffer {
             return;
         }
         // At least twice as much, so that a buffer that grows step by step is not copied at each.
-        let mut larger = Self::with_room(length + size.max(length));
-        larger.memory[..length].copy_from_slice(self.bytes());
-        larger.end = length;
-        *self = larger;
+        let wanted = length + size.max(length);
+        *self = self.copied(if wanted < BATCH_ON_WIRE / 2 { modest(wanted) } else { lend(wanted) });
+    }
+
+    /// The same bytes in this memory.
+    fn copied(&self, memory: Vec<u8>) -> Self {
+        let mut copy = Self { memory, start: 0, end: self.len() };
+        copy.memory[..copy.end].copy_from_slice(self.bytes());
+        copy
+    }
+
+    /// Keeps one record's memory, or twice as much as there is: for bytes that may wait for long.
+    pub fn shrink(&mut self) {
+        let size = self.len();
+        if size == 0 {
+            *self = Self::default();
+        } else if self.memory.len() > RECORD_ON_WIRE.max(2 * size) {
+            *self = self.copied(modest(size));
+        }
     }
 
     /// The first `count` bytes of the room are bytes now.
@@ -187,6 +207,23 @@ impl Drop for Buffer {
 mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_buffer_that_shrinks_keeps_its_bytes_and_little_more_memory() {
+        for size in [0, 1, 5_000, RECORD_ON_WIRE, 40_000, 100_000] {
+            let mut buffer = Buffer::with_room(BATCH_ON_WIRE);
+            let bytes: Vec<u8> = (0..size + 7).map(|at| at as u8).collect();
+            buffer.append(&bytes);
+            buffer.discard(7);
+            buffer.shrink();
+            assert!(buffer.bytes() == &bytes[7..]);
+            assert!(buffer.memory.len() <= RECORD_ON_WIRE.max(2 * size));
+            buffer.append(&[1]);
+            buffer.shrink();
+            assert_eq!(buffer.len(), size + 1);
+            assert!(buffer.memory.len() <= RECORD_ON_WIRE.max(2 * size + 2));
+        }
+    }
 
     #[test]
     fn a_buffer_gives_what_was_added_in_order_through_every_growth() {
