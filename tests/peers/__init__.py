@@ -22,6 +22,11 @@ plain end of it, too. What the programs do differently:
 | Caddy | as a client, has no setting for the version | veritls alone pins it |
 | wolfSSL | as a client, refuses a ticket whose nonce has over 8 bytes, as those of rustls and mbedTLS 3 do, \
 unless it was built with WOLFSSL_TICKET_NONCE_MALLOC | veritls sends it no tickets |
+| wolfSSL | as a client of TLS 1.2, refuses a full handshake if its ticket is not taken, with OpenSSL, too | \
+only the end is asserted |
+| curl | takes no tickets in TLS 1.2, only session IDs, which veritls does not keep | is left out there |
+| utls | as a client, shows no ticket of TLS 1.3 | is left out there |
+| Caddy | as a client, keeps no sessions | is left out there |
 | wolfSSL, mbedTLS | end TLS 1.2 without an alert for want of a certificate | only the end is asserted |
 | mbedTLS | Debian's has no TLS 1.3 | is left out there |
 | mbedTLS | as a server, goes on with an invalid certificate if none is required | a callback refuses it |

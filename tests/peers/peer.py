@@ -68,6 +68,8 @@ class Peer(Protocol):
     resumes: frozenset[Role] = frozenset()
     """The roles in which it resumes sessions."""
     cannot_resume: tuple[Cannot, ...] = ()
+    falls_back: bool = True
+    """Whether, as a client, it goes on with a handshake in full where its session is not resumed."""
     of_a_session: str | None = None
     """What it says, as a server, in place of the subject where it resumes the session of a certificate."""
 

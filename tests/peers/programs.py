@@ -3,8 +3,9 @@
 Each is one process that lives as long as the tests.
 
 The conversation, a line each way for each case, fields `key=value` with tabs between:
-to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=`;
-from it, a server first answers `port=`; then both `result=established|refused|error  detail=`.
+to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=
+times=1|2`; from it, a server first answers `port=`; then both, for each connection, of which the second has
+the session of the first, `result=established|refused|error  detail=`.
 `error` is a failure of the test itself (a file, a port, a silence of 15 seconds); it never passes for a
 refusal, but is raised as ProgramError.
 """
@@ -20,7 +21,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from cryptography import x509
@@ -32,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.conftest import Files
-from tests.peers.cases import Case, Outcome
+from tests.peers.cases import VERSIONS, Case, Outcome
 from tests.peers.peer import Cannot, Peer, Role, Serving
 
 SECONDS = 20
@@ -103,15 +104,15 @@ class _Process:
 
 
 class _Finish:
-    def __init__(self, process: _Process) -> None:
-        self.outcome: Outcome | None = None
+    def __init__(self, process: _Process, times: int) -> None:
+        self.left = times
         self._process = process
 
     def __call__(self) -> Outcome:
-        """Waits for the end of the one connection; a second call gives the same again."""
-        if self.outcome is None:
-            self.outcome = self._process.outcome()
-        return self.outcome
+        """Waits for the end of the next connection."""
+        outcome = self._process.outcome()
+        self.left -= 1
+        return outcome
 
 
 class Program(Peer):
@@ -149,23 +150,36 @@ class Program(Peer):
 
     def connect(self, case: Case, files: Files, port: int) -> Outcome:
         """Plays the client of `case` against 127.0.0.1:`port`, under the name localhost."""
+        return self._connect(case, files, port, 1)[0]
+
+    def connect_twice(self, case: Case, files: Files, port: int) -> list[Outcome]:
+        return self._connect(case, files, port, 2)
+
+    def _connect(self, case: Case, files: Files, port: int, times: int) -> list[Outcome]:
         certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
         try:
-            return self._asked("client", case, files, certificate, port).outcome()
+            process = self._asked("client", case, files, certificate, port, times)
+            return [process.outcome() for _ in range(times)]
         except ProgramError:
             self.close()  # else its late answer would be taken for the next case's
             raise
 
-    @contextmanager
-    def serve(self, case: Case, files: Files) -> Iterator[Serving]:
+    def serve(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
         """Plays the server of `case` for one connection."""
+        return self._serve(case, files, 1)
+
+    def serve_twice(self, case: Case, files: Files) -> AbstractContextManager[Serving]:
+        return self._serve(case, files, 2)
+
+    @contextmanager
+    def _serve(self, case: Case, files: Files, times: int) -> Iterator[Serving]:
         certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
-        process = self._asked("server", case, files, certificate, 0)
-        finish = _Finish(process)
+        process = self._asked("server", case, files, certificate, 0, times)
+        finish = _Finish(process, times)
         try:
             yield Serving(int(process.answer()["port"]), finish)
         finally:
-            if finish.outcome is None:
+            if finish.left:
                 self.close()  # for the same reason
 
     def close(self) -> None:
@@ -177,11 +191,15 @@ class Program(Peer):
             self._folder.cleanup()
             self._folder = None
 
-    def _asked(self, role: str, case: Case, files: Files, certificate: Path | None, port: int) -> _Process:
+    def _asked(
+        self, role: Role, case: Case, files: Files, certificate: Path | None, port: int, times: int
+    ) -> _Process:
         process, folder = self._started()
         own = self._identity(certificate, folder) if certificate else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
-        process.ask(role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port)
+        process.ask(
+            role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port, times=times
+        )
         return process
 
     def _started(self) -> tuple[_Process, Path]:
@@ -197,14 +215,22 @@ class Node(Program):
     silent = frozenset({"stranger"})
 
 
+class Go(Program):
+    resumes = frozenset(ROLES)
+
+
 class WolfSSL(Program):
     silent = frozenset({"none"})
     takes_tickets = False
+    falls_back = False
+    resumes = frozenset(ROLES)
+    cannot_resume = (Cannot("client", {"version": VERSIONS[1]}, "takes no ticket of rustls in TLS 1.3"),)
 
 
 class MbedTLS(Program):
+    resumes = frozenset(ROLES)
     silent = frozenset({"none"})
-    cannot = tuple(Cannot(role, {"version": ssl.TLSVersion.TLSv1_3}, "has no TLS 1.3") for role in ROLES)
+    cannot = tuple(Cannot(role, {"version": VERSIONS[1]}, "has no TLS 1.3") for role in ROLES)
 
 
 def _built_go(folder: Path) -> Sequence[str]:
@@ -241,7 +267,7 @@ _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE
 PROGRAMS: list[Peer] = [
     Node("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
     Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
-    Program("go", ["go"], _built_go),
+    Go("go", ["go"], _built_go),
     WolfSSL("wolfssl", ["cc", "wolfssl/ssl.h"], _built_c("wolfssl.c", "-lwolfssl")),
     MbedTLS(
         "mbedtls", ["cc", "mbedtls/ssl.h"], _built_c("mbedtls.c", "-lmbedtls", "-lmbedx509", "-lmbedcrypto")

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +40,7 @@ func configured(asked map[string]string) (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion: version, MaxVersion: version, ServerName: "localhost",
 		RootCAs: roots, ClientCAs: roots, ClientAuth: modes[asked["mode"]],
+		ClientSessionCache: tls.NewLRUClientSessionCache(1),
 	}
 	var own tls.Certificate
 	if path := asked["certificate"]; path != "" {
@@ -82,11 +84,7 @@ func exchange(connection *tls.Conn, raw net.Conn, send, expect string, first boo
 	return nil
 }
 
-func connect(asked map[string]string) error {
-	config, err := configured(asked)
-	if err != nil {
-		return wrong{err}
-	}
+func connect(asked map[string]string, config *tls.Config) error {
 	raw, err := net.DialTimeout("tcp", "127.0.0.1:"+asked["port"], patience)
 	if err != nil {
 		return wrong{err}
@@ -95,24 +93,55 @@ func connect(asked map[string]string) error {
 	return exchange(tls.Client(raw, config), raw, "ping\n", "pong\n", true)
 }
 
-func serve(asked map[string]string) error {
-	config, err := configured(asked)
-	if err != nil {
-		return wrong{err}
-	}
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return wrong{err}
-	}
-	defer listener.Close()
-	listener.SetDeadline(time.Now().Add(patience))
-	fmt.Printf("port=%d\n", listener.Addr().(*net.TCPAddr).Port)
+func serve(listener *net.TCPListener, config *tls.Config) error {
 	raw, err := listener.AcceptTCP()
 	if err != nil {
 		return wrong{err}
 	}
 	defer func() { go part(raw) }()
 	return exchange(tls.Server(raw, config), raw, "pong\n", "ping\n", false)
+}
+
+func listening() (*net.TCPListener, error) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetDeadline(time.Now().Add(patience))
+	fmt.Printf("port=%d\n", listener.Addr().(*net.TCPAddr).Port)
+	return listener, nil
+}
+
+func tell(err error) {
+	switch detail := strings.Join(strings.Fields(fmt.Sprint(err)), " "); {
+	case err == nil:
+		fmt.Println("result=established\tdetail=")
+	case errors.As(err, &wrong{}) || errors.Is(err, os.ErrDeadlineExceeded):
+		fmt.Printf("result=error\tdetail=%s\n", detail)
+	default:
+		fmt.Printf("result=refused\tdetail=%s\n", detail)
+	}
+}
+
+func play(asked map[string]string) error {
+	config, err := configured(asked)
+	if err != nil {
+		return err
+	}
+	one := func() error { return connect(asked, config) }
+	if asked["role"] == "server" {
+		listener, err := listening()
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		one = func() error { return serve(listener, config) }
+	}
+	times, err := strconv.Atoi(asked["times"])
+	for ; times > 0; times-- {
+		tell(one())
+	}
+	return err
 }
 
 func main() {
@@ -123,18 +152,8 @@ func main() {
 			key, value, _ := strings.Cut(pair, "=")
 			asked[key] = value
 		}
-		play := connect
-		if asked["role"] == "server" {
-			play = serve
-		}
-		err := play(asked)
-		switch detail := strings.Join(strings.Fields(fmt.Sprint(err)), " "); {
-		case err == nil:
-			fmt.Println("result=established\tdetail=")
-		case errors.As(err, &wrong{}) || errors.Is(err, os.ErrDeadlineExceeded):
-			fmt.Printf("result=error\tdetail=%s\n", detail)
-		default:
-			fmt.Printf("result=refused\tdetail=%s\n", detail)
+		if err := play(asked); err != nil {
+			tell(wrong{err})
 		}
 	}
 }

@@ -21,8 +21,12 @@ struct asked {
 
 static char detail[1024];
 
-/* Plays the case over a TCP connection that both ends close afterwards. */
+/* Before the connections of a case; whether it could. */
+static int begin(const struct asked *asked);
+/* Plays the case over a TCP connection, which both ends close then; a client keeps the session for the next. */
 static enum result play(const struct asked *asked, int connection);
+/* After the connections of a case. */
+static void end(void);
 
 static enum result wrong(const char *what)
 {
@@ -51,68 +55,87 @@ static const char *field(char **fields, const char *name)
     return "";
 }
 
-/* The one connection, or -1. */
-static int connected(const struct asked *asked)
+static int patient(int connection)
 {
     struct timeval patience = {15, 0};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int one = socket(AF_INET, SOCK_STREAM, 0), connection = one;
-    setsockopt(one, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (asked->server) {
-        if (bind(one, (struct sockaddr *)&address, size) || listen(one, 1) ||
-            getsockname(one, (struct sockaddr *)&address, &size))
-            return -1;
-        printf("port=%d\n", ntohs(address.sin_port));
-        connection = accept(one, NULL, NULL);
-        close(one);
-    } else {
-        address.sin_port = htons(atoi(asked->port));
-        if (connect(one, (struct sockaddr *)&address, size))
-            return -1;
-    }
-    if (connection >= 0)
-        setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return connection;
 }
 
-static enum result played(char *line)
+static int listening(void)
 {
-    char *fields[16] = {0};
-    int count = 0, connection;
-    enum result result;
-    for (char *one = strtok(line, "\t\n"); one && count < 15; one = strtok(NULL, "\t\n"))
-        fields[count++] = one;
-    struct asked asked = {
-        .server = !strcmp(field(fields, "role"), "server"),
-        .tls13 = !strcmp(field(fields, "version"), "1.3"),
-        .mode = !strcmp(field(fields, "mode"), "none")       ? NONE
-                : !strcmp(field(fields, "mode"), "optional") ? OPTIONAL
-                                                             : REQUIRED,
-        .certificate = field(fields, "certificate"),
-        .ca = field(fields, "ca"),
-        .port = field(fields, "port"),
-    };
-    detail[0] = 0;
-    if ((connection = connected(&asked)) < 0)
-        return wrong("connecting");
-    result = play(&asked, connection);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = patient(socket(AF_INET, SOCK_STREAM, 0));
+    if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 2) ||
+        getsockname(listener, (struct sockaddr *)&address, &size))
+        return -1;
+    printf("port=%d\n", ntohs(address.sin_port));
+    return listener;
+}
+
+static int connected(const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int connection = patient(socket(AF_INET, SOCK_STREAM, 0));
+    address.sin_port = htons(atoi(port));
+    if (!connect(connection, (struct sockaddr *)&address, sizeof address))
+        return connection;
+    close(connection);
+    return -1;
+}
+
+static enum result played(const struct asked *asked, int connection)
+{
+    char unused[256];
+    enum result result = connection < 0 ? wrong("connecting") : play(asked, connection);
     shutdown(connection, SHUT_WR); /* what was sent last, an alert perhaps, must not be lost to a reset */
-    while (read(connection, line, 1) > 0)
+    while (read(connection, unused, sizeof unused) > 0)
         ;
     close(connection);
     return result;
 }
 
+static void tell(enum result result)
+{
+    static const char *const names[] = {"established", "refused", "error"};
+    printf("result=%s\tdetail=%s\n", names[result], detail);
+}
+
+static void play_all(const struct asked *asked, int times)
+{
+    int listener = asked->server ? listening() : -1;
+    while (times--) {
+        detail[0] = 0;
+        tell(played(asked, asked->server ? patient(accept(listener, NULL, NULL)) : connected(asked->port)));
+    }
+    close(listener);
+}
+
 int main(void)
 {
     static char line[8192];
-    static const char *const names[] = {"established", "refused", "error"};
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     while (fgets(line, sizeof line, stdin)) {
-        enum result result = played(line);
-        printf("result=%s\tdetail=%s\n", names[result], detail);
+        char *fields[16] = {0};
+        int count = 0;
+        for (char *one = strtok(line, "\t\n"); one && count < 15; one = strtok(NULL, "\t\n"))
+            fields[count++] = one;
+        const char *mode = field(fields, "mode");
+        struct asked asked = {
+            .server = !strcmp(field(fields, "role"), "server"),
+            .tls13 = !strcmp(field(fields, "version"), "1.3"),
+            .mode = !strcmp(mode, "none") ? NONE : !strcmp(mode, "optional") ? OPTIONAL : REQUIRED,
+            .certificate = field(fields, "certificate"),
+            .ca = field(fields, "ca"),
+            .port = field(fields, "port"),
+        };
+        if (begin(&asked))
+            play_all(&asked, atoi(field(fields, "times")));
+        else
+            tell(wrong("beginning"));
+        end();
     }
     return 0;
 }

@@ -4,6 +4,9 @@
 
 #include "peer.h"
 
+static WOLFSSL_CTX *context;
+static WOLFSSL_SESSION *session;
+
 /* Why the last call failed: an alert that came, or wolfSSL's own words. */
 static enum result refused(WOLFSSL *tls, int returned)
 {
@@ -45,33 +48,43 @@ static WOLFSSL_METHOD *method(const struct asked *asked)
     return asked->tls13 ? wolfTLSv1_3_client_method() : wolfTLSv1_2_client_method();
 }
 
-static enum result play(const struct asked *asked, int connection)
+static int begin(const struct asked *asked)
 {
     static const int demands[] = {
         [NONE] = WOLFSSL_VERIFY_NONE,
         [OPTIONAL] = WOLFSSL_VERIFY_PEER,
         [REQUIRED] = WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT,
     };
-    enum result result = WRONG;
-    WOLFSSL_CTX *context = wolfSSL_CTX_new(method(asked));
-    WOLFSSL *tls = NULL;
-    if (wolfSSL_CTX_load_verify_locations(context, asked->ca, NULL) != WOLFSSL_SUCCESS)
-        wrong(asked->ca);
-    else if (*asked->certificate &&
-             (wolfSSL_CTX_use_certificate_chain_file(context, asked->certificate) != WOLFSSL_SUCCESS ||
-              wolfSSL_CTX_use_PrivateKey_file(context, asked->certificate, WOLFSSL_FILETYPE_PEM) != WOLFSSL_SUCCESS))
-        wrong(asked->certificate);
-    else {
-        wolfSSL_CTX_set_verify(context, asked->server ? demands[asked->mode] : WOLFSSL_VERIFY_PEER, NULL);
-        tls = wolfSSL_new(context);
-        wolfSSL_set_fd(tls, connection);
-        if (!asked->server) {
-            wolfSSL_UseSNI(tls, WOLFSSL_SNI_HOST_NAME, "localhost", 9);
-            wolfSSL_check_domain_name(tls, "localhost");
-        }
-        result = exchange(asked, tls);
+    const char *own = asked->certificate;
+    context = wolfSSL_CTX_new(method(asked));
+    wolfSSL_CTX_set_verify(context, asked->server ? demands[asked->mode] : WOLFSSL_VERIFY_PEER, NULL);
+    return wolfSSL_CTX_load_verify_locations(context, asked->ca, NULL) == WOLFSSL_SUCCESS &&
+           (asked->server || wolfSSL_CTX_UseSessionTicket(context) == WOLFSSL_SUCCESS) &&
+           (!*own || (wolfSSL_CTX_use_certificate_chain_file(context, own) == WOLFSSL_SUCCESS &&
+                      wolfSSL_CTX_use_PrivateKey_file(context, own, WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS));
+}
+
+static enum result play(const struct asked *asked, int connection)
+{
+    WOLFSSL *tls = wolfSSL_new(context);
+    enum result result;
+    wolfSSL_set_fd(tls, connection);
+    if (!asked->server) {
+        wolfSSL_UseSNI(tls, WOLFSSL_SNI_HOST_NAME, "localhost", 9);
+        wolfSSL_check_domain_name(tls, "localhost");
+        if (session)
+            wolfSSL_set_session(tls, session);
     }
+    result = exchange(asked, tls);
+    if (!asked->server && !session)
+        session = wolfSSL_get1_session(tls);
     wolfSSL_free(tls);
-    wolfSSL_CTX_free(context);
     return result;
+}
+
+static void end(void)
+{
+    wolfSSL_SESSION_free(session);
+    wolfSSL_CTX_free(context);
+    session = NULL;
 }
