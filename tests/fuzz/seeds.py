@@ -100,6 +100,8 @@ def handshakes() -> Files:
         found[f"{version}-{name}"] = connection(flag | RECORDS, forth)
         found[f"{version}-{name}-back"] = connection(flag, [], forth[:1], size=7)
     for version, flag in VERSIONS.items():
+        # Finished, data and what is no record, at once.
+        found[f"{version}-data-and-no-record"] = connection(flag, [edit(2, 8, 0, b"\x97no record")])
         found[f"{version}-retry"] = connection(flag | RETRY, size=1)
         found[f"{version}-resumed"] = connection(flag | RESUME | TAKES)
         found[f"{version}-resumed-changed"] = connection(flag | RESUME | RECORDS, changes["flipped"])

@@ -223,7 +223,8 @@ impl Between {
         if self.complete && !self.failed {
             self.engine.close();
         }
-        // What failed stays so.
+        // What failed stays so, and gives nothing out.
+        self.pieces.takes = true;
         for _ in 0..2 {
             self.process();
         }

@@ -251,8 +251,11 @@ impl Connection {
         self.failed.clone().map_or(Ok(()), Err)
     }
 
-    /// Gives the connection up for `failure`; the first one stays.
+    /// Gives the connection up for `failure`; the first one stays. Of a peer that was not accepted nothing is kept.
     pub fn fail(&mut self, failure: Failure) -> Failure {
+        if !self.finished() {
+            self.plain = Buffer::default();
+        }
         self.failed.get_or_insert(failure).clone()
     }
 
