@@ -78,15 +78,13 @@ def _sampled(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
     return sample
 
 
-def _tests(mutant: Mutant, of: str, known: Reach) -> list[str]:
-    if of == "rust":
-        return known.by_number.get(mutant.number, [])
+def _tests(mutant: Mutant, of: str, known: Reach, seconds: float) -> list[str]:
+    file, place = ("", mutant.number) if of == "rust" else (mutant.file, mutant.line)
+    tests: Iterable[str] = known.by_place.get((file, place), [])
     if mutant.at_import:
-        # Coverage sees an import's lines in whatever test came first: take the tests of the file's functions.
-        return sorted(
-            {test for (file, _), tests in known.by_line.items() if file == mutant.file for test in tests}
-        )
-    return known.by_line.get((mutant.file, mutant.line), [])
+        # Such a line ran before the first test began: take the tests of the file's functions.
+        tests = {test for (test, reached) in known.by_test if reached == file}
+    return known.chosen(file, place, tests, seconds)
 
 
 def _try(options: argparse.Namespace, of: str, results: Results, until: float) -> None:
@@ -98,13 +96,20 @@ def _try(options: argparse.Namespace, of: str, results: Results, until: float) -
     if options.record is not None:
         reach.record(of, copies.copy(f"record-{of}", library), options.record or copies.default_tests())
     known = reach.load(of)
+    if not known.seconds:
+        raise SystemExit("nothing is recorded: use --record")
+    chosen = _chosen(options, of, results)
+    workers = [Worker(of, number, copies.default_tests(), library) for number in range(options.workers)]
+    imported = reach.at_import(workers[0].folder) if of == "python" else set()
     jobs = []
-    for mutant in _chosen(options, of, results):
-        chosen = known.chosen(_tests(mutant, of, known), options.seconds)
-        if chosen:
-            jobs.append(Job(mutant, chosen, sum(known.seconds[each] for each in chosen)))
+    for mutant in chosen:
+        tests = _tests(mutant, of, known, options.seconds)
+        seconds = sum(known.seconds[each] for each in tests)
+        if tests:
+            jobs.append(Job(mutant, tests, seconds, (mutant.file, mutant.line) in imported))
         else:
             results.add(mutant, "unreached", None, 0)
+            print(f"{mutant.key} unreached {mutant.name}", flush=True)
     print(f"{of}: {len(jobs)} mutants to try", flush=True)
 
     def done(job: Job, answer: dict[str, Any]) -> None:
@@ -114,9 +119,7 @@ def _try(options: argparse.Namespace, of: str, results: Results, until: float) -
                 f"{job.mutant.key} {answer['verdict']} ({len(job.tests)} tests) {job.mutant.name}", flush=True
             )
 
-    if jobs:
-        workers = [Worker(of, number, copies.default_tests(), library) for number in range(options.workers)]
-        run(workers, jobs, done, until)
+    run(workers, jobs, done, until)
 
 
 def main(argv: list[str]) -> int:

@@ -5,37 +5,57 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from campaign.mutants import copies
+
+NEAR = 15
+"""Lines, or switches, before and after a mutant that tell one way through a function from another."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What was recorded."""
+    """What was recorded: a place is a line of a Python file, or the number of a switch of the engine."""
 
     seconds: dict[str, float]
     """Test -> how long it took."""
-    by_line: dict[tuple[str, int], list[str]]
-    """(file, line) -> tests, for Python."""
-    by_number: dict[int, list[str]]
-    """Number of a mutant of the engine -> tests."""
+    by_place: dict[tuple[str, int], list[str]]
+    """(file, place) -> tests. The engine's numbers are one file, ""."""
+    by_test: dict[tuple[str, str], list[int]]
+    """(test, file) -> places, in order."""
 
-    def chosen(self, tests: Iterable[str], seconds: float) -> list[str]:
-        """As many tests as fit, the fastest of each test file first, then the second of each, and so on."""
-        turns: dict[str, int] = {}
-        ranked = []
+    def chosen(self, file: str, place: int, tests: Iterable[str], seconds: float) -> list[str]:
+        """As many tests as fit: of those that take the same way near the place, one after the other.
+
+        The rarest way comes first: a test that goes on where others turn back was written for that.
+        """
+        near: dict[tuple[int, ...], list[str]] = {}
         for test in sorted(tests, key=lambda each: self.seconds[each]):
-            file = test.split("::")[0]
-            turns[file] = turns.get(file, -1) + 1
-            ranked.append((turns[file], self.seconds[test], test))
+            places = self.by_test.get((test, file), [])
+            way = places[bisect_left(places, place - NEAR) : bisect_right(places, place + NEAR)]
+            near.setdefault(tuple(way), []).append(test)
+        ranked = []
+        for same in near.values():
+            files: Counter[str] = Counter()
+            for turn, test in enumerate(same):
+                name = test.split("::")[0]
+                # The first few of a way at once, then one of each test file, then another one of each.
+                ranked.append((0 if turn < FEW else 1 + files[name], len(same), self.seconds[test], test))
+                files[name] += 1
         return list(_fitting(sorted(ranked), seconds))
 
 
-def _fitting(ranked: Iterable[tuple[int, float, str]], seconds: float) -> Iterator[str]:
-    for _, took, test in ranked:
+FEW = 3
+
+
+def _fitting(ranked: Iterable[tuple[int, int, float, str]], seconds: float) -> Iterator[str]:
+    for _, _, took, test in ranked:
         if took <= seconds:
             seconds -= took
             yield test
@@ -53,26 +73,44 @@ def record(of: str, folder: Path, tests: list[str]) -> None:
     os.unlink(fresh)
 
 
-def _rows(file: Path) -> Iterator[dict[str, object]]:
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
     if file.exists():
-        for line in file.read_text().splitlines():
-            yield json.loads(line)
+        for line in file.read_text().splitlines(keepends=True):
+            # The last one may be half written: the recording may still run.
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+_IMPORT = """
+import coverage, json, os
+measured = coverage.Coverage(data_file=None, source=[f"{os.getcwd()}/src/veritls"], config_file=False)
+measured.start()
+import veritls.aio
+measured.stop()
+data = measured.get_data()
+print(json.dumps({os.path.relpath(file): data.lines(file) for file in data.measured_files()}))
+"""
+
+
+def at_import(folder: Path) -> set[tuple[str, int]]:
+    """The lines that run when a copy's veritls is imported."""
+    _, environment = copies.pytest_command(folder)
+    command = [sys.executable, "-c", _IMPORT]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return {(file, line) for file, lines in json.loads(ended.stdout).items() for line in lines}
 
 
 def load(of: str) -> Reach:
     """What was recorded, of the tests that pass."""
     reach = Reach({}, {}, {})
-    for line in (copies.scratch() / f"reach-{of}.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    target = copies.scratch() / f"reach-{of}.jsonl"
+    rows = {row["test"]: row for row in (*_rows(target), *_rows(target.with_suffix(".new")))}
+    for test, row in rows.items():
         if not row["passed"]:
             continue
-        test = row["test"]
         reach.seconds[test] = row["seconds"]
-        if of == "rust":
-            for number in row["reached"]:
-                reach.by_number.setdefault(number, []).append(test)
-        else:
-            for file, lines in row["reached"].items():
-                for each in lines:
-                    reach.by_line.setdefault((file, each), []).append(test)
+        for file, places in ({"": row["reached"]} if of == "rust" else row["reached"]).items():
+            reach.by_test[test, file] = places
+            for each in places:
+                reach.by_place.setdefault((file, each), []).append(test)
     return reach

@@ -25,6 +25,8 @@ class Job:
     tests: list[str]
     seconds: float
     """What the tests took when they were recorded."""
+    runs_at_import: bool = False
+    """Its line runs when veritls is imported, too: a fork may be too late to become it."""
 
     @property
     def limit(self) -> float:
@@ -68,7 +70,8 @@ class Worker:
         """The verdict on a mutant: {"verdict": "killed" | "survived", "test": the one that noticed}."""
         if not job.mutant.at_import:
             answer = self._forked(job)
-            if answer["verdict"] != "import":
+            again = answer["verdict"] == "survived" and job.runs_at_import
+            if answer["verdict"] != "import" and not again:
                 return answer
         return self._fresh(job)
 
