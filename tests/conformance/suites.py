@@ -46,10 +46,10 @@ def limbo() -> Part:
         "Certificate chains with the result that a validator should reach, by C2SP, asked of",
         f"`SSLContext.verify_chain` with VERIFY_X509_STRICT: {agree} of {len(results)} agree.",
         f"Against the corpus {len(disagree) - len(accepted)} are refused and {len(accepted)} accepted.",
-        "[limbo.md](limbo.md) has the groups, the outcomes without the flag, and each reason. A newer state\n"
-        "of the corpus (upstream at 8a2e6f4, 2026-06-29, made by its own program, without what it takes from\n"
-        "the web and from BetterTLS) was run once by hand: 165 of 194 agree, and every other has one of the\n"
-        "same reasons.",
+        "[limbo.md](limbo.md) has the groups, the outcomes without the flag, and each reason.",
+        "A newer state of the corpus (upstream at 8a2e6f4, 2026-06-29, made by its own program, without",
+        "what it takes from the web and from BetterTLS) was run once by hand: 165 of 194 agree, and every",
+        "other has one of the same reasons.",
     ]
     return Part(
         cases=f"{len(results)}",
