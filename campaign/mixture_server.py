@@ -1,8 +1,8 @@
 """The server of the mixture, in a process of its own: threads over blocking sockets, or an event loop.
 
 A connection begins with one byte in the clear, the number of its kind, under which its outcome is counted.
-After the handshake the server reads a request of 16 bytes and answers with the same, or for `UNREAD` with a lot.
-To its pipe it answers "outcomes" with what was counted since the last time, "sample" with what it holds.
+After the handshake the server reads 16 bytes and answers with the same, or for `UNREAD` with a lot. To its
+pipe it answers "outcomes" with what was counted since the last time, "sample" with what it holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -157,7 +158,7 @@ async def _one(loop: asyncio.AbstractEventLoop, server: _Server, plain: socket.s
     lost = loop.create_future()
     try:
         transport, protocol = await loop.connect_accepted_socket(
-            lambda: _Protocol(reader, lost),
+            lambda: _Protocol(reader, lost, server.module is not ssl),
             plain,
             ssl=server.contexts[number],
             ssl_handshake_timeout=seconds,
@@ -184,13 +185,17 @@ async def _one(loop: asyncio.AbstractEventLoop, server: _Server, plain: socket.s
 class _Protocol(asyncio.StreamReaderProtocol):
     """Tells when the connection is lost, and by what error."""
 
-    def __init__(self, reader: asyncio.StreamReader, lost: asyncio.Future[Exception | None]) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, lost: asyncio.Future[Exception | None], keeps_open: bool
+    ) -> None:
+        """`keeps_open`: a client that is half-closed is answered, which `ssl` on a loop cannot do."""
         super().__init__(reader)
         self._lost = lost
+        self._keeps_open = keeps_open
 
     def eof_received(self) -> bool:
         super().eof_received()
-        return True  # a client that is half-closed is answered
+        return self._keeps_open
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from campaign import every_byte
+from campaign import every_byte, handshakes
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (every_byte.PART,)
+PARTS: tuple[Part, ...] = (handshakes.PART, every_byte.PART)
 
 
 def find(name: str) -> Part:
