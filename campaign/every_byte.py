@@ -221,7 +221,7 @@ def _watched(told: list[str]) -> Iterator[None]:
 class Campaign:
     def __init__(self, scale: Scale, folder: Path) -> None:
         self.scale = scale
-        self.credentials = Credentials(folder)
+        self.credentials = Credentials.made_in(folder)
         self.result = Result()
         self.rows: list[list[str]] = []
         self.reasons: Counter[str] = Counter()

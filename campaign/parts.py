@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from campaign import every_byte, handshakes
+from campaign import connections, every_byte, handshakes
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (handshakes.PART, every_byte.PART)
+PARTS: tuple[Part, ...] = (connections.PART, handshakes.PART, every_byte.PART)
 
 
 def find(name: str) -> Part:
