@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from campaign import every_byte, floods
+from campaign import connections, every_byte, floods, handshakes
 from campaign.part import Part
 
 PARTS: tuple[Part, ...] = (
     every_byte.PART,
     floods.PART,
+    connections.PART,
+    handshakes.PART,
 )
 
 
