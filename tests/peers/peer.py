@@ -103,7 +103,7 @@ def lacking(program: str) -> str | None:
 
 def certificate(files: Files, which: Certificate) -> Path | None:
     """The file of what a client has to show."""
-    return {"none": None, "valid": files.client, "stranger": files.stranger}[which]
+    return {"none": None, "valid": files.client, "stranger": files.stranger, "expired": files.expired}[which]
 
 
 def server_certificate(files: Files, case: Case) -> Path:

@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import Files
 from tests.peers.cases import VERSIONS, Case, Outcome
-from tests.peers.peer import Cannot, Peer, Role, Serving
+from tests.peers.peer import Cannot, Peer, Role, Serving, certificate, server_certificate
 
 SECONDS = 20
 HERE = Path(__file__).parent / "programs"
@@ -156,9 +156,8 @@ class Program(Peer):
         return self._connect(case, files, port, 2)
 
     def _connect(self, case: Case, files: Files, port: int, times: int) -> list[Outcome]:
-        certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
         try:
-            process = self._asked("client", case, files, certificate, port, times)
+            process = self._asked("client", case, files, certificate(files, case.client), port, times)
             return [process.outcome() for _ in range(times)]
         except ProgramError:
             self.close()  # else its late answer would be taken for the next case's
@@ -173,8 +172,7 @@ class Program(Peer):
 
     @contextmanager
     def _serve(self, case: Case, files: Files, times: int) -> Iterator[Serving]:
-        certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
-        process = self._asked("server", case, files, certificate, 0, times)
+        process = self._asked("server", case, files, server_certificate(files, case), 0, times)
         finish = _Finish(process, times)
         try:
             yield Serving(int(process.answer()["port"]), finish)
@@ -192,10 +190,10 @@ class Program(Peer):
             self._folder = None
 
     def _asked(
-        self, role: Role, case: Case, files: Files, certificate: Path | None, port: int, times: int
+        self, role: Role, case: Case, files: Files, shown: Path | None, port: int, times: int
     ) -> _Process:
         process, folder = self._started()
-        own = self._identity(certificate, folder) if certificate else ""
+        own = self._identity(shown, folder) if shown else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
         process.ask(
             role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port, times=times
@@ -212,7 +210,7 @@ class Program(Peer):
 
 
 class Node(Program):
-    silent = frozenset({"stranger"})
+    silent = frozenset({"stranger", "expired"})
 
 
 class Go(Program):
