@@ -210,14 +210,21 @@ class Program(Peer):
 
 
 class Node(Program):
+    version_command = ("node", "--version")
     silent = frozenset({"stranger", "expired"})
 
 
+class Java(Program):
+    version_command = ("java", "--version")
+
+
 class Go(Program):
+    version_command = ("go", "version")
     resumes = frozenset(ROLES)
 
 
 class WolfSSL(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/wolfssl/version.h")
     silent = frozenset({"none"})
     takes_tickets = False
     falls_back = False
@@ -226,6 +233,7 @@ class WolfSSL(Program):
 
 
 class MbedTLS(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/mbedtls/version.h")
     resumes = frozenset(ROLES)
     silent = frozenset({"none"})
     cannot = tuple(Cannot(role, {"version": VERSIONS[1]}, "has no TLS 1.3") for role in ROLES)
@@ -264,7 +272,7 @@ _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE
 
 PROGRAMS: list[Peer] = [
     Node("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
-    Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
+    Java("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
     Go("go", ["go"], _built_go),
     WolfSSL("wolfssl", ["cc", "wolfssl/ssl.h"], _built_c("wolfssl.c", "-lwolfssl")),
     MbedTLS(
