@@ -28,6 +28,7 @@ PINS = {VERSIONS[0]: "tls1.2", VERSIONS[1]: "tls1.3"}
 
 class Caddy(Peer):
     name = "caddy"
+    version_command = ("caddy", "version")
     roles = frozenset({"server"})
     request = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"
     tells = frozenset({"certificate", "which alert"})
@@ -66,6 +67,7 @@ class Caddy(Peer):
 
 class CaddyProxy(Peer):
     name = "caddy as a proxy"
+    version_command = ("caddy", "version")
     roles = frozenset({"client"})
     request = b"\r\n\r\n"
     reply = b"HTTP/1.0 200 OK\r\n\r\npong\n"

@@ -28,6 +28,7 @@ DEMANDS = {
 
 class GnuTLS(Peer):
     name = "gnutls"
+    version_command = ("gnutls-cli", "--version")
     roles = frozenset({"client", "server"})
     reply = PING  # an echo
     odd_refusals = frozenset({"TLSV1_ALERT_DECODE_ERROR"})

@@ -52,6 +52,7 @@ backend back
 
 class HAProxy(Peer):
     name = "haproxy"
+    version_command = ("haproxy", "-v")
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
     late_alerts = False

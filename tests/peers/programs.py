@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import Files
 from tests.peers.cases import VERSIONS, Case, Outcome
-from tests.peers.peer import Cannot, Peer, Role, Serving
+from tests.peers.peer import Cannot, Peer, Role, Serving, certificate, server_certificate
 
 SECONDS = 20
 HERE = Path(__file__).parent / "programs"
@@ -156,9 +156,8 @@ class Program(Peer):
         return self._connect(case, files, port, 2)
 
     def _connect(self, case: Case, files: Files, port: int, times: int) -> list[Outcome]:
-        certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
         try:
-            process = self._asked("client", case, files, certificate, port, times)
+            process = self._asked("client", case, files, certificate(files, case.client), port, times)
             return [process.outcome() for _ in range(times)]
         except ProgramError:
             self.close()  # else its late answer would be taken for the next case's
@@ -173,8 +172,7 @@ class Program(Peer):
 
     @contextmanager
     def _serve(self, case: Case, files: Files, times: int) -> Iterator[Serving]:
-        certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
-        process = self._asked("server", case, files, certificate, 0, times)
+        process = self._asked("server", case, files, server_certificate(files, case), 0, times)
         finish = _Finish(process, times)
         try:
             yield Serving(int(process.answer()["port"]), finish)
@@ -192,10 +190,10 @@ class Program(Peer):
             self._folder = None
 
     def _asked(
-        self, role: Role, case: Case, files: Files, certificate: Path | None, port: int, times: int
+        self, role: Role, case: Case, files: Files, shown: Path | None, port: int, times: int
     ) -> _Process:
         process, folder = self._started()
-        own = self._identity(certificate, folder) if certificate else ""
+        own = self._identity(shown, folder) if shown else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
         process.ask(
             role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port, times=times
@@ -212,14 +210,21 @@ class Program(Peer):
 
 
 class Node(Program):
-    silent = frozenset({"stranger"})
+    version_command = ("node", "--version")
+    silent = frozenset({"stranger", "expired"})
+
+
+class Java(Program):
+    version_command = ("java", "--version")
 
 
 class Go(Program):
+    version_command = ("go", "version")
     resumes = frozenset(ROLES)
 
 
 class WolfSSL(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/wolfssl/version.h")
     silent = frozenset({"none"})
     takes_tickets = False
     falls_back = False
@@ -228,6 +233,7 @@ class WolfSSL(Program):
 
 
 class MbedTLS(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/mbedtls/version.h")
     resumes = frozenset(ROLES)
     silent = frozenset({"none"})
     cannot = tuple(Cannot(role, {"version": VERSIONS[1]}, "has no TLS 1.3") for role in ROLES)
@@ -266,7 +272,7 @@ _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE
 
 PROGRAMS: list[Peer] = [
     Node("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
-    Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
+    Java("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
     Go("go", ["go"], _built_go),
     WolfSSL("wolfssl", ["cc", "wolfssl/ssl.h"], _built_c("wolfssl.c", "-lwolfssl")),
     MbedTLS(

@@ -39,6 +39,7 @@ static const char *alert_name(int code)
     switch (code) {
     case 40: return "handshake failure";
     case 42: return "bad certificate";
+    case 45: return "certificate expired";
     case 46: return "certificate unknown";
     case 48: return "unknown ca";
     case 49: return "access denied";
