@@ -1,0 +1,62 @@
+"""docs/suites.md, from expected.toml, libraries.py and sdists.txt."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from tests.suites.environment import REQUIREMENTS, ROOT, VERSION
+from tests.suites.libraries import LIBRARIES, Library
+from tests.suites.table import expected
+
+PAGE = ROOT / "docs" / "suites.md"
+
+HEAD = """# Libraries' own tests
+
+Written by `python -m tests.suites --write`. The tests that a library's authors wrote for its TLS, under
+`python -m veritls run -m pytest`, beside a run with `ssl` at the same time on the same machine. They come
+from the library's sdist, of the version and hash in [sdists.txt](../tests/suites/sdists.txt), or are in
+its wheel. [expected.toml](../tests/suites/expected.toml) holds the counts as floors, and the reason for each
+test that passes with `ssl` alone. CI runs those that are quick.
+"""
+
+TAIL = """No sdist of websockets holds its tests that use TLS: [compatibility.md](compatibility.md) has what
+is tried with it here.
+"""
+
+
+def version(library: Library) -> str:
+    """The version in the environment."""
+    found = re.search(rf"^{library.name}==(\S+)$", REQUIREMENTS.read_text(), re.M)
+    assert found, f"{library.name} is not in requirements.txt"
+    return found[1]
+
+
+def files(library: Library) -> str:
+    """Which files of it are run."""
+    names = ", ".join(f"`{file}`" for file in library.files)
+    chosen = f"; `-k '{library.chosen}'`" if library.chosen else ""
+    return names + chosen + (f": {library.about}" if library.about else "")
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [HEAD, f"Passed, of those that pass with `ssl`, on Python {VERSION}:", ""]
+    lines += ["| library | version | passed | in CI | tests |", "| --- | --- | --- | --- | --- |"]
+    for library in LIBRARIES.values():
+        counts = expected(library.name)
+        if not counts.ssl:
+            continue
+        ci = "yes" if library.quick else "no"
+        cells = (library.name, version(library), f"{counts.floor} of {counts.ssl}", ci, files(library))
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", TAIL, "Why the others do not:", "", "| library | tests | reason |", "| --- | --- | --- |"]
+    for library in LIBRARIES.values():
+        for reason, count in sorted(Counter(expected(library.name).reasons.values()).items()):
+            lines.append(f"| {library.name} | {count} | {reason} |")
+    return "\n".join(lines) + "\n"
+
+
+def write() -> None:
+    """Writes docs/suites.md."""
+    PAGE.write_text(page())
