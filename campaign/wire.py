@@ -1,14 +1,8 @@
 """A man in the middle: one thread that carries bytes between pairs of sockets, and hurts what it is told to.
 
-<<<<<<< HEAD
-A `Link` is one connection. Its `Fault` happens at a byte of one direction; the bytes before it pass. `CUT`
-closes both sides there, `STALL` lets nothing more pass in that direction, not even its end, `FLIP` changes
-one bit.
-=======
 A `Link` is one connection. Its `Fault` happens at a byte of one direction; the bytes before it pass.
 `CUT` closes both sides there, `STALL` lets nothing more pass in that direction, not even its end, `FLIP`
 changes one bit.
->>>>>>> load
 """
 
 from __future__ import annotations
