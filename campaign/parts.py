@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from campaign import connections, every_byte, handshakes
+from campaign import connections, every_byte, handshakes, integrity
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (connections.PART, handshakes.PART, every_byte.PART)
+PARTS: tuple[Part, ...] = (connections.PART, handshakes.PART, every_byte.PART, integrity.PART)
 
 
 def find(name: str) -> Part:
