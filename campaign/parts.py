@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from campaign import connections, every_byte, floods, handshakes
+from campaign import connections, every_byte, floods, handshakes, integrity
 from campaign.part import Part
 
 PARTS: tuple[Part, ...] = (
@@ -10,6 +10,7 @@ PARTS: tuple[Part, ...] = (
     floods.PART,
     connections.PART,
     handshakes.PART,
+    integrity.PART,
 )
 
 
