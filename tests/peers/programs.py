@@ -242,7 +242,7 @@ class MbedTLS(Program):
 def _built_go(folder: Path) -> Sequence[str]:
     environment = os.environ | {"GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
     command = ["go", "build", "-o", str(folder / "peer"), str(HERE / "peer.go")]
-    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=100)
+    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=250)
     return [str(folder / "peer")]
 
 
@@ -250,7 +250,7 @@ def _built_c(name: str, *libraries: str) -> Callable[[Path], Sequence[str]]:
     def build(folder: Path) -> Sequence[str]:
         warnings = ["-Wall", "-Wextra", "-Werror"]
         command = ["cc", *warnings, "-o", str(folder / "peer"), str(HERE / name), *libraries]
-        subprocess.run(command, check=True, timeout=100)
+        subprocess.run(command, check=True, timeout=250)
         return [str(folder / "peer")]
 
     return build
