@@ -62,6 +62,14 @@ compatibility *arguments:
 conformance *arguments:
     python -m tests.conformance --write "$@"
 
+# run libraries' own TLS tests beside `ssl`: `just suites trio`; fetches their sdists
+suites *arguments:
+    python -m tests.suites "$@"
+
+# the crates in the wheel: `licences`, `newer`, `deny`, `sbom WHEEL`
+supply *arguments:
+    python -m tests.supply "$@"
+
 # measure docs/limbo.md: needs the corpus
 limbo:
     python -m tests.limbo --write

@@ -61,7 +61,7 @@ SAFER: dict[str, str] = {
         "SSLCertVerificationError"
     ),
     "a TLS 1.3 ticket is used once": "a handshake in full",
-    "the context of a connection can only be set within its sni_callback": "ValueError",
+    "until its handshake has ended, only sni_callback can set the context of a connection": "ValueError",
     "a socket that was refused for its server_hostname stays open, and the caller's": "ValueError",
     "there is no password prompt": "SSLError",
     "a capath folder is read when it is named, not during handshakes": "load again to see new files",

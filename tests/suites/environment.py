@@ -100,4 +100,8 @@ def unpacked(library: Library, archive: Path | None, module: str) -> Path:
                 _, _, name = member.name.partition("/")
                 if name.split("/")[0] in library.kept:
                     content.extract(member.replace(name=name), where, filter="data")
+    for file, old, new in library.changed:
+        text = (where / file).read_text("utf-8")
+        assert text.count(old) == 1, f"{library.name}: {file} is not what libraries.py changes"
+        (where / file).write_text(text.replace(old, new), "utf-8")
     return where

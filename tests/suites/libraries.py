@@ -21,6 +21,10 @@ class Library:
     """Whether CI runs it."""
     about: str = ""
     """What is left out, and why; for the page."""
+    marked: str = ""
+    """A `-m` of pytest: which of their tests."""
+    changed: tuple[tuple[str, str, str], ...] = ()
+    """What is changed in their files for both runs: the file, the old words, there once, and the new ones."""
     postgresql: bool = False
     """Whether the tests start a server of PostgreSQL, which refuses to be root's."""
 
@@ -76,6 +80,15 @@ LIBRARIES = {
             ),
             ("anyio.pytest_plugin", "pytest_socket"),
             kept=("test", "dummyserver", "pyproject.toml"),
+            marked="not requires_network",
+            changed=(
+                (
+                    "test/conftest.py",
+                    "        except ssl.SSLError:\n",
+                    "        except (ssl.SSLError, ValueError):\n",
+                ),
+            ),
+            about="for both runs, a TLS version that cannot be set counts as one that is not there",
         ),
         Library("uvicorn", ("tests/test_ssl.py",), ("anyio.pytest_plugin", "pytest_mock"), quick=True),
         Library("uvloop", ("tests/test_tcp.py", "tests/test_unix.py"), chosen="SSL"),

@@ -36,6 +36,7 @@ def files(library: Library) -> str:
     """Which files of it are run."""
     names = ", ".join(f"`{file}`" for file in library.files)
     chosen = f"; `-k '{library.chosen}'`" if library.chosen else ""
+    chosen += f"; `-m '{library.marked}'`" if library.marked else ""
     return names + chosen + (f": {library.about}" if library.about else "")
 
 

@@ -61,6 +61,8 @@ def _command(library: Library, python: Path, module: str) -> list[str]:
         command += ["-p", plugin]
     if library.chosen:
         command += ["-k", library.chosen]
+    if library.marked:
+        command += ["-m", library.marked]
     return [*command, *([] if library.kept else ["--pyargs"]), *library.files]
 
 
