@@ -2,7 +2,7 @@
 
 Each is one process that lives as long as the tests.
 
-The conversation, a line each way for each case, fields `key=value` with tabs between:
+It says `ready`, then converses: a line each way for each case, fields `key=value` with tabs between:
 to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=
 times=1|2`; from it, a server first answers `port=`; then both, for each connection, of which the second has
 the session of the first, `result=established|refused|error  detail=`.
@@ -63,6 +63,11 @@ class _Process:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        try:
+            self.answer("ready")
+        except ProgramError:
+            self.close()
+            raise
 
     def _read(self) -> None:
         assert self._process.stdout
@@ -74,8 +79,8 @@ class _Process:
         assert self._process.stdin
         self._process.stdin.write("\t".join(f"{key}={value}" for key, value in fields.items()) + "\n")
 
-    def answer(self) -> dict[str, str]:
-        """The next line of `port=` or `result=`, in 20 seconds at most; the rest only explains a failure."""
+    def answer(self, *beginnings: str) -> dict[str, str]:
+        """The next line that begins so, in 20 seconds at most; the rest only explains a failure."""
         noise = ""
         while True:
             try:
@@ -84,12 +89,12 @@ class _Process:
                 raise ProgramError(f"no answer in {SECONDS} seconds: {noise}") from None
             if line is None:
                 raise ProgramError(f"the program ended: {noise}")
-            if line.startswith(("port=", "result=")):
-                return dict(field.split("=", 1) for field in line.rstrip("\n").split("\t"))
+            if line.startswith(beginnings):
+                return dict(field.split("=", 1) for field in line.rstrip("\n").split("\t") if "=" in field)
             noise += line
 
     def outcome(self) -> Outcome:
-        answer = self.answer()
+        answer = self.answer("result=")
         if answer.get("result") not in ("established", "refused"):
             raise ProgramError(answer.get("detail", str(answer)))
         return Outcome(established=answer["result"] == "established", detail=answer["detail"])
@@ -175,7 +180,10 @@ class Program(Peer):
         process = self._asked("server", case, files, server_certificate(files, case), 0, times)
         finish = _Finish(process, times)
         try:
-            yield Serving(int(process.answer()["port"]), finish)
+            answer = process.answer("port=", "result=")
+            if "port" not in answer:
+                raise ProgramError(answer["detail"])
+            yield Serving(int(answer["port"]), finish)
         finally:
             if finish.left:
                 self.close()  # for the same reason
@@ -215,6 +223,7 @@ class Node(Program):
 
 
 class Java(Program):
+    resumes = frozenset(ROLES)
     version_command = ("java", "--version")
 
 

@@ -118,6 +118,7 @@ int main(void)
     static char line[8192];
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
+    puts("ready");
     while (fgets(line, sizeof line, stdin)) {
         char *fields[16] = {0};
         int count = 0;

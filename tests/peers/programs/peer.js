@@ -85,6 +85,7 @@ function serve(asked) {
 }
 
 async function main() {
+  console.log("ready");
   for await (const line of readline.createInterface({ input: process.stdin })) {
     const asked = Object.fromEntries(line.split("\t").map((pair) => pair.split(/=(.*)/s, 2)));
     let result;
