@@ -86,6 +86,10 @@ bounds:
 fuzz seconds="8" *targets:
     .ci/fuzz {{ seconds }} {{ targets }}
 
+# try the schedules of threads that share a descriptor or a turn
+interleavings:
+    cargo test --release --manifest-path engine/interleavings/Cargo.toml
+
 # everything that must hold, as CI runs it
 ci:
     .ci/run
