@@ -57,12 +57,17 @@ def _chosen(options: argparse.Namespace, of: str, results: Results) -> list[Muta
         return [each for each in found if each.key in options.key]
     if options.survivors:
         named = verdicts.load()
-        return [each for each in found if _survived(results.of(each)) and each.name not in named]
-    return [each for each in found if results.of(each) is None]
+        return [
+            each
+            for each in found
+            if _verdict(results, each) not in (None, "killed") and each.name not in named
+        ]
+    return [each for each in found if _verdict(results, each) in (None, "unreached", "broken")]
 
 
-def _survived(row: dict[str, Any] | None) -> bool:
-    return row is not None and row["verdict"] != "killed"
+def _verdict(results: Results, mutant: Mutant) -> str | None:
+    row = results.of(mutant)
+    return None if row is None else str(row["verdict"])
 
 
 def _sampled(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
@@ -84,7 +89,8 @@ def _tests(mutant: Mutant, of: str, known: Reach, seconds: float) -> list[str]:
     if mutant.at_import:
         # Such a line ran before the first test began: take the tests of the file's functions.
         tests = {test for (test, reached) in known.by_test if reached == file}
-    return known.chosen(file, place, tests, seconds)
+    about = f"{mutant.file.rpartition('/')[2]} {mutant.function}"
+    return known.chosen(file, place, about, tests, seconds)
 
 
 def _try(options: argparse.Namespace, of: str, results: Results, until: float) -> None:
@@ -129,8 +135,7 @@ def main(argv: list[str]) -> int:
     if options.list:
         for of in languages:
             for each in mutants(of):
-                row = results.of(each)
-                print(each.key, row["verdict"] if row else "untried", each.line, each.name)
+                print(each.key, _verdict(results, each) or "untried", each.line, each.name)
         return 0
     if options.write:
         page.write(results, mutants("python"), mutants("rust"))

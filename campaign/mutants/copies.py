@@ -33,8 +33,6 @@ LEFT_OUT = (
     "tests/test_typing.py",
     "tests/test_verification_page.py",
     # They measure.
-    "tests/test_bounded_work.py",
-    "tests/test_bounds.py",
     "tests/test_memory.py",
     "tests/test_no_memory.py",
 )

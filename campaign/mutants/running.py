@@ -70,8 +70,10 @@ class Worker:
         """The verdict on a mutant: {"verdict": "killed" | "survived", "test": the one that noticed}."""
         if not job.mutant.at_import:
             answer = self._forked(job)
+            if answer["verdict"] == "broken":
+                answer = self._forked(job)
             again = answer["verdict"] == "survived" and job.runs_at_import
-            if answer["verdict"] != "import" and not again:
+            if answer["verdict"] not in ("import", "broken") and not again:
                 return answer
         return self._fresh(job)
 
