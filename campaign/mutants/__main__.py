@@ -62,7 +62,7 @@ def _chosen(options: argparse.Namespace, of: str, results: Results) -> list[Muta
             for each in found
             if _verdict(results, each) not in (None, "killed") and each.name not in named
         ]
-    return [each for each in found if _verdict(results, each) in (None, "unreached", "broken")]
+    return [each for each in found if _verdict(results, each) in (None, "broken")]
 
 
 def _verdict(results: Results, mutant: Mutant) -> str | None:
@@ -83,12 +83,16 @@ def _sampled(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
     return sample
 
 
-def _tests(mutant: Mutant, of: str, known: Reach, seconds: float) -> list[str]:
+def _tests(
+    mutant: Mutant, of: str, known: Reach, seconds: float, imported: set[tuple[str, int]]
+) -> list[str]:
     file, place = ("", mutant.number) if of == "rust" else (mutant.file, mutant.line)
     tests: Iterable[str] = known.by_place.get((file, place), [])
-    if mutant.at_import:
+    if mutant.at_import or (not tests and (file, place) in imported):
         # Such a line ran before the first test began: take the tests of the file's functions.
         tests = {test for (test, reached) in known.by_test if reached == file}
+    # What runs in a forked child alone is not recorded.
+    tests = tests or [test for test in known.seconds if "fork" in test.lower()]
     about = f"{mutant.file.rpartition('/')[2]} {mutant.function}"
     return known.chosen(file, place, about, tests, seconds)
 
@@ -96,7 +100,7 @@ def _tests(mutant: Mutant, of: str, known: Reach, seconds: float) -> list[str]:
 def _try(options: argparse.Namespace, of: str, results: Results, until: float) -> None:
     library: Path | None = None
     if of == "rust":
-        library = copies.scratch() / "engine-with-mutants.so"
+        library = engine.library_path()
         if options.build or not library.exists():
             library = engine.build()
     if options.record is not None:
@@ -109,13 +113,9 @@ def _try(options: argparse.Namespace, of: str, results: Results, until: float) -
     imported = reach.at_import(workers[0].folder) if of == "python" else set()
     jobs = []
     for mutant in chosen:
-        tests = _tests(mutant, of, known, options.seconds)
+        tests = _tests(mutant, of, known, options.seconds, imported)
         seconds = sum(known.seconds[each] for each in tests)
-        if tests:
-            jobs.append(Job(mutant, tests, seconds, (mutant.file, mutant.line) in imported))
-        else:
-            results.add(mutant, "unreached", None, 0)
-            print(f"{mutant.key} unreached {mutant.name}", flush=True)
+        jobs.append(Job(mutant, tests, seconds, (mutant.file, mutant.line) in imported))
     print(f"{of}: {len(jobs)} mutants to try", flush=True)
 
     def done(job: Job, answer: dict[str, Any]) -> None:
