@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from bisect import bisect_left, bisect_right
@@ -30,11 +31,14 @@ class Reach:
     by_test: dict[tuple[str, str], list[int]]
     """(test, file) -> places, in order."""
 
-    def chosen(self, file: str, place: int, tests: Iterable[str], seconds: float) -> list[str]:
-        """As many tests as fit: of those that take the same way near the place, one after the other.
+    def chosen(self, file: str, place: int, about: str, tests: Iterable[str], seconds: float) -> list[str]:
+        """As many tests as fit, the most promising first.
 
-        The rarest way comes first: a test that goes on where others turn back was written for that.
+        Those are the tests whose names share a word with `about`, where the mutant stands, and of the tests
+        that take the same way near the place the fastest few. The rarest way comes first: a test that goes on
+        where others turn back was written for that.
         """
+        words = {each for each in re.findall("[a-z]{4,}", about.lower()) if each not in _SAY_NOTHING}
         near: dict[tuple[int, ...], list[str]] = {}
         for test in sorted(tests, key=lambda each: self.seconds[each]):
             places = self.by_test.get((test, file), [])
@@ -45,13 +49,28 @@ class Reach:
             files: Counter[str] = Counter()
             for turn, test in enumerate(same):
                 name = test.split("::")[0]
-                # The first few of a way at once, then one of each test file, then another one of each.
-                ranked.append((0 if turn < FEW else 1 + files[name], len(same), self.seconds[test], test))
+                named = any(word in test.lower() for word in words)
+                # Those first, then one of each test file, then another one of each.
+                ranked.append(
+                    (0 if turn < FEW or named else 1 + files[name], len(same), self.seconds[test], test)
+                )
                 files[name] += 1
         return list(_fitting(sorted(ranked), seconds))
 
 
 FEW = 3
+_SAY_NOTHING = {
+    "engine",
+    "veritls",
+    "test",
+    "tests",
+    "self",
+    "with",
+    "from",
+    "context",
+    "connection",
+    "verify",
+}
 
 
 def _fitting(ranked: Iterable[tuple[int, int, float, str]], seconds: float) -> Iterator[str]:
