@@ -7,6 +7,7 @@ veritls it has a link to the package that is imported here, so that it is tested
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def sdist(library: Library, python: Path) -> Path | None:
     """The library's sdist, as its hash says; None where its wheel has the tests. Raises NotFetched."""
     if not library.kept:
         return None
-    [line] = [line for line in SDISTS.read_text().splitlines() if line.startswith(f"{library.name}==")]
-    where = FOLDER / "sdists" / library.name
+    [line] = [line for line in SDISTS.read_text().splitlines() if line.startswith(f"{library.package}==")]
+    where = FOLDER / "sdists" / library.package
     if not _made(where, line):
         where.mkdir(parents=True)
         wanted = where / "requirements.txt"
@@ -81,7 +82,7 @@ def sdist(library: Library, python: Path) -> Path | None:
             "--no-deps",
             "--no-build-isolation",
             "--no-binary",
-            library.name,
+            library.package,
         ]
         _run([*command, "--require-hashes", "-r", str(wanted), "-d", str(where)])
         (where / "made-from").write_text(line)
@@ -91,7 +92,8 @@ def sdist(library: Library, python: Path) -> Path | None:
 
 def unpacked(library: Library, archive: Path | None, module: str) -> Path:
     """A fresh folder with what the library's tests are run from."""
-    where = FOLDER / "tests" / f"{library.name}-{module}"
+    part = re.sub(r"\W+", "-", library.name)
+    where = FOLDER / "tests" / f"{part}-{module}"
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     if archive is not None:

@@ -10,6 +10,7 @@ class Library:
     """One library. `kept`: what is taken of its sdist; nothing where the wheel has the tests."""
 
     name: str
+    """Its package; after a comma, which part of its tests."""
     files: tuple[str, ...]
     """The test files that touch TLS, within the sdist; modules where the wheel has them."""
     plugins: tuple[str, ...] = ()
@@ -25,9 +26,22 @@ class Library:
     """A `-m` of pytest: which of their tests."""
     changed: tuple[tuple[str, str, str], ...] = ()
     """What is changed in their files for both runs: the file, the old words, there once, and the new ones."""
-    postgresql: bool = False
-    """Whether the tests start a server of PostgreSQL, which refuses to be root's."""
 
+    @property
+    def package(self) -> str:
+        """What pip calls it."""
+        return self.name.partition(",")[0]
+
+
+# In urllib3's own CI its dummy server is a changed hypercorn, which is not in the registry.
+_URLLIB3 = ("test", "dummyserver", "pyproject.toml")
+_URLLIB3_PLUGINS = ("anyio.pytest_plugin", "pytest_socket")
+_URLLIB3_CHANGED = (
+    ("test/conftest.py", "        except ssl.SSLError:\n", "        except (ssl.SSLError, ValueError):\n"),
+)
+_URLLIB3_ABOUT = (
+    "one line is changed for both runs: a version that cannot be set counts as one that is not there"
+)
 
 LIBRARIES = {
     library.name: library
@@ -45,7 +59,6 @@ LIBRARIES = {
             ("pytest_asyncio", "pytest_mock", "aiohttp.pytest_plugin"),
         ),
         Library("anyio", ("tests/streams/test_tls.py",), ("anyio.pytest_plugin", "pytest_mock"), quick=True),
-        Library("asyncpg", ("tests/test_connect.py",), chosen="SSL or TLS", postgresql=True),
         Library(
             "httpx",
             ("tests/test_config.py",),
@@ -71,24 +84,21 @@ LIBRARIES = {
         ),
         Library(
             "urllib3",
-            (
-                "test/test_ssl.py",
-                "test/test_ssltransport.py",
-                "test/with_dummyserver/test_https.py",
-                "test/with_dummyserver/test_proxy_poolmanager.py",
-                "test/with_dummyserver/test_socketlevel.py",
-            ),
-            ("anyio.pytest_plugin", "pytest_socket"),
-            kept=("test", "dummyserver", "pyproject.toml"),
+            ("test/test_ssl.py", "test/test_ssltransport.py", "test/with_dummyserver/test_https.py"),
+            _URLLIB3_PLUGINS,
+            kept=_URLLIB3,
+            changed=_URLLIB3_CHANGED,
+            quick=True,
+            about=_URLLIB3_ABOUT,
+        ),
+        Library(
+            "urllib3, sockets and proxies",
+            ("test/with_dummyserver/test_socketlevel.py", "test/with_dummyserver/test_proxy_poolmanager.py"),
+            _URLLIB3_PLUGINS,
+            kept=_URLLIB3,
+            changed=_URLLIB3_CHANGED,
             marked="not requires_network",
-            changed=(
-                (
-                    "test/conftest.py",
-                    "        except ssl.SSLError:\n",
-                    "        except (ssl.SSLError, ValueError):\n",
-                ),
-            ),
-            about="for both runs, a TLS version that cannot be set counts as one that is not there",
+            about=_URLLIB3_ABOUT,
         ),
         Library("uvicorn", ("tests/test_ssl.py",), ("anyio.pytest_plugin", "pytest_mock"), quick=True),
         Library("uvloop", ("tests/test_tcp.py", "tests/test_unix.py"), chosen="SSL"),

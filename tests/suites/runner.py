@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ class Unreadable(RuntimeError):
     """A file of tests could not be loaded, or no test was found."""
 
 
-def _read(report: Path) -> dict[str, Result]:
+def read(report: Path) -> dict[str, Result]:
     """The outcomes that the recorder wrote: a test is as bad as the worst of its phases."""
     results: dict[str, Result] = {}
     running: set[str] = set()
@@ -66,25 +65,12 @@ def _command(library: Library, python: Path, module: str) -> list[str]:
     return [*command, *([] if library.kept else ["--pyargs"]), *library.files]
 
 
-def _user(library: Library) -> str | None:
-    """PostgreSQL does not start as root: its own user then runs the tests."""
-    return "postgres" if library.postgresql and os.getuid() == 0 else None
-
-
 def run_with(library: Library, python: Path, where: Path, module: str) -> dict[str, Result]:
     """Every test of `library` with `module` ("ssl" or "veritls"). Raises Unreadable."""
     report = where / f"{module}.json"
     report.touch()
     log = where / f"{module}.log"
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "VERITLS_SUITES_REPORT": str(report)}
-    user = _user(library)
-    if user is not None:
-        account = pwd.getpwnam(user)
-        for path in (where, *where.rglob("*")):
-            os.chown(path, account.pw_uid, account.pw_gid)
-        variables["HOME"] = str(where)
-    if library.postgresql:
-        variables["PGINSTALLATION"] = str(max(Path("/usr/lib/postgresql").glob("*")) / "bin")
     with log.open("wb") as output:
         try:
             subprocess.run(
@@ -95,12 +81,10 @@ def run_with(library: Library, python: Path, where: Path, module: str) -> dict[s
                 stdout=output,
                 stderr=output,
                 timeout=_LIBRARY_SECONDS,
-                user=user,
-                group=user,
             )
         except subprocess.TimeoutExpired:
             output.write(b"\nlonger than the limit for a library\n")
-    results = _read(report)
+    results = read(report)
     if not results:
         raise Unreadable(f"no test of {library.name} ran with {module}:\n{log.read_text('utf-8')[-3000:]}")
     return results
