@@ -33,6 +33,7 @@ class GnuTLS(Peer):
     reply = PING  # an echo
     odd_refusals = frozenset({"TLSV1_ALERT_DECODE_ERROR"})
     tells = frozenset({"certificate", "alert"})
+    resumes = frozenset({"server"})
 
     def missing(self) -> str | None:
         return lacking("gnutls-cli") or lacking("gnutls-serv")
@@ -53,8 +54,8 @@ class GnuTLS(Peer):
         ) as (program, port):
 
             def finish() -> Outcome:
-                program.until("Error in handshake|Error while receiving|Peer has closed")
-                return Outcome("received cmd: ping" in program.output, program.output)
+                detail = program.take("(Error in handshake|Error while receiving|Peer has closed).*\n")
+                return Outcome("received cmd: ping" in detail, detail)
 
             yield Serving(port, finish)
 

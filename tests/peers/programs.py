@@ -220,6 +220,7 @@ class Program(Peer):
 class Node(Program):
     version_command = ("node", "--version")
     silent = frozenset({"stranger", "expired"})
+    resumes = frozenset(ROLES)
 
 
 class Java(Program):
