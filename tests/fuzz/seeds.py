@@ -208,8 +208,7 @@ def keys() -> Files:
 
 def chains() -> Files:
     """How often the certificates are repeated, what is changed of each, and the certificates."""
-    # The tenth of 256 parts of these certificates is in their serial numbers: each is another, with the same
-    # key.
+    # A tenth of 256 parts into these certificates is the serial number: each is another, with the same key.
     repeats = {
         "leaf": b"\xff\x20",
         "rich": b"\x40\x80",
