@@ -25,7 +25,7 @@ HEAD = """# Compatibility with `ssl`
 
 Written by `python -m tests.compatibility`; the tests of CI hold it: the interface walk, the floors and
 reasons of [expected.toml](../tests/cpython/expected.toml), the libraries. What a program has to change:
-[migrating.md](migrating.md).
+[migrating.md](migrating.md). What libraries' own tests say: [suites.md](suites.md).
 """
 
 
