@@ -27,7 +27,7 @@ HEAD = """# Compatibility with `ssl`
 
 Written by `python -m tests.compatibility`; the tests of CI hold it: the interface walk, the floors and
 reasons of [expected.toml](../tests/cpython/expected.toml), the libraries, other TLS programs. What a program
-has to change: [migrating.md](migrating.md).
+has to change: [migrating.md](migrating.md). What libraries' own tests say: [suites.md](suites.md).
 """
 
 PEERS_WORDS = [

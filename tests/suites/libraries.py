@@ -52,9 +52,11 @@ LIBRARIES = {
                 "tests/test_client_fingerprint.py",
                 "tests/test_client_functional.py",
                 "tests/test_connector.py",
+                "tests/test_proxy.py",
                 "tests/test_proxy_functional.py",
                 "tests/test_run_app.py",
                 "tests/test_web_sendfile_functional.py",
+                "tests/test_worker.py",
             ),
             ("pytest_asyncio", "pytest_mock", "aiohttp.pytest_plugin"),
         ),
@@ -88,6 +90,8 @@ LIBRARIES = {
             _URLLIB3_PLUGINS,
             kept=_URLLIB3,
             changed=_URLLIB3_CHANGED,
+            chosen="not blocked_per_thread",
+            marked="not requires_network",
             quick=True,
             about=_URLLIB3_ABOUT,
         ),
@@ -101,6 +105,6 @@ LIBRARIES = {
             about=_URLLIB3_ABOUT,
         ),
         Library("uvicorn", ("tests/test_ssl.py",), ("anyio.pytest_plugin", "pytest_mock"), quick=True),
-        Library("uvloop", ("tests/test_tcp.py", "tests/test_unix.py"), chosen="SSL"),
+        Library("uvloop", ("tests/test_tcp.py", "tests/test_unix.py")),
     )
 }
