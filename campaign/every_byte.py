@@ -1,7 +1,7 @@
 """Every byte of both sides' mutual handshakes, TLS 1.2 and 1.3: cut there, stalled there, or a bit flipped.
 
 Both ends run in this process, the wire (campaign/wire.py) between them. What has to hold is in `problems`. A
-flip that nobody notices is named with its reason, `_HARMLESS`, or fails.
+flip that nobody notices is named with its reason (`_harmless`) or fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import veritls
 from bench.loops import LOOPS
 from campaign.credentials import VERSIONS, Credentials
 from campaign.ends import OK, PING, PONG, Side, blocking, on_loop
-from campaign.part import Part, Result, Scale, Table
+from campaign.part import Finding, Part, Result, Scale, Table
 from campaign.wire import CUT, DOWN, FLIP, STALL, UP, Fault, Link, Place, Wire
 
 BLOCKING = {"ssl, blocking": ssl, "veritls, blocking": veritls}
@@ -39,12 +39,13 @@ _SECONDS = {CUT: 8.0, STALL: 0.25, FLIP: 0.25}
 """The ends' own timeouts. A changed length makes a receiver wait for more than comes, so a flip can stall."""
 _HANG = 30.0
 _LANES = {CUT: 4, STALL: 48, FLIP: 16}
-_HARMLESS = "the version in the header of a record that is not encrypted (RFC 8446, 5.1: it MUST be ignored)"
+_VERSION = "the version in the header of a record that is not encrypted (RFC 8446, 5.1: it MUST be ignored)"
+_ENCRYPTED = 23
 
 
 def _harmless(place: Place) -> str | None:
-    """Why nobody has to notice that this byte was changed."""
-    return _HARMLESS if place.offset in (1, 2) else None
+    """Why it harms nobody that this byte is changed and nobody notices."""
+    return _VERSION if place.content_type != _ENCRYPTED and place.offset in (1, 2) else None
 
 
 @dataclass
@@ -352,4 +353,17 @@ PART = Part(
     "end of the stream after the handshake; nothing hangs, no descriptor is left, no exception or warning "
     "goes unraised to a log.",
     run,
+    (
+        Finding(
+            "Type and version in the header of an encrypted TLS 1.3 record could be changed on the way, and "
+            "neither end noticed: rustls authenticates the constants that belong there, not what came. It "
+            "led to nothing.",
+            "Mended (decision 0055; tests/test_broken_records.py).",
+        ),
+        Finding(
+            "Two threads that explained the refusal of certificates with a serial number of zero or less at "
+            "the same time could let a warning of `cryptography` through, and leave the filters changed.",
+            "Mended (tests/test_odd_certificates.py).",
+        ),
+    ),
 )

@@ -15,7 +15,7 @@ from typing import Any
 
 from campaign import flat, mixture, mixture_client, mixture_server
 from campaign.mixture import KINDS, Kind
-from campaign.part import Part, Picture, Result, Scale, Table
+from campaign.part import Finding, Part, Picture, Result, Scale, Table
 from campaign.processes import Child, Sample
 
 _THREADS = 16
@@ -209,4 +209,11 @@ PART = Part(
     "Every kind of handshake ends with its own outcome at both ends, and what the processes hold does not "
     "grow: memory, allocated blocks, descriptors, threads.",
     run,
+    (
+        Finding(
+            "A client that reset its connection between its last flight and the tickets of a server on "
+            "veritls.aio kept that connection, with its descriptor, until `ssl_shutdown_timeout` (30 s).",
+            "Mended (tests/aio/test_tickets.py).",
+        ),
+    ),
 )
