@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from campaign import floods
+from campaign import faults, floods
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (floods.PART,)
+PARTS: tuple[Part, ...] = (floods.PART, faults.PART)
 
 
 def find(name: str) -> Part:
