@@ -128,7 +128,7 @@ def _measure_one(
     most = 1200 * KIB if scale.quick else 4096 * KIB
     for flood in floods:
         cheap = scale.quick and flood.error is None
-        run.costs[(flood, *place)] = seen = measure(files, target, flood, 64 * KIB if cheap else most, 5)
+        run.costs[(flood, *place)] = seen = measure(files, target, flood, 64 * KIB if cheap else most, 20)
         if target.module == "veritls" and (why := wrong(flood, seen)):
             run.failures.append(f"{target.transport}: {why}")
     if not scale.quick:
