@@ -9,6 +9,7 @@ from campaign.part import QUICK, Finding, Part, Picture, Result, Scale, Table
 from campaign.parts import PARTS
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_a_part_sees_what_it_promises(part: Part) -> None:
     assert part.run(QUICK).failures == []

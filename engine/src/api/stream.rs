@@ -41,7 +41,10 @@ pub struct Stream {
 pub fn bytes_or_back<'py>(py: Python<'py>, core: &Core, plain: Buffer) -> PyResult<Bound<'py, PyBytes>> {
     let made = bytes_object(py, plain.bytes());
     if made.is_err() {
-        guarded(|| py.detach(|| Ok(core.connection().give_back(plain))))?;
+        guarded(|| {
+            py.detach(|| core.connection().give_back(plain));
+            Ok(())
+        })?;
     }
     made
 }
