@@ -131,6 +131,11 @@ def test_nothing_is_read_into_no_room(module: Any, files: Files) -> None:
     del server_end
 
 
+def test_what_a_context_has_not_done_it_does_not_count() -> None:
+    ours, theirs = (module.SSLContext(module.PROTOCOL_TLS_SERVER) for module in (veritls, ssl))
+    assert ours.session_stats() == theirs.session_stats() == dict.fromkeys(theirs.session_stats(), 0)
+
+
 def test_common_names_are_never_checked(files: Files) -> None:
     context = client_of(veritls, files)
     assert context.hostname_checks_common_name is False

@@ -93,7 +93,7 @@ def _tests(
         tests = {test for (test, reached) in known.by_test if reached == file}
     # What runs in a forked child alone is not recorded.
     tests = tests or [test for test in known.seconds if "fork" in test.lower()]
-    about = f"{mutant.file.rpartition('/')[2]} {mutant.function}"
+    about = Path(mutant.file).stem.strip("_")
     return known.chosen(file, place, about, tests, seconds)
 
 
