@@ -49,12 +49,19 @@ def test_a_reason_for_a_test_that_passes_is_a_problem(monkeypatch: pytest.Monkey
     assert problems == ["b passes: take it out of expected.toml and raise the floor"]
 
 
-def test_a_floor_of_ssl_that_is_not_reached_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suite_of_which_less_runs_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a suite of which little runs any more would hold its floor by running nothing."""
     more = table.Expected(ssl=4, floor=2, reasons=EXPECTED.reasons, flaky=frozenset())
     assert found(monkeypatch, more, a=PASSED, b=FAILED, c=PASSED) == [
-        "3 tests pass with ssl, fewer than the 4 that have passed before"
+        "3 tests ran with ssl, fewer than the 4 that have passed before"
     ]
+
+
+def test_a_test_that_fails_with_ssl_alone_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "expected", lambda name: EXPECTED)
+    baseline = {"a": FAILED, "b": PASSED, "c": PASSED}
+    results = {"a": PASSED, "b": FAILED, "c": PASSED}
+    assert list(table.problems(Comparison(Library("one", ()), baseline, results))) == []
 
 
 def report(folder: Path, *lines: dict[str, str]) -> Path:
