@@ -122,7 +122,7 @@ def test_an_sbom_is_held_against_the_lock() -> None:
         assert sbom.problems(wrong, [rustls]) != []
 
 
-SAID = """    Updating crates.io index
+SAID = """    Updating index
      Locking 2 packages to latest compatible versions
    Unchanged der v0.7.10 (available: v0.8.3)
     Removing itoa v1.0.19
