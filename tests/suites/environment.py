@@ -51,7 +51,9 @@ def environment() -> Path:
     stamp = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     if not _made(where, stamp):
         _run([sys.executable, "-m", "venv", str(where)])
-        _run([str(python), "-m", "pip", "install", "-q", "--no-deps", "-r", str(REQUIREMENTS)])
+        _run(
+            [str(python), "-m", "pip", "install", "-q", "--no-deps", "--no-compile", "-r", str(REQUIREMENTS)]
+        )
         (where / "made-from").write_text(stamp)
     packages = where / "lib" / f"python{VERSION}" / "site-packages"
     for name, target in {

@@ -12,8 +12,6 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 MANIFEST = ROOT / "engine" / "Cargo.toml"
 LOCK = ROOT / "engine" / "Cargo.lock"
-REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
-"""How Cargo.lock spells crates.io."""
 
 TARGETS = (
     "x86_64-unknown-linux-gnu",
