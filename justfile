@@ -78,6 +78,10 @@ limbo:
 bench *arguments:
     python -m bench "$@"
 
+# load, faults and mutants for docs/campaign.md: `just campaign connections --write`; `--list` names the parts
+campaign *arguments:
+    python -m campaign "$@"
+
 # measure the multiples in docs/decisions/0021
 bounds:
     python -m tests.bounds

@@ -141,6 +141,7 @@ def run(scale: Scale) -> Result:
                 result.failures += _problems(way, number, held)
     result.tables.append(Table("Mutual TLS 1.3, each end in a process of its own", _HEAD, rows))
     result.notes.append("Left: more than before, of the server and of the client.")
+    result.notes.append("How many connections there are decides how long it takes, not `--minutes`.")
     return result
 
 

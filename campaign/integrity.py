@@ -58,7 +58,6 @@ class Tally:
     up: int = 0
     down: int = 0
     updates: int = 0
-    seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -162,7 +161,6 @@ def _run(
 ) -> None:
     version, plan = chance.choice(list(VERSIONS)), _plan(chance, pair, quick=quick)
     transfer = _Transfer(credentials, version, *pair, plan)
-    began = time.monotonic()
     try:
         wrong = list(transfer.run())
     except Exception as error:
@@ -171,7 +169,6 @@ def _run(
     tally.down += plan.outgoing
     tally.up += plan.incoming
     tally.updates += transfer.updates
-    tally.seconds += time.monotonic() - began
     tally.wrong += [f"{' <- '.join(pair)}, {version}, {plan}: {words}" for words in wrong]
 
 
@@ -201,6 +198,9 @@ def run(scale: Scale) -> Result:
         rows.append([server, client, str(tally.transfers), *megabytes, str(tally.updates or "")])
     head = ("server", "client", "transfers", "MB up", "MB down", "key updates asked for by openssl")
     result.tables.append(Table("What was carried, TLS 1.2 and 1.3 by chance, mutual", head, rows))
+    carried = sum(each.up + each.down for each in tallies.values())
+    transfers = sum(each.transfers for each in tallies.values())
+    result.notes.append(f"{transfers:,} transfers, {carried / 1e9:.1f} GB.")
     result.notes.append(f"`--set seed={seed}`: the same sizes again.")
     return result
 

@@ -26,7 +26,8 @@ from campaign.mixture import KINDS, STALLED, UNREAD, Kind
 from campaign.processes import sample
 
 REQUEST = 16
-LARGE = 4_000_000
+LARGE = bytes(16_000_000)
+"""More than the buffers of both kernels hold: it cannot be sent to a client that does not read."""
 STALL = 0.3
 """The server's own timeout where the client stalls."""
 _PATIENCE = 60.0
@@ -103,7 +104,7 @@ def _serve(kind: Kind, context: Any, plain: socket.socket) -> str:
                 if not piece:
                     raise EOFError
                 request += piece
-            tls.sendall(bytes(LARGE) if kind.transport == UNREAD else request)
+            tls.sendall(LARGE if kind.transport == UNREAD else request)
     except Exception as error:
         return mixture.words_of(error)
     finally:
@@ -167,7 +168,7 @@ async def _one(loop: asyncio.AbstractEventLoop, server: _Server, plain: socket.s
         async with asyncio.timeout(seconds):
             request = await reader.readexactly(REQUEST)
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            writer.write(bytes(LARGE) if kind.transport == UNREAD else request)
+            writer.write(LARGE if kind.transport == UNREAD else request)
             await writer.drain()
             transport.close()
             error = await lost

@@ -54,7 +54,6 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self._pipe.close()
-        self._process.join(2)
         self._process.kill()
         self._process.join()
         self._process.close()
