@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from campaign import faults, floods
+from campaign import connections, every_byte, faults, floods, handshakes, integrity
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (floods.PART, faults.PART)
+PARTS: tuple[Part, ...] = (
+    connections.PART,
+    handshakes.PART,
+    every_byte.PART,
+    floods.PART,
+    faults.PART,
+    integrity.PART,
+)
 
 
 def find(name: str) -> Part:
