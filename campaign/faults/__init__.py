@@ -6,6 +6,7 @@ Options: `--set only=NAME,NAME` takes these alone, `--set pythons=PATH:PATH` are
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ def run(scale: Scale) -> Result:
         for where, seen in fault.runs(fault.module, seconds, scale):
             name = f"{fault.module} {where}".strip()
             outcome = f"left out: {seen.skipped}" if seen.skipped else "as promised"
+            if seen.skipped and os.environ.get("CI") and fault.module != "lossy":
+                seen.wrong.append(f"left out: {seen.skipped}")
             if seen.wrong:
                 outcome = f"{len(seen.wrong)} things were not"
                 result.failures += [f"{name}: {each}" for each in seen.wrong]

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import veritls
-import veritls.aio
-from campaign.faults.running import Seen, main
+from campaign.faults.running import Seen, loop_factories, main
 from tests.support.certificates import DAY, Party, pem
 from tests.support.connections import client_context, in_thread, server_context, tls_pair
 from tests.support.memory import connect
@@ -187,7 +186,7 @@ def work(seconds: float, seen: Seen) -> None:
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             jumps.sessions(version)
         jumps.timeouts()
-        for factory in (veritls.aio.EventLoop, veritls.aio.UvloopEventLoop):
+        for factory in loop_factories():
             jumps.loops(factory)
         rounds += 1
     seen.count("rounds", rounds)

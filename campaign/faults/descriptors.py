@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import veritls.aio
-from campaign.faults.running import Certificates, Seen, certificates, main
+from campaign.faults.running import Certificates, Seen, certificates, loop_factories, main
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from tests.support.memory import connect
 
@@ -181,14 +180,14 @@ class Round:
 def work(seconds: float, seen: Seen) -> None:
     files = certificates()
     until = time.monotonic() + seconds
-    factories = [veritls.aio.EventLoop, veritls.aio.UvloopEventLoop]
+    factories = loop_factories()
     before = rounds = 0
     while rounds < 3 or time.monotonic() < until:
         one, left = Round(files, seen), random.randrange(4) if rounds else 0
         one.load(left)
         one.make(left)
         one.go_on(left)
-        one.on_a_loop(left, factories[rounds % 2])
+        one.on_a_loop(left, factories[rounds % len(factories)])
         rounds += 1
         if rounds == 2:
             # What the process and the library of either loop keep.

@@ -24,8 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import veritls.aio
-from campaign.faults.running import Seen, certificates, main
+from campaign.faults.running import Seen, certificates, loop_factories, main
 from tests.support.connections import client_context, in_thread, server_context
 
 _NEWNET = 0x40000000
@@ -205,7 +204,7 @@ def work(seconds: float, seen: Seen) -> None:
         link.loss, link.jitter = random.choice([0.0, 0.005, 0.03]), random.choice([0.0, 0.005, 0.03])
         size = random.randrange(1, 40_000 if seconds < 1 else 500_000)
         transfers.blocking(size)
-        for factory in (veritls.aio.EventLoop, veritls.aio.UvloopEventLoop):
+        for factory in loop_factories():
             transfers.on_a_loop(factory, size)
         rounds += 1
 

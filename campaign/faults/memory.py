@@ -18,8 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import veritls.aio
-from campaign.faults.running import Seen, certificates, main
+from campaign.faults.running import Seen, certificates, loop_factories, main
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 
 _MIB = 1 << 20
@@ -160,13 +159,13 @@ class Limits:
 def work(seconds: float, seen: Seen) -> None:
     limits, until, rounds = Limits(seen), time.monotonic() + seconds, 0
     # What threads and loops take once.
-    for factory in (veritls.aio.EventLoop, veritls.aio.UvloopEventLoop):
+    for factory in loop_factories():
         limits.on_a_loop(factory)
     while rounds < 1 or time.monotonic() < until:
         limits.receive()
         limits.send()
         limits.handshakes()
-        limits.on_a_loop(random.choice([veritls.aio.EventLoop, veritls.aio.UvloopEventLoop]))
+        limits.on_a_loop(random.choice(loop_factories()))
         rounds += 1
     seen.count("rounds", rounds)
 

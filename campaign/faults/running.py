@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import veritls.aio
 from tests.support.certificates import Party
 
 FOLDER = Path(__file__).parents[2]
@@ -41,6 +44,14 @@ class Seen:
 
 
 Work = Callable[[float, Seen], None]
+
+
+def loop_factories() -> list[Callable[[], asyncio.AbstractEventLoop]]:
+    """veritls's event loops: the second one where uvloop is installed."""
+    found: list[Callable[[], asyncio.AbstractEventLoop]] = [veritls.aio.EventLoop]
+    if importlib.util.find_spec("uvloop") is not None:
+        found.append(veritls.aio.UvloopEventLoop)
+    return found
 
 
 def main(work: Work) -> None:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import veritls.aio
-from campaign.faults.running import Seen, certificates, main
+from campaign.faults.running import Seen, certificates, loop_factories, main
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 
 _HZ = 1000
@@ -152,7 +151,7 @@ def work(seconds: float, seen: Seen) -> None:
         seen.expect(os.read(read, 10_000_000), "nothing came to the wakeup descriptor")
         os.close(read)
         os.close(write)
-        for factory in (veritls.aio.EventLoop, veritls.aio.UvloopEventLoop):
+        for factory in loop_factories():
             with asyncio.Runner(loop_factory=factory) as runner:
                 runner.run(interrupted.on_a_loop(size))
         rounds += 1
