@@ -8,11 +8,11 @@ use std::hint::black_box;
 use _engine::fuzzing::certificates::{MOST_WORK, is_trusted, spent, split};
 use veritls_fuzz::input::Input;
 
-const ANCHOR: &[u8] = include_bytes!("../seeds/certificate/anchor");
+const ANCHOR: &[u8] = include_bytes!("../seeds/identities/root");
 const LEAVES: [&[u8]; 3] = [
-    include_bytes!("../seeds/chain/leaf"),
-    include_bytes!("../seeds/certificate/below"),
-    include_bytes!("../seeds/certificate/rich"),
+    include_bytes!("../seeds/identities/server"),
+    include_bytes!("../seeds/identities/client"),
+    include_bytes!("../seeds/identities/deep"),
 ];
 const SECONDS: u64 = 1_800_000_000;
 /// Of a certificate message.
