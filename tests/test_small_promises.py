@@ -47,13 +47,16 @@ def test_a_context_for_one_side_is_not(module: Any, protocol: Any) -> None:
 
 
 @MODULE
-def test_a_context_for_one_version_speaks_that_one(module: Any) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "spoken"), [(ssl.PROTOCOL_TLSv1_2, "TLSv1.2"), (ssl.PROTOCOL_TLS, "TLSv1.3")]
+)
+def test_a_context_for_one_version_speaks_that_one(
+    module: Any, protocol: Any, spoken: str, files: Files
+) -> None:
     with pytest.warns(DeprecationWarning):
-        context = module.SSLContext(ssl.PROTOCOL_TLSv1_2)
-    assert context.maximum_version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.MAXIMUM_SUPPORTED)
-    with pytest.warns(DeprecationWarning):
-        either = module.SSLContext(ssl.PROTOCOL_TLS)
-    assert either.maximum_version != ssl.TLSVersion.TLSv1_2
+        server = module.SSLContext(protocol)
+    server.load_cert_chain(files.server)
+    assert connect(server, client_of(module, files)).client.version() == spoken
 
 
 @MODULE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -101,7 +102,8 @@ def build() -> Path:
     if tests is None:
         raise RuntimeError(f"the engine's own tests do not build: see {folder}/cargo.log")
     shutil.copy2(tests, tests_path())
-    (copies.scratch() / "dropped.json").write_text(json.dumps(sorted(dropped)))
+    kept = {"sources": _digest(), "dropped": sorted(dropped)}
+    (copies.scratch() / "dropped.json").write_text(json.dumps(kept))
     return library_path()
 
 
@@ -116,8 +118,17 @@ def tests_path() -> Path:
 
 
 def dropped() -> set[int]:
-    """The numbers of the mutants that do not compile."""
-    return set(json.loads((copies.scratch() / "dropped.json").read_text()))
+    """The numbers of the mutants that do not compile. The engine must be the one that was built."""
+    kept = json.loads((copies.scratch() / "dropped.json").read_text())
+    if kept["sources"] != _digest():
+        raise SystemExit("the engine has changed since it was built: use --build and --record")
+    return set(kept["dropped"])
+
+
+def _digest() -> str:
+    """Of the sources that hold mutants: a change gives other numbers."""
+    sources = b"".join((copies.ROOT / file).read_bytes() for file in files.engine())
+    return hashlib.sha256(sources).hexdigest()
 
 
 _Span = tuple[str, int, int]
