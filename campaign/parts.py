@@ -5,7 +5,14 @@ from __future__ import annotations
 from campaign import connections, every_byte, faults, floods, handshakes, integrity
 from campaign.part import Part
 
-PARTS: tuple[Part, ...] = (every_byte.PART, floods.PART, connections.PART, handshakes.PART, integrity.PART, faults.PART,)
+PARTS: tuple[Part, ...] = (
+    every_byte.PART,
+    floods.PART,
+    connections.PART,
+    handshakes.PART,
+    integrity.PART,
+    faults.PART,
+)
 
 
 def find(name: str) -> Part:
