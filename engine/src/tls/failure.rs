@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::PyErr;
-use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
@@ -133,10 +133,9 @@ pub struct Evidence {
 pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
     let Evidence { rejection, no_certificate, no_scheme, early, started_with } = evidence;
     match error {
-        Error::InvalidCertificate(why) => rejection.map_or_else(
-            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
-            Failure::Certificate,
-        ),
+        Error::InvalidCertificate(why) => {
+            rejection.map_or_else(|| Failure::Protocol(unproved(why)), Failure::Certificate)
+        }
         Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
         Error::NoCertificatesPresented => Failure::NoPeerCertificate,
         Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
@@ -151,6 +150,17 @@ pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
         Error::General(_) if no_certificate => Failure::Incompatible("no_own_certificate"),
         Error::General(_) if no_scheme => Failure::Incompatible("signature_schemes"),
         other => Failure::Protocol(other.to_string()),
+    }
+}
+
+/// Why a certificate's key is not the peer's, as a code of ours where rustls has no words but its own types'.
+fn unproved(why: CertificateError) -> String {
+    match why {
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "signature_algorithm".to_owned()
+        }
+        other => Error::InvalidCertificate(other).to_string(),
     }
 }
 
@@ -234,6 +244,22 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signature_by_an_algorithm_that_is_not_the_keys_is_a_code_and_no_type_of_rustls() {
+        let foreign = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: vec![1],
+            public_key_algorithm_id: vec![2],
+        };
+        let unknown = CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![1],
+            supported_algorithms: Vec::new(),
+        };
+        for why in [foreign, unknown] {
+            let failure = failure_of(Error::InvalidCertificate(why), Evidence::default());
+            assert!(matches!(failure, Failure::Protocol(why) if why == "signature_algorithm"));
+        }
+    }
 
     #[test]
     fn a_panic_becomes_an_internal_failure() {

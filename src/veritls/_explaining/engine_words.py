@@ -33,6 +33,7 @@ _DETAILS = {
     "no_public_key": "its public key cannot be parsed",
     "none": "there is none",
     "out_of_date": "it is out of date",
+    "signature_algorithm": "the peer signed the handshake by an algorithm that is not its key's",
     "trailing_bytes": "it has trailing bytes",
     # Callbacks.
     "closed": "the socket was closed during the callback",
