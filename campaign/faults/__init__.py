@@ -7,6 +7,7 @@ Options: `--set only=NAME,NAME` takes these alone, `--set pythons=PATH:PATH` are
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,11 +37,16 @@ def _with_the_clock(module: str, seconds: float, _: Scale) -> Sequence[tuple[str
     return [("", running.run(module, seconds, environment=environment))]
 
 
+def _version(python: str) -> str:
+    command = [python, "-c", "import platform; print(platform.python_version())"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
 def _on_each_interpreter(module: str, seconds: float, scale: Scale) -> Sequence[tuple[str, Seen]]:
     given = [each for each in scale.options.get("pythons", "").split(":") if each]
     programs = [sys.executable, *given]
     share = seconds / len(programs)
-    return [(each, running.run(module, share, arguments=[each])) for each in programs]
+    return [(f"Python {_version(each)}", running.run(module, share, arguments=[each])) for each in programs]
 
 
 FAULTS = (
