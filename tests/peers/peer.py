@@ -225,8 +225,8 @@ def answering() -> Iterator[tuple[int, list[bytes]]]:
 
 
 def ping(port: int, request: bytes = PING) -> bytes:
-    """All that a plain port of 127.0.0.1 answers."""
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as plain, suppress(ConnectionError):
+    """All that a plain port of 127.0.0.1 answers: nothing where it resets, which it may do at once."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), SECONDS) as plain:
         plain.sendall(request)
         return b"".join(iter(lambda: plain.recv(4096), b""))
     return b""
