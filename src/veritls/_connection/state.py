@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, overload
+from _thread import get_ident
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
@@ -14,32 +10,26 @@ from veritls._connection.sslobj import Certificate, SSLObj
 from veritls._context import groups, signature_algorithms as sigalgs
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
-from veritls._explaining.explanation import accepted, unverified
-from veritls._loading.certificates import decoded, end_point_hash
-from veritls._report.request import Purpose
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, overload
+
     from veritls._context.context import SSLContext
+    from veritls._report.request import Purpose
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel binding types of `get_channel_binding` (RFC 5929)."""
 
 
 def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
-    """The function that the engine calls within a handshake; None where no callback is set.
-
-    It holds no reference to the connection, which the engine would keep alive.
-    """
-    peer, checked = frozen.peer, frozen.demands["check_name"]
-    if not peer.callbacks:
+    """The function that the engine calls within a handshake; None where no callback is set."""
+    if not frozen.peer.callbacks:
         return None
+    from veritls._context.asking import verify_callback
 
-    def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
-        moment = datetime.fromtimestamp(at, UTC)
-        request = peer.request(chain, purpose, moment, name, checked, stapled)
-        peer.ask(unverified(request) if path is None else accepted(request, tuple(path)))
-
-    return ask
+    return verify_callback(frozen, purpose, name)
 
 
 class ConnectionState:
@@ -110,7 +100,7 @@ class ConnectionState:
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, HasSettings):
             raise TypeError("The value must be a SSLContext")
-        if self._sni_callback_thread == threading.get_ident():
+        if self._sni_callback_thread == get_ident():
             both = context._settings.after(self._settings)
             both.frozen(True)  # raises where the settings cannot be used
             self._chosen_in_callback = context, both
@@ -128,6 +118,8 @@ class ConnectionState:
         callback = self._settings.sni_callback
         if callback is None:
             return None
+        import weakref
+
         # The engine must not keep its own connection alive.
         reference = weakref.ref(self)
 
@@ -135,7 +127,7 @@ class ConnectionState:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._sni_callback_thread = threading.get_ident()
+            connection._sni_callback_thread = get_ident()
             try:
                 answer = callback(connection, name, context)
                 chosen = connection._chosen_in_callback
@@ -195,12 +187,15 @@ class ConnectionState:
         stream = self._agreed()
         return stream.resumed if stream is not None else None
 
-    @overload
-    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
-    @overload
-    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
-    @overload
-    def getpeercert(self, binary_form: bool) -> Any: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
+        @overload
+        def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+        @overload
+        def getpeercert(self, binary_form: bool) -> Any: ...
+
     def getpeercert(self, binary_form: bool = False) -> Any:
         """The peer's certificate as a dict (`ssl.SSLSocket.getpeercert`), or as DER bytes with `binary_form`.
 
@@ -215,7 +210,11 @@ class ConnectionState:
             return None
         if binary_form:
             return chain[0]
-        return decoded(chain[0]) if stream.validated else {}
+        if not stream.validated:
+            return {}
+        from veritls._loading.certificates import decoded
+
+        return decoded(chain[0])
 
     def get_unverified_chain(self) -> list[bytes]:
         """The certificates that the peer sent (DER), its own first; empty where it sent none.
@@ -313,7 +312,11 @@ class ConnectionState:
             certificate = stream.own_certificate
         else:
             certificate = next(iter(stream.peer_chain or ()), None)
-        return end_point_hash(certificate) if certificate is not None else None
+        if certificate is None:
+            return None
+        from veritls._loading.channel_binding import end_point_hash
+
+        return end_point_hash(certificate)
 
     def verify_client_post_handshake(self) -> None:
         """Raises NotImplementedError: post-handshake authentication is not supported (`HAS_PHA`)."""
