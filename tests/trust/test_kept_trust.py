@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import veritls
 from tests.support.certificates import Party
 from veritls import _engine
-from veritls._loading import trust
+from veritls._loading import pem, trust
 
 ONE, OTHER, THIRD = (Party(f"Root {number}", ca=True) for number in range(3))
 LEAF = Party("localhost", ONE)
@@ -30,8 +31,8 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every file had been written ten seconds ago."""
-    now = trust.time.time_ns
-    monkeypatch.setattr(trust.time, "time_ns", lambda: now() + LONG_AFTER)
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + LONG_AFTER)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
 ) -> None:
     path = tmp_path / "ca.pem"
     path.write_bytes(ONE.pem)
-    read = trust.content_of
+    read = pem.content_of
 
     def read_and_changed(*arguments: Any) -> bytes:
         content = read(*arguments)
