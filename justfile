@@ -62,6 +62,14 @@ compatibility *arguments:
 conformance *arguments:
     python -m tests.conformance --write "$@"
 
+# run libraries' own TLS tests beside `ssl`: `just suites trio`; fetches their sdists
+suites *arguments:
+    python -m tests.suites "$@"
+
+# the crates in the wheel: `licences`, `newer`, `deny`, `sbom WHEEL`
+supply *arguments:
+    python -m tests.supply "$@"
+
 # measure docs/limbo.md: needs the corpus
 limbo:
     python -m tests.limbo --write
@@ -70,6 +78,10 @@ limbo:
 bench *arguments:
     python -m bench "$@"
 
+# load, faults and mutants for docs/campaign.md: `just campaign connections --write`; `--list` names the parts
+campaign *arguments:
+    python -m campaign "$@"
+
 # measure the multiples in docs/decisions/0021
 bounds:
     python -m tests.bounds
@@ -77,6 +89,10 @@ bounds:
 # fuzz the ways into the engine, each for some seconds, or one by name: `just fuzz 3600 server_handshake`
 fuzz seconds="8" *targets:
     .ci/fuzz {{ seconds }} {{ targets }}
+
+# try the schedules of threads that share a descriptor or a turn
+interleavings:
+    cargo test --release --manifest-path engine/interleavings/Cargo.toml
 
 # everything that must hold, as CI runs it
 ci:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.support.certificates import Party
 
@@ -14,26 +13,21 @@ NAME = "localhost"
 VERSIONS = {"TLSv1.3": ssl.TLSVersion.TLSv1_3, "TLSv1.2": ssl.TLSVersion.TLSv1_2}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Credentials:
-    """A CA, and a server and a client that it issued; files in `folder`."""
+    """The files of a CA, and of a server and a client that it issued."""
 
-    folder: Path
-    root: Party = field(default_factory=lambda: Party("campaign CA", ca=True))
+    ca: Path
+    server: Path
+    client: Path
 
-    @cached_property
-    def ca(self) -> Path:
-        path = self.folder / "ca.pem"
-        path.write_bytes(self.root.pem)
-        return path
-
-    @cached_property
-    def server(self) -> Path:
-        return self.root.issue(NAME).file(self.folder)
-
-    @cached_property
-    def client(self) -> Path:
-        return self.root.issue("client.example").file(self.folder)
+    @classmethod
+    def made_in(cls, folder: Path, root: Party | None = None) -> Self:
+        """New ones, below `root` where there is one."""
+        root = root or Party("campaign CA", ca=True)
+        ca = folder / "ca.pem"
+        ca.write_bytes(root.pem)
+        return cls(ca, root.issue(NAME).file(folder), root.issue("client.example").file(folder))
 
     def server_context(self, module: Any, version: str | None = None, *, mutual: bool = True) -> Any:
         context = module.SSLContext(module.PROTOCOL_TLS_SERVER)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from campaign import every_byte, floods
+from campaign import connections, every_byte, faults, floods, handshakes, integrity
 from campaign.part import Part
 
 PARTS: tuple[Part, ...] = (
     every_byte.PART,
     floods.PART,
+    connections.PART,
+    handshakes.PART,
+    integrity.PART,
+    faults.PART,
 )
 
 

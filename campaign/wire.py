@@ -1,8 +1,8 @@
 """A man in the middle: one thread that carries bytes between pairs of sockets, and hurts what it is told to.
 
-A `Link` is one connection. Its `Fault` happens at a byte of one direction; the bytes before it pass. `CUT`
-closes both sides there, `STALL` lets nothing more pass in that direction, not even its end, `FLIP` changes
-one bit.
+A `Link` is one connection. Its `Fault` happens at a byte of one direction; the bytes before it pass.
+`CUT` closes both sides there, `STALL` lets nothing more pass in that direction, not even its end, `FLIP`
+changes one bit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ UP, DOWN = 0, 1
 DIRECTIONS = ("client to server", "server to client")
 CUT, STALL, FLIP = "cut", "stalled", "flipped"
 _HEADER = 5
-_HANDSHAKE, _CHANGE_CIPHER_SPEC, _ALERT = 22, 20, 21
 
 
 @dataclass(frozen=True)
@@ -46,22 +45,36 @@ class Place(NamedTuple):
 
 @dataclass
 class Records:
-    """Follows the record headers of one direction, as they were before any fault."""
+    """Follows the record headers of one direction, as they were before any fault.
+
+    `number`: how many records are complete.
+    """
 
     number: int = 0
     offset: int = 0
     header: bytearray = field(default_factory=bytearray)
 
-    def step(self, byte: int) -> Place:
-        """Takes the next byte, and says where it lies."""
-        if self.offset < _HEADER:
-            self.header.append(byte)
-        place = Place(self.number, self.offset, self.header[0])
-        self.offset += 1
-        if self.offset >= _HEADER and self.offset == _HEADER + int.from_bytes(self.header[3:5]):
-            self.number, self.offset = self.number + 1, 0
-            self.header.clear()
-        return place
+    def take(self, data: bytes) -> None:
+        """Goes on over `data`."""
+        at = 0
+        while at < len(data):
+            if self.offset < _HEADER:
+                self.header.append(data[at])
+                step = 1
+            else:
+                step = min(self._size() - self.offset, len(data) - at)
+            at += step
+            self.offset += step
+            if self.offset >= _HEADER and self.offset == self._size():
+                self.number, self.offset = self.number + 1, 0
+                self.header.clear()
+
+    def place(self, following: int) -> Place:
+        """Where the byte lies that follows, which is `following`."""
+        return Place(self.number, self.offset, self.header[0] if self.header else following)
+
+    def _size(self) -> int:
+        return _HEADER + int.from_bytes(self.header[3:5])
 
 
 class Link:
@@ -73,7 +86,7 @@ class Link:
         self.passed = [0, 0]
         self.place: Place | None = None
         self.over = threading.Event()
-        self._records = Records()
+        self.records = (Records(), Records())
         self._ended = [False, False]
         for each in self.sockets:
             each.setblocking(False)
@@ -101,12 +114,13 @@ class Link:
             return False
 
     def _pass(self, direction: int, data: bytes, target: socket.socket) -> None:
-        fault = self.fault
-        if fault is not None and fault.direction == direction:
-            if not self.reached:
-                data = self._hurt(fault, data)
-            elif fault.kind == STALL:
-                return
+        fault = self.fault if self.fault is not None and self.fault.direction == direction else None
+        if fault is not None and self.reached and fault.kind == STALL:
+            return
+        if fault is not None and not self.reached:
+            data = self._hurt(fault, data)
+        else:
+            self.records[direction].take(data)
         if data:
             sent = target.send(data)
             assert sent == len(data), "the wire is for few bytes at a time"
@@ -116,12 +130,13 @@ class Link:
 
     def _hurt(self, fault: Fault, data: bytes) -> bytes:
         at = fault.position - self.passed[fault.direction]
-        for byte in data[:at]:
-            self._records.step(byte)
+        records = self.records[fault.direction]
+        records.take(data[:at])
         if at >= len(data):
             return data
-        self.place = self._records.step(data[at])
+        self.place = records.place(data[at])
         if fault.kind == FLIP:
+            records.take(data[at:])
             return data[:at] + bytes([data[at] ^ 1 << fault.bit]) + data[at + 1 :]
         return data[:at]
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 from tests.cpython.suites import SUITES
 from tests.differences import NEITHER, NOT_OFFERED, SAFER
+from tests.peers.peer import version
+from tests.peers.registry import PEERS
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "compatibility.md"
@@ -24,9 +26,15 @@ PAGE = TESTS.parent / "docs" / "compatibility.md"
 HEAD = """# Compatibility with `ssl`
 
 Written by `python -m tests.compatibility`; the tests of CI hold it: the interface walk, the floors and
-reasons of [expected.toml](../tests/cpython/expected.toml), the libraries. What a program has to change:
-[migrating.md](migrating.md).
+reasons of [expected.toml](../tests/cpython/expected.toml), the libraries, other TLS programs. What a program
+has to change: [migrating.md](migrating.md). What libraries' own tests say: [suites.md](suites.md).
 """
+
+PEERS_WORDS = [
+    "Each in the roles that it has, with TLS 1.2 and 1.3, in each of the three modes: a client without a",
+    "certificate, with a valid one, one of another CA, an expired one; a server of another CA; resumption.",
+    "What is skipped and why, and what a program does in a way of its own: `tests/peers/__init__.py`.",
+]
 
 
 def cpython(python: str, folder: Path) -> tuple[str, dict[str, tuple[int, int]]]:
@@ -83,6 +91,18 @@ def table(found: Counter[tuple[str, str]], title: str) -> list[str]:
     return lines
 
 
+def peers_section(where: Path) -> str:
+    """The TLS programs of others."""
+    versions = {peer.name: version(peer) for peer in PEERS}
+    found = Counter(
+        {
+            (f"{name}, {versions[name]}", outcome): count
+            for (name, outcome), count in cases("tests/peers", where).items()
+        }
+    )
+    return "\n".join(["## Other TLS programs", "", *PEERS_WORDS, "", *table(found, "program")])
+
+
 def list_section(title: str, head: str, content: dict[str, str]) -> str:
     rows = [f"| {what} | {answer} |" for what, answer in content.items()]
     return "\n".join([f"## {title}", "", head, "| --- | --- |", *rows])
@@ -108,6 +128,7 @@ def main() -> None:
             words = "Unmodified, with mutual TLS, each against a real server or client:"
             libraries = table(cases("tests/ecosystem", folder), "library")
             sections.append("\n".join(["## Libraries", "", words, "", *libraries]))
+        sections.append(peers_section(folder))
     sections += list_sections()
     PAGE.write_text("\n\n".join(sections) + "\n")
     print(PAGE.read_text())

@@ -64,6 +64,22 @@ def test_a_broken_record_has_the_reason_that_ssl_gives(
 
 
 @VERSION
+@pytest.mark.parametrize("reader", ["server", "client"])
+@pytest.mark.parametrize(
+    "header", [b"\x14\x03\x03", b"\x15\x03\x03", b"\x16\x03\x03", b"\x18\x03\x03", b"\x17\x03\x01"]
+)
+def test_an_encrypted_record_of_another_type_or_version_is_refused(
+    header: bytes, reader: str, version: Any, files: Files
+) -> None:
+    def change(record: bytes) -> bytes:
+        return header + record[3:]
+
+    assert reason(ssl, files, version, reader, change) is not None
+    expected = "PROTOCOL_ERROR" if header[0] == 20 else "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
+    assert reason(veritls, files, version, reader, change) == expected
+
+
+@VERSION
 def test_plain_text_on_a_socket_that_speaks_tls_is_told_on_both_sides(version: Any, files: Files) -> None:
     server, client = server_context(files.server), client_context(files.ca)
     server.maximum_version = version

@@ -226,6 +226,35 @@ def test_waits_end_too_where_the_process_has_no_descriptor_left(files: Files) ->
     assert ended.stdout.splitlines() == ["b'still heard'", "OSError True", "NoneType True"], ended.stderr
 
 
+NO_DESCRIPTOR_FOR_A_FILE = """
+import errno, os, resource, sys
+from pathlib import Path
+from tests.support.connections import client_context, server_context, tls_pair
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+with tls_pair(server_context(Path(sys.argv[1])), client_context(Path(sys.argv[2]))) as (server, client):
+    with open(sys.argv[2], "rb") as file:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+        try:
+            while True:
+                os.open(sys.argv[2], os.O_RDONLY)
+        except OSError:
+            pass
+        try:
+            client.sendfile(file)
+        except OSError as error:
+            print(errno.errorcode.get(error.errno), file.tell())
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        count = client.sendfile(file)
+    print(count == len(server.recv(100_000)))
+"""
+
+
+def test_a_file_for_which_there_is_no_descriptor_left_is_an_oserror_that_says_so(files: Files) -> None:
+    command = [sys.executable, "-c", NO_DESCRIPTOR_FOR_A_FILE, str(files.server), str(files.ca)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=3 * SECONDS)
+    assert ended.stdout.splitlines() == ["EMFILE 0", "True"], ended.stderr
+
+
 @pytest.mark.parametrize("call", ["accepts", "refuses"])
 def test_an_sni_callback_that_closes_its_connection_sends_nothing_to_the_next_user_of_the_number(
     files: Files, call: str

@@ -66,6 +66,35 @@ with contextlib.suppress(ssl.SSLWantReadError):
 print(count)
 """
 
+SOCKET = """
+from tests.support.connections import tls_pair
+def exhaust():
+    limit(1 << 20)
+    taken = []
+    try:
+        while True:
+            taken.append(bytearray(16_384))
+    except MemoryError:
+        del taken[::8]
+        return taken
+sent, got, without = bytes(range(251)) * 800, b"", 0
+with tls_pair(server, client) as (far, near):
+    for _ in range(20):
+        far.sendall(sent)
+        taken = exhaust()
+        try:
+            piece = near.recv(1 << 20)
+        except MemoryError:
+            piece = b""
+            without += 1
+        limit(0)
+        del taken
+        while len(piece) < len(sent):
+            piece += near.recv(1 << 20)
+        got += piece
+print(without > 10, got == 20 * sent)
+"""
+
 MAPPING = """
 import mmap
 huge = mmap.mmap(-1, 1 << 44, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
@@ -96,6 +125,10 @@ def test_a_write_that_finds_no_memory_is_repeated_without_loss(files: Files) -> 
 
 def test_a_read_of_more_than_memory_holds_gives_what_fits(files: Files) -> None:
     assert outcome(files, READ) == str(64 << 18)
+
+
+def test_a_read_from_a_socket_that_finds_no_memory_is_repeated_without_loss(files: Files) -> None:
+    assert outcome(files, SOCKET) == "True True"
 
 
 @pytest.mark.skipif(sys.maxsize < 2**32, reason="needs 64-bit addresses")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+import threading
 import warnings
 from pathlib import Path
 
@@ -11,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import veritls
-from tests.support.connections import client_context, server_context, tls_pair
+from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from tests.test_certificate import KEY, ODD, SHAPES, built
+from veritls._report.parsed_certificate import readable
 from veritls.errors import SSLCertVerificationError
 
 
@@ -45,6 +48,37 @@ def test_nothing_warns_of_a_serial_number_of_zero_or_less(serial: bytes, tmp_pat
         report = refused.value.report
         assert (report.kind, report.certificates[0].problem) == ("self_signed", "")
         assert report.certificates[0].serial in ("0", "-1")
+
+
+def test_nothing_warns_of_a_serial_number_where_two_threads_read_certificates_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    der = built(names, serial=1).replace(b"\x02\x01\x01", b"\x02\x01\xff", 1)
+    load, first_is_over = x509.load_der_x509_certificate, threading.Event()
+    both_are_within = threading.Barrier(2)
+
+    def load_in_turn(der: bytes, number: int) -> x509.Certificate:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_are_within.wait(0.5)
+            if number == 2:
+                first_is_over.wait(SECONDS)
+        return load(der)
+
+    def read(number: int) -> int:
+        here.number = number
+        return readable(der).version.value
+
+    here = threading.local()
+    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda der: load_in_turn(der, here.number))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        filters = list(warnings.filters)
+        first, second = (in_thread(read, number) for number in (1, 2))
+        first.result(SECONDS)
+        first_is_over.set()
+        second.result(SECONDS)
+        assert warnings.filters == filters
 
 
 @pytest.mark.parametrize(

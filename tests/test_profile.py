@@ -23,6 +23,7 @@ from tests.support.certificates import (
     key_usage,
     new_key,
     pem,
+    raw_names,
 )
 from tests.support.der import edited
 
@@ -182,11 +183,16 @@ AIA = x509.AuthorityInformationAccess(
     [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier("http://a/"))]
 )
 MASK = ipaddress.ip_network("192.0.2.0/24")
+MASK6 = ipaddress.ip_network("2001:db8::/33")
 NO_SUBTREES = unrecognized("2.5.29.30", critical=True, value=b"\x30\x00")
 NO_BASE = unrecognized("2.5.29.30", critical=True, value=b"\x30\x02\xa0\x00")
 GAPS = unrecognized(
     "2.5.29.30", critical=True, value=b"\x30\x0e\xa0\x0c\x30\x0a\x87\x08\xc0\x00\x02\x00\xff\x00\xff\x00"
 )
+FIRST_GAP = unrecognized(
+    "2.5.29.30", critical=True, value=b"\x30\x0e\xa0\x0c\x30\x0a\x87\x08\x40\x00\x02\x00\x7f\xff\xff\x00"
+)
+LENGTH_ALONE = unrecognized("2.5.29.19", critical=True, value=b"\x30\x03\x02\x01\x00")
 BAD_AIA = unrecognized("1.3.6.1.5.5.7.1.1", critical=False, value=b"malformed")
 
 LEAVES: dict[str, tuple[dict[str, Any], int]] = {
@@ -206,6 +212,10 @@ LEAVES: dict[str, tuple[dict[str, Any], int]] = {
     "its key is a P-192 one": ({"key": ec.generate_private_key(ec.SECP192R1())}, 66),
     "its key is a P-384 one": ({"key": ec.generate_private_key(ec.SECP384R1())}, 0),
     "its key is a short RSA one": ({"key": rsa.generate_private_key(65537, 1024)}, 66),
+    "its key is an RSA one that is a byte too short": ({"key": rsa.generate_private_key(65537, 2040)}, 66),
+    "its key is an Ed25519 one": ({"key": new_key("ED25519")}, 0),
+    "it has a path length and is no CA": ({"constraints": LENGTH_ALONE}, 80),
+    "its name is an address of five bytes": ({"san": raw_names(b"\x30\x07\x87\x05abcde")}, 41),
     "its key is an RSA one": ({"key": rsa.generate_private_key(65537, 2048)}, 0),
     "its key is a DSA one": ({"key": dsa.generate_private_key(2048)}, 66),
     "its issuer's key is another": ({"authority_key": (own_key(b"another"), False)}, 30),
@@ -229,6 +239,8 @@ CAS: dict[str, tuple[dict[str, Any], int]] = {
     "its name constraints are in order": ({"more": limits(DNS("localhost"), x509.IPAddress(MASK))}, 0),
     "its name constraints begin with a dot": ({"more": limits(DNS(".localhost"), DNS("localhost"))}, 52),
     "its name constraints have a mask with gaps": ({"more": GAPS}, 52),
+    "its name constraints have a mask that begins with a gap": ({"more": FIRST_GAP}, 52),
+    "its name constraints are of IPv6": ({"more": limits(DNS("localhost"), x509.IPAddress(MASK6))}, 0),
     "its name constraints have no subtrees": ({"more": NO_SUBTREES}, 41),
     "its name constraints have no base": ({"more": NO_BASE}, 41),
     "its policy constraints are not critical": ({"more": (x509.PolicyConstraints(0, None), False)}, 41),
@@ -270,6 +282,16 @@ def test_what_no_tool_makes_is_refused_under_strict(old: bytes, new: bytes, expe
     leaf = Party("leaf", root, serial=5, more=ISSUER_NAMES, others=ATTRIBUTES)
     assert code(root, edited(leaf, root, old, new), flags=STRICT) == expected
     assert code(root, edited(leaf, root, old, new)) == 0
+
+
+@pytest.mark.parametrize(("serial", "expected"), [(b"\x05", 0), (b"\x00", 1)])
+def test_an_intermediates_serial_number_is_held_to_rfc_5280_too(serial: bytes, expected: int) -> None:
+    root = Party("Root", ca=True)
+    middle = Party("Middle", root, ca=True, serial=5)
+    sent = edited(middle, root, FIVE, FIVE[:2] + serial)
+    leaf = Party("leaf", middle)
+    assert code(root, leaf, sent, flags=STRICT) == expected
+    assert code(root, leaf, sent) == 0
 
 
 def test_a_list_without_a_number_counts_for_nothing_under_strict() -> None:

@@ -69,6 +69,22 @@ def test_an_alert_that_the_callback_returns_reaches_the_client(files: Files) -> 
     assert at_server.reason == "CALLBACK_FAILED"
 
 
+def test_an_alert_that_the_callback_returns_is_a_fatal_one(files: Files) -> None:
+    server = server_context(files.server)
+    server.sni_callback = lambda *_: ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+    to_server, to_client = veritls.MemoryBIO(), veritls.MemoryBIO()
+    client_end = client_context(files.ca).wrap_bio(
+        veritls.MemoryBIO(), to_server, server_hostname="localhost"
+    )
+    server_end = server.wrap_bio(to_server, to_client, server_side=True)
+    with pytest.raises(ssl.SSLWantReadError):
+        client_end.do_handshake()
+    with pytest.raises(ssl.SSLError):
+        server_end.do_handshake()
+    # One alert record (RFC 8446, sections 5.1 and 6): version, length, level fatal, description.
+    assert to_client.read() == bytes([21, 3, 3, 0, 2, 2, 112])
+
+
 @pytest.mark.parametrize(
     ("answer", "reason", "kind"),
     [

@@ -38,6 +38,15 @@ def test_a_chain_that_a_handshake_would_refuse_raises_its_error(files: Files) ->
         assert refused.value.verify_code == number
 
 
+def test_the_first_moment_that_can_be_asked_about_is_that_of_1970(files: Files) -> None:
+    context, first = client_context(files.ca), datetime.fromtimestamp(0, UTC)
+    with pytest.raises(ssl.SSLCertVerificationError) as refused:
+        context.verify_chain(chain(files.server), at=first)
+    assert refused.value.verify_code == 9
+    with pytest.raises(ValueError, match="before 1970"):
+        context.verify_chain(chain(files.server), at=first - timedelta(microseconds=1))
+
+
 def test_the_time_of_the_question_counts(files: Files) -> None:
     context = client_context(files.ca)
     with pytest.raises(ssl.SSLCertVerificationError) as refused:

@@ -178,3 +178,12 @@ def test_a_nameless_leaf_needs_critical_names_under_strict(tmp_path: Path) -> No
         trusted = tmp_path / "trusted.pem"
         trusted.write_bytes(ROOT.pem)
         assert both(identity, trusted, STRICT) == (code, code)
+
+
+@pytest.mark.parametrize("flag", [0x80, 0x100000, 0x200000, 1 << 40, -1])
+def test_a_flag_that_python_has_no_name_for_is_refused(flag: int) -> None:
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    before = context.verify_flags
+    with pytest.raises(ValueError, match="is not supported"):
+        context.verify_flags = flag
+    assert context.verify_flags == before

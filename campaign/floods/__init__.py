@@ -54,6 +54,11 @@ def wrong(flood: Flood, seen: Seen) -> str | None:
     return None
 
 
+def _lasts(flood: Flood) -> bool:
+    """Whether a server's other clients could feel it: it is not over after the first few records."""
+    return flood.against == "server" and (flood.error is None or flood.most >= 128 * KIB)
+
+
 def _words(error: str) -> str:
     """The end of a connection, short."""
     text = error.split("] ", 1)[-1].split(" (_ssl.c")[0].removeprefix("peer misbehaved: ")
@@ -125,16 +130,16 @@ def _measure_one(
     files: Files, target: Victim, scale: Scale, floods: list[Flood], seconds: float, run: _Run
 ) -> None:
     place = (target.module, target.transport)
-    most = 1200 * KIB if scale.quick else 4096 * KIB
+    most = 1200 * KIB if scale.quick else 2048 * KIB
     for flood in floods:
         cheap = scale.quick and flood.error is None
-        run.costs[(flood, *place)] = seen = measure(files, target, flood, 64 * KIB if cheap else most, 5)
+        run.costs[(flood, *place)] = seen = measure(files, target, flood, 64 * KIB if cheap else most, 20)
         if target.module == "veritls" and (why := wrong(flood, seen)):
             run.failures.append(f"{target.transport}: {why}")
     if not scale.quick:
         run.times[(CALM, *place)] = 1000 * statistics.median(latencies(files, target, 1))
         for flood in floods:
-            if flood.against == "server":
+            if _lasts(flood):
                 run.times[(flood.label, *place)] = meanwhile(files, target, flood, seconds)
     run.slow[place] = dribble(files, target, 50 if scale.quick else 500, 0.5 if scale.quick else 2 + seconds)
     if target.module == "veritls" and run.slow[place].held > SLOW_HELD:
@@ -151,7 +156,7 @@ def run(scale: Scale) -> Result:
     transports = wanted.split(",")
     modules = MODULES[:1] if scale.quick else MODULES
     floods = [each for each in FLOODS if scale.options.get("only", "") in each.label]
-    against_servers = [each.label for each in floods if each.against == "server"]
+    against_servers = [each.label for each in floods if _lasts(each)]
     seconds = max(0.5, scale.seconds / (2 * len(transports) * len(modules) * max(1, len(against_servers))))
     seen = _Run()
     with certificates() as files:

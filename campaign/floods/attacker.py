@@ -40,10 +40,12 @@ class Attacker:
     def __init__(self, files: Files, raw: socket.socket, against: str, version: str) -> None:
         self.files, self.raw, self.against, self.version = files, raw, against, version
         raw.settimeout(SECONDS)
+        self.port = raw.getsockname()[1]
         self.forger: Any = None
         self.alert: str | None = None
         self.over = threading.Event()
         self.sent = 0
+        self.established = False
 
     def _end(self, keylog: Path) -> tuple[Any, Any, Any]:
         """Our end of TLS, over memory, with what goes in and out."""
@@ -65,6 +67,7 @@ class Attacker:
         """A handshake to its end."""
         with tempfile.TemporaryDirectory() as folder:
             self._shake_hands(Path(folder) / "keys", to_its_end=True)
+        self.established = True
 
     def half_a_handshake(self) -> bytes:
         """As far as our side is to send its certificate, or would: with the forger for what comes then.

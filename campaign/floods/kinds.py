@@ -19,8 +19,7 @@ class Flood:
     """`pieces` begins with a connection on which nothing was sent yet.
 
     `error`: the words of the error that veritls ends it with where a program can see it, and None where
-    nothing ends it, because it is data. `most`: the bytes that it takes at most, beside what the kernel
-    holds.
+    nothing ends it, because it is data. `most`: the bytes that it takes, beside what the kernel holds.
     """
 
     name: str

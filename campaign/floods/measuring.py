@@ -34,14 +34,20 @@ class Victim:
             [*program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._answers = queue.Queue[Any]()
-        self._ends = queue.Queue[Any]()
+        self._ends: dict[int, Any] = {}
+        self._ended = threading.Condition()
         threading.Thread(target=self._listen, daemon=True).start()
         self.port = self._answers.get(timeout=SECONDS)["port"]
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():
             said = json.loads(line)
-            (self._ends if "ended" in said else self._answers).put(said)
+            if "ended" not in said:
+                self._answers.put(said)
+                continue
+            with self._ended:
+                self._ends[said["peer"]] = said
+                self._ended.notify_all()
 
     def order(self, command: str) -> None:
         assert self._process.stdin is not None
@@ -53,16 +59,12 @@ class Victim:
         answer: dict[str, Any] = self._answers.get(timeout=SECONDS)
         return answer
 
-    def end(self, seconds: float) -> dict[str, Any] | None:
-        """What it says of the next connection that ends."""
-        with contextlib.suppress(queue.Empty):
-            ended: dict[str, Any] = self._ends.get(timeout=seconds)
+    def end(self, peer: int, seconds: float) -> dict[str, Any] | None:
+        """What it says of the end of the connection with that port."""
+        with self._ended:
+            self._ended.wait_for(lambda: peer in self._ends, seconds)
+            ended: dict[str, Any] | None = self._ends.pop(peer, None)
             return ended
-        return None
-
-    def forget_ends(self) -> None:
-        while self.end(0.01) is not None:
-            pass
 
     @property
     def alive(self) -> bool:
@@ -124,21 +126,18 @@ def measure(files: Files, target: Victim, flood: Flood, most: int, seconds: floa
         before = target.asked("stat")
         chained = (each for part in ([first], pieces) for each in part)
         ended = attacking.flood(chained, most, time.monotonic() + seconds)
-        # A loop's program does not see a handshake that fails.
-        said = target.end(2 if ended else 0.05)
+        # A loop's program does not see a server's handshake that fails.
+        unseen = not attacking.established and target.transport != "blocking" and flood.against == "server"
+        said = target.end(attacking.port, SECONDS if ended and not unseen else 0.0)
         after = target.asked("stat")
         error = said["ended"] if said else f"alert {attacking.alert}" if attacking.alert else ""
-        seen = Seen(
+        return Seen(
             ended,
             error,
             attacking.sent,
             after["cpu"] - before["cpu"],
             max(0, after["peak"] - before["resident"]),
         )
-    if not said:
-        # The end of this one is not to be taken for the next one's.
-        target.end(2 if flood.error is None else 0.2)
-    return seen
 
 
 _PROBER = """

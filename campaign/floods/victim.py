@@ -105,7 +105,7 @@ class Blocking:
         threading.Thread(target=self._use, args=arguments, daemon=True).start()
 
     def _use(self, context: Any, raw: socket.socket, options: Any) -> None:
-        error, read = None, 0
+        error, read, peer = None, 0, raw.getpeername()[1]
         try:
             with raw, context.wrap_socket(raw, **options) as tls:
                 while data := tls.recv(65_536):
@@ -114,16 +114,18 @@ class Blocking:
                         tls.sendall(data)
         except OSError as raised:
             error = raised
-        say(ended=described(error), read=read)
+        say(ended=described(error), read=read, peer=peer)
 
 
 class _Reader(asyncio.Protocol):
     def __init__(self) -> None:
         self.read = 0
         self.transport: Any = None
+        self.peer = 0
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.peer = transport.get_extra_info("peername")[1]
 
     def data_received(self, data: bytes) -> None:
         self.read += len(data)
@@ -131,7 +133,7 @@ class _Reader(asyncio.Protocol):
             self.transport.write(data)
 
     def connection_lost(self, error: BaseException | None) -> None:
-        say(ended=described(error), read=self.read)
+        say(ended=described(error), read=self.read, peer=self.peer)
 
 
 class OnLoop:
@@ -168,7 +170,7 @@ class OnLoop:
             try:
                 await self.loop.create_connection(_Reader, sock=raw, ssl=context, server_hostname="localhost")
             except OSError as error:
-                say(ended=described(error), read=0)
+                say(ended=described(error), read=0, peer=port)
 
         self.loop.call_soon_threadsafe(lambda: self.loop.create_task(connect()))
 

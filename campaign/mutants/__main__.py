@@ -57,12 +57,17 @@ def _chosen(options: argparse.Namespace, of: str, results: Results) -> list[Muta
         return [each for each in found if each.key in options.key]
     if options.survivors:
         named = verdicts.load()
-        return [each for each in found if _survived(results.of(each)) and each.name not in named]
-    return [each for each in found if results.of(each) is None]
+        return [
+            each
+            for each in found
+            if _verdict(results, each) not in (None, "killed") and each.name not in named
+        ]
+    return [each for each in found if _verdict(results, each) in (None, "broken")]
 
 
-def _survived(row: dict[str, Any] | None) -> bool:
-    return row is not None and row["verdict"] != "killed"
+def _verdict(results: Results, mutant: Mutant) -> str | None:
+    row = results.of(mutant)
+    return None if row is None else str(row["verdict"])
 
 
 def _sampled(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
@@ -78,19 +83,24 @@ def _sampled(found: Iterable[Mutant], most: int, seed: int) -> list[Mutant]:
     return sample
 
 
-def _tests(mutant: Mutant, of: str, known: Reach, seconds: float) -> list[str]:
+def _tests(
+    mutant: Mutant, of: str, known: Reach, seconds: float, imported: set[tuple[str, int]]
+) -> list[str]:
     file, place = ("", mutant.number) if of == "rust" else (mutant.file, mutant.line)
     tests: Iterable[str] = known.by_place.get((file, place), [])
-    if mutant.at_import:
+    if mutant.at_import or (not tests and (file, place) in imported):
         # Such a line ran before the first test began: take the tests of the file's functions.
         tests = {test for (test, reached) in known.by_test if reached == file}
-    return known.chosen(file, place, tests, seconds)
+    # What runs in a forked child alone is not recorded.
+    tests = tests or [test for test in known.seconds if "fork" in test.lower()]
+    about = Path(mutant.file).stem.strip("_")
+    return known.chosen(file, place, about, tests, seconds)
 
 
 def _try(options: argparse.Namespace, of: str, results: Results, until: float) -> None:
     library: Path | None = None
     if of == "rust":
-        library = copies.scratch() / "engine-with-mutants.so"
+        library = engine.library_path()
         if options.build or not library.exists():
             library = engine.build()
     if options.record is not None:
@@ -103,13 +113,9 @@ def _try(options: argparse.Namespace, of: str, results: Results, until: float) -
     imported = reach.at_import(workers[0].folder) if of == "python" else set()
     jobs = []
     for mutant in chosen:
-        tests = _tests(mutant, of, known, options.seconds)
+        tests = _tests(mutant, of, known, options.seconds, imported)
         seconds = sum(known.seconds[each] for each in tests)
-        if tests:
-            jobs.append(Job(mutant, tests, seconds, (mutant.file, mutant.line) in imported))
-        else:
-            results.add(mutant, "unreached", None, 0)
-            print(f"{mutant.key} unreached {mutant.name}", flush=True)
+        jobs.append(Job(mutant, tests, seconds, (mutant.file, mutant.line) in imported))
     print(f"{of}: {len(jobs)} mutants to try", flush=True)
 
     def done(job: Job, answer: dict[str, Any]) -> None:
@@ -129,8 +135,7 @@ def main(argv: list[str]) -> int:
     if options.list:
         for of in languages:
             for each in mutants(of):
-                row = results.of(each)
-                print(each.key, row["verdict"] if row else "untried", each.line, each.name)
+                print(each.key, _verdict(results, each) or "untried", each.line, each.name)
         return 0
     if options.write:
         page.write(results, mutants("python"), mutants("rust"))

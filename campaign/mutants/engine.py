@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -83,7 +84,7 @@ def build() -> Path:
             text, placed = put_in((copies.ROOT / file).read_bytes(), chosen)
             (folder / file).write_bytes(text)
             places[file.removeprefix("engine/")] = placed
-        built, errors = _cargo(folder)
+        built, errors = _cargo(folder, "build")
         if built is not None:
             break
         broken = {number for error in errors for number in _blamed(places, error)}
@@ -96,24 +97,47 @@ def build() -> Path:
         for chosen in switches.values():
             for number in broken & chosen.keys():
                 del chosen[number]
-    target = copies.scratch() / "engine-with-mutants.so"
-    shutil.copy2(built, target)
-    (copies.scratch() / "dropped.json").write_text(json.dumps(sorted(dropped)))
-    return target
+    shutil.copy2(built, library_path())
+    tests, _ = _cargo(folder, "test", "--no-run")
+    if tests is None:
+        raise RuntimeError(f"the engine's own tests do not build: see {folder}/cargo.log")
+    shutil.copy2(tests, tests_path())
+    kept = {"sources": _digest(), "dropped": sorted(dropped)}
+    (copies.scratch() / "dropped.json").write_text(json.dumps(kept))
+    return library_path()
+
+
+def library_path() -> Path:
+    """The engine that holds the mutants."""
+    return copies.scratch() / "engine-with-mutants.so"
+
+
+def tests_path() -> Path:
+    """The program of the engine's own tests, with the mutants."""
+    return copies.scratch() / "engine-tests-with-mutants"
 
 
 def dropped() -> set[int]:
-    """The numbers of the mutants that do not compile."""
-    return set(json.loads((copies.scratch() / "dropped.json").read_text()))
+    """The numbers of the mutants that do not compile. The engine must be the one that was built."""
+    kept = json.loads((copies.scratch() / "dropped.json").read_text())
+    if kept["sources"] != _digest():
+        raise SystemExit("the engine has changed since it was built: use --build and --record")
+    return set(kept["dropped"])
+
+
+def _digest() -> str:
+    """Of the sources that hold mutants: a change gives other numbers."""
+    sources = b"".join((copies.ROOT / file).read_bytes() for file in files.engine())
+    return hashlib.sha256(sources).hexdigest()
 
 
 _Span = tuple[str, int, int]
 """A file, and the first and last byte."""
 
 
-def _cargo(folder: Path) -> tuple[Path | None, list[list[_Span]]]:
-    """The library, or for each of rustc's errors where it is, the primary span first."""
-    command = ["cargo", "build", "--profile", "daily", "--lib", "--message-format=json"]
+def _cargo(folder: Path, *what: str) -> tuple[Path | None, list[list[_Span]]]:
+    """What is built, or for each of rustc's errors where it is, the primary span first."""
+    command = ["cargo", *what, "--profile", "daily", "--lib", "--message-format=json"]
     ended = subprocess.run(command, cwd=folder / "engine", capture_output=True, text=True)
     (folder / "cargo.log").write_text(ended.stdout + ended.stderr)
     errors = []
@@ -121,7 +145,8 @@ def _cargo(folder: Path) -> tuple[Path | None, list[list[_Span]]]:
     for line in ended.stdout.splitlines():
         message = json.loads(line)
         if message["reason"] == "compiler-artifact" and message["target"]["name"] == "_engine":
-            library = next((each for each in message["filenames"] if each.endswith(".so")), None)
+            made = [message["executable"], *message["filenames"]]
+            library = next((each for each in made if each and not each.endswith(".rlib")), None)
         if message["reason"] == "compiler-message" and message["message"]["level"] == "error":
             spans = sorted(message["message"]["spans"], key=lambda span: not span["is_primary"])
             errors.append([(each["file_name"], each["byte_start"], each["byte_end"]) for each in spans])

@@ -20,6 +20,7 @@ def write(results: Results, python: list[Mutant], rust: list[Mutant]) -> None:
         *_language("The engine", rust, results),
         *_reasons(),
     ]
+    parts += _others([*python, *rust], results)
     PAGE.write_text("\n".join(parts) + "\n")
 
 
@@ -70,3 +71,19 @@ def _reasons() -> list[str]:
             f"- {'Equivalent' if verdict.equivalent else 'Survives'} ({len(names)}): {verdict.reason}"
         )
     return lines
+
+
+def _others(mutants: list[Mutant], results: Results) -> list[str]:
+    named = verdicts.load()
+    left = [
+        each.name
+        for each in mutants
+        if (known := results.of(each)) is not None and known["verdict"] != "killed" and each.name not in named
+    ]
+    lines = ["", "## Survivors that were not looked at", ""]
+    lines += [
+        "Each says that a test is missing, that the tests chosen were too few, or nothing.",
+        "",
+        "```text",
+    ]
+    return [*lines, *left, "```"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import subprocess
 import sys
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,15 @@ class Reach:
     """(file, place) -> tests. The engine's numbers are one file, ""."""
     by_test: dict[tuple[str, str], list[int]]
     """(test, file) -> places, in order."""
+    order: dict[str, int]
+    """Test -> its rank, where those that differ most from one another come first."""
 
-    def chosen(self, file: str, place: int, tests: Iterable[str], seconds: float) -> list[str]:
-        """As many tests as fit: of those that take the same way near the place, one after the other.
+    def chosen(self, file: str, place: int, about: str, tests: Iterable[str], seconds: float) -> list[str]:
+        """As many tests as fit, the most promising first.
 
-        The rarest way comes first: a test that goes on where others turn back was written for that.
+        Of the tests that take the same way near the place the fastest few, and the rarest way first: a test
+        that goes on where others turn back was written for that. Then those named like the file, `about`.
+        Then as the tests differ most from one another.
         """
         near: dict[tuple[int, ...], list[str]] = {}
         for test in sorted(tests, key=lambda each: self.seconds[each]):
@@ -42,23 +46,54 @@ class Reach:
             near.setdefault(tuple(way), []).append(test)
         ranked = []
         for same in near.values():
-            files: Counter[str] = Counter()
             for turn, test in enumerate(same):
-                name = test.split("::")[0]
-                # The first few of a way at once, then one of each test file, then another one of each.
-                ranked.append((0 if turn < FEW else 1 + files[name], len(same), self.seconds[test], test))
-                files[name] += 1
-        return list(_fitting(sorted(ranked), seconds))
+                group = 0 if turn < FEW else 1 if about in test else 2
+                ranked.append(
+                    (group, len(same) if turn < FEW else self.order[test], self.seconds[test], test)
+                )
+        # A busy machine makes some look slow: none counts for more than LONGEST, the first ENOUGH for none.
+        ordered = sorted(ranked)
+        fitting = _fitting(((min(took, LONGEST), test) for _, _, took, test in ordered[ENOUGH:]), seconds)
+        return [*(test for *_, test in ordered[:ENOUGH]), *fitting]
 
 
 FEW = 3
+ENOUGH = 30
+LONGEST = 0.3
+ROUNDS = 3
 
 
-def _fitting(ranked: Iterable[tuple[int, int, float, str]], seconds: float) -> Iterator[str]:
-    for _, _, took, test in ranked:
+def _fitting(ranked: Iterable[tuple[float, str]], seconds: float) -> Iterator[str]:
+    for took, test in ranked:
         if took <= seconds:
             seconds -= took
             yield test
+
+
+def _differing(reached: dict[str, int], seconds: dict[str, float]) -> dict[str, int]:
+    """The tests in an order in which each adds the most that those before it do not reach, for its time.
+
+    `reached`: test -> places as bits. Where all is covered, it begins anew with those that are left; after
+    some rounds the fastest come first.
+    """
+    order: dict[str, int] = {}
+    left = set(reached)
+    for _ in range(ROUNDS):
+        covered = 0
+        heap = [(-reached[test].bit_count() / (0.02 + seconds[test]), test) for test in left]
+        heapq.heapify(heap)
+        while heap:
+            _, test = heapq.heappop(heap)
+            gain = -(reached[test] & ~covered).bit_count() / (0.02 + seconds[test])
+            if heap and gain > heap[0][0] and gain < 0:
+                heapq.heappush(heap, (gain, test))
+            elif gain < 0 or not covered:
+                covered |= reached[test] or 1
+                order[test] = len(order)
+                left.remove(test)
+    for test in sorted(left, key=lambda each: seconds[each]):
+        order[test] = len(order)
+    return order
 
 
 def record(of: str, folder: Path, tests: list[str]) -> None:
@@ -102,15 +137,21 @@ def at_import(folder: Path) -> set[tuple[str, int]]:
 
 def load(of: str) -> Reach:
     """What was recorded, of the tests that pass."""
-    reach = Reach({}, {}, {})
+    reach = Reach({}, {}, {}, {})
     target = copies.scratch() / f"reach-{of}.jsonl"
     rows = {row["test"]: row for row in (*_rows(target), *_rows(target.with_suffix(".new")))}
+    bits: dict[str, int] = {}
+    offsets: dict[str, int] = {}
     for test, row in rows.items():
         if not row["passed"]:
             continue
         reach.seconds[test] = row["seconds"]
+        bits[test] = 0
         for file, places in ({"": row["reached"]} if of == "rust" else row["reached"]).items():
+            offset = offsets.setdefault(file, 4096 * len(offsets))
             reach.by_test[test, file] = places
+            bits[test] |= sum(1 << (offset + each) for each in places)
             for each in places:
                 reach.by_place.setdefault((file, each), []).append(test)
+    reach.order.update(_differing(bits, reach.seconds))
     return reach

@@ -12,7 +12,7 @@ from campaign.mutants.mutant import Mutant
 
 
 class Results:
-    """Name of a mutant -> {"verdict": "killed" | "survived" | "unreached", "test": …}."""
+    """Name of a mutant -> {"verdict": "killed" | "survived" | "broken", "test": …}."""
 
     def __init__(self) -> None:
         self._file = copies.scratch() / "results.jsonl"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from campaign.mutants import copies
+from campaign.mutants import copies, engine
 from campaign.mutants.mutant import Mutant
 
 
@@ -68,10 +68,15 @@ class Worker:
 
     def run(self, job: Job) -> dict[str, Any]:
         """The verdict on a mutant: {"verdict": "killed" | "survived", "test": the one that noticed}."""
+        if self.of == "rust":
+            answer = self._forked(job)
+            return answer if answer["verdict"] == "killed" else self._unit_tests(job)
         if not job.mutant.at_import:
             answer = self._forked(job)
+            if answer["verdict"] == "broken":
+                answer = self._forked(job)
             again = answer["verdict"] == "survived" and job.runs_at_import
-            if answer["verdict"] != "import" and not again:
+            if answer["verdict"] not in ("import", "broken") and not again:
                 return answer
         return self._fresh(job)
 
@@ -100,6 +105,21 @@ class Worker:
     def _restore(self, mutant: Mutant) -> None:
         if self.of == "python":
             (self.folder / mutant.file).write_text(self._original(mutant).read_text())
+
+    def _unit_tests(self, job: Job) -> dict[str, Any]:
+        """The engine's own tests: there are few, and they are fast."""
+        environment = {**os.environ, "VERITLS_MUTANT": str(job.mutant.number)}
+        try:
+            ended = subprocess.run(
+                [engine.tests_path(), "-q"],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=120,
+            )
+        except subprocess.TimeoutExpired:
+            return {"verdict": "killed", "test": "timeout"}
+        return {"verdict": "survived" if ended.returncode == 0 else "killed", "test": "cargo test"}
 
     def _fresh(self, job: Job) -> dict[str, Any]:
         """A whole pytest of its own, which imports the mutant."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,5 +101,67 @@ def test_a_server_reads_what_a_client_sent_that_is_gone_before_it_gets_its_ticke
         assert await server.has(7) == b"request"
         transport.abort()
         await server.told("lost")
+
+    run(loop_factory, main())
+
+
+class ClosesTheClient(Recorder):
+    """A server whose client is gone before the tickets go out. It sends `file`, where there is one."""
+
+    def __init__(self, raw: socket.socket, file: Any = None) -> None:
+        super().__init__()
+        self._raw = raw
+        self._file = file
+        self.sending: asyncio.Task[int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._raw.close()
+        super().connection_made(transport)
+        if self._file is not None:
+            loop = asyncio.get_running_loop()
+            self.sending = loop.create_task(loop.sendfile(self.transport, self._file))
+
+
+async def without_its_client(files: Files, file: Any = None) -> ClosesTheClient:
+    """A server whose tickets could not be sent."""
+    accepted, raw = socket.socketpair()
+    raw.settimeout(SECONDS)
+    client = Client(files, raw)
+    server = ClosesTheClient(raw, file)
+    making = asyncio.create_task(
+        asyncio.get_running_loop().connect_accepted_socket(
+            lambda: server, accepted, ssl=server_context(files.server), ssl_shutdown_timeout=1
+        )
+    )
+    await working(client.handshake)
+    await making
+    return server
+
+
+def test_a_connection_whose_client_is_gone_before_its_tickets_does_not_wait_for_the_shutdown_timeout(
+    files: Files, loop_factory: LoopFactory
+) -> None:
+    async def main() -> None:
+        server = await without_its_client(files)
+        await server.told("lost")
+        assert isinstance(server.error, BrokenPipeError | ConnectionResetError)
+
+    run(loop_factory, main())
+
+
+def test_a_file_for_a_client_that_is_gone_before_its_tickets_does_not_wait_for_the_shutdown_timeout(
+    files: Files, loop_factory: LoopFactory, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100_000))
+
+    async def main() -> None:
+        with path.open("rb") as file:
+            server = await without_its_client(files, file)
+            assert server.sending is not None
+            with pytest.raises(ConnectionError):
+                await server.sending
+            await server.told("lost")
+        assert isinstance(server.error, BrokenPipeError | ConnectionResetError)
 
     run(loop_factory, main())

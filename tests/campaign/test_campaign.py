@@ -7,10 +7,13 @@ import pytest
 from campaign import page, records
 from campaign.part import QUICK, Finding, Part, Picture, Result, Scale, Table
 from campaign.parts import PARTS
+from tests.ecosystem.parties import library
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 def test_a_part_sees_what_it_promises(part: Part) -> None:
+    library("uvloop")
     assert part.run(QUICK).failures == []
 
 

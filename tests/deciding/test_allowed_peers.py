@@ -191,7 +191,14 @@ def test_matchers_are_values(world: World) -> None:
     assert context.allowed_peers == (matcher,)
 
 
-@pytest.mark.parametrize("wrong", ["*.internal", b"x", ["*.internal"], [None], veritls.URI("a:b"), 4])
+def test_a_dns_name_in_unicode_is_what_the_dns_calls_it() -> None:
+    assert veritls.DNSPattern("bücher.example") == veritls.DNSPattern("xn--bcher-kva.example")
+    assert veritls.DNSPattern("*.bücher.example").value == "*.xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", b"", "*.internal", b"x", ["*.internal"], [None], veritls.URI("a:b"), 4]
+)
 def test_what_is_no_list_of_matchers_is_refused(world: World, wrong: Any) -> None:
     context = world.server_context()
     with pytest.raises(TypeError):

@@ -106,6 +106,8 @@ def test_a_digest_is_bytes_or_text(world: World) -> None:
         (["sha256/AAAA"], ValueError),
         (["00" * 32], ValueError),
         (["ü"], ValueError),
+        (["!" + base64.b64encode(NO_KEYS_PIN).decode()], ValueError),
+        ("", TypeError),
     ],
 )
 def test_what_is_no_digest_is_refused(world: World, wrong: Any, kind: type[Exception]) -> None:

@@ -1,4 +1,7 @@
-"""uvicorn, with h11 and httptools, makes its own context: veritls is injected. httpx is the client."""
+"""uvicorn, the newest and 0.40, with h11 and httptools, makes its own context: veritls is injected.
+
+httpx is the client.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import MODES, library, refusal_behind
+from tests.ecosystem.pinned import pinned
 from tests.support.connections import SECONDS, client_context
 
 pytestmark = pytest.mark.library("uvicorn")
@@ -25,8 +29,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(files: Files, http: str, mode: str, certificate: Path) -> Iterator[str]:
-    uvicorn: Any = library("uvicorn")
+def serving(files: Files, uvicorn: Any, http: str, mode: str, certificate: Path) -> Iterator[str]:
     veritls.inject()
     try:
         config = uvicorn.Config(
@@ -61,6 +64,17 @@ def get(url: str, files: Files, own: Path | None) -> str:
     return answer
 
 
+@pytest.fixture(params=["newest", "0.40"])
+def uvicorn(request: pytest.FixtureRequest) -> Iterator[Any]:
+    newest = library("uvicorn")
+    if request.param == "newest":
+        yield newest
+    else:
+        with pinned("uvicorn") as older:
+            assert older.__version__.startswith(f"{request.param}.")
+            yield older
+
+
 @pytest.fixture(params=["h11", "httptools"])
 def http(request: pytest.FixtureRequest) -> str:
     library(request.param)
@@ -71,26 +85,33 @@ def http(request: pytest.FixtureRequest) -> str:
     ("mode", "client"),
     [("none", "client"), ("optional", None), ("optional", "client"), ("required", "client")],
 )
-def test_a_client_is_served_as_the_mode_says(files: Files, http: str, mode: str, client: str | None) -> None:
-    with serving(files, http, mode, files.server) as url:
+def test_a_client_is_served_as_the_mode_says(
+    files: Files, uvicorn: Any, http: str, mode: str, client: str | None
+) -> None:
+    with serving(files, uvicorn, http, mode, files.server) as url:
         assert get(url, files, getattr(files, client) if client else None) == "ok"
 
 
 @pytest.mark.parametrize(
     ("mode", "client"), [("optional", "stranger"), ("required", None), ("required", "stranger")]
 )
-def test_a_client_is_refused_as_the_mode_says(files: Files, http: str, mode: str, client: str | None) -> None:
+def test_a_client_is_refused_as_the_mode_says(
+    files: Files, uvicorn: Any, http: str, mode: str, client: str | None
+) -> None:
     httpx: Any = library("httpx")
     own = getattr(files, client) if client else None
     with (
-        serving(files, http, mode, files.server) as url,
+        serving(files, uvicorn, http, mode, files.server) as url,
         pytest.raises((httpx.ReadError, httpx.ConnectError, httpx.RemoteProtocolError)),
     ):
         get(url, files, own)
 
 
-def test_a_strangers_server_is_refused_for_its_certificate(files: Files, http: str) -> None:
+def test_a_strangers_server_is_refused_for_its_certificate(files: Files, uvicorn: Any, http: str) -> None:
     httpx: Any = library("httpx")
-    with serving(files, http, "none", files.stranger) as url, pytest.raises(httpx.ConnectError) as refused:
+    with (
+        serving(files, uvicorn, http, "none", files.stranger) as url,
+        pytest.raises(httpx.ConnectError) as refused,
+    ):
         get(url, files, None)
     assert refusal_behind(refused.value)

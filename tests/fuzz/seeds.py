@@ -49,11 +49,17 @@ PARTIES = {
     "client": _party("client", ROOT, names=["client.example"]),
     "stranger": _party("stranger", FOREIGN_ROOT),
 }
+EXPENSIVE = _party(
+    "Expensive", ROOT, ca=True, key=ec.derive_private_key(_number("expensive"), ec.SECP521R1())
+)
+BELOW = _party("Below", EXPENSIVE, ca=True)
+DEEP = _party("deep", BELOW)
+"""Whose issuer's signature costs seven times the usual one."""
 
 
 def identities() -> Files:
     """Certificates and keys (PKCS#8), DER."""
-    found = {"root": ROOT.der}
+    found = {"root": ROOT.der, "deep": DEEP.der}
     for name, party in PARTIES.items():
         found[name] = party.der
         found[f"{name}.key"] = _private(party.key)
@@ -208,15 +214,18 @@ def keys() -> Files:
 
 def chains() -> Files:
     """How often the certificates are repeated, what is changed of each, and the certificates."""
-    found = {}
-    for name, how in {
-        "leaf": b"\xff\x20",
-        "rich": b"\x40\x80",
-        "below": b"\x08\0",
-        "turned": b"\xff\xf0",
-    }.items():
-        found[name] = how + (SEEDS / "chain" / name).read_bytes()
-    return found
+    # A tenth of 256 parts into these certificates is the serial number: each is another, with the same key.
+    serials = b"\xff\x0a"
+    unsigned = BELOW.der[:-1] + bytes([BELOW.der[-1] ^ 1])
+    expensive = EXPENSIVE.der
+    return {
+        "whole": b"\0\0" + DEEP.der + BELOW.der + expensive,
+        "repeated": serials + DEEP.der + BELOW.der + expensive,
+        "unsigned": serials + DEEP.der + unsigned + expensive,
+        "unsigned-above": b"\x20\xf8" + DEEP.der + BELOW.der + expensive,
+        "leaf": b"\xff\x20" + PARTIES["server"].der,
+        "turned": serials + expensive + BELOW.der + DEEP.der,
+    }
 
 
 def files() -> dict[Path, bytes]:

@@ -527,3 +527,33 @@ def test_a_server_refuses_a_client_that_replays_the_proof_of_an_earlier_handshak
     assert answer == Answer(alert=DECRYPT_ERROR)
     assert type(end.error) is ssl.SSLError and end.error.reason == "PROTOCOL_ERROR"
     assert (end.received, end.shown, end.done) == (b"", [], False)
+
+
+def wrong(client: Client, who: Parties) -> None:
+    """Another's certificate, and a signature by the own key."""
+    client.certificate(who.victim.der)
+    client.key_exchange()
+    client.verify(who.own.key)
+    client.finished()
+
+
+def of_another_kind(client: Client, who: Parties) -> None:
+    client.certificate(who.rsa.der)
+    client.key_exchange()
+    client.verify(who.own.key)
+    client.finished()
+
+
+@pytest.mark.parametrize(
+    ("sends", "words"),
+    [
+        (wrong, "its signature of the handshake is wrong"),
+        (of_another_kind, "its signature of the handshake is not one that the key can make"),
+    ],
+)
+@pytest.mark.parametrize("version", BOTH)
+def test_a_server_says_in_words_what_is_wrong_with_a_proof(
+    contexts: Any, who: Parties, version: Version, sends: Any, words: str
+) -> None:
+    end, _ = meet(contexts(version, ssl.CERT_REQUIRED), version, "blocking", sends, who)
+    assert f"the peer did not prove that it holds the key of its certificate: {words}" in str(end.error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from tests.hostile_peers import ends, proofs
 from tests.hostile_peers.cases import (
@@ -34,6 +35,7 @@ from tests.hostile_peers.parties import Parties
 from tests.hostile_peers.server import Server, converse
 from tests.hostile_peers.wire import TLS12, TLS13, Answer, Version
 from tests.support.connections import client_context
+from tests.support.der import as_version_1, cut
 
 DATA = b"what nobody may read before the key is proved"
 _MORE_THAN_TAKEN = 70_000
@@ -456,6 +458,30 @@ def test_a_client_does_not_ask_its_callback_about_a_server_that_proved_nothing(
 
         meet(context, version, transport, sends)
         assert len(asked) == times
+
+
+@pytest.mark.parametrize("of", ["version 1", "an unknown critical extension"])
+@pytest.mark.parametrize("version", BOTH)
+def test_a_pinned_key_has_to_be_proved_under_cert_none_whatever_its_certificate_is(
+    contexts: Any, who: Parties, of: str, version: Version, transport: str
+) -> None:
+    """The verifier reads such a certificate in another way. Anybody can have seen it: it is no secret."""
+    critical = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"), True
+    pinned = who.ca.issue("localhost", extra=[critical])
+    der = cut(pinned, who.ca.key, as_version_1) if of == "version 1" else pinned.der
+    context = contexts(version, NONE)
+    context.pinned_keys = [pinned.pin]
+
+    def sends(server: Server, key: Any) -> None:
+        server.hello()
+        server.certificate(der)
+        server.prove(key)
+        server.done()
+
+    end, answer = meet(context, version, transport, sends, pinned.key)
+    assert (end.error, answer, end.shown[0]) == (None, Answer(data=ends.WELCOME), der)
+    end, answer = meet(context, version, transport, sends, who.own.key)
+    assert (answer.alert, end.received, end.shown, end.done) == (DECRYPT_ERROR, b"", [], False)
 
 
 @pytest.mark.parametrize("mode", [REQUIRED, NONE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,7 +13,8 @@ from tests.peers.stdlib import Stdlib
 
 
 class BoringSSL(Stdlib):
-    name = "boringssl"
+    name = "boringssl (utls)"
+    version_command = (sys.executable, "-c", "import utls; print(utls.__version__)")
     cannot_resume = (Cannot("client", {"version": VERSIONS[1]}, "utls shows no ticket of TLS 1.3"),)
 
     def module(self) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from tests.conftest import Files
@@ -22,12 +23,13 @@ from tests.peers.peer import (
     server_certificate,
 )
 
-DEMANDS = {OPTIONAL: "verify_if_given", REQUIRED: "require_and_verify"}
 PINS = {VERSIONS[0]: "tls1.2", VERSIONS[1]: "tls1.3"}
 
 
 class Caddy(Peer):
     name = "caddy"
+    version_command = ("caddy", "version")
+    demands = MappingProxyType({OPTIONAL: "verify_if_given", REQUIRED: "require_and_verify"})
     roles = frozenset({"server"})
     request = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"
     tells = frozenset({"certificate", "which alert"})
@@ -46,7 +48,7 @@ class Caddy(Peer):
         if case.mode is not NONE:
             authorities = [str(files.ca)]
             policy["client_authentication"] = {
-                "mode": DEMANDS[case.mode],
+                "mode": self.demands[case.mode],
                 "trusted_ca_certs_pem_files": authorities,
             }
         handlers: list[dict[str, Any]] = [
@@ -66,6 +68,7 @@ class Caddy(Peer):
 
 class CaddyProxy(Peer):
     name = "caddy as a proxy"
+    version_command = ("caddy", "version")
     roles = frozenset({"client"})
     request = b"\r\n\r\n"
     reply = b"HTTP/1.0 200 OK\r\n\r\npong\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-Certificate = Literal["none", "valid", "stranger"]
+Certificate = Literal["none", "valid", "stranger", "expired"]
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,20 @@ ENDINGS: dict[tuple[ssl.VerifyMode, Certificate], Ending] = {
     (OPTIONAL, "none"): Ending.WITHOUT,
     (OPTIONAL, "valid"): Ending.WITH,
     (OPTIONAL, "stranger"): Ending.INVALID,
+    (OPTIONAL, "expired"): Ending.INVALID,
     (REQUIRED, "none"): Ending.MISSING,
     (REQUIRED, "valid"): Ending.WITH,
     (REQUIRED, "stranger"): Ending.INVALID,
+    (REQUIRED, "expired"): Ending.INVALID,
 }
 
+VERIFY_CODES: dict[Certificate, int] = {"stranger": 20, "expired": 10}
+
 SAID = {
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": (
+        r"certificate[ _]((is|has) )?expired|expired certificate"
+        r"|\(60\) SSL certificate verification failed"  # curl, of this alert in TLS 1.2
+    ),
     "TLSV1_ALERT_UNKNOWN_CA": r"unknown[ _]ca|CA is unknown|unknown certificate authority",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": r"handshake[ _]fail",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": r"certificate[ _](is )?required",
@@ -72,6 +80,7 @@ SAID = {
 REFUSALS = frozenset(
     {
         "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
         "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
         "SSLV3_ALERT_HANDSHAKE_FAILURE",
         "TLSV1_ALERT_ACCESS_DENIED",
@@ -93,6 +102,8 @@ def cases(*endings: Ending) -> list[Case]:
 
 def alert_for(case: Case) -> str:
     """The alert, as `SSLError.reason` names it, by which veritls refuses the other side's certificate."""
+    if case.client == "expired":
+        return "SSLV3_ALERT_CERTIFICATE_EXPIRED"
     if ENDINGS[case.mode, case.client] is not Ending.MISSING:
         return "TLSV1_ALERT_UNKNOWN_CA"
     if case.version is ssl.TLSVersion.TLSv1_3:

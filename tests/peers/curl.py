@@ -12,6 +12,7 @@ from tests.peers.peer import SECONDS, Cannot, Peer, Serving, certificate, lackin
 
 class Curl(Peer):
     name = "curl"
+    version_command = ("curl", "--version")
     roles = frozenset({"client"})
     resumes = roles
     cannot_resume = (Cannot("client", {"version": VERSIONS[0]}, "takes no tickets in TLS 1.2"),)

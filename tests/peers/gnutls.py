@@ -28,10 +28,12 @@ DEMANDS = {
 
 class GnuTLS(Peer):
     name = "gnutls"
+    version_command = ("gnutls-cli", "--version")
     roles = frozenset({"client", "server"})
     reply = PING  # an echo
     odd_refusals = frozenset({"TLSV1_ALERT_DECODE_ERROR"})
     tells = frozenset({"certificate", "alert"})
+    resumes = frozenset({"server"})
 
     def missing(self) -> str | None:
         return lacking("gnutls-cli") or lacking("gnutls-serv")
@@ -52,8 +54,8 @@ class GnuTLS(Peer):
         ) as (program, port):
 
             def finish() -> Outcome:
-                program.until("Error in handshake|Error while receiving|Peer has closed")
-                return Outcome("received cmd: ping" in program.output, program.output)
+                detail = program.take("(Error in handshake|Error while receiving|Peer has closed).*\n")
+                return Outcome("received cmd: ping" in detail, detail)
 
             yield Serving(port, finish)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from tests.conftest import Files
 from tests.peers.cases import NONE, OPTIONAL, REQUIRED, VERSIONS, Case, Outcome
@@ -25,7 +26,6 @@ from tests.peers.peer import (
     server_certificate,
 )
 
-DEMANDS = {NONE: "none", OPTIONAL: "optional", REQUIRED: "required"}
 PINS = {VERSIONS[0]: "force-tlsv12", VERSIONS[1]: "force-tlsv13"}
 
 CONFIGURATION = """
@@ -52,6 +52,8 @@ backend back
 
 class HAProxy(Peer):
     name = "haproxy"
+    version_command = ("haproxy", "-v")
+    demands = MappingProxyType({NONE: "none", OPTIONAL: "optional", REQUIRED: "required"})
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
     late_alerts = False
@@ -78,7 +80,7 @@ class HAProxy(Peer):
 
     @contextmanager
     def serve(self, case: Case, files: Files) -> Iterator[Serving]:
-        demand = f"verify {DEMANDS[case.mode]} ca-file {files.ca}"
+        demand = f"verify {self.demands[case.mode]} ca-file {files.ca}"
         tls = f"ssl crt {server_certificate(files, case)} {demand} {PINS[case.version]}"
         with answering() as (behind, received), _proxy(files, behind, frontend=tls) as (program, port):
 

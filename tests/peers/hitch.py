@@ -29,6 +29,7 @@ log-level = 2
 
 class Hitch(Peer):
     name = "hitch"
+    version_command = ("hitch", "--version")
     roles = frozenset({"server"})
     tells = frozenset({"which alert"})
     resumes = roles

@@ -35,6 +35,7 @@ class Nginx(Peer):
     """Ends every handshake that proves the client's key, and refuses a certificate in its HTTP reply."""
 
     name = "nginx"
+    version_command = ("nginx", "-v")
     roles = frozenset({"server"})
     request = b"GET / HTTP/1.0\r\n\r\n"
     refusal = b"400 Bad Request"

@@ -16,6 +16,7 @@ DEMANDS = {NONE: [], OPTIONAL: ["-verify", "1"], REQUIRED: ["-Verify", "1"]}
 
 class OpenSSL(Peer):
     name = "openssl"
+    version_command = ("openssl", "version")
     roles = frozenset({"client", "server"})
     reply = b"gnip\n"  # -rev: s_server answers each line with its letters in reverse
     tells = frozenset({"certificate", "which alert"})

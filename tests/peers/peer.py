@@ -46,6 +46,8 @@ class Peer(Protocol):
     """A driver: derive from it, so as to have the defaults."""
 
     name: str
+    version_command: tuple[str, ...]
+    """What prints its version first of all numbers with a point."""
     roles: frozenset[Role]
     request: bytes = PING
     """What veritls sends as a client, and what ends the request that it awaits as a server."""
@@ -101,9 +103,18 @@ def lacking(program: str) -> str | None:
     return None if shutil.which(program) else program
 
 
+def version(peer: Peer) -> str:
+    """The version of the program that is installed."""
+    output = subprocess.run(
+        peer.version_command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    ).stdout
+    found = re.search(r"\d+(\.\d+)+", output)
+    return found[0] if found else "not installed"
+
+
 def certificate(files: Files, which: Certificate) -> Path | None:
     """The file of what a client has to show."""
-    return {"none": None, "valid": files.client, "stranger": files.stranger}[which]
+    return {"none": None, "valid": files.client, "stranger": files.stranger, "expired": files.expired}[which]
 
 
 def server_certificate(files: Files, case: Case) -> Path:

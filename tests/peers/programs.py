@@ -2,7 +2,7 @@
 
 Each is one process that lives as long as the tests.
 
-The conversation, a line each way for each case, fields `key=value` with tabs between:
+It says `ready`, then converses: a line each way for each case, fields `key=value` with tabs between:
 to the program, `role=server|client  version=1.2|1.3  mode=none|optional|required  certificate=  ca=  port=
 times=1|2`; from it, a server first answers `port=`; then both, for each connection, of which the second has
 the session of the first, `result=established|refused|error  detail=`.
@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.conftest import Files
 from tests.peers.cases import VERSIONS, Case, Outcome
-from tests.peers.peer import Cannot, Peer, Role, Serving
+from tests.peers.peer import Cannot, Peer, Role, Serving, certificate, server_certificate
 
 SECONDS = 20
 HERE = Path(__file__).parent / "programs"
@@ -63,6 +63,11 @@ class _Process:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        try:
+            self.answer("ready")
+        except ProgramError:
+            self.close()
+            raise
 
     def _read(self) -> None:
         assert self._process.stdout
@@ -74,8 +79,8 @@ class _Process:
         assert self._process.stdin
         self._process.stdin.write("\t".join(f"{key}={value}" for key, value in fields.items()) + "\n")
 
-    def answer(self) -> dict[str, str]:
-        """The next line of `port=` or `result=`, in 20 seconds at most; the rest only explains a failure."""
+    def answer(self, *beginnings: str) -> dict[str, str]:
+        """The next line that begins so, in 20 seconds at most; the rest only explains a failure."""
         noise = ""
         while True:
             try:
@@ -84,12 +89,12 @@ class _Process:
                 raise ProgramError(f"no answer in {SECONDS} seconds: {noise}") from None
             if line is None:
                 raise ProgramError(f"the program ended: {noise}")
-            if line.startswith(("port=", "result=")):
-                return dict(field.split("=", 1) for field in line.rstrip("\n").split("\t"))
+            if line.startswith(beginnings):
+                return dict(field.split("=", 1) for field in line.rstrip("\n").split("\t") if "=" in field)
             noise += line
 
     def outcome(self) -> Outcome:
-        answer = self.answer()
+        answer = self.answer("result=")
         if answer.get("result") not in ("established", "refused"):
             raise ProgramError(answer.get("detail", str(answer)))
         return Outcome(established=answer["result"] == "established", detail=answer["detail"])
@@ -156,9 +161,8 @@ class Program(Peer):
         return self._connect(case, files, port, 2)
 
     def _connect(self, case: Case, files: Files, port: int, times: int) -> list[Outcome]:
-        certificate = {"none": None, "valid": files.client, "stranger": files.stranger}[case.client]
         try:
-            process = self._asked("client", case, files, certificate, port, times)
+            process = self._asked("client", case, files, certificate(files, case.client), port, times)
             return [process.outcome() for _ in range(times)]
         except ProgramError:
             self.close()  # else its late answer would be taken for the next case's
@@ -173,11 +177,13 @@ class Program(Peer):
 
     @contextmanager
     def _serve(self, case: Case, files: Files, times: int) -> Iterator[Serving]:
-        certificate = {"valid": files.server, "stranger": files.stranger}[case.server]
-        process = self._asked("server", case, files, certificate, 0, times)
+        process = self._asked("server", case, files, server_certificate(files, case), 0, times)
         finish = _Finish(process, times)
         try:
-            yield Serving(int(process.answer()["port"]), finish)
+            answer = process.answer("port=", "result=")
+            if "port" not in answer:
+                raise ProgramError(answer["detail"])
+            yield Serving(int(answer["port"]), finish)
         finally:
             if finish.left:
                 self.close()  # for the same reason
@@ -192,10 +198,10 @@ class Program(Peer):
             self._folder = None
 
     def _asked(
-        self, role: Role, case: Case, files: Files, certificate: Path | None, port: int, times: int
+        self, role: Role, case: Case, files: Files, shown: Path | None, port: int, times: int
     ) -> _Process:
         process, folder = self._started()
-        own = self._identity(certificate, folder) if certificate else ""
+        own = self._identity(shown, folder) if shown else ""
         version, mode = _VERSIONS[case.version], _MODES[case.mode]
         process.ask(
             role=role, version=version, mode=mode, certificate=own, ca=files.ca, port=port, times=times
@@ -212,14 +218,23 @@ class Program(Peer):
 
 
 class Node(Program):
-    silent = frozenset({"stranger"})
+    version_command = ("node", "--version")
+    silent = frozenset({"stranger", "expired"})
+    resumes = frozenset(ROLES)
+
+
+class Java(Program):
+    resumes = frozenset(ROLES)
+    version_command = ("java", "--version")
 
 
 class Go(Program):
+    version_command = ("go", "version")
     resumes = frozenset(ROLES)
 
 
 class WolfSSL(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/wolfssl/version.h")
     silent = frozenset({"none"})
     takes_tickets = False
     falls_back = False
@@ -228,6 +243,7 @@ class WolfSSL(Program):
 
 
 class MbedTLS(Program):
+    version_command = ("grep", "VERSION_STRING", "/usr/include/mbedtls/version.h")
     resumes = frozenset(ROLES)
     silent = frozenset({"none"})
     cannot = tuple(Cannot(role, {"version": VERSIONS[1]}, "has no TLS 1.3") for role in ROLES)
@@ -236,7 +252,7 @@ class MbedTLS(Program):
 def _built_go(folder: Path) -> Sequence[str]:
     environment = os.environ | {"GO111MODULE": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
     command = ["go", "build", "-o", str(folder / "peer"), str(HERE / "peer.go")]
-    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=100)
+    subprocess.run(command, env=environment, cwd=folder, check=True, timeout=250)
     return [str(folder / "peer")]
 
 
@@ -244,7 +260,7 @@ def _built_c(name: str, *libraries: str) -> Callable[[Path], Sequence[str]]:
     def build(folder: Path) -> Sequence[str]:
         warnings = ["-Wall", "-Wextra", "-Werror"]
         command = ["cc", *warnings, "-o", str(folder / "peer"), str(HERE / name), *libraries]
-        subprocess.run(command, check=True, timeout=100)
+        subprocess.run(command, check=True, timeout=250)
         return [str(folder / "peer")]
 
     return build
@@ -266,7 +282,7 @@ _JAVA = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xmx128m", str(HERE
 
 PROGRAMS: list[Peer] = [
     Node("node", ["node"], lambda folder: ["node", str(HERE / "peer.js")]),
-    Program("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
+    Java("java", ["java", "javac"], lambda folder: _JAVA, _pkcs12),
     Go("go", ["go"], _built_go),
     WolfSSL("wolfssl", ["cc", "wolfssl/ssl.h"], _built_c("wolfssl.c", "-lwolfssl")),
     MbedTLS(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
@@ -17,6 +18,7 @@ from tests.support.connections import in_thread
 
 class Stdlib(Peer):
     name = "ssl"
+    version_command = (sys.executable, "-c", "import ssl; print(ssl.OPENSSL_VERSION)")
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
     resumes = roles

@@ -43,6 +43,7 @@ sslVersion = {version}
 
 class Stunnel(Peer):
     name = "stunnel"
+    version_command = ("stunnel4", "-version")
     roles = frozenset({"client", "server"})
     tells = frozenset({"certificate", "which alert"})
     resumes = roles

@@ -16,6 +16,7 @@ from tests.peers.cases import (
     REFUSALS,
     REQUIRED,
     SAID,
+    VERIFY_CODES,
     VERSIONS,
     Case,
     Ending,
@@ -27,13 +28,12 @@ from tests.peers.ends import as_client, as_server, extra
 from tests.peers.peer import Peer, Role, certificate
 from tests.peers.registry import PEERS
 
+pytestmark = pytest.mark.timeout(300)  # Go builds its own library first
+
 
 def against(role: Role, chosen: list[Case]) -> pytest.MarkDecorator:
-    """Runs a test with each peer that has the role, in each case."""
-    every = [(peer, case) for peer in PEERS if role in peer.roles for case in chosen]
-    return pytest.mark.parametrize(
-        ("peer", "case"), [pytest.param(*pair, id=f"{pair[0].name}-{pair[1]}") for pair in every]
-    )
+    """Runs a test with each of its class's peers that has the role, in each case: conftest.py does."""
+    return pytest.mark.against(role, chosen)
 
 
 def shown_der(files: Files, case: Case) -> bytes:
@@ -67,15 +67,18 @@ def assert_said(outcome: Outcome, alert: str) -> None:
 
 
 class TestServer:
+    peers = PEERS
+    as_server = staticmethod(as_server)
+
     @against("client", cases(Ending.WITHOUT))
     def test_goes_on_and_learns_no_certificate(self, peer: Peer, case: Case, files: Files) -> None:
-        server = as_server(peer, case, files)
+        server = self.as_server(peer, case, files)
         assert server.error is None and server.peer.established, (server.error, server.peer.detail)
         assert server.certificate is None and server.der is None
 
     @against("client", cases(Ending.WITH))
     def test_goes_on_and_learns_the_certificate(self, peer: Peer, case: Case, files: Files) -> None:
-        server = as_server(peer, case, files)
+        server = self.as_server(peer, case, files)
         assert server.error is None and server.peer.established, (server.error, server.peer.detail)
         shown = shown_der(files, case)
         assert server.der == shown
@@ -83,17 +86,17 @@ class TestServer:
 
     @against("client", cases(Ending.MISSING))
     def test_refuses_a_client_without_a_certificate(self, peer: Peer, case: Case, files: Files) -> None:
-        server = as_server(peer, case, files)
+        server = self.as_server(peer, case, files)
         assert isinstance(server.error, ssl.SSLError)
         assert server.error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
         assert server.received == b""
         assert_client_said(peer, case, server.peer)
 
     @against("client", cases(Ending.INVALID))
-    def test_refuses_a_certificate_of_another_ca(self, peer: Peer, case: Case, files: Files) -> None:
-        server = as_server(peer, case, files)
+    def test_refuses_an_invalid_certificate(self, peer: Peer, case: Case, files: Files) -> None:
+        server = self.as_server(peer, case, files)
         assert isinstance(server.error, veritls.SSLCertVerificationError), server.error
-        assert server.error.verify_code == 20
+        assert server.error.verify_code == VERIFY_CODES[case.client]
         assert server.received == b""
         assert_client_said(peer, case, server.peer)
 
@@ -101,7 +104,7 @@ class TestServer:
     def test_learns_that_the_client_refuses_its_certificate(
         self, peer: Peer, case: Case, files: Files
     ) -> None:
-        server = as_server(peer, case, files)
+        server = self.as_server(peer, case, files)
         if "stranger" not in extra(peer, "silent"):
             assert isinstance(server.error, ssl.SSLError), server.error
             assert server.error.reason in REFUSALS, server.error
@@ -109,17 +112,20 @@ class TestServer:
 
 
 class TestClient:
+    peers = PEERS
+    as_client = staticmethod(as_client)
+
     @against("server", cases(Ending.WITHOUT))
     def test_goes_on_with_a_server_that_takes_no_certificate(
         self, peer: Peer, case: Case, files: Files
     ) -> None:
-        client = as_client(peer, case, files, REQUIRED, refused=False)
+        client = self.as_client(peer, case, files, REQUIRED, refused=False)
         assert client.error is None and extra(peer, "reply") in client.received, client.peer.detail
         assert client.peer.established, client.peer.detail
 
     @against("server", cases(Ending.WITH))
     def test_shows_its_certificate_to_a_server_that_asks(self, peer: Peer, case: Case, files: Files) -> None:
-        client = as_client(peer, case, files, REQUIRED, refused=False)
+        client = self.as_client(peer, case, files, REQUIRED, refused=False)
         assert client.error is None and extra(peer, "reply") in client.received, client.peer.detail
         assert client.peer.established, client.peer.detail
         if "certificate" in extra(peer, "tells"):
@@ -127,7 +133,7 @@ class TestClient:
 
     @against("server", cases(Ending.MISSING, Ending.INVALID))
     def test_learns_that_the_server_refuses_it(self, peer: Peer, case: Case, files: Files) -> None:
-        client = as_client(peer, case, files, REQUIRED, refused=True)
+        client = self.as_client(peer, case, files, REQUIRED, refused=True)
         assert not client.peer.established and extra(peer, "reply") not in client.received
         if refusal := extra(peer, "refusal"):
             assert client.error is None and refusal in client.received
@@ -140,7 +146,7 @@ class TestClient:
     def test_refuses_a_server_of_another_ca(
         self, peer: Peer, case: Case, files: Files, own: ssl.VerifyMode
     ) -> None:
-        client = as_client(peer, case, files, own, refused=True)
+        client = self.as_client(peer, case, files, own, refused=True)
         assert isinstance(client.error, veritls.SSLCertVerificationError), client.error
         assert client.error.verify_code == 20
         assert not client.peer.established
@@ -154,10 +160,10 @@ class TestClient:
     def test_goes_on_with_a_valid_server(
         self, peer: Peer, case: Case, files: Files, own: ssl.VerifyMode
     ) -> None:
-        client = as_client(peer, case, files, own, refused=False)
+        client = self.as_client(peer, case, files, own, refused=False)
         assert client.error is None and client.peer.established, client.peer.detail
 
     @against("server", [Case(version, NONE, "none", "stranger") for version in VERSIONS])
     def test_that_does_not_verify_goes_on_with_any_server(self, peer: Peer, case: Case, files: Files) -> None:
-        client = as_client(peer, case, files, NONE, refused=False)
+        client = self.as_client(peer, case, files, NONE, refused=False)
         assert client.error is None and client.peer.established, client.peer.detail

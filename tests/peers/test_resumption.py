@@ -18,6 +18,8 @@ from tests.peers.registry import PEERS
 from tests.peers.test_peers import shown_der, unit
 from tests.support.connections import in_thread
 
+pytestmark = pytest.mark.timeout(300)  # Go builds its own library first
+
 KNOWN = [Case(version, mode, "valid") for version in VERSIONS for mode in (OPTIONAL, REQUIRED)]
 UNKNOWN = [Case(version, NONE, "none") for version in VERSIONS]
 

@@ -128,6 +128,22 @@ def test_the_order_of_anchors_and_peers_and_pins_means_nothing(world: World) -> 
     assert servers[0] == servers[1]
 
 
+def test_another_certificate_in_the_place_of_the_first_is_another_policy(world: World) -> None:
+    found = []
+    for own in (world.client, world.second_client, world.client):
+        server = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(world.file(own))
+        found.append(fingerprint(server))
+    assert found[0] == found[2] != found[1]
+
+
+def test_naming_a_peer_or_a_pin_twice_means_nothing(world: World) -> None:
+    one, other = serving(world, world.ca), serving(world, world.ca)
+    for server, times in ((one, 1), (other, 2)):
+        server.allowed_peers = [veritls.DNSPattern("a.example")] * times
+    assert fingerprint(one) == fingerprint(other)
+
+
 def test_the_order_of_protocols_means_something(world: World) -> None:
     one, other = serving(world, world.ca), serving(world, world.ca)
     one.set_alpn_protocols(["h2", "http/1.1"])

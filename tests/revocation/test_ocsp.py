@@ -24,6 +24,7 @@ from tests.revocation.responses import (
 )
 from tests.support.certificates import DAY, HOUR, NOW, SERVES_AND_SIGNS, SIGNS, Party, just_now, new_key
 from tests.support.connections import tls_pair
+from tests.support.der import cut, with_extensions
 from tests.support.memory import memory_pair
 from veritls.errors import SSLCertVerificationError
 
@@ -312,6 +313,15 @@ class TestRequired:
         feature = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), value)
         leaf = Party("localhost", MIDDLE, extra=[(feature, False)])
         assert code(clients(ROOT.certificate), leaf, MIDDLE) == (NEEDED if needed else 0)
+
+    def test_by_a_feature_extension_that_stands_there_twice(self) -> None:
+        feature = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.5.5.7.1.24"), b"\x30\x00")
+        leaf = Party("localhost", MIDDLE, extra=[(feature, False)])
+        twice = cut(leaf, MIDDLE.key, with_extensions(lambda found: [*found, found[-1]]))
+        assert code(clients(ROOT.certificate), leaf, MIDDLE) == 0
+        with pytest.raises(SSLCertVerificationError) as refused:
+            clients(ROOT.certificate).verify_chain([twice, MIDDLE.der])
+        assert refused.value.verify_code == NEEDED
 
     def test_is_told_and_read_as_a_truth_value(self) -> None:
         context = clients(ROOT.certificate)

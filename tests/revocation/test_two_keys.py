@@ -85,6 +85,7 @@ def _signers() -> dict[str, Party]:
     other_root = Party("Other root", ca=True)
     not_a_ca = Party("Sub", ROOT, names=[])
     critical = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    unreadable = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.15"), b"\x05\x00"), False
     return {
         "another root of the anchor's name": Party("Middle", evil, ca=True),
         "itself": Party("Middle", ca=True),
@@ -97,6 +98,8 @@ def _signers() -> dict[str, Party]:
         "an unknown critical extension": Party("Middle", ROOT, ca=True, extra=[(critical, True)]),
         "a peer's certificate": Party("Middle", ROOT),
         "a peer's certificate without a key usage": Party("Middle", ROOT, usage=None),
+        "a peer's certificate with an unreadable key usage": Party("Middle", ROOT, usage=unreadable),
+        "a CA with an unreadable key usage": Party("Middle", ROOT, ca=True, usage=unreadable),
     }
 
 
@@ -114,6 +117,13 @@ def test_other_key_does_not_count_whose_certificate_is_of(why: str) -> None:
         assert code(context, GOOD, *above) in (SIGNATURE, NOT_YET_VALID, ENDED)
     # The same CRL by a good one.
     assert code(asking(OLD.crl(key=NEW.key)), GOOD, OLD, NEW) == 0
+
+
+def test_crl_of_a_ca_without_a_key_usage_counts() -> None:
+    bare = Party("Bare", ROOT, ca=True, usage=None)
+    leaf, good = Party("localhost", bare), Party("good", bare)
+    context = asking(bare.crl(leaf))
+    assert (code(context, leaf, bare), code(context, good, bare)) == (REVOKED, 0)
 
 
 def test_signer_that_is_revoked_itself_does_not_count() -> None:

@@ -8,7 +8,7 @@ use pyo3::types::PyBytes;
 use rustix::io::Errno;
 
 use crate::api::file::File;
-use crate::api::stream::{MOMENT, Stream};
+use crate::api::stream::{MOMENT, Stream, bytes_or_back};
 use crate::driving::core::Core;
 use crate::driving::event_loop::{EventLoopDriver, Got, Ready, SMALL};
 use crate::memory::{Readable, Writable, bytes_object};
@@ -116,7 +116,7 @@ impl EventLoopStream {
         let mut plain = Buffer::default();
         let got = self.drive(py, |driver| read_with(py, driver, Place::Made(&mut plain)))?;
         Ok(match got {
-            Got::Data(_) => Some(bytes_object(py, plain.bytes())?),
+            Got::Data(_) => Some(bytes_or_back(py, self.core(), plain)?),
             Got::End => Some(bytes_object(py, b"")?),
             Got::Nothing => None,
         })

@@ -1,7 +1,7 @@
 //! A file to send from.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 
@@ -14,6 +14,11 @@ use crate::tls::failure::Failure;
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct File(fs::File);
 
+/// With its number, which PyO3's own conversion leaves out.
+fn os(error: Error) -> Failure {
+    Failure::Os(error.raw_os_error().unwrap_or_default())
+}
+
 impl File {
     /// Fills `into` from `offset` on, as far as the file goes; returns how many bytes.
     pub fn read_at(&self, into: &mut [u8], offset: u64) -> Result<usize, Failure> {
@@ -23,7 +28,7 @@ impl File {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(Failure::Interrupted),
-                Err(error) => return Err(Failure::Os(error.raw_os_error().unwrap_or_default())),
+                Err(error) => return Err(os(error)),
             }
         }
         Ok(filled)
@@ -36,12 +41,12 @@ impl File {
     #[new]
     fn new(file: &Bound<'_, PyAny>) -> PyResult<Self> {
         let number: RawFd = file.call_method0("fileno")?.extract()?;
-        Ok(Self(duplicate(number)?.into()))
+        Ok(Self(duplicate(number).map_err(os)?.into()))
     }
 
     /// Whether it can be read from any offset.
     #[getter]
     fn regular(&self) -> PyResult<bool> {
-        Ok(self.0.metadata()?.is_file())
+        Ok(self.0.metadata().map_err(os)?.is_file())
     }
 }

@@ -37,6 +37,18 @@ pub struct Stream {
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
 }
 
+/// A bytes object with the plaintext of a read; where there is no memory for it, the next read gives it.
+pub fn bytes_or_back<'py>(py: Python<'py>, core: &Core, plain: Buffer) -> PyResult<Bound<'py, PyBytes>> {
+    let made = bytes_object(py, plain.bytes());
+    if made.is_err() {
+        guarded(|| {
+            py.detach(|| core.connection().give_back(plain));
+            Ok(())
+        })?;
+    }
+    made
+}
+
 impl Stream {
     fn driver(&self) -> Blocking<'_> {
         Blocking { core: &self.core, state: &self.blocking }
@@ -172,8 +184,8 @@ impl Stream {
     fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
         let mut target = Target::Made(size, Buffer::default());
         let read = self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))?;
-        match (read, &target) {
-            (Read::Data(_), Target::Made(_, plain)) => bytes_object(py, plain.bytes()),
+        match (read, target) {
+            (Read::Data(_), Target::Made(_, plain)) => bytes_or_back(py, &self.core, plain),
             _ => bytes_object(py, b""),
         }
     }

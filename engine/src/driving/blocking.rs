@@ -225,11 +225,16 @@ impl<'a> Blocking<'a> {
         }
         let mut fresh = Buffer::default();
         for round in 1.. {
-            let (advanced, close_notify_received, closed, answers) = {
+            let at_hand = {
                 let mut connection = self.core.connection();
                 connection.feed(fresh);
-                let at_hand = connection.at_hand();
-                let advanced = if at_hand > 0 { connection.process(target.room(at_hand)) } else { Ok(0) };
+                connection.at_hand()
+            };
+            // Where this finds no memory, what is at hand stays there, and the connection is not locked.
+            let room = if at_hand > 0 { Some(target.room(at_hand)) } else { None };
+            let (advanced, close_notify_received, closed, answers) = {
+                let mut connection = self.core.connection();
+                let advanced = room.map_or(Ok(0), |room| connection.process(room));
                 (
                     advanced,
                     connection.close_notify_received(),

@@ -82,6 +82,8 @@ pub struct Connection {
     incoming: Buffer,
     /// Plaintext that no caller has taken yet.
     plain: Buffer,
+    /// Plaintext before that, which a caller gave back.
+    given_back: Buffer,
     /// How many bytes have come since the last that held data, once the handshake is over.
     fruitless: usize,
 }
@@ -171,6 +173,7 @@ impl Connection {
             outgoing: Buffer::default(),
             incoming: Buffer::default(),
             plain: Buffer::default(),
+            given_back: Buffer::default(),
             fruitless: 0,
         })
     }
@@ -276,18 +279,25 @@ impl Connection {
 
     /// A bound on the plaintext that can be read without more from the peer; 0 where there is none.
     pub fn at_hand(&self) -> usize {
-        self.plain.len() + self.incoming.len()
+        self.pending() + self.incoming.len()
     }
 
     /// Plaintext that can be read without more from the peer.
     pub fn pending(&self) -> usize {
-        self.plain.len()
+        self.given_back.len() + self.plain.len()
+    }
+
+    /// Takes back the plaintext of the last read, for which its caller found no memory: the next read gives it.
+    pub fn give_back(&mut self, mut plain: Buffer) {
+        plain.append_buffer(&mut self.given_back);
+        self.given_back = plain;
     }
 
     /// Processes what came from the peer: plaintext goes `into` the caller's buffer until that is full,
     /// what does not fit is kept, output goes to `outgoing`. Returns how many bytes were given.
     pub fn process(&mut self, into: &mut [u8]) -> Result<usize, Failure> {
-        let kept = self.plain.move_into(into);
+        let first = if self.given_back.is_empty() { &mut self.plain } else { &mut self.given_back };
+        let kept = first.move_into(into);
         if kept > 0 {
             return Ok(kept);
         }

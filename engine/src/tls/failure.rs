@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::PyErr;
-use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::error::{Forked, NoMemory, NoTime, Thing, Unusable};
 use crate::verify::callback::Callback;
@@ -133,10 +133,9 @@ pub struct Evidence {
 pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
     let Evidence { rejection, no_certificate, no_scheme, early, started_with } = evidence;
     match error {
-        Error::InvalidCertificate(why) => rejection.map_or_else(
-            || Failure::Protocol(Error::InvalidCertificate(why).to_string()),
-            Failure::Certificate,
-        ),
+        Error::InvalidCertificate(why) => {
+            rejection.map_or_else(|| Failure::Protocol(without_proof(&why).to_owned()), Failure::Certificate)
+        }
         Error::AlertReceived(alert) => Failure::AlertReceived(alert.into()),
         Error::NoCertificatesPresented => Failure::NoPeerCertificate,
         Error::InvalidMessage(_) if early && started_with.is_some_and(|start| start[0] != 22) => {
@@ -151,6 +150,15 @@ pub fn failure_of(error: Error, evidence: Evidence) -> Failure {
         Error::General(_) if no_certificate => Failure::Incompatible("no_own_certificate"),
         Error::General(_) if no_scheme => Failure::Incompatible("signature_schemes"),
         other => Failure::Protocol(other.to_string()),
+    }
+}
+
+/// A certificate error that is no refusal of the verifier's: it is about the peer's signature of the handshake.
+fn without_proof(why: &CertificateError) -> &'static str {
+    match why {
+        CertificateError::BadSignature => "wrong_proof",
+        CertificateError::BadEncoding => "unreadable_proof",
+        _ => "foreign_proof",
     }
 }
 

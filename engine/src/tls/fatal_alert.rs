@@ -1,4 +1,4 @@
-//! Fatal alerts of our choice, where rustls has no call for one.
+//! Fatal alerts of our choice, where rustls has no call for one, and record headers that rustls does not look at.
 //!
 //! rustls sends no alert of itself for some errors (floods of records that do nothing, messages that are interleaved),
 //! and has no call that sends one. Its own keys have to protect the alert, and they are out of reach once a handshake
@@ -12,12 +12,13 @@ use std::sync::LazyLock;
 use rustls::crypto::CipherSuiteCommon;
 use rustls::crypto::aws_lc_rs::ALL_CIPHER_SUITES;
 use rustls::crypto::cipher::{
-    AeadKey, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundOpaqueMessage,
-    OutboundPlainMessage, Tls12AeadAlgorithm, Tls13AeadAlgorithm, UnsupportedOperationError,
+    AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
+    MessageEncrypter, OutboundChunks, OutboundOpaqueMessage, OutboundPlainMessage, Tls12AeadAlgorithm,
+    Tls13AeadAlgorithm, UnsupportedOperationError,
 };
 use rustls::{
-    AlertDescription, ConnectionTrafficSecrets, ContentType, Error, SupportedCipherSuite, Tls12CipherSuite,
-    Tls13CipherSuite,
+    AlertDescription, ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion, SupportedCipherSuite,
+    Tls12CipherSuite, Tls13CipherSuite,
 };
 
 /// AlertLevel fatal (RFC 8446, section 6).
@@ -70,7 +71,7 @@ pub fn ends_with_alert(mut records: &[u8]) -> bool {
     last
 }
 
-/// The cipher suites that exist here, best first, with encrypters that know `named`.
+/// The cipher suites that exist here, best first, wrapped.
 pub fn cipher_suites() -> &'static [SupportedCipherSuite] {
     static SUITES: LazyLock<Vec<SupportedCipherSuite>> =
         LazyLock::new(|| ALL_CIPHER_SUITES.iter().map(wrapped).collect());
@@ -99,7 +100,7 @@ fn wrapped(suite: &SupportedCipherSuite) -> SupportedCipherSuite {
     }
 }
 
-/// An AEAD algorithm whose encrypters know `named`.
+/// An AEAD algorithm whose encrypters know `named`, and whose decrypters look at the header.
 struct Wrapped<Algorithm: ?Sized + 'static>(&'static Algorithm);
 
 impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
@@ -108,7 +109,7 @@ impl Tls13AeadAlgorithm for Wrapped<dyn Tls13AeadAlgorithm> {
     }
 
     fn decrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageDecrypter> {
-        self.0.decrypter(key, iv)
+        Box::new(Decrypter13(self.0.decrypter(key, iv)))
     }
 
     fn key_len(&self) -> usize {
@@ -171,6 +172,24 @@ impl MessageEncrypter for Encrypter {
 
     fn encrypted_payload_len(&self, length: usize) -> usize {
         self.0.encrypted_payload_len(length)
+    }
+}
+
+/// Decrypts records of TLS 1.3 whose header is the one that was authenticated (RFC 8446, section 5.2).
+///
+/// rustls authenticates the type and the version that belong there, whatever came.
+struct Decrypter13(Box<dyn MessageDecrypter>);
+
+impl MessageDecrypter for Decrypter13 {
+    fn decrypt<'a>(
+        &mut self,
+        message: InboundOpaqueMessage<'a>,
+        sequence: u64,
+    ) -> Result<InboundPlainMessage<'a>, Error> {
+        if message.typ != ContentType::ApplicationData || message.version != ProtocolVersion::TLSv1_2 {
+            return Err(Error::DecryptError);
+        }
+        self.0.decrypt(message, sequence)
     }
 }
 

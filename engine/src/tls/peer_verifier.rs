@@ -57,8 +57,37 @@ pub fn error_of(kind: Kind) -> CertificateError {
         Kind::NameConstraint | Kind::NoExplicitPolicy | Kind::TooComplex | Kind::Other => {
             CertificateError::Other(OtherError(Arc::new(Unnamed)))
         }
-        // Encoding, and what departs from RFC 5280.
-        _ => CertificateError::BadEncoding,
+        // And what departs from RFC 5280.
+        Kind::Encoding
+        | Kind::StrictAlgorithmsDiffer
+        | Kind::StrictAuthorityKey
+        | Kind::StrictAuthorityKeyCritical
+        | Kind::StrictAuthorityKeyIncomplete
+        | Kind::StrictAuthorityKeyMismatch
+        | Kind::StrictAuthorityKeyMissing
+        | Kind::StrictAuthoritySerialMismatch
+        | Kind::StrictCaWithoutKeyUsage
+        | Kind::StrictConstraintsNotCritical
+        | Kind::StrictCriticality
+        | Kind::StrictExtensionInvalid
+        | Kind::StrictExtensionsNeedV3
+        | Kind::StrictIssuerEmpty
+        | Kind::StrictKey
+        | Kind::StrictKeyUsageEmpty
+        | Kind::StrictCrlNumber
+        | Kind::StrictNameConstraintForm
+        | Kind::StrictNameConstraintsEmpty
+        | Kind::StrictNameConstraintsForNonCa
+        | Kind::StrictNameForm
+        | Kind::StrictNamesEmpty
+        | Kind::StrictNamesNotCritical
+        | Kind::StrictPathLengthForNonCa
+        | Kind::StrictPathLengthWithoutSigning
+        | Kind::StrictSerialNumber
+        | Kind::StrictSigningForNonCa
+        | Kind::StrictSubjectEmpty
+        | Kind::StrictSubjectKeyCritical
+        | Kind::StrictSubjectKeyMissing => CertificateError::BadEncoding,
     }
 }
 

@@ -62,7 +62,8 @@ impl Begun {
         self.record.room(size)
     }
 
-    /// `count` bytes came to the room. Gives the records that are whole now, and keeps the rest.
+    /// `count` bytes came to the room. Gives the records that are whole now, and keeps the rest; where there is no
+    /// memory for the rest, all of it, for `take_whole`.
     pub fn added(&mut self, count: usize) -> Option<Buffer> {
         if self.have < HEADER {
             self.have += count;
@@ -73,6 +74,11 @@ impl Begun {
         } else {
             self.record.added(count);
         }
+        self.take_whole()
+    }
+
+    /// The records that are whole; keeps the rest.
+    pub fn take_whole(&mut self) -> Option<Buffer> {
         let whole = whole_records(self.record.bytes());
         if whole == 0 {
             return None;

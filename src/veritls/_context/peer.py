@@ -170,9 +170,10 @@ def as_mode(value: int) -> ssl.VerifyMode:
 def as_flags(value: int) -> ssl.VerifyFlags:
     """`verify_flags` as they are kept. Raises ValueError for a flag that is not supported."""
     flags = ssl.VerifyFlags(index(value) if isinstance(value, int) else value)
-    unknown = flags & ~_OFFERED_FLAGS
+    # As numbers: the complement of flags has no bits above those that Python knows.
+    unknown = int(flags) & ~int(_OFFERED_FLAGS)
     if unknown:
-        raise ValueError(f"verify_flags: {unknown!r} is not supported")
+        raise ValueError(f"verify_flags: {ssl.VerifyFlags(unknown)!r} is not supported")
     return flags
 
 

@@ -26,9 +26,12 @@ THINGS = {
 }
 """The engine's names of what cannot be used."""
 
+_UNPROVED = "the peer did not prove that it holds the key of its certificate"
+
 _DETAILS = {
     "algorithm": "its algorithm is malformed",
     "before_1970": "it shows a time before 1970",
+    "foreign_proof": f"{_UNPROVED}: its signature of the handshake is not one that the key can make",
     "handshake_too_long": "a handshake message is too long",
     "issuing_distribution_point": "its issuing distribution point cannot be parsed",
     "key_usage": "its key usage cannot be parsed",
@@ -36,6 +39,8 @@ _DETAILS = {
     "none": "there is none",
     "out_of_date": "it is out of date",
     "trailing_bytes": "it has trailing bytes",
+    "unreadable_proof": f"{_UNPROVED}: the certificate cannot be parsed",
+    "wrong_proof": f"{_UNPROVED}: its signature of the handshake is wrong",
     "without_data": "the peer sent more than 1 MiB of records without any data",
     # Callbacks.
     "closed": "the socket was closed during the callback",

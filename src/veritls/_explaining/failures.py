@@ -98,7 +98,7 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "not_tls":
             return _not_tls(failure.start)
         case "bad_record_mac":
-            text = "decryption failed or bad record mac: a record was altered in transit"
+            text = "decryption failed or bad record mac: a record or the peer's Finished was altered"
             return ssl_error("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", text)
         case "incompatible":
             return ssl_error(*_INCOMPATIBLE[failure.detail])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ipaddress
+import os
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
@@ -49,15 +51,33 @@ def attempt(read: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
-def quiet(der: bytes) -> contextlib.AbstractContextManager[Any]:
+_filters = threading.RLock()
+"""Held while the filters are changed: two threads that did so at once could leave them changed."""
+
+
+def _after_fork_in_child() -> None:
+    """The thread that held the lock does not exist in the child."""
+    global _filters
+    _filters = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    with _filters, warnings.catch_warnings(action="ignore", category=CryptographyDeprecationWarning):
+        yield
+
+
+def quiet(der: bytes) -> contextlib.AbstractContextManager[None]:
     """A context in which `cryptography` does not warn about the serial number of a certificate (DER).
 
-    It warns about 0 and less, which raises under ``-W error``. The filters are changed for those alone: all
-    threads share them.
+    It warns about 0 and less, which raises under ``-W error``. The filters are changed for those alone, by
+    one thread at a time: all threads share them.
     """
-    if not _engine.has_odd_serial(der):
-        return contextlib.nullcontext()
-    return warnings.catch_warnings(action="ignore", category=CryptographyDeprecationWarning)
+    return _unwarned() if _engine.has_odd_serial(der) else contextlib.nullcontext()
 
 
 def readable(der: bytes) -> x509.Certificate:

@@ -276,6 +276,7 @@ class Outbound:
         if self._connection.phase >= Phase.FLUSHING:
             raise ConnectionError("Connection is closed by peer")
         if self.waiting():
+            self.watch()  # tickets that found no client wait without the loop
             self._file_waiter = self._connection.loop.create_future()
             try:
                 await self._file_waiter

@@ -346,7 +346,9 @@ class SSLTransport(transports._FlowControlMixin):
             self._shutdown_timeout, self._shutdown_timed_out, context=self._connection.context
         )
         self._inbound.discard()
-        if not self._outbound.waiting():
+        if self._outbound.waiting():
+            self._outbound.watch()  # tickets that found no client wait without the loop
+        else:
             self._outbound.drained()
 
     def _all_sent(self) -> None:

@@ -121,8 +121,7 @@ public class Peer {
         }
     }
 
-    static void connect(Map<String, String> asked) throws Exception {
-        var context = context(asked);
+    static void connect(Map<String, String> asked, SSLContext context) throws Exception {
         var raw = new Socket(HERE, Integer.parseInt(asked.get("port")));
         raw.setSoTimeout(MILLISECONDS);
         var factory = context.getSocketFactory();
@@ -141,38 +140,40 @@ public class Peer {
         }
     }
 
-    static void serve(Map<String, String> asked) throws Exception {
-        var factory = context(asked).getServerSocketFactory();
-        try (var listener = (SSLServerSocket) factory.createServerSocket(0, 1, HERE)) {
-            listener.setSoTimeout(MILLISECONDS);
-            listener.setEnabledProtocols(new String[] {"TLSv" + asked.get("version")});
-            if (asked.get("mode").equals("required")) {
-                listener.setNeedClientAuth(true);
-            } else {
-                listener.setWantClientAuth(asked.get("mode").equals("optional"));
-            }
-            System.out.println("port=" + listener.getLocalPort());
-            try (var socket = (SSLSocket) listener.accept()) {
-                socket.setSoTimeout(MILLISECONDS);
-                try {
-                    expect("ping\n", line(socket));
-                    send(socket, "pong\n");
-                } catch (SocketTimeoutException why) {
-                    throw why;
-                } catch (IOException why) {
-                    throw new Refused(why);
-                }
+    static SSLServerSocket listener(Map<String, String> asked, SSLContext context) throws Exception {
+        var listener = (SSLServerSocket) context.getServerSocketFactory().createServerSocket(0, 2, HERE);
+        listener.setSoTimeout(MILLISECONDS);
+        listener.setEnabledProtocols(new String[] {"TLSv" + asked.get("version")});
+        if (asked.get("mode").equals("required")) {
+            listener.setNeedClientAuth(true);
+        } else {
+            listener.setWantClientAuth(asked.get("mode").equals("optional"));
+        }
+        System.out.println("port=" + listener.getLocalPort());
+        return listener;
+    }
+
+    static void serve(SSLServerSocket listener) throws Exception {
+        try (var socket = (SSLSocket) listener.accept()) {
+            socket.setSoTimeout(MILLISECONDS);
+            try {
+                expect("ping\n", line(socket));
+                send(socket, "pong\n");
+            } catch (SocketTimeoutException why) {
+                throw why;
+            } catch (IOException why) {
+                throw new Refused(why);
             }
         }
     }
 
-    static String played(Map<String, String> asked) {
+    interface Connection {
+        void play() throws Exception;
+    }
+
+    static String played(Connection connection) {
         try {
-            if (asked.get("role").equals("server")) {
-                serve(asked);
-            } else {
-                connect(asked);
-            }
+            connection.play();
             return "established\tdetail=";
         } catch (Refused why) {
             return "refused\tdetail=" + String.valueOf(why.getCause().getMessage()).replaceAll("\\s+", " ");
@@ -181,7 +182,19 @@ public class Peer {
         }
     }
 
+    /** The context has the sessions. */
+    static void play(Map<String, String> asked) throws Exception {
+        var context = context(asked);
+        try (var listener = asked.get("role").equals("server") ? listener(asked, context) : null) {
+            for (int left = Integer.parseInt(asked.get("times")); left > 0; left--) {
+                Connection one = () -> connect(asked, context);
+                System.out.println("result=" + played(listener == null ? one : () -> serve(listener)));
+            }
+        }
+    }
+
     public static void main(String[] arguments) throws IOException {
+        System.out.println("ready");
         var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line; (line = lines.readLine()) != null; ) {
             var asked = new HashMap<String, String>();
@@ -189,7 +202,11 @@ public class Peer {
                 var parts = pair.split("=", 2);
                 asked.put(parts[0], parts[1]);
             }
-            System.out.println("result=" + played(asked));
+            try {
+                play(asked);
+            } catch (Exception why) {
+                System.out.println("result=error\tdetail=" + why.toString().replaceAll("\\s+", " "));
+            }
         }
     }
 }

@@ -145,6 +145,7 @@ func play(asked map[string]string) error {
 }
 
 func main() {
+	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		asked := map[string]string{}

@@ -39,6 +39,7 @@ static const char *alert_name(int code)
     switch (code) {
     case 40: return "handshake failure";
     case 42: return "bad certificate";
+    case 45: return "certificate expired";
     case 46: return "certificate unknown";
     case 48: return "unknown ca";
     case 49: return "access denied";
@@ -117,6 +118,7 @@ int main(void)
     static char line[8192];
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
+    puts("ready");
     while (fgets(line, sizeof line, stdin)) {
         char *fields[16] = {0};
         int count = 0;

@@ -1,0 +1,1 @@
+"""Libraries' own test suites, from their sdists, with veritls in place of `ssl`."""
