@@ -26,11 +26,11 @@ from veritls._connection.sslobject import MemoryBIO as MemoryBIO, SSLObject as S
 from veritls._connection.sslsocket import SSLSocket as SSLSocket
 from veritls._connection.state import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
 from veritls._context.context import SSLContext as SSLContext
-from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
 from veritls._explaining.failures import exception_for as _exception_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
     from veritls._context.trust_entries import TrustEntry as TrustEntry
     from veritls.peers import (
         SPIFFE as SPIFFE,
@@ -55,6 +55,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Network": "veritls.peers",
     "SPIFFE": "veritls.peers",
     "URI": "veritls.peers",
+    "get_sigalgs": "veritls._context.signature_algorithms",
     "TrustEntry": "veritls._context.trust_entries",
     "VerificationReport": "veritls.report",
 }

@@ -79,9 +79,9 @@ class Value:
         return hash(tuple(contents(self).values()))
 
     def __repr__(self) -> str:
-        shown = (
-            f"{name}={getattr(self, name)!r}" for name, field in self.fields_of.items() if not field.secret
-        )
+        # A traceback that shows local variables may show a value that is still being made.
+        given = {name: value for name, value in vars(self).items() if name in self.fields_of}
+        shown = (f"{name}={value!r}" for name, value in given.items() if not self.fields_of[name].secret)
         return f"{type(self).__name__}({', '.join(shown)})"
 
 

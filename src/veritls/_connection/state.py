@@ -6,8 +6,7 @@ from _thread import get_ident
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
-from veritls._connection.sslobj import Certificate, SSLObj
-from veritls._context import groups, signature_algorithms as sigalgs
+from veritls._context import groups
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal, overload
 
+    from veritls._connection.sslobj import SSLObj
     from veritls._context.context import SSLContext
     from veritls._report.request import Purpose
 
@@ -81,7 +81,11 @@ class ConnectionState:
     @property
     def _sslobj(self) -> SSLObj | None:
         """None unless TLS is on: libraries check that, and get the chains from it before Python 3.13."""
-        return SSLObj(self) if self._stream is not None else None
+        if self._stream is None:
+            return None
+        from veritls._connection.sslobj import SSLObj
+
+        return SSLObj(self)
 
     @property
     def context(self) -> SSLContext:
@@ -221,6 +225,8 @@ class ConnectionState:
 
         Raises ValueError where TLS is not on.
         """
+        from veritls._connection.sslobj import Certificate
+
         return [Certificate(der) for der in self._require_stream().peer_chain or []]
 
     def get_verified_chain(self) -> list[bytes]:
@@ -229,6 +235,8 @@ class ConnectionState:
         Where certificates are not validated (CERT_NONE), as `get_unverified_chain`, as in `ssl`. Raises
         ValueError where TLS is not on.
         """
+        from veritls._connection.sslobj import Certificate
+
         stream = self._require_stream()
         chain = stream.verified_chain if stream.validated else stream.peer_chain
         return [Certificate(der) for der in chain or []]
@@ -266,7 +274,11 @@ class ConnectionState:
     def _sigalg(self, own: bool) -> str | None:
         stream = self._agreed()
         number = stream.signature_schemes[0 if own else 1] if stream is not None else None
-        return sigalgs.name_of(number) if number is not None else None
+        if number is None:
+            return None
+        from veritls._context.signature_algorithms import name_of
+
+        return name_of(number)
 
     def client_sigalg(self) -> str | None:
         """The signature algorithm with which the client proved that it holds its key, for example "ed25519".

@@ -8,7 +8,7 @@ import warnings
 from operator import index, or_
 
 from veritls import _engine
-from veritls._context import cipher_suites as ciphers, groups, keylog
+from veritls._context import cipher_suites as ciphers, groups
 from veritls._context.combining import choice, demand
 from veritls._explaining.reasons import ssl_error
 from veritls._loading.pem import pem_blocks, read_file
@@ -356,6 +356,8 @@ class ProtocolMembers:
     def keylog_filename(self, value: StrPath | None) -> None:
         path = os.fsdecode(value) if value is not None else None
         if path is not None:
+            from veritls._context import keylog
+
             keylog.begin(path)
         self._change_protocol(lambda protocol: replace(protocol, keylog=path))
 
