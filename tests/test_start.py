@@ -79,7 +79,7 @@ SERVES = [
 
 LOADED = """
 import socket, ssl, sys
-import __future__, encodings.idna  # which `socket` loads for a name
+import __future__, encodings.idna, functools, types  # small, or loaded by `socket` for a name
 before = set(sys.modules)
 {program}
 print(*sorted(set(sys.modules) - before))

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from ssl import PROTOCOL_TLS_SERVER, SSLContext as _StandardContext, SSLError
 
 from veritls._value import Value
@@ -127,6 +126,8 @@ def select(text: str) -> tuple[Suite, ...]:
     leaves TLS 1.3, as with `ssl`. Raises ValueError where it selects nothing with OpenSSL either, and for an
     ``@SECLEVEL`` above `MAX_LEVEL`.
     """
+    import re
+
     active: list[Suite] = []
     killed: set[Suite] = set()
     for word in re.findall(_WORD, text):
@@ -160,6 +161,8 @@ def _selects_with_openssl(text: str) -> bool:
 
 def select_tls13(text: str) -> tuple[Suite, ...]:
     """The TLS 1.3 suites of a list of names. Raises ValueError for a name that does not exist."""
+    import re
+
     by_name = {suite.name: suite for suite in _ALL if suite.protocol == "TLSv1.3"}
     names = [name for name in re.split(_SEPARATORS, text) if name]
     if not names or not set(names) <= set(by_name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import time
 from collections.abc import Iterable
@@ -64,6 +63,8 @@ def in_path(path: StrPath) -> Iterator[Found]:
     if not os.path.isdir(place):
         yield from _in_data(read_file(place, "CRL"), repr(place))
         return
+    import re
+
     for name in sorted(os.listdir(place)):
         if re.fullmatch(HASHED_NAME, name):
             yield from in_path(os.path.join(place, name))

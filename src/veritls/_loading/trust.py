@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import stat
 import time
@@ -153,6 +152,8 @@ def in_file(path: StrPath) -> list[Batch]:
 
 def in_folder(path: StrPath) -> list[Batch]:
     """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``). Raises as `in_file`."""
+    import re
+
     folder = os.fsdecode(path)
     found = [Batch((), (), repr(folder), place=folder)]
     for name in sorted(os.listdir(folder)):
