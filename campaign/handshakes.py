@@ -215,5 +215,10 @@ PART = Part(
             "veritls.aio kept that connection, with its descriptor, until `ssl_shutdown_timeout` (30 s).",
             "Mended (tests/aio/test_tickets.py).",
         ),
+        Finding(
+            "In an earlier run, of 487,900 handshakes in 41 minutes, 194 answers of 4 MB went to clients "
+            "that read nothing of them. All else was as promised.",
+            "The campaign's own fault: so much fits into the kernels' buffers. It sends 16 MB now.",
+        ),
     ),
 )

@@ -54,13 +54,14 @@ def test_every_kind_of_refusal_is_explained_or_told_in_general_words() -> None:
     assert {kind for kind in literals("Kind") - told if not kind.startswith(families)} == set()
 
 
-def test_every_kind_of_refusal_but_the_damaged_and_the_irregular_chooses_its_alert() -> None:
-    """What `error_of` does not name is bad_certificate: right for encodings and RFC 5280 alone."""
+def test_only_what_is_damaged_or_departs_from_rfc_5280_gets_the_alert_of_an_encoding() -> None:
     source = (ENGINE / "tls/peer_verifier.rs").read_text()
     chosen = source.partition("pub fn error_of")[2].partition("\n}")[0]
-    kinds = codes("verify/rejection.rs", r'(\w+) = "\w+",')
-    left = {kind for kind in kinds if not kind.startswith("Strict")} - set(re.findall(r"Kind::(\w+)", chosen))
-    assert left == {"Encoding"}
+    assert "_ =>" not in chosen
+    last = chosen.partition("=> CertificateError::BadEncoding")[0].rpartition("=>")[2]
+    kinds = set(re.findall(r"Kind::(\w+)", last.partition("}")[2]))
+    irregular = codes("verify/rejection.rs", r'(Strict\w+) = "\w+",')
+    assert kinds == {"Encoding"} | irregular
 
 
 def test_everything_that_cannot_be_used_has_a_name() -> None:

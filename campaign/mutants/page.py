@@ -28,7 +28,7 @@ HEAD = """# Mutants
 
 Written by `python -m campaign mutants --write`; do not edit. A mutant is one small change of a line that
 decides. It is killed where a test fails that reaches the line. Of each file, a run tries all mutants or as
-many as it draws with a seed. Equivalent are the survivors of which `campaign/mutants/verdicts.toml` says
+many as it draws with the seed 13. Equivalent are the survivors of which `campaign/mutants/verdicts.toml` says
 why nobody could tell them from the original. A mutant that no test reaches counts as surviving. The
 engine's constants, patterns and what is inside its macros are left out.
 """

@@ -1,4 +1,7 @@
-"""The mutants of a Python file, made on its syntax tree. Line numbers stay those of the source."""
+"""The mutants of a Python file, made on its syntax tree. Line numbers stay those of the source.
+
+The tools that exist start a pytest for each mutant, which costs more here than the tests that a mutant needs.
+"""
 
 from __future__ import annotations
 

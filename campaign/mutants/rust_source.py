@@ -3,6 +3,8 @@
 Each place becomes ``if crate::mutants::on(7) { changed } else { original }``, so that one build holds
 thousands. What only a build of its own could change is left out: constants, patterns, types, and what is
 inside a macro.
+
+cargo-mutants builds the engine once for each mutant: half a minute each, and 2,500 of them.
 """
 
 from __future__ import annotations

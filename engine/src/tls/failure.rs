@@ -244,6 +244,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_signature_by_an_algorithm_that_is_not_the_keys_is_a_code_and_no_type_of_rustls() {
+        let foreign = CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: vec![1],
+            public_key_algorithm_id: vec![2],
+        };
+        let unknown = CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![1],
+            supported_algorithms: Vec::new(),
+        };
+        for why in [foreign, unknown] {
+            let failure = failure_of(Error::InvalidCertificate(why), Evidence::default());
+            assert!(matches!(failure, Failure::Protocol(why) if why == "foreign_proof"));
+        }
+    }
+
+    #[test]
     fn a_panic_becomes_an_internal_failure() {
         let outcome: Result<(), Failure> = guarded(|| panic!("broken {}", 7));
         assert!(matches!(outcome, Err(Failure::Internal(text)) if text == "broken 7"));

@@ -65,3 +65,65 @@ pub fn rejected(error: Error, now: UnixTime) -> Box<Rejection> {
         _ => rejection,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// webpki adds errors in any release, and the compiler says nothing of it: whoever takes another looks through its
+    /// `Error` and adds to `kind_of`, and here.
+    #[test]
+    fn every_error_of_this_webpki_has_a_kind_of_its_own_or_is_other_on_purpose() {
+        let lock = include_str!("../../Cargo.lock");
+        assert!(lock.contains("name = \"rustls-webpki\"\nversion = \"0.103.17\""), "another webpki");
+        let others = [
+            (Error::CertDistrusted, ""),
+            (Error::ExtensionValueInvalid, "extension_value"),
+            (Error::InvalidCrlNumber, ""),
+            (Error::InvalidNetworkMaskConstraint, "network_mask"),
+            (Error::InvalidSerialNumber, ""),
+            (Error::MalformedDnsIdentifier, "dns_name"),
+            (Error::MalformedNameConstraint, "name_constraint"),
+            (Error::UnsupportedCertVersion, "certificate_version"),
+            (Error::UnsupportedCrlIssuingDistributionPoint, ""),
+            (Error::UnsupportedCrlVersion, ""),
+            (Error::UnsupportedDeltaCrl, ""),
+            (Error::UnsupportedIndirectCrl, ""),
+            (Error::UnsupportedNameType, ""),
+            (Error::UnsupportedRevocationReason, ""),
+            (Error::UnsupportedRevocationReasonsPartitioning, ""),
+        ];
+        for (error, code) in others {
+            // Without a code of ours it is one word of webpki's, without braces and numbers.
+            let said = if code.is_empty() { error.to_string() } else { code.to_owned() };
+            assert!(said.chars().all(|each| each.is_ascii_alphanumeric() || each == '_'), "{said}");
+            assert_eq!(kind_of(&error), (Kind::Other, said));
+        }
+        let known = [
+            (Error::BadDer, Kind::Encoding),
+            (Error::BadDerTime, Kind::Encoding),
+            (Error::CaUsedAsEndEntity, Kind::CaAsLeaf),
+            (Error::CertRevoked, Kind::Revoked),
+            (Error::EmptyEkuExtension, Kind::Purpose),
+            (Error::EndEntityUsedAsCa, Kind::LeafAsCa),
+            (Error::InvalidCertValidity, Kind::Expired),
+            (Error::InvalidCrlSignatureForPublicKey, Kind::CrlSignature),
+            (Error::InvalidSignatureForPublicKey, Kind::Signature),
+            (Error::IssuerNotCrlSigner, Kind::CrlSigner),
+            (Error::MalformedExtensions, Kind::Encoding),
+            (Error::MaximumNameConstraintComparisonsExceeded, Kind::TooComplex),
+            (Error::MaximumPathBuildCallsExceeded, Kind::TooComplex),
+            (Error::MaximumPathDepthExceeded, Kind::PathLength),
+            (Error::MaximumSignatureChecksExceeded, Kind::TooComplex),
+            (Error::NameConstraintViolation, Kind::NameConstraint),
+            (Error::PathLenConstraintViolated, Kind::PathLength),
+            (Error::SignatureAlgorithmMismatch, Kind::Signature),
+            (Error::UnknownIssuer, Kind::UnknownIssuer),
+            (Error::UnknownRevocationStatus, Kind::RevocationUnknown),
+            (Error::UnsupportedCriticalExtension, Kind::CriticalExtension),
+        ];
+        for (error, kind) in known {
+            assert_eq!(kind_of(&error).0, kind, "{error:?}");
+        }
+    }
+}
