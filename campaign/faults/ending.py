@@ -10,8 +10,10 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from campaign.faults.running import FOLDER, Certificates, Seen, certificates, main
+import veritls
+from campaign.faults.running import Certificates, Seen, certificates, main
 
 _COMMON = """
 import asyncio, atexit, contextlib, random, socket, ssl, sys, threading, time
@@ -158,6 +160,12 @@ end_soon()
 }
 
 
+def _environment(python: str) -> dict[str, str]:
+    """Another interpreter imports the veritls that this one has."""
+    here = str(Path(veritls.__file__).parents[1])
+    return dict(os.environ) if python == sys.executable else {**os.environ, "PYTHONPATH": here}
+
+
 def _fine(returned: int, said: str) -> bool:
     # A loop in a daemon thread says of its tasks that they were destroyed, with `ssl` as well.
     return returned == 0 and not any(
@@ -167,9 +175,8 @@ def _fine(returned: int, said: str) -> bool:
 
 def once(python: str, name: str, files: Certificates, seen: Seen) -> None:
     command = [python, "-c", _COMMON + CASES[name], str(files.server), str(files.ca)]
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER / "src")}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=_environment(python))
     except subprocess.TimeoutExpired:
         seen.expect(False, f"{name}: it does not end")
         return
@@ -179,12 +186,8 @@ def once(python: str, name: str, files: Certificates, seen: Seen) -> None:
 
 def work(seconds: float, seen: Seen) -> None:
     python = sys.argv[2] if len(sys.argv) > 2 else sys.executable
-    probe = subprocess.run(
-        [python, "-c", "import veritls"],
-        env={**os.environ, "PYTHONPATH": str(FOLDER / "src")},
-        capture_output=True,
-        text=True,
-    )
+    command = [python, "-c", "import veritls"]
+    probe = subprocess.run(command, capture_output=True, text=True, env=_environment(python))
     if probe.returncode:
         seen.skipped = f"veritls cannot be imported: {probe.stderr.strip()[-100:]}"
         return
