@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from _thread import get_ident
 
 from veritls import _engine
@@ -13,6 +15,7 @@ from veritls._context.settings import Frozen, HasSettings, Settings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any, Literal, overload
 
     from veritls._connection.sslobj import SSLObj
@@ -21,6 +24,22 @@ if TYPE_CHECKING:
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel binding types of `get_channel_binding` (RFC 5929)."""
+
+
+def _before_fork() -> tuple[ModuleType, ...]:
+    """What a connection may import late, imported. The child would not have the thread that does it now."""
+    if len(sys._current_frames()) == 1:
+        return ()
+    from veritls._connection import sslobj
+    from veritls._context import asking
+    from veritls._explaining import refusals
+    from veritls._loading import certificates
+
+    return asking, certificates, refusals, sslobj
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
