@@ -11,6 +11,7 @@ import errno
 import hashlib
 import random
 import resource
+import ssl
 import tempfile
 import time
 from collections.abc import Iterator
@@ -91,32 +92,45 @@ class Limits:
         self.seen.expect(hashlib.sha256(got).digest() == hashlib.sha256(data).digest(), "other bytes came")
 
     def send(self) -> None:
-        """Messages that are repeated once there is memory: every byte arrives once."""
+        """Messages that are repeated once there is memory: each byte arrives once, or an error says so."""
         data = random.randbytes(_MUCH)
         with tls_pair(*self.contexts) as (far, near), tempfile.TemporaryFile() as file:
             receiving = in_thread(self._received, far, 2 * _MUCH)
-            with limited(_MIB):
-                try:
-                    near.sendall(data)
-                    self.seen.count("messages that were sent")
-                    again = False
-                except MemoryError:
-                    self.seen.count("messages without memory")
-                    again = True
-            if again:
-                near.sendall(data)
-            file.write(data)
-            file.seek(0)
-            while file.tell() < _MUCH:
-                if self._without_memory(near.sendfile, file) is None:
-                    near.sendfile(file)
+            try:
+                self._sent(near, data, file)
+            except ssl.SSLError as error:
+                self.seen.expect("an earlier call on this connection failed" in str(error), repr(error))
+                self.seen.count("connections given up, for a record that was half made")
+                near.close()
+                with contextlib.suppress(OSError):
+                    receiving.result(3 * SECONDS)
+                return
             got = receiving.result(3 * SECONDS)
         self.seen.expect(got == hashlib.sha256(data + data).digest(), "other bytes arrived")
+
+    def _sent(self, near: Any, data: bytes, file: Any) -> None:
+        with limited(_MIB):
+            try:
+                near.sendall(data)
+                self.seen.count("messages that were sent")
+                again = False
+            except MemoryError:
+                self.seen.count("messages without memory")
+                again = True
+        if again:
+            near.sendall(data)
+        file.write(data)
+        file.seek(0)
+        while file.tell() < _MUCH:
+            if self._without_memory(near.sendfile, file) is None:
+                near.sendfile(file)
 
     def _received(self, end: Any, size: int) -> bytes:
         got, memory = hashlib.sha256(), bytearray(65_536)
         while size:
             count = self._again(end.recv_into, memory)
+            if not count:
+                break
             got.update(memory[:count])
             size -= count
         return got.digest()
