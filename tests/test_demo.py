@@ -4,12 +4,12 @@ import io
 import ssl
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from veritls import policy
+from veritls._value import replace
 from veritls.cli import MISSING
 from veritls.cli.cases import cases
 from veritls.cli.demo import demonstrate
@@ -71,9 +71,10 @@ def test_a_broken_policy_shows_as_wrong_rows(
 def test_the_command_exits_1_where_the_policy_is_broken() -> None:
     done = _run(
         "-c",
-        "import ssl, dataclasses; from veritls import policy; from veritls.cli import main; import sys\n"
+        "import ssl, sys; from veritls import policy; from veritls._value import replace\n"
+        "from veritls.cli import main\n"
         "key = (True, ssl.CERT_REQUIRED)\n"
-        "policy.RULES[key] = dataclasses.replace(policy.RULES[key], require=False)\n"
+        "policy.RULES[key] = replace(policy.RULES[key], require=False)\n"
         "sys.argv = ['veritls', 'demo']\n"
         "main()",
     )

@@ -212,3 +212,35 @@ def test_two_hundred_forks_under_load_neither_hang_nor_break_anything(files: Fil
     assert f"'recv: FORKED': {times}" in met
     assert f"'send: FORKED': {times}" in met
     assert connect(server_context(files.server), client_context(files.ca)).refused is False
+
+
+FORKS = """
+import os, sys, threading, veritls
+
+def late():
+    return [name for name in ("cryptography.x509", "veritls._explaining.refusals") if name in sys.modules]
+
+def child():
+    pid = os.fork()
+    if not pid:
+        print(*late(), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+assert not late()
+child()
+goes_on = threading.Event()
+thread = threading.Thread(target=goes_on.wait)
+thread.start()
+child()
+goes_on.set()
+"""
+
+
+def test_a_fork_amid_threads_finds_imported_what_a_refusal_imports() -> None:
+    """Another thread may be amid that import, and the child has no thread to finish it."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    alone, amid_threads = done.stdout.splitlines()
+    assert (alone, amid_threads) == ("", "cryptography.x509 veritls._explaining.refusals")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from campaign.mutants import copies
 
 PYTHON = (
+    "src/veritls/_value.py",
     "src/veritls/policy.py",
     "src/veritls/peers.py",
     "src/veritls/_context",

@@ -46,6 +46,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::has_odd_serial, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::is_ca, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
-    module.add_function(wrap_pyfunction!(api::certificates::system_certificates, module)?)?;
+    module.add_function(wrap_pyfunction!(api::certificates::is_signed_by, module)?)?;
+    module.add_function(wrap_pyfunction!(api::system_trust::system_certificates, module)?)?;
+    module.add_function(wrap_pyfunction!(api::system_trust::system_state, module)?)?;
     api::forks::watch(module)
 }

@@ -26,17 +26,20 @@ from veritls._connection.sslobject import MemoryBIO as MemoryBIO, SSLObject as S
 from veritls._connection.sslsocket import SSLSocket as SSLSocket
 from veritls._connection.state import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
 from veritls._context.context import SSLContext as SSLContext
-from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
-from veritls._context.trust import TrustEntry as TrustEntry
 from veritls._explaining.failures import exception_for as _exception_for
-from veritls.peers import (
-    SPIFFE as SPIFFE,
-    URI as URI,
-    DNSPattern as DNSPattern,
-    Email as Email,
-    Network as Network,
-)
-from veritls.report import VerificationReport as VerificationReport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
+    from veritls._context.trust_entries import TrustEntry as TrustEntry
+    from veritls.peers import (
+        SPIFFE as SPIFFE,
+        URI as URI,
+        DNSPattern as DNSPattern,
+        Email as Email,
+        Network as Network,
+    )
+    from veritls.report import VerificationReport as VerificationReport
 
 if sys.version_info < (3, 12):
     from veritls._compat.functions import wrap_socket as wrap_socket
@@ -46,8 +49,49 @@ _engine.set_translator(_exception_for)
 
 __version__ = "0.1.0"
 
-__all__ = [
-    name for name, value in vars().items() if not (name.startswith("_") or isinstance(value, type(sys)))
-]
+_IMPORTED_WHEN_ASKED_FOR = {
+    "DNSPattern": "veritls.peers",
+    "Email": "veritls.peers",
+    "Network": "veritls.peers",
+    "SPIFFE": "veritls.peers",
+    "URI": "veritls.peers",
+    "get_sigalgs": "veritls._context.signature_algorithms",
+    "TrustEntry": "veritls._context.trust_entries",
+    "VerificationReport": "veritls.report",
+}
+"""What a program that makes one request needs no more than `ssl` does; tests/test_start.py."""
 
-_offer({name: globals()[name] for name in (*__all__, *_PRIVATE)})
+_MODULES = ("errors", "peers", "report")
+
+
+def __getattr__(name: str) -> object:
+    module = _IMPORTED_WHEN_ASKED_FOR.get(name)
+    if module is None and name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if module is None:
+        return import_module(f"{__name__}.{name}")
+    value: object = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_IMPORTED_WHEN_ASKED_FOR})
+
+
+__all__ = [
+    name
+    for name, value in vars().items()
+    if not (name.startswith("_") or isinstance(value, type(sys)) or name == "TYPE_CHECKING")
+]
+__all__ += _IMPORTED_WHEN_ASKED_FOR
+
+
+def _names() -> dict[str, object]:
+    here = sys.modules[__name__]
+    return {name: getattr(here, name) for name in (*__all__, *_PRIVATE)}
+
+
+_offer(_names)

@@ -3,16 +3,18 @@
 Source: the `ssl` documentation of ``CERT_NONE``, ``CERT_OPTIONAL``, ``CERT_REQUIRED`` and ``check_hostname``.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from ssl import VerifyMode
+
+from veritls._value import Value
 
 CERT_NONE = VerifyMode.CERT_NONE
 CERT_OPTIONAL = VerifyMode.CERT_OPTIONAL
 CERT_REQUIRED = VerifyMode.CERT_REQUIRED
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Value):
     """What one side does about its peer's certificate (`ssl` documentation, ``CERT_NONE`` and following)."""
 
     request: bool

@@ -18,7 +18,7 @@ import veritls
 from tests.reports.broken import CRL_CHAIN, CRL_LEAF, PARTIAL, STRICT, peer
 from tests.support.certificates import DAY, NOW, Party, der, new_key
 from veritls import _engine
-from veritls._explaining import explanation, failures, refusals
+from veritls._explaining import explanation, refusals
 from veritls._explaining.diagnosis import refined
 from veritls._loading.trust import Batch
 from veritls._report.checks import step_of
@@ -63,7 +63,7 @@ def ask(
     context._trust_also([Batch(trusted, crls, "memory")])
     context.verify_flags |= flags
     with monkeypatch.context() as patched:
-        patched.setattr(failures, "certificate_refused", spy)
+        patched.setattr(refusals, "certificate_refused", spy)
         # The net below which nothing falls: an explanation that raises is to be seen here.
         patched.setattr(explanation, "attempt", lambda work, otherwise: work())
         try:

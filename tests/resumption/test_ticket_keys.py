@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import ssl
 import traceback
@@ -19,6 +18,7 @@ from tests.resumption.sealing import HEADER, TAG, Keys, epoch_now
 from tests.resumption.theft import rewrite, ticket
 from veritls._context import combining as roles
 from veritls._context.settings import Settings
+from veritls._value import contents, replace
 
 V = ssl.TLSVersion
 VERSIONS = pytest.mark.parametrize("version", [V.TLSv1_2, V.TLSv1_3])
@@ -149,17 +149,14 @@ def shows(text: str, server: Any) -> bool:
 
 
 def test_no_traceback_that_shows_local_variables_shows_the_secret(world: World) -> None:
-    @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
     class Extended(Settings):
         forgotten: bool = False
 
     server = serving(world, world.ca)
     settings = server._settings
-    values = {
-        field.name: getattr(settings, field.name) for field in dataclasses.fields(settings) if field.init
-    }
+    values = contents(settings)
     for fails in (
-        lambda: dataclasses.replace(settings, nonsense=1),
+        lambda: replace(settings, nonsense=1),
         lambda: roles.combined(Extended(**values), Extended(**values)),
     ):
         with pytest.raises(TypeError) as caught:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import ssl
 import sys
 from typing import Any
@@ -21,6 +20,7 @@ from veritls._context import combining as roles
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.settings import Settings
+from veritls._value import Value
 
 V = ssl.TLSVersion
 VALUES = (Settings, ProtocolSettings, PeerPolicy)
@@ -33,14 +33,12 @@ def switching(first: Any, second: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", VALUES)
-def test_every_field_is_registered_as_a_demand_or_a_choice(kind: type) -> None:
-    fields = [field for field in dataclasses.fields(kind) if field.init]
-    assert fields
-    assert [field.name for field in fields if not roles.registered(field)] == []
+def test_every_field_is_registered_as_a_demand_or_a_choice(kind: type[Value]) -> None:
+    assert kind.fields_of
+    assert [name for name, field in kind.fields_of.items() if not roles.registered(field)] == []
 
 
 def test_a_field_that_is_not_registered_refuses_the_combination() -> None:
-    @dataclasses.dataclass(frozen=True)
     class Extended(PeerPolicy):
         forgotten: bool = False
 

@@ -217,5 +217,5 @@ def test_every_field_of_the_settings_has_a_case() -> None:
         "ticket_secret",  # set once, when the context is made
     }
     kinds: tuple[Any, ...] = (Settings, ProtocolSettings, PeerPolicy)
-    fields = {field.name for kind in kinds for field in dataclasses.fields(kind) if field.init}
+    fields = {name for kind in kinds for name in kind.fields_of}
     assert fields == tested | elsewhere

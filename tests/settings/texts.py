@@ -14,7 +14,6 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from tests.support.certificates import NOW, Party, der, pem
 from veritls._context import combining
 from veritls._context.settings import TicketSecret
 from veritls._loading import certificates as shown
+from veritls._value import Value
 
 FILE = Path(__file__).with_name("texts.toml")
 EXPECTED: dict[str, list[str]] = tomllib.loads(FILE.read_text()).get("texts", {}) if FILE.exists() else {}
@@ -123,14 +123,13 @@ def _awaited_later(_: Path) -> None:
 
 
 def _clock_before_1970(_: Path) -> None:
-    with mock.patch("veritls._context.context.datetime", wraps=datetime) as clock:
+    with mock.patch("veritls._context.asking.datetime", wraps=datetime) as clock:
         clock.now.return_value = datetime.fromtimestamp(-5, tz=NOW.tzinfo)
         context().verify_chain([LEAF.der])
 
 
 def _unregistered(_: Path) -> None:
-    @dataclass(frozen=True)
-    class Odd:
+    class Odd(Value):
         field: int = 0
 
     combining.combined(Odd(), Odd())

@@ -14,7 +14,7 @@ from cryptography import x509
 import veritls
 from tests.revocation.answers import clients
 from tests.support.certificates import DAY, NOW, Party, der, pem
-from veritls._context.trust import TrustEntry
+from veritls._context.trust_entries import TrustEntry
 
 ROOT, OTHER = Party("Root", ca=True), Party("Other", ca=True)
 MIDDLE = Party("Middle", ROOT, ca=True)

@@ -17,6 +17,8 @@ use x509_parser::x509::X509Name;
 
 use crate::error::{Thing, Unusable};
 use crate::verify::certificate::{self, examine, outline, read, split};
+use crate::verify::signature_cache::algorithms;
+use crate::verify::signed::Signed;
 
 type Object = Py<PyAny>;
 
@@ -116,12 +118,15 @@ pub fn has_odd_serial(der: &[u8]) -> bool {
     })
 }
 
-/// The certificates that the operating system trusts, DER, and what could not be read of them, in words.
+/// Whether the key of the certificate `issuer` (DER) signed another, by an algorithm that the engine has.
 #[pyfunction]
-pub fn system_certificates(py: Python<'_>) -> (Vec<Vec<u8>>, Vec<String>) {
-    let found = py.detach(rustls_native_certs::load_native_certs);
-    let errors = found.errors.iter().map(ToString::to_string).collect();
-    (found.certs.into_iter().map(|der| der.to_vec()).collect(), errors)
+pub fn is_signed_by(py: Python<'_>, subject: Vec<u8>, issuer: Vec<u8>) -> bool {
+    py.detach(|| {
+        let (Ok(signed), Ok(key)) = (Signed::read(&subject), certificate::public_key(&issuer)) else {
+            return false;
+        };
+        signed.is_of(&key, algorithms())
+    })
 }
 
 /// The extension of that kind. What stands there twice says nothing.

@@ -13,4 +13,5 @@ pub mod memory_bio;
 pub mod session;
 pub mod settings;
 pub mod stream;
+pub mod system_trust;
 pub mod trust_set;

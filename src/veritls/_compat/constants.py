@@ -6,7 +6,6 @@ the module are here on every Python.
 
 import ssl as _ssl
 import sys as _sys
-import typing as _typing
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED as ALERT_DESCRIPTION_ACCESS_DENIED,
     ALERT_DESCRIPTION_BAD_CERTIFICATE as ALERT_DESCRIPTION_BAD_CERTIFICATE,
@@ -107,7 +106,8 @@ from ssl import (
 
 # `except SSLCertVerificationError` also catches the errors of the standard module's contexts. Type checkers
 # see the subclass that veritls raises, which has a report: docs/decisions/0032.
-if _typing.TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from veritls.errors import SSLCertVerificationError as SSLCertVerificationError
 
     CertificateError = SSLCertVerificationError

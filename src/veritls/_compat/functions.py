@@ -7,11 +7,13 @@ import socket
 import ssl
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
 
 from veritls._context.context import SSLContext
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from _typeshed import ReadableBuffer
 
     from veritls._loading.pem import StrPath

@@ -13,11 +13,16 @@ from __future__ import annotations
 
 import os
 import ssl
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import FunctionType, ModuleType
-from typing import Any
+from _thread import allocate_lock
+from types import FunctionType
+
+from veritls._value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
 
 PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
 """The private names of `ssl` that other modules of the standard library call."""
@@ -25,8 +30,7 @@ PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_defa
 _ABSENT = object()
 
 
-@dataclass(frozen=True)
-class _Change:
+class _Change(Value):
     """A name of a class or module that was given another value. `before`: `_ABSENT` where it had none."""
 
     target: type | ModuleType
@@ -40,9 +44,13 @@ class _Change:
             setattr(self.target, self.name, self.before)
 
 
-_offered: dict[str, Any] = {}
-"""The names of veritls: `veritls/__init__.py` offers them."""
-_lock = threading.Lock()
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+_offered: Callable[[], dict[str, Any]] = _nothing
+"""The names of veritls with their values: `veritls/__init__.py` offers them."""
+_lock = allocate_lock()
 _changes: list[_Change] | None = None
 """What `inject` has changed so far; None where veritls is not injected."""
 
@@ -50,23 +58,24 @@ _changes: list[_Change] | None = None
 def _after_fork_in_child() -> None:
     """The thread that held the lock does not exist in the child."""
     global _lock
-    _lock = threading.Lock()
+    _lock = allocate_lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def offer(names: Mapping[str, Any]) -> None:
-    """Tells `inject` which value takes the place of each name of the standard module."""
-    _offered.update(names)
+def offer(names: Callable[[], dict[str, Any]]) -> None:
+    """Tells `inject` whom to ask for the value that takes the place of each name of the standard module."""
+    global _offered
+    _offered = names
 
 
 def _replacements() -> dict[str, Any]:
     """The names that change: not those that veritls takes from the standard module as they are."""
     return {
         name: value
-        for name, value in _offered.items()
+        for name, value in _offered().items()
         if name not in ("inject", "extract") and getattr(ssl, name, None) is not value
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from veritls import _engine
@@ -38,7 +38,7 @@ class SSLSession:
         self = cls.__new__(cls)
         self._context = context
         self._engine_session = session
-        self._id = resumes._id if resumes is not None else secrets.token_bytes(32)
+        self._id = resumes._id if resumes is not None else os.urandom(32)
         self._time = int(time.time())
         return self
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any, Protocol
 
-from veritls._loading.certificates import decoded, subject_text
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
 
+    class Chains(Protocol):
+        """What `SSLObj` itself needs of a connection; the other attributes are passed on."""
 
-class Chains(Protocol):
-    """What `SSLObj` itself needs of a connection; the other attributes are passed on."""
-
-    def get_unverified_chain(self) -> list[bytes]: ...
+        def get_unverified_chain(self) -> list[bytes]: ...
 
 
 ENCODING_PEM = 1
@@ -34,9 +34,13 @@ class Certificate(bytes):
 
     def get_info(self) -> dict[str, Any]:
         """The certificate decoded as by `getpeercert`."""
+        from veritls._loading.certificates import decoded
+
         return decoded(self)
 
     def __repr__(self) -> str:
+        from veritls._loading.certificates import subject_text
+
         return f"<Certificate {subject_text(self)!r}>"
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
 from veritls._connection.state import ConnectionState
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 MemoryBIO = _engine.MemoryBIO

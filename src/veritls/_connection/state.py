@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, overload
+import os
+import sys
+from _thread import get_ident
 
 from veritls import _engine
 from veritls._connection.session import SSLSession
-from veritls._connection.sslobj import Certificate, SSLObj
-from veritls._context import groups, signature_algorithms as sigalgs
+from veritls._context import groups
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
-from veritls._explaining.explanation import accepted, unverified
-from veritls._loading.certificates import decoded, end_point_hash
-from veritls._report.request import Purpose
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any, Literal, overload
+
+    from veritls._connection.sslobj import SSLObj
     from veritls._context.context import SSLContext
+    from veritls._report.request import Purpose
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel binding types of `get_channel_binding` (RFC 5929)."""
 
 
+def _before_fork() -> tuple[ModuleType, ...]:
+    """What a connection may import late, imported. The child would not have the thread that does it now."""
+    if len(sys._current_frames()) == 1:
+        return ()
+    from veritls._connection import sslobj
+    from veritls._context import asking
+    from veritls._explaining import refusals
+    from veritls._loading import certificates
+
+    return asking, certificates, refusals, sslobj
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
+
+
 def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
-    """The function that the engine calls within a handshake; None where no callback is set.
-
-    It holds no reference to the connection, which the engine would keep alive.
-    """
-    peer, checked = frozen.peer, frozen.demands["check_name"]
-    if not peer.callbacks:
+    """The function that the engine calls within a handshake; None where no callback is set."""
+    if not frozen.peer.callbacks:
         return None
+    from veritls._context.asking import verify_callback
 
-    def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
-        moment = datetime.fromtimestamp(at, UTC)
-        request = peer.request(chain, purpose, moment, name, checked, stapled)
-        peer.ask(unverified(request) if path is None else accepted(request, tuple(path)))
-
-    return ask
+    return verify_callback(frozen, purpose, name)
 
 
 class ConnectionState:
@@ -91,7 +100,11 @@ class ConnectionState:
     @property
     def _sslobj(self) -> SSLObj | None:
         """None unless TLS is on: libraries check that, and get the chains from it before Python 3.13."""
-        return SSLObj(self) if self._stream is not None else None
+        if self._stream is None:
+            return None
+        from veritls._connection.sslobj import SSLObj
+
+        return SSLObj(self)
 
     @property
     def context(self) -> SSLContext:
@@ -110,7 +123,7 @@ class ConnectionState:
     def context(self, context: SSLContext) -> None:
         if not isinstance(context, HasSettings):
             raise TypeError("The value must be a SSLContext")
-        if self._sni_callback_thread == threading.get_ident():
+        if self._sni_callback_thread == get_ident():
             both = context._settings.after(self._settings)
             both.frozen(True)  # raises where the settings cannot be used
             self._chosen_in_callback = context, both
@@ -128,6 +141,8 @@ class ConnectionState:
         callback = self._settings.sni_callback
         if callback is None:
             return None
+        import weakref
+
         # The engine must not keep its own connection alive.
         reference = weakref.ref(self)
 
@@ -135,7 +150,7 @@ class ConnectionState:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
-            connection._sni_callback_thread = threading.get_ident()
+            connection._sni_callback_thread = get_ident()
             try:
                 answer = callback(connection, name, context)
                 chosen = connection._chosen_in_callback
@@ -195,12 +210,15 @@ class ConnectionState:
         stream = self._agreed()
         return stream.resumed if stream is not None else None
 
-    @overload
-    def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
-    @overload
-    def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
-    @overload
-    def getpeercert(self, binary_form: bool) -> Any: ...
+    if TYPE_CHECKING:
+
+        @overload
+        def getpeercert(self, binary_form: Literal[False] = False) -> dict[str, Any] | None: ...
+        @overload
+        def getpeercert(self, binary_form: Literal[True]) -> bytes | None: ...
+        @overload
+        def getpeercert(self, binary_form: bool) -> Any: ...
+
     def getpeercert(self, binary_form: bool = False) -> Any:
         """The peer's certificate as a dict (`ssl.SSLSocket.getpeercert`), or as DER bytes with `binary_form`.
 
@@ -215,13 +233,19 @@ class ConnectionState:
             return None
         if binary_form:
             return chain[0]
-        return decoded(chain[0]) if stream.validated else {}
+        if not stream.validated:
+            return {}
+        from veritls._loading.certificates import decoded
+
+        return decoded(chain[0])
 
     def get_unverified_chain(self) -> list[bytes]:
         """The certificates that the peer sent (DER), its own first; empty where it sent none.
 
         Raises ValueError where TLS is not on.
         """
+        from veritls._connection.sslobj import Certificate
+
         return [Certificate(der) for der in self._require_stream().peer_chain or []]
 
     def get_verified_chain(self) -> list[bytes]:
@@ -230,6 +254,8 @@ class ConnectionState:
         Where certificates are not validated (CERT_NONE), as `get_unverified_chain`, as in `ssl`. Raises
         ValueError where TLS is not on.
         """
+        from veritls._connection.sslobj import Certificate
+
         stream = self._require_stream()
         chain = stream.verified_chain if stream.validated else stream.peer_chain
         return [Certificate(der) for der in chain or []]
@@ -267,7 +293,11 @@ class ConnectionState:
     def _sigalg(self, own: bool) -> str | None:
         stream = self._agreed()
         number = stream.signature_schemes[0 if own else 1] if stream is not None else None
-        return sigalgs.name_of(number) if number is not None else None
+        if number is None:
+            return None
+        from veritls._context.signature_algorithms import name_of
+
+        return name_of(number)
 
     def client_sigalg(self) -> str | None:
         """The signature algorithm with which the client proved that it holds its key, for example "ed25519".
@@ -313,7 +343,11 @@ class ConnectionState:
             certificate = stream.own_certificate
         else:
             certificate = next(iter(stream.peer_chain or ()), None)
-        return end_point_hash(certificate) if certificate is not None else None
+        if certificate is None:
+            return None
+        from veritls._loading.channel_binding import end_point_hash
+
+        return end_point_hash(certificate)
 
     def verify_client_post_handshake(self) -> None:
         """Raises NotImplementedError: post-handshake authentication is not supported (`HAS_PHA`)."""

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from ssl import PROTOCOL_TLS_SERVER, SSLContext as _StandardContext, SSLError
-from typing import Any
+
+from veritls._value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSIONS = {0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
 
-@dataclass(frozen=True, repr=False)
-class Suite:
+class Suite(Value):
     """One cipher suite, in the terms of ``SSLContext.get_ciphers()``."""
 
     number: int
@@ -108,8 +110,8 @@ _TLS12 = tuple(suite for suite in _ALL if suite.protocol == "TLSv1.2")
 MAX_LEVEL = 2
 """OpenSSL's security level, which the engine always enforces: RSA from 2048 bits, no SHA-1 signatures."""
 
-_SEPARATORS = re.compile(r"[:, ;]+")
-_WORD = re.compile(r"@?[^:, ;@]+")
+_SEPARATORS = r"[:, ;]+"
+_WORD = r"@?[^:, ;@]+"
 
 
 def _chosen(word: str) -> list[Suite]:
@@ -124,9 +126,11 @@ def select(text: str) -> tuple[Suite, ...]:
     leaves TLS 1.3, as with `ssl`. Raises ValueError where it selects nothing with OpenSSL either, and for an
     ``@SECLEVEL`` above `MAX_LEVEL`.
     """
+    import re
+
     active: list[Suite] = []
     killed: set[Suite] = set()
-    for word in _WORD.findall(text):
+    for word in re.findall(_WORD, text):
         if word == "@STRENGTH":
             active.sort(key=lambda suite: -suite.bits)
         elif word.startswith("@SECLEVEL="):
@@ -157,15 +161,17 @@ def _selects_with_openssl(text: str) -> bool:
 
 def select_tls13(text: str) -> tuple[Suite, ...]:
     """The TLS 1.3 suites of a list of names. Raises ValueError for a name that does not exist."""
+    import re
+
     by_name = {suite.name: suite for suite in _ALL if suite.protocol == "TLSv1.3"}
-    names = [name for name in _SEPARATORS.split(text) if name]
+    names = [name for name in re.split(_SEPARATORS, text) if name]
     if not names or not set(names) <= set(by_name):
         raise ValueError("No cipher suite can be selected.")
     return tuple(by_name[name] for name in dict.fromkeys(names))
 
 
-DEFAULT_TLS13 = select_tls13("TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256")
-DEFAULT_TLS12 = select("ECDHE+AESGCM:ECDHE+CHACHA20")
+DEFAULT_TLS13 = tuple(SUITES[number] for number in (0x1301, 0x1302, 0x1303))
+DEFAULT_TLS12 = tuple(SUITES[number] for number in (0xC02C, 0xC030, 0xC02B, 0xC02F, 0xCCA9, 0xCCA8))
 """The suites of a new context. OpenSSL orders those of TLS 1.3 differently: decision 0011."""
 
 

@@ -6,46 +6,45 @@ of a settings value says in its declaration which of the two it is.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
+from veritls._value import MISSING, Field, Value, replace
 
-_COMBINE = "combine"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
 
-Value = TypeVar("Value")
+    Kind = TypeVar("Kind", bound=Value)
 
 
-def demand(combine: Callable[[Any, Any], Any], default: Any = dataclasses.MISSING) -> Any:
+def demand(combine: Callable[[Any, Any], Any], default: Any = MISSING) -> Any:
     """A field of which both values apply: `combine(first, second)` meets both demands."""
-    return dataclasses.field(default=default, metadata={_COMBINE: combine})
+    return Field(default, combine=combine)
 
 
-def choice(default: Any = dataclasses.MISSING, *, secret: bool = False) -> Any:
+def _second(first: Any, second: Any) -> Any:
+    return second
+
+
+def choice(default: Any = MISSING, *, secret: bool = False) -> Any:
     """A field of which only the second value applies. `secret`: the repr leaves it out."""
-    return dataclasses.field(
-        default=default, repr=not secret, metadata={_COMBINE: lambda first, second: second}
-    )
+    return Field(default, secret=secret, combine=_second)
 
 
-def registered(field: dataclasses.Field[Any]) -> bool:
+def registered(field: Field) -> bool:
     """Whether a field is declared as a demand or as a choice."""
-    return _COMBINE in field.metadata
+    return field.combine is not None
 
 
-def combined(first: Value, second: Value) -> Value:
+def combined(first: Kind, second: Kind) -> Kind:
     """The value that meets every demand of both, with the choices of `second`.
 
-    `first` and `second` are dataclasses of one kind. Raises TypeError for a field that is neither a demand
-    nor a choice.
+    `first` and `second` are of one kind. Raises TypeError for a field that is neither a demand nor a choice.
     """
     if first is second:
         return second
     parts: dict[str, Any] = {}
-    for field in dataclasses.fields(second):  # type: ignore[arg-type]
-        if not field.init:
-            continue
-        if not registered(field):
-            raise TypeError(f"{type(second).__name__}.{field.name} is neither a demand nor a choice")
-        combine = field.metadata[_COMBINE]
-        parts[field.name] = combine(getattr(first, field.name), getattr(second, field.name))
-    return dataclasses.replace(second, **parts)  # type: ignore[type-var]
+    for name, field in type(second).fields_of.items():
+        if field.combine is None:
+            raise TypeError(f"{type(second).__name__}.{name} is neither a demand nor a choice")
+        parts[name] = field.combine(getattr(first, name), getattr(second, name))
+    return replace(second, **parts)

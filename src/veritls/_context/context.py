@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
-import socket
 import ssl
 import sys
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from datetime import UTC, datetime
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Self, get_args
 
 from veritls import _engine
-from veritls._context.ocsp_renewal import Renewal
 from veritls._context.own_identities import Keyring, OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
-from veritls._context.server_name import on_the_wire
-from veritls._context.settings import HasSettings, Settings, SNICallback, TicketSecret
+from veritls._context.settings import HasSettings, Settings, TicketSecret
 from veritls._context.trust import TrustMembers, TrustStore
-from veritls._explaining.explanation import accepted
-from veritls._explaining.reasons import ssl_error
-from veritls._loading.chains import Chain, der_chain
-from veritls._report.request import Purpose
-from veritls.report import VerificationReport
+from veritls._value import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+    from typing import Any, Self
+
     from veritls._connection.sslobject import SSLObject
     from veritls._connection.sslsocket import SSLSocket
+    from veritls._context.ocsp_renewal import Renewal
+    from veritls._context.settings import SNICallback
+    from veritls._loading.chains import Chain
+    from veritls._report.request import Purpose
+    from veritls.report import VerificationReport
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -38,22 +37,6 @@ PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
 _TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response")
-_EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-def _moment(at: datetime | None) -> datetime:
-    if at is None:
-        at = datetime.now(UTC)
-        if at < _EPOCH:
-            raise ssl_error("UNUSABLE", "the system's clock cannot be used: it shows a time before 1970")
-        return at
-    if not isinstance(at, datetime):
-        raise TypeError(f"at must be an aware datetime, not {type(at).__name__}")
-    if at.utcoffset() is None:
-        raise ValueError("at must be an aware datetime: it has no tzinfo")
-    if at < _EPOCH:
-        raise ValueError("at must not be before 1970")
-    return at
 
 
 def _declared(kind: type) -> Iterable[str]:
@@ -128,6 +111,8 @@ class SSLContext(  # type: ignore[misc, override]
         if not (name.startswith("_") or hasattr(type(self), name)):
             members = _members(type(self))
             if name not in members:
+                import difflib
+
                 similar = difflib.get_close_matches(name, members, n=1)
                 hint = f" Did you mean {similar[0]!r}?" if similar else ""
                 words = f"{type(self).__name__!r} object has no attribute {name!r}.{hint}"
@@ -259,28 +244,14 @@ class SSLContext(  # type: ignore[misc, override]
         verify callback is called. Raises ssl.SSLCertVerificationError as a handshake; TypeError, ValueError
         or ssl.SSLError for arguments that cannot be used.
         """
+        from veritls._context.asking import verify_chain
+
         settings = self._settings
         if purpose is None:
             purpose = "client" if settings.protocol.method == PROTOCOL_TLS_SERVER else "server"
-        if purpose not in get_args(Purpose):
+        if purpose not in ("server", "client"):
             raise ValueError(f"purpose must be 'server' or 'client', not {purpose!r}")
-        moment = _moment(at)
-        name = on_the_wire(server_hostname) if server_hostname is not None else None
-        frozen = settings.frozen(purpose == "client", validating=True)
-        named, stapled = name is not None, bool(ocsp_response)
-        request = frozen.peer.request(der_chain(chain), purpose, moment, name, named, stapled)
-        verified: list[VerificationReport] = []
-
-        def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
-            report = accepted(request, tuple(path or ()))
-            frozen.peer.ask(report)
-            verified.append(report)
-
-        frozen.settings.verify(
-            request.chain, purpose == "server", name, int(moment.timestamp()), ocsp_response, ask
-        )
-        [report] = verified
-        return report
+        return verify_chain(settings, chain, purpose, server_hostname, at, ocsp_response)
 
     @property  # type: ignore[override]
     def sni_callback(self) -> SNICallback | None:

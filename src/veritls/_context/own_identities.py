@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 
-from cryptography import x509
-
 from veritls import _engine
-from veritls._context.ocsp_renewal import OCSPRenewal, Period, Renewal
 from veritls._explaining.reasons import ssl_error
-from veritls._loading.certificates import UNSUPPORTED, decoded
-from veritls._loading.identities import (
-    CertificateSource,
-    KeySource,
-    Password,
-    load_identity,
-    load_pkcs12_identity,
-)
-from veritls._loading.pem import Content
-from veritls._report.parsed_certificate import readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from cryptography import x509
+
+    from veritls._context.ocsp_renewal import OCSPRenewal, Period, Renewal
+    from veritls._loading.identities import CertificateSource, KeySource, Password
+    from veritls._loading.pem import Content
 
 _KEY_PREFERENCE = ("ECDSA", "ED25519", "RSA")
 """Kinds of keys as the engine names them, the preferred first: ECDSA signs and verifies faster than RSA."""
-
-
-def names(der: bytes) -> frozenset[Hashable]:
-    """The names of a certificate: those of subjectAltName, DNS names in lower case; else its subject."""
-    try:
-        shown = decoded(der)
-    except ValueError:
-        return frozenset({_engine.names(der)[0]})
-    found = ((kind, text) for kind, text in shown.get("subjectAltName", ()) if text != UNSUPPORTED)
-    lower = frozenset((kind, text.lower() if kind == "DNS" else text) for kind, text in found)
-    return lower or frozenset({shown["subject"]})
 
 
 class Keyring:
@@ -49,6 +34,8 @@ class Keyring:
 
     def plus(self, identity: _engine.Identity, *, only_one: bool) -> Keyring:
         """With another identity. `only_one`: one of each kind of key is kept, whatever the names."""
+        from veritls._loading.certificates import names
+
         algorithm = identity.algorithm
         known = () if only_one else names(identity.chain[0])
         claims: frozenset[Hashable] = frozenset((algorithm, name) for name in known) or frozenset({algorithm})
@@ -119,6 +106,8 @@ class OwnMembers:
         content cannot be used; TypeError for other types; ValueError for a password over 1024 bytes. The
         context is unchanged then.
         """
+        from veritls._loading.identities import load_identity
+
         self._add_identity(load_identity(certfile, keyfile, password))
 
     def load_pkcs12(self, source: Content, password: Password = None) -> None:
@@ -129,6 +118,8 @@ class OwnMembers:
         password and for PKCS#12 without a key or its certificate; TypeError and ValueError for a source or
         password of the wrong type or length. The context is unchanged then.
         """
+        from veritls._loading.identities import load_pkcs12_identity
+
         self._add_identity(load_pkcs12_identity(source, password))
 
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
@@ -155,6 +146,8 @@ class OwnMembers:
             for identity in self._identities():
                 identity.staple(None, 0)
         elif callable(response):
+            from veritls._context.ocsp_renewal import Renewal
+
             renewal = Renewal(self, response)
             renewal.start()
             self._renew_with(renewal)
@@ -188,6 +181,8 @@ class OwnMembers:
         return own, next((each for each in known if _engine.names(each)[0] == issuer), None)
 
     def _certificates_of(self, of: _engine.Identity) -> tuple[x509.Certificate, x509.Certificate | None]:
+        from veritls._report.parsed_certificate import readable
+
         own, issuer = self._chain_of(of)
         above = readable(issuer) if issuer is not None else None
         return readable(own), above

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-import secrets
+import os
 import ssl
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from operator import add, index, or_
-from typing import Literal, NamedTuple, Self
 
 from veritls import _engine, policy
 from veritls._context.combining import demand
-from veritls._report.request import Purpose, Request
-from veritls.peers import Matcher, as_matchers, as_pins, pin_text
-from veritls.report import VerificationReport, VerifyCallback
+from veritls._value import Value, replace
 
-UnknownStatus = Literal["refuse", "accept"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
+    from typing import Literal, Self
+
+    from veritls.peers import Matcher
+    from veritls.report import VerifyCallback
+
+    UnknownStatus = Literal["refuse", "accept"]
 
 _OFFERED_FLAGS = (
     ssl.VERIFY_CRL_CHECK_CHAIN
@@ -27,7 +29,7 @@ _OFFERED_FLAGS = (
 )
 
 
-class Registered(NamedTuple):
+class Registered(Value):
     """A verify callback. `token` tells it from every other: functions cannot be compared by content."""
 
     callback: VerifyCallback
@@ -50,8 +52,7 @@ def _both_accept(first: UnknownStatus, second: UnknownStatus) -> UnknownStatus:
     return "accept" if first == second == "accept" else "refuse"
 
 
-@dataclass(frozen=True)
-class PeerPolicy:
+class PeerPolicy(Value):
     """What is demanded of the peer. The methods give the next value, or raise and leave this one as it is.
     Their arguments come from the functions below (`as_mode` ...), which run the caller's code beforehand.
 
@@ -120,10 +121,13 @@ class PeerPolicy:
         return bool(self.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN)
 
     @property
-    def _strict(self) -> bool:
+    def strict(self) -> bool:
+        """Whether VERIFY_X509_STRICT is set."""
         return bool(self.verify_flags & ssl.VERIFY_X509_STRICT)
 
-    def _revocation(self) -> Literal["none", "leaf", "chain"]:
+    @property
+    def revocation(self) -> Literal["none", "leaf", "chain"]:
+        """Which certificates are checked for revocation."""
         if self.verify_flags & ssl.VERIFY_CRL_CHECK_CHAIN == ssl.VERIFY_CRL_CHECK_CHAIN:
             return "chain"
         return "leaf" if self.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF else "none"
@@ -141,49 +145,16 @@ class PeerPolicy:
             "require": rule.require,
             "validate": rule.validate,
             "check_name": rule.name_matters and self.check_hostname,
-            "revocation": self._revocation(),
+            "revocation": self.revocation,
             "accept_unknown": self.unknown_status == "accept",
             "require_ocsp": self.require_ocsp,
-            "strict": self._strict,
+            "strict": self.strict,
             "allowed": [[each._for_engine() for each in several] for several in self.allowed_peers],
             "pinned": [list(several) for several in self.pinned_keys],
             "verify_callback": bool(self.callbacks),
             "reverify": self.reverify,
             "max_resumption_age": self.max_resumption_age,
         }
-
-    def request(
-        self,
-        chain: Sequence[bytes],
-        purpose: Purpose,
-        at: datetime,
-        server_hostname: str | None,
-        check_hostname: bool,
-        stapled: bool,
-    ) -> Request:
-        """The request to verify a chain; `stapled`: with an OCSP response."""
-        allowed, pins = self.allowed_peers, self.pinned_keys
-        return Request(
-            chain=tuple(chain),
-            purpose=purpose,
-            at=at,
-            server_hostname=server_hostname,
-            check_hostname=check_hostname,
-            allowed_peers=tuple(str(each) for several in allowed for each in several) if allowed else None,
-            pinned_keys=tuple(sorted(map(pin_text, frozenset().union(*pins)))) if pins else None,
-            revocation=self._revocation(),
-            strict=self._strict,
-            ocsp=stapled or (self.require_ocsp and purpose == "server"),
-        )
-
-    def ask(self, report: VerificationReport) -> None:
-        """Calls each callback; one that raises, or is asynchronous and so did not run, refuses the peer."""
-        for each in self.callbacks:
-            answer = each.callback(report)
-            if inspect.isawaitable(answer):
-                if inspect.iscoroutine(answer):
-                    answer.close()
-                raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
 
 
 def as_mode(value: int) -> ssl.VerifyMode:
@@ -221,15 +192,20 @@ def as_registered(callback: VerifyCallback | None) -> tuple[Registered, ...]:
         return ()
     if not callable(callback):
         raise TypeError("not a callable object")
+    import inspect
+
     if inspect.iscoroutinefunction(callback):
         raise TypeError("a verify callback cannot be asynchronous: it would never be awaited")
-    return (Registered(callback, secrets.token_bytes(16)),)
+    return (Registered(callback, os.urandom(16)),)
 
 
 def as_age(value: int | timedelta) -> int:
     """`max_resumption_age` as it is kept, in seconds. Raises TypeError or ValueError for anything else."""
-    if isinstance(value, timedelta):
-        value = value // timedelta(seconds=1)
+    if not isinstance(value, int):
+        from datetime import timedelta
+
+        if isinstance(value, timedelta):
+            value = value // timedelta(seconds=1)
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"max_resumption_age must be an int or a timedelta, not {type(value).__name__}")
     seconds = index(value)
@@ -240,12 +216,20 @@ def as_age(value: int | timedelta) -> int:
 
 def as_allowed(values: Iterable[Matcher] | None) -> tuple[Matcher, ...] | None:
     """`allowed_peers` as it is kept. Raises TypeError for anything but patterns."""
-    return as_matchers(values) if values is not None else None
+    if values is None:
+        return None
+    from veritls.peers import as_matchers
+
+    return as_matchers(values)
 
 
 def as_pinned(values: Iterable[str | bytes] | None) -> frozenset[bytes] | None:
     """`pinned_keys` as they are kept. Raises TypeError or ValueError for anything but digests."""
-    return as_pins(values) if values is not None else None
+    if values is None:
+        return None
+    from veritls.peers import as_pins
+
+    return as_pins(values)
 
 
 class PeerMembers:

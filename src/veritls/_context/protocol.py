@@ -5,29 +5,36 @@ from __future__ import annotations
 import os
 import ssl
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from operator import index, or_
-from typing import Any, Self, TypeVar
 
 from veritls import _engine
-from veritls._context import cipher_suites as ciphers, groups, keylog
+from veritls._context import cipher_suites as ciphers, groups
 from veritls._context.combining import choice, demand
 from veritls._explaining.reasons import ssl_error
-from veritls._loading.pem import StrPath, pem_blocks, read_file
+from veritls._loading.pem import pem_blocks, read_file
+from veritls._value import Value, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Self, TypeVar
+
+    from veritls._loading.pem import StrPath
+
+    Item = TypeVar("Item")
 
 _V = ssl.TLSVersion
 
-Item = TypeVar("Item")
-
 _NO_SIGALGS = "{} is not supported: every algorithm of get_sigalgs() is secure and may sign a handshake"
-_NO_VERSION = (
-    ssl.OP_NO_SSLv2
-    | ssl.OP_NO_SSLv3
-    | ssl.OP_NO_TLSv1
-    | ssl.OP_NO_TLSv1_1
-    | ssl.OP_NO_TLSv1_2
-    | ssl.OP_NO_TLSv1_3
+_NO_VERSION = sum(
+    (
+        ssl.OP_NO_SSLv2.value,
+        ssl.OP_NO_SSLv3.value,
+        ssl.OP_NO_TLSv1.value,
+        ssl.OP_NO_TLSv1_1.value,
+        ssl.OP_NO_TLSv1_2.value,
+        ssl.OP_NO_TLSv1_3.value,
+    )
 )
 
 MOST_TICKETS = 255
@@ -94,8 +101,7 @@ def _selected(select: Callable[[str], tuple[Item, ...]], what: str, text: str) -
         raise ssl.SSLError(str(why)) from None
 
 
-@dataclass(frozen=True)
-class ProtocolSettings:
+class ProtocolSettings(Value):
     """The protocol settings of a context. The methods give the next value, or raise and leave this one as it
     is. Their arguments come from the functions above (`as_version` ...), which run the caller's code
     beforehand.
@@ -350,6 +356,8 @@ class ProtocolMembers:
     def keylog_filename(self, value: StrPath | None) -> None:
         path = os.fsdecode(value) if value is not None else None
         if path is not None:
+            from veritls._context import keylog
+
             keylog.begin(path)
         self._change_protocol(lambda protocol: replace(protocol, keylog=path))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
+import socket
 
 from veritls import _engine
 
@@ -25,10 +25,9 @@ def _encoded(name: str) -> str:
         raise TypeError("server_hostname: embedded null character")
     if not name or name.startswith("."):
         raise UnicodeError("server_hostname cannot be an empty string or start with a leading dot.")
-    try:
-        return str(ipaddress.ip_address(name.strip("[]") if name.startswith("[") else name))
-    except ValueError:
-        pass
+    address = _address(name.strip("[]") if name.startswith("[") else name)
+    if address is not None:
+        return address
     try:
         encoded = name.encode("idna").decode("ascii") if not name.isascii() else name
     except UnicodeError as why:
@@ -38,3 +37,20 @@ def _encoded(name: str) -> str:
     if not _engine.is_server_name(encoded):
         raise ValueError(f"server_hostname {name!r} is not a host name")
     return encoded
+
+
+def _address(name: str) -> str | None:
+    """An address in its usual form; None for anything else."""
+    if ":" in name:
+        import ipaddress
+
+        try:
+            return str(ipaddress.ip_address(name))
+        except ValueError:
+            return None
+    if not name[-1:].isdigit():
+        return None
+    try:
+        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, name))
+    except (OSError, ValueError):
+        return None

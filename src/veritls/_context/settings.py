@@ -37,24 +37,26 @@ that is not enforced. Records 0009 and 0046 have the cases.
 
 from __future__ import annotations
 
-import dataclasses
-import secrets
+import os
 import ssl
-import weakref
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
 
 from veritls import _engine
 from veritls._context.combining import choice, combined, demand
-from veritls._context.ocsp_renewal import Renewal
 from veritls._context.own_identities import Keyring
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
 from veritls._context.trust import TrustStore
+from veritls._value import Value
 
-SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    from veritls._context.ocsp_renewal import Renewal
+
+    SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
 
 class TicketSecret(bytes):
@@ -63,7 +65,7 @@ class TicketSecret(bytes):
     @classmethod
     def drawn(cls) -> TicketSecret:
         """A new secret."""
-        return cls(secrets.token_bytes(32))
+        return cls(os.urandom(32))
 
     def __repr__(self) -> str:
         return "<TicketSecret>"
@@ -74,7 +76,7 @@ class TicketSecret(bytes):
         raise TypeError("cannot pickle 'TicketSecret' object")
 
 
-class Frozen(NamedTuple):
+class Frozen(Value):
     """The settings of a connection: the engine's form, and the peer policy that it was made of."""
 
     settings: _engine.Settings
@@ -82,8 +84,7 @@ class Frozen(NamedTuple):
     demands: _engine.Demands
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Settings:
+class Settings(Value):
     """All settings of a context. Two are equal only if they are the same object."""
 
     protocol: ProtocolSettings = demand(combined)
@@ -96,10 +97,9 @@ class Settings:
     """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
-    _frozen: dict[Any, Frozen] = dataclasses.field(default_factory=dict, init=False, repr=False)
-    _after: weakref.WeakKeyDictionary[Settings, Settings] = dataclasses.field(
-        default_factory=weakref.WeakKeyDictionary, init=False, repr=False
-    )
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def frozen(self, server_side: bool, *, validating: bool = False) -> Frozen:
         """The engine's form, made once; `validating`: as under CERT_REQUIRED, whatever the mode.
@@ -107,9 +107,10 @@ class Settings:
         Raises ssl.SSLError or ValueError where the settings cannot be used.
         """
         key = server_side, validating and self.peer.verify_mode != ssl.CERT_REQUIRED
-        kept = self._frozen.get(key)
+        forms: dict[Any, Frozen] = vars(self).setdefault("_frozen", {})
+        kept = forms.get(key)
         if kept is None:
-            kept = self._frozen.setdefault(key, self._freeze(*key))
+            kept = forms.setdefault(key, self._freeze(*key))
         return kept
 
     def _freeze(self, server_side: bool, validating: bool) -> Frozen:
@@ -141,9 +142,14 @@ class Settings:
         """This value for a connection that began under `first`: with the demands of both."""
         if first is self:
             return self
-        kept = self._after.get(first)
+        if "_after" not in vars(self):
+            from weakref import WeakKeyDictionary
+
+            vars(self).setdefault("_after", WeakKeyDictionary())
+        combinations: WeakKeyDictionary[Settings, Settings] = vars(self)["_after"]
+        kept = combinations.get(first)
         if kept is None:
-            kept = self._after[first] = combined(first, self)
+            kept = combinations[first] = combined(first, self)
         return kept
 
     def check_side(self, server_side: bool) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
-
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from veritls import _engine
-from veritls._loading.certificates import decoded, described, name_text
-from veritls._loading.crls import CRLSource, CRLStore, Found, in_source, read
-from veritls._loading.pem import StrPath, is_content
-from veritls._loading.trust import Batch, TrustData, in_data, in_file, in_folder, in_system
-from veritls._report.parsed_certificate import readable
-from veritls._report.rendering import moment_of
+from veritls._loading.crls import CRLStore, in_source, read
+from veritls._loading.pem import is_content
+from veritls._loading.trust import in_data, in_file, in_folder, in_system, trust_set
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
     from _typeshed import ReadableBuffer
+
+    from veritls._context.trust_entries import TrustEntry
+    from veritls._loading.crls import CRLSource, Found
+    from veritls._loading.pem import StrPath
+    from veritls._loading.trust import Batch, TrustData
 
 _LONGEST_PATH = 10
 _MOST_UNREAD = 4
@@ -29,29 +29,11 @@ _MOST_UNREAD = 4
 
 
 def _signed(issuer: bytes, subject: bytes) -> bool:
-    try:
-        below = readable(subject)
-        below.verify_directly_issued_by(readable(issuer))
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+    if _engine.is_signed_by(subject, issuer):
+        return True
+    from veritls._loading.signatures import is_signed_by
 
-
-@dataclass(frozen=True)
-class TrustEntry:
-    """A certificate or CRL that a context trusts; see `SSLContext.list_trust`.
-
-    `kind`: "anchor" ends a path and is trusted by itself, "intermediate" may stand within one, "crl" is a
-    CRL. `name`: the subject, or a CRL's issuer (RFC 4514), empty where there is none. `expires`: notAfter or
-    nextUpdate, aware, in UTC; None where `datetime` cannot express it. `source`: the repr of the file's path,
-    "cadata", "memory" or "the system". `der`: the certificate or CRL.
-    """
-
-    kind: Literal["anchor", "intermediate", "crl"]
-    name: str
-    expires: datetime | None
-    source: str
-    der: bytes = field(repr=False)
+    return is_signed_by(subject, issuer)
 
 
 class TrustStore:
@@ -113,6 +95,8 @@ class TrustStore:
         return TrustStore(self._certificates, crls, self._hidden(), self._unread)
 
     def _hidden(self) -> frozenset[bytes]:
+        if not self._on_request:
+            return self._on_request
         used = {der for frozen in self._frozen.values() for der in frozen.used()}
         return self._on_request - used
 
@@ -154,24 +138,19 @@ class TrustStore:
         """The engine's form."""
         kept = self._frozen.get(partial_chain)
         if kept is None:
-            certificates, crls = list(self._certificates), self.crls.engines()
-            made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
+            certificates, crls = tuple(self._certificates), self.crls.engines()
+            if crls or self._on_request:
+                made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
+            else:
+                made = trust_set(certificates, partial_chain, self._unread)
             kept = self._frozen.setdefault(partial_chain, made)
         return kept
 
     def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
         """Every certificate, then every CRL, in the order in which they were loaded."""
-        found = []
-        for der, source in self._certificates.items():
-            subject, issuer = _engine.names(der)
-            kind: Literal["anchor", "intermediate"] = (
-                "anchor" if partial_chain or subject == issuer else "intermediate"
-            )
-            found.append(TrustEntry(kind, *described(der), source, der))
-        for each, source in self.crls:
-            until = moment_of(each.period[1])
-            found.append(TrustEntry("crl", name_text(each.issuer), until, source, each.der))
-        return found
+        from veritls._context.trust_entries import entries_of
+
+        return entries_of(self._certificates, self.crls, partial_chain=partial_chain)
 
 
 class TrustMembers:
@@ -290,4 +269,8 @@ class TrustMembers:
     def get_ca_certs(self, binary_form: bool = False) -> Any:
         """The trusted CA certificates: DER bytes where `binary_form`, else dicts as of `getpeercert`."""
         certificates = self._trust.ca_certificates()
-        return certificates if binary_form else [decoded(der) for der in certificates]
+        if binary_form:
+            return certificates
+        from veritls._loading.certificates import decoded
+
+        return [decoded(der) for der in certificates]

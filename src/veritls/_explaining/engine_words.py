@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-from veritls import _engine
+    from veritls import _engine
 
 CALLBACKS = {"verify": "the verify callback", "hello": "sni_callback"}
 """The engine's names of the callbacks."""

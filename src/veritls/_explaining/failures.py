@@ -6,7 +6,6 @@ import ssl
 from veritls import _engine
 from veritls._explaining.engine_words import CALLBACKS, THINGS, words
 from veritls._explaining.reasons import ALERTS, ssl_error
-from veritls._explaining.refusals import certificate_refused
 
 _IN_HELLO = "HANDSHAKE_FAILURE_ON_CLIENT_HELLO"
 _HTTP_STARTS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI", b"PATC", b"TRAC", b"CONN")
@@ -93,6 +92,8 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "no_peer_certificate":
             return ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "peer did not return a certificate")
         case "certificate" if failure.rejection is not None:
+            from veritls._explaining.refusals import certificate_refused
+
             return certificate_refused(failure.rejection)
         case "not_tls":
             return _not_tls(failure.start)

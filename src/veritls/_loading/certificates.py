@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.x509.oid import NameOID
 
 from veritls import _engine
 from veritls._explaining.reasons import words_of
 from veritls._loading.attribute_names import LONG_NAMES
-from veritls._report.parsed_certificate import readable
 from veritls._report.rendering import moment_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
 _SHORT_NAMES = {
-    NameOID.COMMON_NAME.dotted_string: "CN",
-    NameOID.LOCALITY_NAME.dotted_string: "L",
-    NameOID.STATE_OR_PROVINCE_NAME.dotted_string: "ST",
-    NameOID.ORGANIZATION_NAME.dotted_string: "O",
-    NameOID.ORGANIZATIONAL_UNIT_NAME.dotted_string: "OU",
-    NameOID.COUNTRY_NAME.dotted_string: "C",
-    NameOID.STREET_ADDRESS.dotted_string: "STREET",
-    NameOID.DOMAIN_COMPONENT.dotted_string: "DC",
-    NameOID.USER_ID.dotted_string: "UID",
+    "2.5.4.3": "CN",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.6": "C",
+    "2.5.4.9": "STREET",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
 }
 """The names of attributes of RFC 4514, section 3; any other is shown by its number."""
 
@@ -184,19 +183,12 @@ def _escaped(value: str | bytes) -> str:
     return f"\\{text}" if text.startswith((" ", "#")) else text
 
 
-def end_point_hash(der: bytes) -> bytes | None:
-    """The tls-server-end-point channel binding of a server's certificate (RFC 5929, section 4.1).
-
-    None where its signature names no hash (Ed25519), for which the RFC defines none, or an unknown one.
-    """
+def names(der: bytes) -> frozenset[Hashable]:
+    """The names of a certificate: those of subjectAltName, DNS names in lower case; else its subject."""
     try:
-        algorithm = readable(der).signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
-    if algorithm is None:
-        return None
-    if algorithm.name in ("md5", "sha1"):
-        algorithm = hashes.SHA256()
-    digest = hashes.Hash(algorithm)
-    digest.update(der)
-    return digest.finalize()
+        shown = decoded(der)
+    except ValueError:
+        return frozenset({_engine.names(der)[0]})
+    found = ((kind, text) for kind, text in shown.get("subjectAltName", ()) if text != UNSUPPORTED)
+    lower = frozenset((kind, text.lower() if kind == "DNS" else text) for kind, text in found)
+    return lower or frozenset({shown["subject"]})

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
+from veritls._loading.objects import certificate_der
 from veritls._loading.pem import pem_certificates
 
-Chain: TypeAlias = "str | bytes | x509.Certificate | Sequence[str | bytes | x509.Certificate]"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from cryptography import x509
+
+    Chain: TypeAlias = str | bytes | x509.Certificate | Sequence[str | bytes | x509.Certificate]
 
 
 def _certificates(value: object, where: str) -> list[bytes]:
-    if isinstance(value, x509.Certificate):
-        return [value.public_bytes(Encoding.DER)]
+    der = certificate_der(value)
+    if der is not None:
+        return [der]
     if isinstance(value, str):
         return pem_certificates(value.encode("ascii", "replace"), where)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -33,7 +37,7 @@ def der_chain(chain: Chain) -> tuple[bytes, ...]:
 
     Raises TypeError for other types, ValueError for an empty chain, ssl.SSLError for malformed PEM.
     """
-    if isinstance(chain, str | bytes | bytearray | memoryview | x509.Certificate):
+    if isinstance(chain, str | bytes | bytearray | memoryview) or certificate_der(chain) is not None:
         found = _certificates(chain, "the chain")
     elif isinstance(chain, Sequence):
         pieces = enumerate(chain)

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from collections.abc import Iterable
+from types import MappingProxyType
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error, words_of
-from veritls._loading.pem import Content, StrPath, is_content, is_pem, pem_crls, read_content, read_file
+from veritls._loading.pem import crls_in, is_content, is_pem, read_content, read_file
+from veritls._value import Value, replace
 
-CRLSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import TypeAlias
 
-HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r\d+")
+    from cryptography import x509
+
+    from veritls._loading.pem import Content, StrPath
+
+    CRLSource: TypeAlias = Content | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
+    _Line: TypeAlias = tuple["_Kept", ...]
+
+HASHED_NAME = r"[0-9a-f]{8}\.r\d+"
 """The file name of a CRL in a folder in OpenSSL's layout (``openssl rehash``)."""
 
 MAX_UNVERIFIED = 8
 """CRLs of one line that are kept although no known certificate signed them."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Value):
     """A CRL and its source."""
 
     parsed: _engine.Crl
@@ -43,7 +48,7 @@ def read(der: bytes, where: str) -> Found:
 
 
 def _in_data(data: bytes, where: str) -> Iterator[Found]:
-    crls = pem_crls(data, where) if is_pem(data) or b"\0" not in data else [data]
+    crls = crls_in(data, where) if is_pem(data) or b"\0" not in data else [data]
     if not crls:
         raise ssl_error("NO_START_LINE", f"PEM lib: no start line: {where} does not contain a CRL")
     yield from (read(der, where) for der in crls)
@@ -58,8 +63,11 @@ def in_path(path: StrPath) -> Iterator[Found]:
     if not os.path.isdir(place):
         yield from _in_data(read_file(place, "CRL"), repr(place))
         return
-    for name in sorted(filter(HASHED_NAME.fullmatch, os.listdir(place))):
-        yield from in_path(os.path.join(place, name))
+    import re
+
+    for name in sorted(os.listdir(place)):
+        if re.fullmatch(HASHED_NAME, name):
+            yield from in_path(os.path.join(place, name))
 
 
 def in_source(source: CRLSource) -> Iterator[Found]:
@@ -67,18 +75,27 @@ def in_source(source: CRLSource) -> Iterator[Found]:
 
     Raises OSError and ssl.SSLError as `in_path`, TypeError for anything else.
     """
-    if isinstance(source, x509.CertificateRevocationList):
-        yield read(source.public_bytes(Encoding.DER), "memory")
-    elif is_content(source):
+    if is_content(source):
         data, _ = read_content(source, "CRL")  # type: ignore[arg-type]
         yield from _in_data(data, "memory")
     elif isinstance(source, str | bytes | os.PathLike):
         yield from in_path(source)
+    else:
+        yield from _of_objects(source)
+
+
+def _of_objects(source: object) -> Iterator[Found]:
+    from veritls._loading.objects import crl_der
+
+    alone = crl_der(source)
+    if alone is not None:
+        yield read(alone, "memory")
     elif isinstance(source, Iterable):
         for each in source:
-            if not isinstance(each, x509.CertificateRevocationList):
+            der = crl_der(each)
+            if der is None:
                 raise TypeError(f"source must contain CRLs, not {type(each).__name__}")
-            yield from in_source(each)
+            yield read(der, "memory")
     else:
         raise TypeError(f"source must be a path, bytes or CRLs, not {type(source).__name__}")
 
@@ -90,18 +107,17 @@ def _newer(one: _engine.Crl, other: _engine.Crl) -> bool:
     return one.period[0] > other.period[0]
 
 
-@dataclass(frozen=True, eq=False)
-class _Kept:
+class _Kept(Value):
     parsed: _engine.Crl
     where: str
     arrival: int
 
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def signers(self, known: Iterable[bytes]) -> set[bytes]:
         """The `known` certificates (DER) that signed it."""
         return {each for each in known if self.parsed.signed_by(each)}
-
-
-_Line: TypeAlias = tuple[_Kept, ...]
 
 
 def _bounded(line: _Line, known: Collection[bytes]) -> _Line:
@@ -135,8 +151,7 @@ def _with(line: _Line, new: _Kept, known: Collection[bytes], *, older: bool) -> 
     return taken if changed and new in taken else line
 
 
-@dataclass(frozen=True, eq=False)
-class CRLStore:
+class CRLStore(Value):
     """The CRLs that one context knows, as an immutable value: `add` returns the next one.
 
     A line is the CRLs of one issuer with the same authority key identifier and issuing distribution point.
@@ -145,8 +160,11 @@ class CRLStore:
     that it signed is used.
     """
 
-    _lines: Mapping[object, _Line] = field(default_factory=dict)
+    _lines: Mapping[object, _Line] = MappingProxyType({})
     _places: tuple[str, ...] = ()
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))

@@ -1,26 +1,14 @@
 """Own certificates and keys, from files or memory. Encrypted ones are decrypted by `cryptography`."""
 
+from __future__ import annotations
+
 import os
 import ssl
-from collections.abc import Callable, Iterable
-from typing import TypeAlias, get_args
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-    load_pem_private_key,
-    pkcs12,
-)
+from collections.abc import Iterable
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import (
-    Content,
     from_pem,
     is_content,
     is_pem,
@@ -29,9 +17,19 @@ from veritls._loading.pem import (
     read_content,
 )
 
-Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
-CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]
-KeySource: TypeAlias = Content | PrivateKeyTypes
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias, TypeGuard
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    from veritls._loading.pem import Content
+
+    Password: TypeAlias = str | bytes | bytearray | Callable[[], str | bytes | bytearray] | None
+    CertificateSource: TypeAlias = Content | x509.Certificate | Iterable[x509.Certificate]
+    KeySource: TypeAlias = Content | PrivateKeyTypes
 
 MAX_PASSWORD = 1024
 """The maximum length of a password in bytes, as in `ssl`."""
@@ -53,62 +51,60 @@ def password_bytes(password: Password) -> bytes | None:
     return secret
 
 
+def _is_content(source: object) -> TypeGuard[Content]:
+    return isinstance(source, str | bytes | bytearray | memoryview | os.PathLike)
+
+
 def _certificates(source: CertificateSource) -> tuple[list[bytes], str, bytes | None]:
     """The chain (DER), its source, and the text or DER that contained it, if any."""
-    if isinstance(source, x509.Certificate):
-        source = [source]
-    if isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
-        data, where = read_content(source, "certificate")
-        if is_pem(data) or not is_content(source):
-            return pem_certificates(data, where), where, data
-        try:
-            return _engine.split_certificates(data), where, data
-        except ssl.SSLError as why:
-            words = f"a certificate in {where} is malformed: {words_of(why)}"
-            raise ssl_error("ASN1_LIB", words) from None
+    if not _is_content(source):
+        return _of_objects(source), "the certificates given", None
+    data, where = read_content(source, "certificate")
+    if is_pem(data) or not is_content(source):
+        return pem_certificates(data, where), where, data
+    try:
+        return _engine.split_certificates(data), where, data
+    except ssl.SSLError as why:
+        words = f"a certificate in {where} is malformed: {words_of(why)}"
+        raise ssl_error("ASN1_LIB", words) from None
+
+
+def _of_objects(source: object) -> list[bytes]:
+    """The certificates of `cryptography` that were given, as DER."""
+    from veritls._loading.objects import certificate_der
+
+    alone = certificate_der(source)
+    if alone is not None:
+        return [alone]
     if not isinstance(source, Iterable):
         raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
-    chain = list(source)
-    if not all(isinstance(each, x509.Certificate) for each in chain):
+    chain = [certificate_der(each) for each in source]
+    ders = [der for der in chain if der is not None]
+    if len(ders) < len(chain):
         raise TypeError("certfile should be a valid filesystem path, bytes or certificates")
-    if not chain:
+    if not ders:
         raise ssl_error("NO_START_LINE", "certfile is empty: no certificate was given")
-    return [each.public_bytes(Encoding.DER) for each in chain], "the certificates given", None
-
-
-def _key_der(key: PrivateKeyTypes, where: str) -> bytes:
-    try:
-        return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    except (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError) as why:
-        raise ssl_error(
-            "UNUSABLE", f"the private key in {where} cannot be exported, as the engine needs it: {why}"
-        ) from None
-
-
-def _encrypted_der(data: bytes) -> bool:
-    try:
-        load_der_private_key(data, None)
-    except TypeError:
-        return True
-    except (ValueError, UnsupportedAlgorithm):
-        pass
-    return False
+    return ders
 
 
 def _plain_der(block: bytes) -> bytes:
-    """A key that is not encrypted, as DER for the engine, which accepts more encodings than `cryptography`.
-
-    Among them are EC keys without the leading zeros of RFC 5915, section 3: OpenSSL made such keys.
-    """
+    """A key that is not encrypted, as DER for the engine; empty where it is not base64."""
     try:
         return from_pem(block) if is_pem(block) else block
     except ValueError:
         return b""
 
 
+def _encrypted_der(data: bytes) -> bool:
+    from veritls._loading.objects import is_encrypted
+
+    return is_encrypted(data)
+
+
 def _private_key(data: bytes, where: str, password: Password) -> bytes:
-    load, block = load_pem_private_key, data
-    if is_pem(data) or b"\0" not in data:
+    """The first private key, DER. The engine reads PKCS#8, SEC 1 and PKCS#1, `cryptography` what is left."""
+    pem, block = is_pem(data) or b"\0" not in data, data
+    if pem:
         blocks = pem_blocks(data)
         keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
         if not keys:
@@ -118,24 +114,18 @@ def _private_key(data: bytes, where: str, password: Password) -> bytes:
         block = keys[0]
         encrypted = block.startswith(b"-----BEGIN ENCRYPTED") or b"ENCRYPTED" in block.split(b"\n\n")[0]
     else:
-        load, encrypted = load_der_private_key, _encrypted_der(data)
+        encrypted = not _engine.is_private_key(data) and _encrypted_der(data)
     if not encrypted and password is not None and not callable(password):
         password_bytes(password)  # the wrong type or length is an error, needed or not
     secret = password_bytes(password) if encrypted else None
     if encrypted and not secret:
         raise ssl_error("BAD_PASSWORD_READ", f"bad password read: the key in {where} needs a password")
-    try:
-        # The engine checks RSA keys; to prove their primes here as well would take a tenth of a second.
-        key = load(block, secret, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as why:
-        plain = b"" if encrypted else _plain_der(block)
-        if _engine.is_private_key(plain):
-            return plain
-        hint = (
-            "the password is wrong or the key is malformed" if encrypted else f"the key is malformed: {why}"
-        )
-        raise ssl_error("PEM_LIB", f"PEM lib: the private key in {where} cannot be loaded: {hint}") from None
-    return _key_der(key, where)
+    plain = b"" if encrypted else _plain_der(block)
+    if _engine.is_private_key(plain):
+        return plain
+    from veritls._loading.objects import loaded_key
+
+    return loaded_key(block, where, pem=pem, secret=secret)
 
 
 def _identity(chain: list[bytes], key: bytes, where: str, key_where: str) -> _engine.Identity:
@@ -156,11 +146,13 @@ def load_identity(
     TypeError and ValueError for a password of the wrong type or length, and for sources of the wrong type.
     """
     chain, where, certificate_data = _certificates(certfile)
-    if isinstance(keyfile, get_args(PrivateKeyTypes)):
-        return _identity(chain, _key_der(keyfile, "memory"), where, "the key given")
-    if keyfile is not None:
-        if not isinstance(keyfile, str | bytes | bytearray | memoryview | os.PathLike):
+    if keyfile is not None and not _is_content(keyfile):
+        from veritls._loading.objects import is_key, key_der
+
+        if not is_key(keyfile):
             raise TypeError("keyfile should be a valid filesystem path, bytes or a private key")
+        return _identity(chain, key_der(keyfile, "memory"), where, "the key given")
+    if keyfile is not None:
         key_data, key_where = read_content(keyfile, "key")
     elif certificate_data is None:
         raise ssl_error("NO_START_LINE", "no private key was given with the certificates: give it as keyfile")
@@ -174,18 +166,6 @@ def load_identity(
     return _identity(chain, _private_key(key_data, key_where, password), where, key_where)
 
 
-def _ordered(own: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
-    """`own` and the intermediates above it; PKCS#12 keeps certificates in any order."""
-    chain = [own]
-    while chain[-1].issuer != chain[-1].subject:
-        above = [each for each in others if each.subject == chain[-1].issuer and each not in chain]
-        above = [each for each in above if each.subject != each.issuer]
-        if not above:
-            break
-        chain.append(above[0])
-    return chain
-
-
 def load_pkcs12_identity(source: Content, password: Password) -> _engine.Identity:
     """The key, its certificate and those above it (self-issued ones left out) of a PKCS#12 file or its bytes.
 
@@ -193,19 +173,10 @@ def load_pkcs12_identity(source: Content, password: Password) -> _engine.Identit
     and for a file without the key or its certificate; TypeError and ValueError for a password of the wrong
     type or length.
     """
-    if not isinstance(source, str | bytes | bytearray | memoryview | os.PathLike):
+    if not _is_content(source):
         raise TypeError(f"source must be a path or the bytes of a PKCS#12 file, not {type(source).__name__}")
+    from veritls._loading.objects import in_pkcs12
+
     data, where = read_content(source, "PKCS#12")
-    secret = password_bytes(password)
-    try:
-        loaded = pkcs12.load_pkcs12(data, secret)
-    except (ValueError, UnsupportedAlgorithm) as why:
-        words = f"PKCS#12 {where} cannot be loaded: {why}"
-        raise ssl_error("PKCS12_LIB", words, library="PKCS12") from None
-    key, own = loaded.key, loaded.cert
-    if key is None or own is None:
-        lacks = "private key" if key is None else "certificate for its key"
-        raise ssl_error("PKCS12_LIB", f"PKCS#12 {where} contains no {lacks}", library="PKCS12")
-    chain = _ordered(own.certificate, [each.certificate for each in loaded.additional_certs])
-    ders = [each.public_bytes(Encoding.DER) for each in chain]
-    return _identity(ders, _key_der(key, where), where, where)
+    chain, key = in_pkcs12(data, where, password_bytes(password))
+    return _identity(chain, key, where, where)

@@ -1,25 +1,30 @@
 """What files and memory hold: PEM (RFC 7468) and DER, with certificates and CRLs as DER."""
 
-import base64
-import os
-import re
-import ssl
-from typing import TypeAlias
+from __future__ import annotations
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+import base64
+import io
+import os
+import ssl
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error, words_of
 
-StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-Content: TypeAlias = StrPath | bytearray | memoryview
-"""A path, or what a file would hold: see `is_content`."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    Content: TypeAlias = StrPath | bytearray | memoryview
+    """A path, or what a file would hold: see `is_content`."""
 
 _HERE = "the data given"
 _DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
+_BEGIN = b"-----BEGIN "
+_DASHES = b"-----"
+_LABEL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
+_LONGEST_LABEL = 100
 _CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 
 
@@ -30,7 +35,22 @@ def is_pem(data: bytes) -> bool:
 
 def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
     """The blocks of a PEM text as (label, whole block). Text between them is ignored (RFC 7468)."""
-    return [(match[1], match[0]) for match in _BLOCK.finditer(data)]
+    found, at, without_end = [], 0, set()
+    while (begin := data.find(_BEGIN, at)) >= 0:
+        at = begin + len(_BEGIN)
+        dashes = data.find(_DASHES, at, at + _LONGEST_LABEL)
+        label, body = data[at : max(dashes, at)], dashes + len(_DASHES)
+        begins = data.startswith((b"\n", b"\r\n"), body) and not label.strip(_LABEL)
+        if not (label and begins) or label in without_end:
+            continue
+        last = b"-----END " + label + _DASHES
+        end = data.find(last, body)
+        if end < 0:
+            without_end.add(label)
+            continue
+        at = end + len(last)
+        found.append((label, data[begin:at]))
+    return found
 
 
 def read_file(path: StrPath, what: str) -> bytes:
@@ -38,8 +58,13 @@ def read_file(path: StrPath, what: str) -> bytes:
 
     Raises OSError with the path, and ssl.SSLError naming `what` and the path where the file is empty.
     """
-    with open(path, "rb") as file:
-        data = file.read()
+    with open(path, "rb", buffering=0) as file:
+        return content_of(file, path, what)
+
+
+def content_of(file: io.FileIO, path: StrPath, what: str) -> bytes:
+    """The rest of an open file. Raises as `read_file`."""
+    data = file.read()
     if not data.strip():
         raise ssl_error("PEM_LIB", f"PEM lib: the {what} file {os.fsdecode(path)!r} is empty")
     return data
@@ -106,11 +131,11 @@ def has_certificates(data: bytes) -> bool:
     return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
 
 
-def pem_crls(data: bytes, where: str) -> list[bytes]:
+def crls_in(data: bytes, where: str) -> list[bytes]:
     """The CRLs of a PEM text, DER. Raises ssl.SSLError naming `where` for a malformed one."""
     blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
-    try:
-        return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
-    except (ValueError, x509.InvalidVersion) as why:
-        words = f"PEM lib: a CRL in {where} is malformed: {why}"
-        raise ssl_error("PEM_LIB", words) from None
+    if not blocks:
+        return []
+    from veritls._loading.objects import pem_crls
+
+    return pem_crls(blocks, where)

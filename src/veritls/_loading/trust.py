@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import ssl
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+import stat
+import time
+from collections.abc import Iterable
+from functools import lru_cache
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error, words_of
-from veritls._loading.pem import StrPath, has_certificates, pem_certificates, pem_crls, read_file
-from veritls._report.rendering import plain
+from veritls._loading.pem import content_of, crls_in, has_certificates, pem_certificates, read_file
+from veritls._value import Value, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeAlias
+
     from _typeshed import ReadableBuffer
+    from cryptography import x509
 
-TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
-TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
+    from veritls._loading.pem import StrPath
 
+    TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
+    TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
+
+MOST_KEPT, LARGEST_KEPT = 4, 1024 * 1024
+"""How many files are kept, and how many sets of certificates; bytes up to which one is."""
+_SETTLED = 2_000_000_000
+"""Nanoseconds in which a file may change twice without a second change of its times."""
 _LONGEST_UNREAD = 300
 """Characters of a message about something that could not be read."""
-_HASHED_NAME = re.compile(r"[0-9a-f]{8}\.r?\d+")
+_HASHED_NAME = r"[0-9a-f]{8}\.r?\d+"
 
 
 def from_der(data: bytes, where: str) -> list[bytes]:
@@ -40,7 +48,7 @@ def from_der(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
-class Batch(NamedTuple):
+class Batch(Value):
     """Trust read from one source; every certificate is usable."""
 
     certificates: Sequence[bytes]
@@ -55,31 +63,103 @@ class Batch(NamedTuple):
     """What could not be read, in words."""
 
 
-def _usable(certificates: Sequence[bytes]) -> Sequence[bytes]:
+def trust_set(
+    certificates: tuple[bytes, ...], partial_chain: bool, unread: tuple[str, ...]
+) -> _engine.TrustSet:
+    """The engine's form of certificates (DER) without CRLs: one for all contexts with the same content.
+
+    It never changes, but for the note which anchors a path has ended in: whoever reads that needs its own.
+    Raises ssl.SSLError where a certificate cannot be used.
+    """
+    if sum(map(len, certificates)) > LARGEST_KEPT:
+        return _engine.TrustSet(certificates, [], partial_chain, unread)
+    return _shared(certificates, partial_chain, unread)
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _shared(
+    certificates: tuple[bytes, ...], partial_chain: bool, unread: tuple[str, ...]
+) -> _engine.TrustSet:
+    return _engine.TrustSet(certificates, [], partial_chain, unread)
+
+
+def _usable(certificates: Sequence[bytes]) -> tuple[bytes, ...]:
     """The certificates. Raises ssl.SSLError where one cannot be used."""
-    _engine.TrustSet(certificates, [], False)
-    return certificates
+    found = tuple(certificates)
+    trust_set(found, False, ())
+    return found
 
 
 def _in_pem(data: bytes, where: str, *, on_request: bool = False) -> Batch:
-    crls = pem_crls(data, where)
+    crls = crls_in(data, where)
     certificates = pem_certificates(data, where) if not crls or has_certificates(data) else []
-    return Batch(_usable(certificates), crls, where, on_request)
+    if on_request:  # one of many files, whose sets are used together
+        _engine.TrustSet(certificates, [], False)
+        return Batch(certificates, crls, where, on_request)
+    return Batch(_usable(certificates), crls, where)
+
+
+class _State(Value):
+    """What tells whether a file is the one that was read, and unchanged."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def of(cls, descriptor: int) -> _State | None:
+        """None for anything but a regular file."""
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def settled(self) -> bool:
+        """Whether its last change was long enough ago for a later one to show in the times."""
+        return time.time_ns() - max(self.modified, self.changed) > _SETTLED
+
+
+_files: Mapping[str, tuple[_State, Batch]] = {}
+"""What files without CRLs contain, the last read last. Replaced, never changed: no thread waits."""
+
+_system: tuple[bytes, Batch] | None = None
+"""The system's trust, with the engine's state of the files that it was read from."""
 
 
 def in_file(path: StrPath) -> list[Batch]:
-    """The content of a PEM file. Raises OSError and ssl.SSLError, naming the file."""
-    batch = _in_pem(read_file(path, "CA"), repr(os.fsdecode(path)))
-    return [batch._replace(place=path) if batch.crls else batch]
+    """The content of a PEM file, read again where it may have changed since. Raises OSError and ssl.SSLError,
+    naming the file.
+    """
+    global _files
+    place = os.fsdecode(path)
+    with open(path, "rb", buffering=0) as file:
+        before = _State.of(file.fileno())
+        kept = _files.get(place)
+        if kept is not None and kept[0] == before:
+            return [kept[1]]
+        data = content_of(file, path, "CA")
+        after = _State.of(file.fileno())
+    batch = _in_pem(data, repr(place))
+    if batch.crls:
+        return [replace(batch, place=path)]
+    if before is not None and before == after and before.settled() and before.size <= LARGEST_KEPT:
+        others = [(name, each) for name, each in _files.items() if name != place]
+        _files = dict([*others[1 - MOST_KEPT :], (place, (before, batch))])
+    return [batch]
 
 
 def in_folder(path: StrPath) -> list[Batch]:
     """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``). Raises as `in_file`."""
+    import re
+
     folder = os.fsdecode(path)
     found = [Batch((), (), repr(folder), place=folder)]
-    for name in sorted(filter(_HASHED_NAME.fullmatch, os.listdir(folder))):
-        where = os.path.join(folder, name)
-        found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
+    for name in sorted(os.listdir(folder)):
+        if re.fullmatch(_HASHED_NAME, name):
+            where = os.path.join(folder, name)
+            found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
     return found
 
 
@@ -100,26 +180,35 @@ def in_data(data: str | ReadableBuffer | TrustData) -> list[Batch]:
         if not data:
             raise ValueError("Empty certificate data")
         return [Batch(_usable(from_der(bytes(data), "cadata")), (), "cadata")]
-    if isinstance(data, x509.Certificate | x509.CertificateRevocationList):
-        return [_in_objects([data])]
-    if isinstance(data, Iterable):
-        return [_in_objects(list(data))]
-    raise TypeError("cadata should be an ASCII string or a bytes-like object")
+    return [_in_objects(data)]
 
 
-def _in_objects(objects: list[TrustObject]) -> Batch:
+def _in_objects(data: object) -> Batch:
+    from veritls._loading.objects import certificate_der, crl_der
+
+    alone = certificate_der(data) is not None or crl_der(data) is not None
+    if not (alone or isinstance(data, Iterable)):
+        raise TypeError("cadata should be an ASCII string or a bytes-like object")
+    objects = [data] if alone else list(data)  # type: ignore[call-overload]
     certificates, crls = [], []
     for each in objects:
-        if isinstance(each, x509.Certificate):
-            certificates.append(each.public_bytes(Encoding.DER))
-        elif isinstance(each, x509.CertificateRevocationList):
-            crls.append(each.public_bytes(Encoding.DER))
+        certificate, crl = certificate_der(each), crl_der(each)
+        if certificate is not None:
+            certificates.append(certificate)
+        elif crl is not None:
+            crls.append(crl)
         else:
             words = "cadata should be an ASCII string, a bytes-like object, or certificates and CRLs"
             raise TypeError(words)
     if not objects:
         raise ValueError("Empty certificate data")
     return Batch(_usable(certificates), crls, "cadata")
+
+
+def _shown(words: str) -> str:
+    from veritls._report.rendering import plain
+
+    return plain(words, _LONGEST_UNREAD)
 
 
 def in_system() -> list[Batch]:
@@ -134,15 +223,37 @@ def in_system() -> list[Batch]:
         for folder in filter(None, (folders or "").split(os.pathsep)):
             found += _tried("SSL_CERT_DIR", folder, in_folder)
         return found or [Batch((), (), "SSL_CERT_DIR", unread=("SSL_CERT_DIR names no folder",))]
-    readable: list[bytes] = []
-    ders, errors = _engine.system_certificates()
-    for der in ders:
-        with contextlib.suppress(ssl.SSLError):
-            readable += _usable([der])
+    return [_of_the_system()]
+
+
+def _of_the_system() -> Batch:
+    """The certificates of the system, read again where they may have changed since."""
+    global _system
+    kept = _system
+    if kept is not None and kept[0] == _engine.system_state():
+        return kept[1]
+    ders, errors, state = _engine.system_certificates()
+    readable = _usable_ones(ders)
     if not (readable or errors):
         errors = ["the system has no trusted certificates in the usual places"]
-    unread = tuple(plain(words, _LONGEST_UNREAD) for words in errors)
-    return [Batch(readable, (), "the system", unread=unread)]
+    batch = Batch(readable, (), "the system", unread=tuple(map(_shown, errors)))
+    _system = (state, batch) if state is not None and not errors else None
+    return batch
+
+
+def _usable_ones(ders: list[bytes]) -> tuple[bytes, ...]:
+    try:
+        return _usable(ders)
+    except ssl.SSLError:
+        return tuple(der for der in ders if _is_usable(der))
+
+
+def _is_usable(der: bytes) -> bool:
+    try:
+        _engine.TrustSet([der], [], False)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list[Batch]:
@@ -151,9 +262,9 @@ def _tried(variable: str, path: str, read: Callable[[str], list[Batch]]) -> list
         found = read(path)
     except (OSError, ssl.SSLError) as why:
         words = (isinstance(why, OSError) and why.strerror) or str(why.args[-1])
-        unread = plain(f"{variable} names {path!r}, which cannot be read: {words}", _LONGEST_UNREAD)
+        unread = _shown(f"{variable} names {path!r}, which cannot be read: {words}")
     else:
         if any(batch.certificates for batch in found):
             return found
-        unread = plain(f"{variable} names {path!r}, which contains no certificate", _LONGEST_UNREAD)
+        unread = _shown(f"{variable} names {path!r}, which contains no certificate")
     return [Batch((), (), repr(path), unread=(unread,))]

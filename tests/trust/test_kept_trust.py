@@ -1,0 +1,218 @@
+"""Trusted certificates are read and parsed once for all contexts, and again where they may have changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import veritls
+from tests.support.certificates import Party
+from veritls import _engine
+from veritls._loading import pem, trust
+
+ONE, OTHER, THIRD = (Party(f"Root {number}", ca=True) for number in range(3))
+LEAF = Party("localhost", ONE)
+LONG_AFTER = 10_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "_files", {})
+    monkeypatch.setattr(trust, "_system", None)
+    trust._shared.cache_clear()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every file had been written ten seconds ago."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + LONG_AFTER)
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sources that are parsed, in order."""
+    sources: list[str] = []
+    parse = trust._in_pem
+
+    def noted(data: bytes, where: str, **options: Any) -> trust.Batch:
+        sources.append(where)
+        return parse(data, where, **options)
+
+    monkeypatch.setattr(trust, "_in_pem", noted)
+    return sources
+
+
+def trusted(path: Path) -> list[bytes]:
+    """What a new context trusts."""
+    return [entry.der for entry in veritls.create_default_context(cafile=path).list_trust()]
+
+
+def engines(context: Any) -> _engine.TrustSet:
+    found: _engine.TrustSet = context._settings.trust.frozen(partial_chain=False)
+    return found
+
+
+def rewritten(path: Path, content: bytes) -> None:
+    """Writes into the file until it shows: the clock of a file system may stand for some milliseconds."""
+    before = os.stat(path).st_ctime_ns
+    while os.stat(path).st_ctime_ns == before:
+        path.write_bytes(content)
+
+
+def test_a_file_is_parsed_once_for_all_contexts(tmp_path: Path, later: None, parsed: list[str]) -> None:
+    (tmp_path / "ca.pem").write_bytes(ONE.pem)
+    for _ in range(3):
+        assert trusted(tmp_path / "ca.pem") == [ONE.der]
+    assert len(parsed) == 1
+
+
+def test_a_file_that_was_changed_less_than_two_seconds_ago_is_read_again(
+    tmp_path: Path, parsed: list[str]
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(ONE.pem)
+    os.utime(tmp_path / "ca.pem", (0, 0))
+    assert trusted(tmp_path / "ca.pem") == trusted(tmp_path / "ca.pem") == [ONE.der]
+    assert len(parsed) == 2
+
+
+def in_place(path: Path) -> None:
+    times = os.stat(path)
+    padding = b"\n" * (times.st_size - len(OTHER.pem))
+    rewritten(path, OTHER.pem + padding)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def by_another_file(path: Path) -> None:
+    path.with_name("new").write_bytes(OTHER.pem)
+    path.with_name("new").rename(path)
+
+
+def by_a_link(path: Path) -> None:
+    path.with_name("new").write_bytes(OTHER.pem)
+    path.unlink()
+    path.symlink_to(path.with_name("new"))
+
+
+@pytest.mark.parametrize("change", [in_place, by_another_file, by_a_link])
+def test_a_changed_file_is_seen_by_the_next_context(
+    change: Callable[[Path], None], tmp_path: Path, later: None
+) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(ONE.pem + b"\n" * 100)
+    earlier = veritls.create_default_context(cafile=path)
+    change(path)
+    assert trusted(path) == trusted(path) == [OTHER.der]
+    assert earlier.verify_chain([LEAF.der]).trusted
+
+
+def test_a_file_that_is_gone_or_cannot_be_used_any_more_is_an_error(tmp_path: Path, later: None) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(ONE.pem)
+    assert trusted(path) == [ONE.der]
+    rewritten(path, b"nothing")
+    with pytest.raises(veritls.SSLError, match="does not contain a certificate"):
+        trusted(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        trusted(path)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(ONE.pem)
+    read = pem.content_of
+
+    def read_and_changed(*arguments: Any) -> bytes:
+        content = read(*arguments)
+        rewritten(path, OTHER.pem)
+        return content
+
+    monkeypatch.setattr(trust, "content_of", read_and_changed)
+    assert trusted(path) == [ONE.der]
+    monkeypatch.setattr(trust, "content_of", read)
+    assert trusted(path) == [OTHER.der]
+
+
+def test_what_is_kept_is_bounded(tmp_path: Path, later: None) -> None:
+    for number in range(2 * trust.MOST_KEPT):
+        (tmp_path / f"{number}.pem").write_bytes(Party(f"Root {number}", ca=True).pem)
+        assert len(trusted(tmp_path / f"{number}.pem")) == 1
+    assert len(trust._files) == trust.MOST_KEPT == trust._shared.cache_info().currsize
+    (tmp_path / "large.pem").write_bytes(ONE.pem + b"\n" * trust.LARGEST_KEPT)
+    assert trusted(tmp_path / "large.pem") == [ONE.der]
+    assert str(tmp_path / "large.pem") not in trust._files
+
+
+def test_contexts_with_the_same_certificates_share_one_set(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(ONE.pem)
+    first = veritls.create_default_context(cafile=tmp_path / "ca.pem")
+    second = veritls.create_default_context(cadata=ONE.pem.decode())
+    assert engines(first) is engines(second)
+    second.load_verify_locations(cadata=OTHER.der)
+    assert engines(first) is not engines(second)
+    assert [len(each.list_trust()) for each in (first, second)] == [1, 2]
+
+
+def test_a_set_that_notes_what_was_used_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "12345678.0").write_bytes(ONE.pem)
+    first, second = (veritls.create_default_context(capath=tmp_path) for _ in range(2))
+    assert engines(first) is not engines(second)
+    first.verify_chain([LEAF.der])
+    assert [len(each.get_ca_certs()) for each in (first, second)] == [1, 0]
+
+
+def test_the_systems_trust_is_read_again_where_its_files_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    found = {"der": ONE.der, "state": b"first"}
+    monkeypatch.setattr(_engine, "system_certificates", lambda: ([found["der"]], [], found["state"]))
+    monkeypatch.setattr(_engine, "system_state", lambda: found["state"])
+
+    def trusted_now() -> list[bytes]:
+        return [entry.der for entry in veritls.create_default_context().list_trust()]
+
+    assert trusted_now() == [ONE.der]
+    found["der"] = OTHER.der
+    assert trusted_now() == [ONE.der]
+    found["state"] = b"second"
+    assert trusted_now() == [OTHER.der]
+    monkeypatch.setattr(_engine, "system_state", lambda: None)
+    found["der"] = THIRD.der
+    assert trusted_now() == [THIRD.der]
+
+
+def test_the_engine_tells_the_state_of_the_systems_files() -> None:
+    ders, _, state = _engine.system_certificates()
+    assert state in (None, _engine.system_state())
+    assert _engine.system_state() is None or b"/" in (_engine.system_state() or b"")
+    assert ders == _engine.system_certificates()[0]
+
+
+def test_threads_have_one_content_or_the_other_while_a_file_is_replaced(tmp_path: Path, later: None) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(ONE.pem + OTHER.pem)
+    seen: list[tuple[bytes, ...]] = []
+
+    def load() -> None:
+        seen.extend(tuple(trusted(path)) for _ in range(20))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        (tmp_path / "new").write_bytes(THIRD.pem if number % 2 == 0 else ONE.pem + OTHER.pem)
+        (tmp_path / "new").rename(path)
+    for thread in threads:
+        thread.join(60)
+    assert len(seen) == 80
+    assert set(seen) <= {(ONE.der, OTHER.der), (THIRD.der,)}
+    assert trusted(path) == [ONE.der, OTHER.der]
