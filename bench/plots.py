@@ -125,6 +125,9 @@ def _overview(pyplot: Any, results: Results, path: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
+    "cold-start": _bars,
+    "cold-memory": _bars,
+    "contexts": _bars,
     "handshakes": _bars,
     "bulk": _bars,
     "roundtrips": _bars,

@@ -184,7 +184,28 @@ def _slowest(record: Record) -> str:
     return table([f"p99, {record['unit']}", *(case["label"] for case in record["cases"])], rows)
 
 
-_MORE = {"handshakes": _processor_time, "memory": _memory_by_side, "first-request": _slowest}
+def _whole_processes(record: Record) -> str:
+    """What the processes took that the figures are about, from their start to their end."""
+    rows = [
+        [
+            case["label"],
+            label,
+            f"{1000 * entrant['process_wall']:.1f}",
+            f"{1000 * entrant['process_cpu']:.1f}",
+            f"{entrant['process_peak'] / 1024:.1f}",
+        ]
+        for case in record["cases"]
+        for label, entrant in case["entrants"].items()
+    ]
+    return table(["the whole process", "", "ms", "ms of processor", "peak, MiB"], rows)
+
+
+_MORE = {
+    "cold-start": _whole_processes,
+    "handshakes": _processor_time,
+    "memory": _memory_by_side,
+    "first-request": _slowest,
+}
 
 
 def _section(name: str, record: Record) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.contestants import BLOCKING, LeftOut
 from bench.loops import LOOPS
-from bench.work import Job, Say, blocking, event_loop, first_request, in_memory
+from bench.work import Job, Say, blocking, event_loop, first_request, in_memory, processes
 from bench.work.blocking import NotTheWork
 
 _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
@@ -34,6 +34,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "loop-echo/client": event_loop.make_echo,
     "first-request/server": first_request.serve,
     "first-request/client": first_request.make,
+    "processes/server": processes.serve,
+    "processes/client": processes.start,
 }
 
 

@@ -11,13 +11,14 @@ import pytest
 
 from bench import machine, plots, report
 from bench.__main__ import measure
-from bench.certificates import Certificates
+from bench.certificates import RSA2048, Certificates
 from bench.contestants import BLOCKING
 from bench.harness import Entrant, Failed, Pairs
 from bench.loops import LOOPS
 from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
 from bench.measurements.plan import Measurement, Plan
+from bench.programs import BARE, LAUNCHER, Program, importing, requesting
 from bench.recipe import is_aes256
 from bench.results import Ratio
 
@@ -132,3 +133,53 @@ def test_the_program_without_python_has_the_engines_rustls(crate: str) -> None:
 
 def test_every_measurement_has_a_picture() -> None:
     assert set(plots.PICTURES) == set(_NAMES)
+
+
+def _start(pairs: Pairs, program: str, **more: Any) -> dict[str, Any]:
+    job = {"program": program, "count": 1, "measure": "process", "what": "wall"} | more
+    return Program("one", LAUNCHER, job).turn(pairs, 0.001)
+
+
+def test_a_program_that_fails_is_no_figure(pairs: Pairs) -> None:
+    with pytest.raises(Failed, match="ModuleNotFoundError: No module named 'no_such_module'"):
+        _start(pairs, importing("no_such_module"))
+
+
+def test_a_program_that_refuses_the_servers_certificate_is_no_figure(
+    pairs: Pairs, certificates: Certificates
+) -> None:
+    recipe, other = certificates.recipe(), certificates.recipe(RSA2048)
+    job = {"recipe": recipe.fields(), "requests": 1}
+    for module in ("ssl", "veritls"):
+        with pytest.raises(Failed, match="CERTIFICATE_VERIFY_FAILED"):
+            _start(pairs, requesting(module, system=True), arguments=[other.ca], **job)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "https_proxy", "PYTHONDEVMODE"])
+def test_programs_start_without_the_variables_that_change_what_they_do(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    running = Pairs()
+    try:
+        _start(running, f"import os\nassert {variable!r} not in os.environ")
+    finally:
+        running.close()
+
+
+def test_the_peak_of_a_program_is_its_own_and_not_its_parents(pairs: Pairs) -> None:
+    small = _start(pairs, BARE, what="peak")["value"]
+    large = _start(pairs, "x = bytearray(b'1' * 2**26)", what="peak")["value"]
+    assert small + 64 <= large
+    with Path("/proc/self/status").open() as status:
+        held = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
+    assert small < held
+
+
+def test_a_program_that_says_how_long_it_took_is_asked_for_its_first_time_and_the_others(
+    pairs: Pairs,
+) -> None:
+    program = "print(1, 2)\nprint(3, 4)\nprint(5, 6)\nprint(9, 9)"
+    assert _start(pairs, program, measure="first")["value"] == 1000
+    turn = _start(pairs, program, measure="again", what="wall")
+    assert (turn["value"], turn["cpu"]) == (5000, 6)

@@ -2,6 +2,8 @@
 
 from bench.measurements import (
     checks,
+    cold_start,
+    contexts,
     event_loops,
     first_request,
     growth,
@@ -13,6 +15,9 @@ from bench.measurements import (
 from bench.measurements.plan import Measurement
 
 ALL: tuple[Measurement, ...] = (
+    cold_start.COLD_START,
+    cold_start.COLD_MEMORY,
+    contexts.CONTEXTS,
     handshakes.HANDSHAKES,
     records.BULK,
     records.ROUND_TRIPS,
