@@ -128,6 +128,7 @@ PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
     "cold-start": _bars,
     "cold-memory": _bars,
     "contexts": _bars,
+    "libraries": _bars,
     "handshakes": _bars,
     "bulk": _bars,
     "roundtrips": _bars,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from bench.harness import Entrant, Pairs
 from bench.recipe import SERVER_NAME
 from bench.work import Job
@@ -48,19 +50,26 @@ assert known > 1, "no file of the system's trust is read when a context is made"
 """
 
 
-def _timed(before: str, use: str) -> str:
-    """A program that does `use` as often as its first argument says, and prints what each time took."""
-    indented = use.strip().replace("\n", "\n    ")
+def _timed(before: str, use: str, *, awaits: bool = False) -> str:
+    """A program that does `use` as often as its last argument says, and prints what each time took."""
+    indented = textwrap.indent(use.strip(), " " * 8)
+    head, run = (
+        ("async def main():", "import asyncio\nasyncio.run(main())") if awaits else ("def main():", "main()")
+    )
     return f"""
 import sys
 import time
 
-{before.strip()}
+{before}
+
+{head}
+    for _ in range(int(sys.argv[-1])):
+        clock, processor = time.perf_counter(), time.process_time()
+{indented}
+        took.append((time.perf_counter() - clock, time.process_time() - processor))
+
 took = []
-for _ in range(int(sys.argv[1])):
-    clock, processor = time.perf_counter(), time.process_time()
-    {indented}
-    took.append((time.perf_counter() - clock, time.process_time() - processor))
+{run}
 for each in took:
     print(*each)
 """
@@ -69,6 +78,29 @@ for each in took:
 def making_contexts(module: str, cafile: str | None) -> str:
     argument = f"cafile={cafile!r}" if cafile else ""
     return _timed(f"import {module} as tls", f"context = tls.create_default_context({argument})")
+
+
+_LIBRARIES = {
+    "httpx": """
+with httpx.Client() as client:
+    client.get(url).raise_for_status()
+""",
+    "requests": "requests.get(url, timeout=30).raise_for_status()",
+    "aiohttp": """
+async with aiohttp.ClientSession() as session, session.get(url) as response:
+    response.raise_for_status()
+    await response.read()
+""",
+}
+LIBRARIES = tuple(_LIBRARIES)
+"""HTTP clients that make their contexts themselves."""
+
+
+def using_a_library(library: str, module: str) -> str:
+    """A client made and used once, as often as the program is told, in the way of docs/migrating.md."""
+    injecting = "" if module == "ssl" else f"import {module}\n{module}.inject()\n"
+    before = f"{injecting}import {library}\nurl = 'https://{SERVER_NAME}:' + sys.argv[1]"
+    return _timed(before, _LIBRARIES[library], awaits=library == "aiohttp")
 
 
 class Program(Entrant):

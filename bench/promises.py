@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.contestants import RUSTLS
-from bench.measurements import cold_start, contexts
+from bench.measurements import cold_start, contexts, libraries
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
 from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
@@ -128,6 +128,9 @@ def _of_starts() -> Iterator[Promise]:
     ):
         found = _ratios("contexts", OURS, kind=kind, when=when)
         yield Promise(f"`{kind}`, {when}", bound, found, at_most=True)
+    for when, words in libraries.WHEN.items():
+        found = _ratios("libraries", OURS, when=when)
+        yield Promise(f"httpx, requests, aiohttp: {words}", 0.7, found, at_most=True)
 
 
 PROMISES: tuple[Promise, ...] = (
