@@ -62,6 +62,7 @@ def record(measurement: Measurement, plan: Plan, cases: Sequence[Case], seconds:
         "x": measurement.x,
         "order": measurement.order,
         "expected": measurement.expected,
+        "notes": list(measurement.notes),
         "taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "took": round(seconds),
         "rounds": min(plan.rounds, measurement.most_rounds or plan.rounds),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import select
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +22,13 @@ from bench.loops import LOOPS
 from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
 from bench.measurements.plan import Measurement, Plan
+from bench.measurements.servers_bill import SERVERS_BILL
 from bench.recipe import is_aes256
 from bench.results import Ratio
+from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
 
 _ROOT = Path(__file__).parent.parent
-_WANTED = frozenset({"ssl", "veritls", "ssl, asyncio", "veritls, asyncio"})
+_WANTED = frozenset({"ssl", "veritls", "ssl, asyncio", "veritls, asyncio"}) | frozenset(SERVERS)
 _NAMES = [measurement.name for measurement in ALL]
 
 
@@ -49,7 +55,11 @@ def test_every_measurement_gives_figures_for_ssl_and_veritls(results: dict[str, 
     record = results[name]
     assert record["cases"]
     for case in record["cases"]:
-        assert case["absent"] == {}
+        for label, why in case["absent"].items():
+            lacking = not os.environ.get("CI") and label in SERVERS and "is not installed" in why
+            assert lacking, f"{label}: {why}"
+        if case["absent"]:
+            pytest.skip(f"not all servers are installed: {case['absent']}")
         assert len(case["entrants"]) >= 2
         for entrant in case["entrants"].values():
             assert len(entrant["values"]) == 1
@@ -132,3 +142,61 @@ def test_the_program_without_python_has_the_engines_rustls(crate: str) -> None:
 
 def test_every_measurement_has_a_picture() -> None:
     assert set(plots.PICTURES) == set(_NAMES)
+
+
+@pytest.fixture
+def uvicorn() -> None:
+    for name in ("uvicorn", "httptools", "uvloop"):
+        if not os.environ.get("CI"):
+            pytest.importorskip(name)
+
+
+def _billed(certificates: Certificates, name: str, **more: Any) -> Entrant:
+    plan = Plan(certificates, 1, 0.001, quick=True)
+    case = next(case for case in SERVERS_BILL.cases(plan) if case.tags["kind"] == MUTUAL)
+    entrant = next(entrant for entrant in case.entrants if entrant.label == name)
+    entrant.job["recipe"] = entrant.job["recipe"] | more
+    return entrant
+
+
+def test_a_server_that_is_not_installed_is_left_out_by_its_name(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with closing(Pairs()) as pairs, pytest.raises(Failed, match="is not installed"):
+        _billed(certificates, NGINX).turn(pairs, 0.001)
+
+
+@pytest.mark.usefixtures("uvicorn")
+def test_a_server_that_lets_in_clients_without_a_certificate_is_no_figure(
+    pairs: Pairs, certificates: Certificates
+) -> None:
+    careless = _billed(certificates, UVICORN_VERITLS, client=None)
+    with pytest.raises(Failed, match="lets in clients without a certificate"):
+        careless.turn(pairs, 0.001)
+
+
+@pytest.mark.usefixtures("uvicorn")
+def test_a_server_ends_with_the_pair_that_uses_it(certificates: Certificates) -> None:
+    others = _children(os.getpid())
+    with closing(Pairs()) as pairs:
+        _billed(certificates, UVICORN_VERITLS).turn(pairs, 0.001)
+        workers = set(_children(os.getpid())).difference(others)
+        servers = [child for worker in workers for child in _children(worker)]
+        assert servers
+        ends = [os.pidfd_open(server) for server in servers]
+    for end in ends:
+        assert select.select([end], [], [], 30)[0]
+        os.close(end)
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def test_a_process_has_a_clock_of_its_own_that_others_can_read() -> None:
+    before = time.process_time()
+    assert before <= processor_clock(os.getpid()) <= time.process_time()

@@ -8,6 +8,7 @@ from bench.measurements import (
     handshakes,
     memory,
     records,
+    servers_bill,
     threads,
 )
 from bench.measurements.plan import Measurement
@@ -21,6 +22,7 @@ ALL: tuple[Measurement, ...] = (
     event_loops.BULK,
     event_loops.ROUND_TRIPS,
     first_request.FIRST_REQUEST,
+    servers_bill.SERVERS_BILL,
     memory.MEMORY,
     threads.THREADS,
     growth.CHAIN,
