@@ -22,6 +22,8 @@ from bench.work import Job
 _ROOT = Path(__file__).parent.parent
 _START = 120.0
 _GRACE = 1.0
+_SAID = ("suite", "p50", "p99", "p99.9", "worst")
+"""What a turn takes over from the client's result as it is."""
 
 
 class Failed(Exception):
@@ -213,7 +215,7 @@ class Entrant:
         turn = {"value": units / client["seconds"], "cpu_client": client["cpu"] / units}
         if "cpu" in server:
             turn["cpu_server"] = server["cpu"] / units
-        return turn | {key: client[key] for key in ("suite",) if client.get(key)}
+        return turn | {key: client[key] for key in _SAID if client.get(key)}
 
     def _run(self, pairs: Pairs, seconds: float, count: int) -> tuple[Job, Job]:
         warm = max(3, count // 10)

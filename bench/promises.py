@@ -13,6 +13,7 @@ from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
 from bench.measurements.servers_bill import KEPT, NEW
+from bench.measurements.tails import LOOP, P999, THREADS, UVLOOP, WAYS
 from bench.measurements.threads import ONE, TWO
 from bench.recipe import TLS12, TLS13
 from bench.results import Ratio, Record, find, processor_ratio, ratio, values
@@ -112,6 +113,26 @@ def _on_loops() -> Iterator[Promise]:
         yield Promise(words, 1.0, _against_fastnet(name))
 
 
+def _tails(way: str) -> Callable[[Results], Found]:
+    """p99 and p99.9, on a quiet machine and on a loaded one."""
+
+    def found(results: Results) -> Found:
+        theirs, ours = WAYS[way]
+        for case in find(results, "tails", way=way):
+            for key, words in (("values", "p99"), (P999, P999)):
+                measured = ratio(case, ours, theirs, key)
+                if measured is not None:
+                    yield Measured(f"{case['tags']['load']}, {words}", measured)
+
+    return found
+
+
+def _all_tails() -> Iterator[Promise]:
+    for way, bound in ((LOOP, 0.5), (UVLOOP, 0.5), (THREADS, 0.7)):
+        words = f"{way}, p99 of round trips of 200 busy connections, over `ssl`"
+        yield Promise(words, bound, _tails(way), at_most=True)
+
+
 _BILLS = (
     (FULL, TLS13, 0.85, 0.85),
     (FULL, TLS12, 0.85, 0.85),
@@ -141,6 +162,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise("64-byte round trips, blocking sockets", 1.1, _ratios("roundtrips", OURS)),
     *_on_loops(),
     Promise("first response, client without TCP_NODELAY, TLS 1.3", 1.1, _first_requests, at_most=True),
+    *_all_tails(),
     *_servers_bills(),
     Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
     Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import plots
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.records import DOWN, UP
+from bench.measurements.tails import P999
 from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
 from bench.results import Record, find, ratio, values
 
@@ -187,7 +188,24 @@ def _slowest(record: Record) -> str:
     return table([f"p99, {record['unit']}", *(case["label"] for case in record["cases"])], rows)
 
 
-_MORE = {"handshakes": _processor_time, "memory": _memory_by_side, "first-request": _slowest}
+def _percentiles(record: Record) -> str:
+    rows = []
+    for case in record["cases"]:
+        for label, entrant in case["entrants"].items():
+            p999 = number(statistics.median(entrant[P999]))
+            if label != case["baseline"] and (measured := ratio(case, label, key=P999)):
+                p999 += f", x{measured}"
+            others = [number(entrant[key]) for key in ("p50", "worst", "rate")]
+            rows.append([case["label"], label, others[0], p999, *others[1:]])
+    return table(["", "", "p50, ms", "p99.9, ms", "the slowest, ms", "round trips/s"], rows)
+
+
+_MORE = {
+    "tails": _percentiles,
+    "handshakes": _processor_time,
+    "memory": _memory_by_side,
+    "first-request": _slowest,
+}
 
 
 def _section(name: str, record: Record) -> Iterator[str]:

@@ -16,6 +16,9 @@ from bench.measurements.plan import Measurement, Plan
 
 Record = dict[str, Any]
 
+ROUND_BY_ROUND = ("p99.9",)
+"""Figures beside the main one of which ratios are taken too."""
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -44,9 +47,12 @@ def _entrant(turns: Sequence[Record]) -> Record:
     record: Record = {"values": [turn["value"] for turn in turns]}
     if all("cpu_server" in turn for turn in turns):
         record["cpu"] = [turn["cpu_client"] + turn["cpu_server"] for turn in turns]
-    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib", "p99"):
+    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib", "p99", "p50", "worst", "rate"):
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
+    for key in ROUND_BY_ROUND:
+        if all(key in turn for turn in turns):
+            record[key] = [turn[key] for turn in turns]
     suites = {turn["suite"] for turn in turns if turn.get("suite")}
     if suites:
         record["suite"] = ", ".join(sorted(suites))
@@ -110,9 +116,10 @@ def find(results: dict[str, Record], name: str, **tags: str) -> Iterator[Record]
             yield case
 
 
-def values(case: Record, label: str) -> list[float]:
-    """The figures of an entrant, a round each; none where it took no part."""
-    found: list[float] = case["entrants"].get(label, {}).get("values", [])
+def values(case: Record, label: str, key: str = "values") -> list[float]:
+    """The figures of an entrant, a round each; none where it took no part. `key`: "values", or one of
+    ROUND_BY_ROUND."""
+    found: list[float] = case["entrants"].get(label, {}).get(key, [])
     return found
 
 
@@ -124,6 +131,6 @@ def processor_ratio(case: Record, label: str, over: str | None = None) -> Ratio 
     return Ratio.of(other, mine)
 
 
-def ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+def ratio(case: Record, label: str, over: str | None = None, key: str = "values") -> Ratio | None:
     """An entrant's figures over another's, by default the baseline's."""
-    return Ratio.of(values(case, label), values(case, over or case["baseline"]))
+    return Ratio.of(values(case, label, key), values(case, over or case["baseline"], key))

@@ -217,5 +217,7 @@ def versions() -> dict[str, str]:
     if shutil.which("nginx"):
         said = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=True).stderr
         lines = [line.partition("nginx/")[2] or line for line in said.splitlines()]
-        found["nginx"] = ", ".join(line for line in lines[:3] if not line.startswith("built by"))
+        found["nginx"] = ", ".join(
+            line for line in lines if line.startswith("built with") or line[:1].isdigit()
+        )
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from bench.contestants import BLOCKING, LeftOut
 from bench.loops import LOOPS
 from bench.servers import SERVERS
-from bench.work import Job, Say, blocking, event_loop, first_request, in_memory, requests
+from bench.work import Job, Say, blocking, event_loop, first_request, in_memory, requests, tails
 from bench.work.blocking import NotTheWork
 
 _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
@@ -35,6 +35,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "loop-echo/client": event_loop.make_echo,
     "first-request/server": first_request.serve,
     "first-request/client": first_request.make,
+    "tails/server": tails.serve,
+    "tails/client": tails.make,
     "requests/server": requests.serve,
     "requests/client": requests.make,
 }

@@ -23,12 +23,16 @@ from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
 from bench.measurements.plan import Measurement, Plan
 from bench.measurements.servers_bill import SERVERS_BILL
+from bench.measurements.tails import LOOP, THREADS
+from bench.promises import PROMISES
 from bench.recipe import is_aes256
 from bench.results import Ratio
 from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
+from bench.work.tails import Times, percentile
 
 _ROOT = Path(__file__).parent.parent
-_WANTED = frozenset({"ssl", "veritls", "ssl, asyncio", "veritls, asyncio"}) | frozenset(SERVERS)
+_LOOPS = {"ssl, asyncio", "veritls, asyncio", "veritls.aio.EventLoop"}
+_WANTED = frozenset({"ssl", "veritls"} | _LOOPS | SERVERS.keys())
 _NAMES = [measurement.name for measurement in ALL]
 
 
@@ -195,6 +199,35 @@ def _children(process: int) -> list[int]:
     for thread in Path(f"/proc/{process}/task").iterdir():
         found += map(int, (thread / "children").read_text().split())
     return found
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 500), (0.99, 990), (0.999, 999), (0.9991, 1000), (1.0, 1000), (0.0, 1)]
+)
+def test_a_percentile_is_a_time_that_was_measured(share: float, expected: int) -> None:
+    assert percentile(range(1, 1001), share) == expected
+
+
+def test_every_round_trip_after_the_warm_up_counts_those_under_way_at_the_end_too() -> None:
+    times = Times({"warm": 2, "count": 3})
+    began = [times.begin() for _ in range(4)]
+    goes_on = [times.end(each) for each in began]
+    assert goes_on == [True] * 4
+    last = [times.begin() for _ in range(4)]
+    assert [times.end(each) for each in last] == [False] * 4
+    assert times.over()
+    assert times.report()["amount"] == 6
+
+
+def test_the_tails_promises_are_about_both_percentiles_of_both_loads(results: dict[str, Any]) -> None:
+    found = {promise.words.split(",")[0]: list(promise.found(results)) for promise in PROMISES}
+    for way in (LOOP, THREADS):
+        assert [each.label for each in found[way]] == [
+            "quiet, p99",
+            "quiet, p99.9",
+            "loaded, p99",
+            "loaded, p99.9",
+        ]
 
 
 def test_a_process_has_a_clock_of_its_own_that_others_can_read() -> None:

@@ -9,6 +9,7 @@ from bench.measurements import (
     memory,
     records,
     servers_bill,
+    tails,
     threads,
 )
 from bench.measurements.plan import Measurement
@@ -22,6 +23,7 @@ ALL: tuple[Measurement, ...] = (
     event_loops.BULK,
     event_loops.ROUND_TRIPS,
     first_request.FIRST_REQUEST,
+    tails.TAILS,
     servers_bill.SERVERS_BILL,
     memory.MEMORY,
     threads.THREADS,
