@@ -137,6 +137,8 @@ PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
     "loop-bulk": _bars,
     "loop-roundtrips": _bars,
     "first-request": _bars,
+    "tails": _bars,
+    "servers-bill": _bars,
     "memory": _curve,
     "threads": _bars,
     "chain": _curve,

@@ -13,9 +13,12 @@ from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
+from bench.measurements.servers_bill import KEPT, NEW
+from bench.measurements.tails import LOOP, P999, THREADS, UVLOOP, WAYS
 from bench.measurements.threads import ONE, TWO
-from bench.recipe import TLS13
+from bench.recipe import TLS12, TLS13
 from bench.results import Ratio, Record, find, processor_ratio, ratio, values
+from bench.servers import GO, NGINX, UVICORN_PLAIN, UVICORN_VERITLS
 
 Results = dict[str, Record]
 
@@ -133,6 +136,46 @@ def _of_starts() -> Iterator[Promise]:
         yield Promise(f"httpx, requests, aiohttp: {words}", 0.7, found, at_most=True)
 
 
+def _tails(way: str) -> Callable[[Results], Found]:
+    """p99 and p99.9, on a quiet machine and on a loaded one."""
+
+    def found(results: Results) -> Found:
+        theirs, ours = WAYS[way]
+        for case in find(results, "tails", way=way):
+            for key, words in (("values", "p99"), (P999, P999)):
+                measured = ratio(case, ours, theirs, key)
+                if measured is not None:
+                    yield Measured(f"{case['tags']['load']}, {words}", measured)
+
+    return found
+
+
+def _all_tails() -> Iterator[Promise]:
+    for way, bound in ((LOOP, 0.5), (UVLOOP, 0.5), (THREADS, 0.7)):
+        words = f"{way}, p99 of round trips of 200 busy connections, over `ssl`"
+        yield Promise(words, bound, _tails(way), at_most=True)
+
+
+_BILLS = (
+    (FULL, TLS13, 0.85, 0.85),
+    (FULL, TLS12, 0.85, 0.85),
+    (MUTUAL, TLS13, 0.45, 0.8),
+    (MUTUAL, TLS12, 0.6, 0.85),
+)
+"""Kind and version of a new connection, and what uvicorn's bill may be over nginx's and over Go's."""
+
+
+def _servers_bills() -> Iterator[Promise]:
+    for kind, version, over_nginx, over_go in _BILLS:
+        for rival, bound in ((NGINX, over_nginx), (GO, over_go)):
+            found = _ratios("servers-bill", UVICORN_VERITLS, rival, what=NEW, kind=kind, version=version)
+            words = f"server's processor time, {kind}, {version}, over {rival}"
+            yield Promise(words, bound, found, at_most=True)
+    found = _ratios("servers-bill", UVICORN_VERITLS, UVICORN_PLAIN, what=KEPT)
+    words = "server's processor time, a request on a kept connection, over no TLS"
+    yield Promise(words, 1.25, found, at_most=True)
+
+
 PROMISES: tuple[Promise, ...] = (
     *_of_starts(),
     Promise(f"full handshakes, {FULL}", 2.0, _ratios("handshakes", OURS, kind=FULL)),
@@ -143,6 +186,8 @@ PROMISES: tuple[Promise, ...] = (
     Promise("64-byte round trips, blocking sockets", 1.1, _ratios("roundtrips", OURS)),
     *_on_loops(),
     Promise("first response, client without TCP_NODELAY, TLS 1.3", 1.1, _first_requests, at_most=True),
+    *_all_tails(),
+    *_servers_bills(),
     Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
     Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),
     Promise("bulk, share of plain rustls's throughput", 0.9, _ratios("bulk", OURS, RUSTLS)),

@@ -16,6 +16,9 @@ from bench.measurements.plan import Measurement, Plan
 
 Record = dict[str, Any]
 
+ROUND_BY_ROUND = ("p99.9",)
+"""Figures beside the main one of which ratios are taken too."""
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -41,7 +44,7 @@ def _median_of(turns: Sequence[Record], key: str) -> float | None:
 
 
 _MEDIANS = (
-    *("cpu_client", "cpu_server", "server_kib", "client_kib", "p99"),
+    *("cpu_client", "cpu_server", "server_kib", "client_kib", "p99", "p50", "worst", "rate"),
     *("process_wall", "process_cpu", "process_peak"),
 )
 """What else of a turn is kept, as the median of all rounds."""
@@ -56,6 +59,9 @@ def _entrant(turns: Sequence[Record]) -> Record:
     for key in _MEDIANS:
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
+    for key in ROUND_BY_ROUND:
+        if all(key in turn for turn in turns):
+            record[key] = [turn[key] for turn in turns]
     suites = {turn["suite"] for turn in turns if turn.get("suite")}
     if suites:
         record["suite"] = ", ".join(sorted(suites))
@@ -71,6 +77,7 @@ def record(measurement: Measurement, plan: Plan, cases: Sequence[Case], seconds:
         "x": measurement.x,
         "order": measurement.order,
         "expected": measurement.expected,
+        "notes": list(measurement.notes),
         "taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "took": round(seconds),
         "rounds": min(plan.rounds, measurement.most_rounds or plan.rounds),
@@ -118,9 +125,10 @@ def find(results: dict[str, Record], name: str, **tags: str) -> Iterator[Record]
             yield case
 
 
-def values(case: Record, label: str) -> list[float]:
-    """The figures of an entrant, a round each; none where it took no part."""
-    found: list[float] = case["entrants"].get(label, {}).get("values", [])
+def values(case: Record, label: str, key: str = "values") -> list[float]:
+    """The figures of an entrant, a round each; none where it took no part. `key`: "values", or one of
+    ROUND_BY_ROUND."""
+    found: list[float] = case["entrants"].get(label, {}).get(key, [])
     return found
 
 
@@ -134,6 +142,6 @@ def processor_ratio(
     return Ratio.of(other, mine) if more_is_better else Ratio.of(mine, other)
 
 
-def ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+def ratio(case: Record, label: str, over: str | None = None, key: str = "values") -> Ratio | None:
     """An entrant's figures over another's, by default the baseline's."""
-    return Ratio.of(values(case, label), values(case, over or case["baseline"]))
+    return Ratio.of(values(case, label, key), values(case, over or case["baseline"], key))

@@ -1,6 +1,6 @@
 """One end of a pair: ``python -m bench.worker NAME`` does the jobs that come as lines of JSON.
 
-Each is answered with lines of JSON: {"port"} of a server that listens, then {"result"} or {"error"}.
+Each is answered with lines of JSON: {"port", ...} of a server that listens, then {"result"} or {"error"}.
 """
 
 import json
@@ -13,7 +13,18 @@ from typing import Any
 
 from bench.contestants import BLOCKING, LeftOut
 from bench.loops import LOOPS
-from bench.work import Job, Say, blocking, event_loop, first_request, in_memory, processes
+from bench.servers import SERVERS
+from bench.work import (
+    Job,
+    Say,
+    blocking,
+    event_loop,
+    first_request,
+    in_memory,
+    processes,
+    requests,
+    tails,
+)
 from bench.work.blocking import NotTheWork
 
 _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
@@ -36,6 +47,10 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "first-request/client": first_request.make,
     "processes/server": processes.serve,
     "processes/client": processes.start,
+    "tails/server": tails.serve,
+    "tails/client": tails.make,
+    "requests/server": requests.serve,
+    "requests/client": requests.make,
 }
 
 
@@ -59,7 +74,7 @@ def main() -> None:
         answers.flush()
 
     try:
-        contestant = (BLOCKING | LOOPS)[sys.argv[1]]()
+        contestant = (BLOCKING | LOOPS | SERVERS)[sys.argv[1]]()
     except Exception as failure:
         say(_error(failure))
         return

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import select
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +15,24 @@ import pytest
 
 from bench import machine, plots, report
 from bench.__main__ import measure
-from bench.certificates import RSA2048, Certificates
+from bench.certificates import Certificates
 from bench.contestants import BLOCKING
-from bench.harness import Entrant, Failed, Pairs, take_turns
+from bench.harness import Entrant, Failed, Pairs
 from bench.loops import LOOPS
-from bench.measurements import ALL, libraries
+from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
 from bench.measurements.plan import Measurement, Plan
-from bench.programs import BARE, LAUNCHER, Program, importing, requesting
+from bench.measurements.servers_bill import SERVERS_BILL
+from bench.measurements.tails import LOOP, THREADS
+from bench.promises import PROMISES
 from bench.recipe import is_aes256
 from bench.results import Ratio
+from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
+from bench.work.tails import Times, percentile
 
 _ROOT = Path(__file__).parent.parent
-_WANTED = frozenset({"ssl", "veritls", "ssl, asyncio", "veritls, asyncio"})
+_LOOPS = {"ssl, asyncio", "veritls, asyncio", "veritls.aio.EventLoop"}
+_WANTED = frozenset({"ssl", "veritls"} | _LOOPS | SERVERS.keys())
 _NAMES = [measurement.name for measurement in ALL]
 
 
@@ -51,9 +59,11 @@ def test_every_measurement_gives_figures_for_ssl_and_veritls(results: dict[str, 
     record = results[name]
     assert record["cases"]
     for case in record["cases"]:
-        if os.environ.get("CI") != "1" and any("is not installed" in why for why in case["absent"].values()):
-            continue
-        assert case["absent"] == {}
+        for label, why in case["absent"].items():
+            lacking = not os.environ.get("CI") and "is not installed" in why
+            assert lacking, f"{label}: {why}"
+        if case["absent"]:
+            pytest.skip(f"not all rivals are installed: {case['absent']}")
         assert len(case["entrants"]) >= 2
         for entrant in case["entrants"].values():
             assert len(entrant["values"]) == 1
@@ -138,62 +148,88 @@ def test_every_measurement_has_a_picture() -> None:
     assert set(plots.PICTURES) == set(_NAMES)
 
 
-def _start(pairs: Pairs, program: str, **more: Any) -> dict[str, Any]:
-    job = {"program": program, "count": 1, "measure": "process", "what": "wall"} | more
-    return Program("one", LAUNCHER, job).turn(pairs, 0.001)
+@pytest.fixture
+def uvicorn() -> None:
+    for name in ("uvicorn", "httptools", "uvloop"):
+        if not os.environ.get("CI"):
+            pytest.importorskip(name)
 
 
-def test_a_program_that_fails_is_no_figure(pairs: Pairs) -> None:
-    with pytest.raises(Failed, match="ModuleNotFoundError: No module named 'no_such_module'"):
-        _start(pairs, importing("no_such_module"))
+def _billed(certificates: Certificates, name: str, **more: Any) -> Entrant:
+    plan = Plan(certificates, 1, 0.001, quick=True)
+    case = next(case for case in SERVERS_BILL.cases(plan) if case.tags["kind"] == MUTUAL)
+    entrant = next(entrant for entrant in case.entrants if entrant.label == name)
+    entrant.job["recipe"] = entrant.job["recipe"] | more
+    return entrant
 
 
-def test_a_program_that_refuses_the_servers_certificate_is_no_figure(
+def test_a_server_that_is_not_installed_is_left_out_by_its_name(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with closing(Pairs()) as pairs, pytest.raises(Failed, match="is not installed"):
+        _billed(certificates, NGINX).turn(pairs, 0.001)
+
+
+@pytest.mark.usefixtures("uvicorn")
+def test_a_server_that_lets_in_clients_without_a_certificate_is_no_figure(
     pairs: Pairs, certificates: Certificates
 ) -> None:
-    recipe, other = certificates.recipe(), certificates.recipe(RSA2048)
-    job = {"recipe": recipe.fields(), "requests": 1}
-    for module in ("ssl", "veritls"):
-        with pytest.raises(Failed, match="CERTIFICATE_VERIFY_FAILED"):
-            _start(pairs, requesting(module, system=True), arguments=[other.ca], **job)
+    careless = _billed(certificates, UVICORN_VERITLS, client=None)
+    with pytest.raises(Failed, match="lets in clients without a certificate"):
+        careless.turn(pairs, 0.001)
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "https_proxy", "PYTHONDEVMODE"])
-def test_programs_start_without_the_variables_that_change_what_they_do(
-    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, variable: str
-) -> None:
-    monkeypatch.setenv(variable, "1")
-    running = Pairs()
-    try:
-        _start(running, f"import os\nassert {variable!r} not in os.environ")
-    finally:
-        running.close()
+@pytest.mark.usefixtures("uvicorn")
+def test_a_server_ends_with_the_pair_that_uses_it(certificates: Certificates) -> None:
+    others = _children(os.getpid())
+    with closing(Pairs()) as pairs:
+        _billed(certificates, UVICORN_VERITLS).turn(pairs, 0.001)
+        workers = set(_children(os.getpid())).difference(others)
+        servers = [child for worker in workers for child in _children(worker)]
+        assert servers
+        ends = [os.pidfd_open(server) for server in servers]
+    for end in ends:
+        assert select.select([end], [], [], 30)[0]
+        os.close(end)
 
 
-def test_the_peak_of_a_program_is_its_own_and_not_its_parents(pairs: Pairs) -> None:
-    small = _start(pairs, BARE, what="peak")["value"]
-    large = _start(pairs, "x = bytearray(b'1' * 2**26)", what="peak")["value"]
-    assert small + 64 <= large
-    with Path("/proc/self/status").open() as status:
-        held = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
-    assert small < held
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        found += map(int, (thread / "children").read_text().split())
+    return found
 
 
-def test_a_program_that_says_how_long_it_took_is_asked_for_its_first_time_and_the_others(
-    pairs: Pairs,
-) -> None:
-    program = "print(1, 2)\nprint(3, 4)\nprint(5, 6)\nprint(9, 9)"
-    assert _start(pairs, program, measure="first")["value"] == 1000
-    turn = _start(pairs, program, measure="again", what="wall")
-    assert (turn["value"], turn["cpu"]) == (5000, 6)
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 500), (0.99, 990), (0.999, 999), (0.9991, 1000), (1.0, 1000), (0.0, 1)]
+)
+def test_a_percentile_is_a_time_that_was_measured(share: float, expected: int) -> None:
+    assert percentile(range(1, 1001), share) == expected
 
 
-def test_a_library_that_is_not_installed_is_left_out_by_name(
-    pairs: Pairs, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(libraries, "find_spec", lambda name: None if name == "httpx" else object())
-    plan = Plan(certificates, 1, 0.001, quick=True, contestants=frozenset({"veritls"}))
-    of_httpx = [case for case in libraries.LIBRARY_USES.cases(plan) if case.tags["library"] == "httpx"]
-    assert [case.absent for case in of_httpx] == 3 * [{"veritls": "httpx is not installed"}]
-    take_turns(pairs, of_httpx, 1, 0.001, lambda _: None)
-    assert all(not case.turns for case in of_httpx)
+def test_every_round_trip_after_the_warm_up_counts_those_under_way_at_the_end_too() -> None:
+    times = Times({"warm": 2, "count": 3})
+    began = [times.begin() for _ in range(4)]
+    goes_on = [times.end(each) for each in began]
+    assert goes_on == [True] * 4
+    last = [times.begin() for _ in range(4)]
+    assert [times.end(each) for each in last] == [False] * 4
+    assert times.over()
+    assert times.report()["amount"] == 6
+
+
+def test_the_tails_promises_are_about_both_percentiles_of_both_loads(results: dict[str, Any]) -> None:
+    found = {promise.words.split(",")[0]: list(promise.found(results)) for promise in PROMISES}
+    for way in (LOOP, THREADS):
+        assert [each.label for each in found[way]] == [
+            "quiet, p99",
+            "quiet, p99.9",
+            "loaded, p99",
+            "loaded, p99.9",
+        ]
+
+
+def test_a_process_has_a_clock_of_its_own_that_others_can_read() -> None:
+    before = time.process_time()
+    assert before <= processor_clock(os.getpid()) <= time.process_time()

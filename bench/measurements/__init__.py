@@ -11,6 +11,8 @@ from bench.measurements import (
     libraries,
     memory,
     records,
+    servers_bill,
+    tails,
     threads,
 )
 from bench.measurements.plan import Measurement
@@ -28,6 +30,8 @@ ALL: tuple[Measurement, ...] = (
     event_loops.BULK,
     event_loops.ROUND_TRIPS,
     first_request.FIRST_REQUEST,
+    tails.TAILS,
+    servers_bill.SERVERS_BILL,
     memory.MEMORY,
     threads.THREADS,
     growth.CHAIN,

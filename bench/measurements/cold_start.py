@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.harness import Case, Entrant, Pairs
 from bench.measurements.plan import Measurement, Plan
-from bench.programs import BARE, LAUNCHER, Program, counting_trust, importing, requesting
+from bench.user_programs import BARE, LAUNCHER, Program, counting_trust, importing, requesting
 
 BARE_INTERPRETER = "bare interpreter"
 IMPORT, CA_FILE, SYSTEM = "import", "one request, CA file", "one request, the system's trust"

@@ -7,7 +7,7 @@ import importlib
 from bench.harness import Case, Entrant
 from bench.measurements.cold_start import reads_the_systems_trust
 from bench.measurements.plan import Measurement, Plan
-from bench.programs import LAUNCHER, Program, making_contexts
+from bench.user_programs import LAUNCHER, Program, making_contexts
 
 SYSTEM, CERTIFI = "create_default_context()", "create_default_context(cafile=certifi.where())"
 FIRST, AGAIN = "first", "again"

@@ -9,7 +9,7 @@ from typing import Any
 from bench.harness import Case, Entrant
 from bench.measurements.contexts import AGAIN, FIRST, certifi_file
 from bench.measurements.plan import Measurement, Plan
-from bench.programs import LAUNCHER, LIBRARIES, Program, using_a_library
+from bench.user_programs import LAUNCHER, LIBRARIES, Program, using_a_library
 
 PROCESS = "whole process"
 """From the start of the interpreter to its end, imports included."""
