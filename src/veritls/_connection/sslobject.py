@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 
 from veritls import _engine
-from veritls._connection.session import SSLSession
 from veritls._connection.state import ConnectionState
 
 TYPE_CHECKING = False
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls._connection.session import SSLSession
 
 MemoryBIO = _engine.MemoryBIO
 

@@ -7,7 +7,6 @@ import sys
 from _thread import get_ident
 
 from veritls import _engine
-from veritls._connection.session import SSLSession
 from veritls._context import groups
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Literal, overload
 
+    from veritls._connection.session import SSLSession
     from veritls._connection.sslobj import SSLObj
     from veritls._context.context import SSLContext
     from veritls._report.request import Purpose
@@ -30,12 +30,12 @@ def _before_fork() -> tuple[ModuleType, ...]:
     """What a connection may import late, imported. The child would not have the thread that does it now."""
     if len(sys._current_frames()) == 1:
         return ()
-    from veritls._connection import sslobj
+    from veritls._connection import session, sslobj
     from veritls._context import asking
     from veritls._explaining import refusals
     from veritls._loading import certificates
 
-    return asking, certificates, refusals, sslobj
+    return asking, certificates, refusals, session, sslobj
 
 
 if hasattr(os, "register_at_fork"):
@@ -176,7 +176,11 @@ class ConnectionState:
         if stream is None or self._is_server():
             return None if self._is_server() else self._session
         resumes, session = self._session if stream.resumed else None, stream.session
-        return SSLSession._create(self._context, session, resumes) if session is not None else None
+        if session is None:
+            return None
+        from veritls._connection.session import SSLSession
+
+        return SSLSession._create(self._context, session, resumes)
 
     @session.setter
     def session(self, session: SSLSession | None) -> None:
@@ -196,6 +200,8 @@ class ConnectionState:
     def _check_session(self, session: object) -> SSLSession | None:
         if session is None:
             return None
+        from veritls._connection.session import SSLSession
+
         if not isinstance(session, SSLSession):
             raise TypeError("Value is not a SSLSession.")
         if session._context is not self._context:
