@@ -39,7 +39,7 @@ close_notify, reads and discards until the peer's close_notify, and then closes 
 straight to LOST: `_force_close` drops what waits and schedules `connection_lost`, after which the socket is
 closed. On the way to close these names are used, each for one thing: `send_close_notify` queues the alert,
 `refuse_writes` ends `write`, `discard` ends delivery, `drop` forgets what waits, `unwatch` takes the socket
-off the loop, `_cancel_timer` cancels the timer, `_close_socket` closes it, `release` breaks the references
+off the loop, `_end_timeout` ends the timeout, `_close_socket` closes it, `release` breaks the references
 between the transport and its parts.
 
 **Why not the obvious way.** asyncio puts a protocol with an SSLObject and two MemoryBIOs on a plain
@@ -69,6 +69,7 @@ from veritls._connection.sslobject import TransportSSLObject
 from veritls.aio.connection import Connection, Phase
 from veritls.aio.inbound import Inbound
 from veritls.aio.outbound import HIGH_WATER, Outbound
+from veritls.aio.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -179,9 +180,8 @@ class SSLTransport(transports._FlowControlMixin):
             server._attach(*self._as_client)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._timer: asyncio.TimerHandle | None = loop.call_later(
-            handshake, self._handshake_timed_out, handshake, context=context
-        )
+        self._timeouts: Timeouts | None = Timeouts.of(loop, handshake)
+        self._timeouts.begin(self, self._timed_out, context)
         if not made:
             self._begin()
 
@@ -232,12 +232,16 @@ class SSLTransport(transports._FlowControlMixin):
             elif self._stream.unsent_size():
                 self._outbound.watch()
 
-    def _handshake_timed_out(self, limit: float) -> None:
-        words = f"SSL handshake is taking longer than {limit} seconds: aborting the connection"
-        self._fatal_error(ConnectionAbortedError(words), "TLS handshake failed")
+    def _timed_out(self) -> None:
+        timeouts, self._timeouts = self._timeouts, None
+        if timeouts is not None and self._connection.phase is Phase.HANDSHAKE:
+            words = f"SSL handshake is taking longer than {timeouts.length} seconds: aborting the connection"
+            self._fatal_error(ConnectionAbortedError(words), "TLS handshake failed")
+        else:
+            self._force_close(TimeoutError("SSL shutdown timed out"))
 
     def _handshake_done(self) -> None:
-        self._cancel_timer()
+        self._end_timeout()
         self._connection.phase = Phase.OPEN
         self._inbound.deliver()
         self._outbound.drained()
@@ -342,9 +346,8 @@ class SSLTransport(transports._FlowControlMixin):
             return
         self._connection.phase = Phase.FLUSHING
         self._outbound.refuse_writes()
-        self._timer = self._loop.call_later(
-            self._shutdown_timeout, self._shutdown_timed_out, context=self._connection.context
-        )
+        self._timeouts = Timeouts.of(self._loop, self._shutdown_timeout)
+        self._timeouts.begin(self, self._timed_out, self._connection.context)
         self._inbound.discard()
         if self._outbound.waiting():
             self._outbound.watch()  # tickets that found no client wait without the loop
@@ -371,17 +374,14 @@ class SSLTransport(transports._FlowControlMixin):
         if lingering and self._inbound.peer_ended and not self._outbound.waiting():
             self._force_close(None)
 
-    def _shutdown_timed_out(self) -> None:
-        self._force_close(TimeoutError("SSL shutdown timed out"))
-
     def abort(self) -> None:
         """Closes the connection now; what was not sent is lost. The protocol gets `connection_lost(None)`."""
         self._force_close(None)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _end_timeout(self) -> None:
+        if self._timeouts is not None:
+            self._timeouts.end(self)
+            self._timeouts = None
 
     def _fatal_error(self, error: BaseException, message: str = "Fatal error on TLS transport") -> None:
         if isinstance(error, OSError):
@@ -400,7 +400,7 @@ class SSLTransport(transports._FlowControlMixin):
         # A callback of the handshake may call this: nothing more is sent.
         self._ssl_object._stream.cancel_callback()
         connection.phase = Phase.LOST
-        self._cancel_timer()
+        self._end_timeout()
         connection.unwatch()
         self._outbound.drop()
         self._wake(error or ConnectionAbortedError("the connection was closed during the TLS handshake"))
