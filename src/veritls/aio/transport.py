@@ -93,6 +93,14 @@ def seconds(value: float | None, name: str, default: float) -> float:
     return value
 
 
+def address(ask: Callable[[], Any]) -> Any:
+    """What a socket says of its address; None where the kernel knows none."""
+    try:
+        return ask()
+    except OSError:
+        return None
+
+
 class SSLTransport(transports._FlowControlMixin):
     """A TLS connection of an event loop; made by `create_connection`, `create_server` and their siblings.
 
@@ -158,18 +166,12 @@ class SSLTransport(transports._FlowControlMixin):
         self._stream = _engine.EventLoopStream(self._ssl_object._stream, sock.fileno())
         self._connection = Connection(loop, self._stream, sock.fileno(), context)
         self._outbound = Outbound(self, self._connection)
-        self._inbound = Inbound(self, self._connection, self._handshake_readable)
-        self._extra: dict[str, Any] = {
-            "sslcontext": sslcontext,
-            "socket": TransportSocket(sock),
-            **(extra or {}),
-        }
-        for key, ask in (("sockname", sock.getsockname), ("peername", sock.getpeername)):
-            if key not in self._extra:
-                try:
-                    self._extra[key] = ask()
-                except OSError:
-                    self._extra[key] = None
+        self._inbound = Inbound(self, self._connection)
+        self._extra: dict[str, Any] | None = None
+        """None until something is asked for: most protocols of idle connections have asked for nothing."""
+        self._sslcontext = sslcontext
+        # Now: a peer that resets is not known any more.
+        self._peername = extra["peername"] if extra and "peername" in extra else address(sock.getpeername)
         self._waiter = waiter
         self._made = made
         self._lower = lower
@@ -421,6 +423,8 @@ class SSLTransport(transports._FlowControlMixin):
         self._stream.retire_descriptor()
         self._inbound.release()
         self._outbound.release()
+        for name in ("socket", "sockname"):
+            self.get_extra_info(name)  # which is answered afterwards, too
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()
@@ -440,13 +444,27 @@ class SSLTransport(transports._FlowControlMixin):
 
         `default`, None unless given: for any other name, and for the first four until the handshake is done.
         """
-        if name in self._extra:
+        if self._extra is not None and name in self._extra:
             return self._extra[name]
-        if name == "close_notify":
-            return self._stream.close_notify_received()
-        if name == "ssl_object":
-            return self._ssl_object if self._connection.phase is not Phase.HANDSHAKE else default
-        if name not in _ASKED or self._ssl_object._agreed() is None:
-            return default
-        value = self._extra[name] = _ASKED[name](self._ssl_object)
+        value: Any
+        match name:
+            case "close_notify":
+                return self._stream.close_notify_received()
+            case "ssl_object":
+                return self._ssl_object if self._connection.phase is not Phase.HANDSHAKE else default
+            case "sslcontext":
+                return self._sslcontext
+            case "peername":
+                return self._peername
+            case "socket" if self._sock is not None:
+                value = TransportSocket(self._sock)
+            case "sockname" if self._sock is not None:
+                value = address(self._sock.getsockname)
+            case _ if name in _ASKED and self._ssl_object._agreed() is not None:
+                value = _ASKED[name](self._ssl_object)
+            case _:
+                return default
+        if self._extra is None:
+            self._extra = {}
+        self._extra[name] = value
         return value
