@@ -14,7 +14,17 @@ from typing import Any
 from bench.contestants import BLOCKING, LeftOut
 from bench.loops import LOOPS
 from bench.servers import SERVERS
-from bench.work import Job, Say, blocking, event_loop, first_request, in_memory, requests, tails
+from bench.work import (
+    Job,
+    Say,
+    blocking,
+    event_loop,
+    first_request,
+    idle_thousands,
+    in_memory,
+    requests,
+    tails,
+)
 from bench.work.blocking import NotTheWork
 
 _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
@@ -37,6 +47,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "first-request/client": first_request.make,
     "tails/server": tails.serve,
     "tails/client": tails.make,
+    "idle-thousands/server": idle_thousands.serve,
+    "idle-thousands/client": idle_thousands.make,
     "requests/server": requests.serve,
     "requests/client": requests.make,
 }
