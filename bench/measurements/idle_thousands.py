@@ -38,7 +38,7 @@ def _cases(plan: Plan) -> list[Case]:
         number = _QUICK if plan.quick else _CONNECTIONS[way]
         job = {
             "do": "idle-thousands",
-            "recipe": plan.certificates.recipe().fields(),
+            "recipe": plan.certificates.recipe(mutual=True).fields(),
             "size": SMALL_MESSAGE,
             "warm": 20,
             "connections": number,
@@ -55,7 +55,7 @@ def _cases(plan: Plan) -> list[Case]:
 
 IDLE_THOUSANDS = Measurement(
     "idle-thousands",
-    f"Memory of a server's idle connection, after {SMALL_MESSAGE} bytes each way",
+    f"Memory of a server's idle connection, mutual TLS 1.3, after {SMALL_MESSAGE} bytes each way",
     "KiB",
     _cases,
     more_is_better=False,
