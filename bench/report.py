@@ -269,7 +269,7 @@ Every entrant has its defaults, so suites differ; a table of AES-256-GCM alone i
 takes part where it does the work, which is checked at both ends: that a client without a certificate is
 refused, that a session is or is not resumed, that version and suite are those wanted. TCP is the
 same harness without TLS; rustls is the program in bench/rustls/, without Python. Servers that are programs
-of their own (bench/servers.py) all have the same client."""
+of their own (bench/servers.py) all have the same client. What is not installed is left out by its name."""
 
 
 def page(results: Results) -> str:

@@ -20,8 +20,13 @@ from bench.work import (
     blocking,
     event_loop,
     first_request,
+<<<<<<< HEAD
     in_memory,
     processes,
+=======
+    idle_thousands,
+    in_memory,
+>>>>>>> bserve
     requests,
     tails,
 )
@@ -49,6 +54,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "processes/client": processes.start,
     "tails/server": tails.serve,
     "tails/client": tails.make,
+    "idle-thousands/server": idle_thousands.serve,
+    "idle-thousands/client": idle_thousands.make,
     "requests/server": requests.serve,
     "requests/client": requests.make,
 }

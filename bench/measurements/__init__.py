@@ -8,7 +8,11 @@ from bench.measurements import (
     first_request,
     growth,
     handshakes,
+<<<<<<< HEAD
     libraries,
+=======
+    idle_thousands,
+>>>>>>> bserve
     memory,
     records,
     servers_bill,
@@ -33,6 +37,7 @@ ALL: tuple[Measurement, ...] = (
     tails.TAILS,
     servers_bill.SERVERS_BILL,
     memory.MEMORY,
+    idle_thousands.IDLE_THOUSANDS,
     threads.THREADS,
     growth.CHAIN,
     growth.ANCHORS,
