@@ -8,11 +8,8 @@ from bench.measurements import (
     first_request,
     growth,
     handshakes,
-<<<<<<< HEAD
-    libraries,
-=======
     idle_thousands,
->>>>>>> bserve
+    libraries,
     memory,
     records,
     servers_bill,
