@@ -8,10 +8,11 @@ from pathlib import Path
 
 from bench import plots
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
+from bench.measurements.idle_thousands import GIVEN_BACK
 from bench.measurements.records import DOWN, UP
 from bench.measurements.tails import P999
 from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
-from bench.results import Record, find, ratio, values
+from bench.results import Ratio, Record, find, ratio, values
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 """Between these lines the README's table is written anew, where it has them."""
@@ -200,7 +201,19 @@ def _percentiles(record: Record) -> str:
     return table(["", "", "p50, ms", "p99.9, ms", "the slowest, ms", "round trips/s"], rows)
 
 
+def _given_back(record: Record) -> str:
+    rows = []
+    for case in record["cases"]:
+        for label in case["entrants"]:
+            shares, waits = values(case, label, GIVEN_BACK), values(case, label, "waited")
+            rows.append(
+                [case["label"], label, str(Ratio.of(shares, [1.0] * len(shares))), f"{max(waits):.1f}"]
+            )
+    return table(["", "", "memory after all ended, over the first", "after at most, s"], rows)
+
+
 _MORE = {
+    "idle-thousands": _given_back,
     "tails": _percentiles,
     "handshakes": _processor_time,
     "memory": _memory_by_side,

@@ -77,6 +77,8 @@ def test_the_page_and_the_readmes_table_are_made_of_what_was_measured(results: d
     page = report.page(results)
     for record in results.values():
         assert f"## {record['title']}" in page
+    assert "| memory after all ended, over the first |" in page
+    assert "| p99.9, ms |" in page
     assert "| handshakes/s, resumed |" in report.readme_table(results)
     assert "reached" in report.promises_text(results)
 
