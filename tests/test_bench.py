@@ -33,6 +33,9 @@ from bench.results import Ratio
 from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
 from bench.work.tails import Times, percentile
 
+# All measurements are taken once, and Go builds its server.
+pytestmark = pytest.mark.timeout(300)
+
 _ROOT = Path(__file__).parent.parent
 _LOOPS = {"ssl, asyncio", "veritls, asyncio", "veritls.aio.EventLoop"}
 _WANTED = frozenset({"ssl", "veritls"} | _LOOPS | SERVERS.keys())

@@ -15,7 +15,7 @@ _CLIENT = "veritls"
 GIVEN_BACK = "given_back"
 SHARE = 1.2
 """Of the memory before the first connection: what the server may still hold a minute after the last."""
-_PATIENCE, _PATIENCE_QUICK = 60.0, 0.5
+_PATIENCE, _PATIENCE_QUICK = 60.0, 0.1
 
 
 class _Idle(Entrant):
