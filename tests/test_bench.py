@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import machine, plots, report
+from bench import machine, plots, quoted, report
 from bench.__main__ import measure
 from bench.certificates import Certificates
 from bench.contestants import BLOCKING
@@ -70,22 +70,55 @@ def test_every_measurement_gives_figures_for_ssl_and_veritls(results: dict[str, 
             assert all(math.isfinite(value) and value > 0 for value in entrant["values"])
 
 
-def test_the_page_and_the_readmes_table_are_made_of_what_was_measured(results: dict[str, Any]) -> None:
+def test_the_page_is_made_of_what_was_measured(results: dict[str, Any]) -> None:
     page = report.page(results)
     for record in results.values():
         assert f"## {record['title']}" in page
-    assert "| handshakes/s, resumed |" in report.readme_table(results)
     assert "reached" in report.promises_text(results)
 
 
-def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "tails"])
+def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path: Path, name: str) -> None:
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    assert report.write_between(path, "new")
-    assert path.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    begin, end = quoted.between(name)
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    assert quoted.write_between(path, "new", name)
+    assert path.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
     path.write_text("no such lines\n")
-    assert not report.write_between(path, "new")
+    assert not quoted.write_between(path, "new", name)
     assert path.read_text() == "no such lines\n"
+
+
+def test_the_readmes_table_leads_with_what_people_feel(results: dict[str, Any]) -> None:
+    felt, steady = quoted.readme_table(results).split("\n\n")
+    words = [line.split(" | ")[0].removeprefix("| ") for line in felt.splitlines()]
+    assert words[0].endswith("less is better")
+    assert words[2].startswith("ms, a process with one request")
+    for beginning in (
+        "ms, httpx: ",
+        "ms to the first response, ",
+        "ms, p99 with 200 busy connections, ",
+        "us of a server's processor, a new connection, ",
+        "KiB, an idle connection's end",
+    ):
+        assert any(each.startswith(beginning) for each in words), beginning
+    assert steady.splitlines()[0].startswith("| TLS 1.3, P-256: more is better |")
+    assert "| handshakes/s, resumed |" in steady
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_what_was_not_measured_is_not_quoted(results: dict[str, Any], name: str) -> None:
+    others = {each: record for each, record in results.items() if each != name}
+    assert len(quoted.readme_table(others)) <= len(quoted.readme_table(results))
+    assert quoted.blocks(others).keys() == quoted.blocks(results).keys()
+    assert f"## {results[name]['title']}" not in report.page(others)
+
+
+def test_the_page_of_performance_has_a_place_for_each_of_its_tables() -> None:
+    page = (_ROOT / quoted.PERFORMANCE).read_text("utf-8")
+    for name in quoted.blocks({}):
+        assert all(page.count(line) == 1 for line in quoted.between(name)), name
+    assert all(line in (_ROOT / quoted.README).read_text("utf-8") for line in quoted.between())
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
