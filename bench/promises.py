@@ -11,6 +11,7 @@ from bench.measurements import cold_start, contexts, libraries
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
 from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
+from bench.measurements.idle_thousands import GIVEN_BACK, SHARE
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
 from bench.measurements.servers_bill import KEPT, NEW
@@ -52,6 +53,8 @@ class Promise:
     bound: float
     found: Callable[[Results], Found]
     at_most: bool = False
+    is_ratio: bool = True
+    """False: a figure in a unit, which `words` name."""
 
     def holds(self, measured: Ratio) -> bool:
         return measured.median <= self.bound if self.at_most else measured.median >= self.bound
@@ -176,6 +179,39 @@ def _servers_bills() -> Iterator[Promise]:
     yield Promise(words, 1.25, found, at_most=True)
 
 
+def _each_idle(way: str, over: str | None) -> Callable[[Results], Found]:
+    """A connection's KiB; `over`: the contestant whose KiB they are divided by."""
+
+    def found(results: Results) -> Found:
+        for case in find(results, "idle-thousands", way=way):
+            ours = values(case, WAYS[way][1])
+            measured = Ratio.of(ours, values(case, over) if over else [1.0] * len(ours))
+            if measured is not None:
+                yield Measured(case["label"], measured)
+
+    return found
+
+
+def _given_back(results: Results) -> Found:
+    for case in find(results, "idle-thousands"):
+        shares = values(case, WAYS[case["tags"]["way"]][1], GIVEN_BACK)
+        measured = Ratio.of(shares, [1.0] * len(shares))
+        if measured is not None:
+            yield Measured(case["label"], measured)
+
+
+def _idle_thousands() -> Iterator[Promise]:
+    for way in (LOOP, UVLOOP):
+        found = _each_idle(way, None)
+        words = f"KiB of a server's idle connection, {way}"
+        yield Promise(words, 6.0, found, at_most=True, is_ratio=False)
+    found = _each_idle(THREADS, WAYS[THREADS][0])
+    words = "memory of a server's idle connection, threads, over `ssl`"
+    yield Promise(words, 0.8, found, at_most=True)
+    words = "memory of a server after all connections, over that before the first"
+    yield Promise(words, SHARE, _given_back, at_most=True)
+
+
 PROMISES: tuple[Promise, ...] = (
     *_of_starts(),
     Promise(f"full handshakes, {FULL}", 2.0, _ratios("handshakes", OURS, kind=FULL)),
@@ -188,6 +224,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise("first response, client without TCP_NODELAY, TLS 1.3", 1.1, _first_requests, at_most=True),
     *_all_tails(),
     *_servers_bills(),
+    *_idle_thousands(),
     Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
     Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),
     Promise("bulk, share of plain rustls's throughput", 0.9, _ratios("bulk", OURS, RUSTLS)),

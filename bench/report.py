@@ -258,7 +258,8 @@ refused, that a session is or is not resumed, that version and suite are those w
 same harness without TLS; rustls is the program in bench/rustls/, without Python. Servers that are programs
 of their own (bench/servers.py) all have the same client. Whole processes (bench/user_programs.py) are started
 by turns by one small process and have one server, of `ssl`; their compiled modules are cached, and variables
-of the environment that change trust, proxies or Python are not passed on."""
+of the environment that change trust, proxies or Python are not passed on. What is not installed is left out
+by its name."""
 
 
 def page(results: Results) -> str:

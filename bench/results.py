@@ -16,8 +16,8 @@ from bench.measurements.plan import Measurement, Plan
 
 Record = dict[str, Any]
 
-ROUND_BY_ROUND = ("p99.9",)
-"""Figures beside the main one of which ratios are taken too."""
+ROUND_BY_ROUND = ("p99.9", "given_back", "waited")
+"""Figures beside the main one that are kept for each round, as it is."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from bench.work import (
     blocking,
     event_loop,
     first_request,
+    idle_thousands,
     in_memory,
     processes,
     requests,
@@ -49,6 +50,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "processes/client": processes.start,
     "tails/server": tails.serve,
     "tails/client": tails.make,
+    "idle-thousands/server": idle_thousands.serve,
+    "idle-thousands/client": idle_thousands.make,
     "requests/server": requests.serve,
     "requests/client": requests.make,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import select
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from bench.harness import Entrant, Failed, Pairs
 from bench.loops import LOOPS
 from bench.measurements import ALL
 from bench.measurements.handshakes import MUTUAL, RESUMED
+from bench.measurements.idle_thousands import IDLE_THOUSANDS
+from bench.measurements.memory import beyond_the_limit
 from bench.measurements.plan import Measurement, Plan
 from bench.measurements.servers_bill import SERVERS_BILL
 from bench.measurements.tails import LOOP, THREADS
@@ -232,6 +235,26 @@ def _children(process: int) -> list[int]:
     for thread in Path(f"/proc/{process}/task").iterdir():
         found += map(int, (thread / "children").read_text().split())
     return found
+
+
+def test_what_a_server_still_holds_after_its_patience_is_told(
+    pairs: Pairs, certificates: Certificates
+) -> None:
+    plan = Plan(certificates, 1, 0.001, quick=True, contestants=frozenset({"veritls"}))
+    (case,) = IDLE_THOUSANDS.cases(plan)
+    (entrant,) = case.entrants
+    entrant.job |= {"connections": 5, "share": 0.0, "patience": 0.0}
+    assert entrant.turn(pairs, 0.001)["given_back"] > 0
+
+
+def test_more_connections_than_a_process_may_open_are_left_out_by_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    assert beyond_the_limit(1000, ("ssl",)) == {}
+    assert beyond_the_limit(10_000, ("ssl",)) == {"ssl": "a process may open only 4096 files here"}
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, resource.RLIM_INFINITY))
+    assert beyond_the_limit(10_000, ("ssl",)) == {}
 
 
 @pytest.mark.parametrize(
