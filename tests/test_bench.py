@@ -21,16 +21,19 @@ from bench.contestants import BLOCKING
 from bench.harness import Entrant, Failed, Pairs
 from bench.loops import LOOPS
 from bench.measurements import ALL
-from bench.measurements.handshakes import MUTUAL, RESUMED
+from bench.measurements.cold_start import CA_FILE
+from bench.measurements.contexts import AGAIN
+from bench.measurements.first_request import WITHOUT_NODELAY
+from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.idle_thousands import IDLE_THOUSANDS
 from bench.measurements.memory import beyond_the_limit
 from bench.measurements.plan import Measurement, Plan
-from bench.measurements.servers_bill import SERVERS_BILL
-from bench.measurements.tails import LOOP, THREADS
+from bench.measurements.servers_bill import NEW, SERVERS_BILL
+from bench.measurements.tails import LOOP, QUIET, THREADS
 from bench.promises import PROMISES
 from bench.recipe import is_aes256
 from bench.results import Ratio
-from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
+from bench.servers import GO, NGINX, SERVERS, UVICORN_VERITLS, processor_clock
 from bench.work.tails import Times, percentile
 
 _ROOT = Path(__file__).parent.parent
@@ -92,21 +95,43 @@ def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path:
     assert path.read_text() == "no such lines\n"
 
 
-def test_the_readmes_table_leads_with_what_people_feel(results: dict[str, Any]) -> None:
-    felt, steady = quoted.readme_table(results).split("\n\n")
-    words = [line.split(" | ")[0].removeprefix("| ") for line in felt.splitlines()]
-    assert words[0].endswith("less is better")
-    assert words[2].startswith("ms, a process with one request")
-    for beginning in (
-        "ms, httpx: ",
-        "ms to the first response, ",
-        "ms, p99 with 200 busy connections, ",
-        "us of a server's processor, a new connection, ",
-        "KiB, an idle connection's end",
-    ):
-        assert any(each.startswith(beginning) for each in words), beginning
+def _measured(*labels: str, x: int | None = None, **tags: Any) -> dict[str, Any]:
+    """The record of a measurement with one case, of which every label has the same figure."""
+    entrants = {label: {"values": [2.0]} for label in labels}
+    case = {"label": "one", "tags": tags, "x": x, "baseline": labels[0], "entrants": entrants}
+    return {"cases": [case]}
+
+
+def test_the_readmes_table_leads_with_what_people_feel() -> None:
+    usual: dict[str, Any] = {"version": "TLSv1.3", "key": "P-256"}
+    records = {
+        "handshakes": _measured("ssl", "veritls", kind=RESUMED, **usual),
+        "memory": _measured("ssl", "veritls", x=1000),
+        "servers-bill": _measured(NGINX, GO, UVICORN_VERITLS, what=NEW, kind=FULL, version="TLSv1.3"),
+        "tails": _measured("ssl", "veritls", way=THREADS, load=QUIET),
+        "first-request": _measured(
+            "ssl <- ssl", "veritls <- veritls", kind="full", nodelay=WITHOUT_NODELAY, **usual
+        ),
+        "libraries": _measured("ssl", "veritls", library="httpx", when=AGAIN),
+        "cold-start": _measured("ssl", "veritls", kind=CA_FILE),
+    }
+    felt, steady = quoted.readme_table(records).split("\n\n")
+    assert (
+        felt.splitlines()[0]
+        == "| TLS 1.3, P-256: less is better | `ssl`, or as named | veritls | ratio (spread) |"
+    )
+    same = "2.0 | 2.0 | 1.00 (1.00 to 1.00) |"
+    assert felt.splitlines()[2:] == [
+        f"| ms, a process with one request, CA file | {same}",
+        f"| ms, one | {same}",
+        f"| ms to the first response, blocking sockets | {same}",
+        f"| ms, p99 with 200 busy connections, one | {same}",
+        f"| us of a server's processor, a new connection, {FULL}, TLSv1.3 | nginx: {same}",
+        f"| us of a server's processor, a new connection, {FULL}, TLSv1.3 | Go net/http: {same}",
+        f"| KiB, an idle connection's end, blocking sockets | {same}",
+    ]
     assert steady.splitlines()[0].startswith("| TLS 1.3, P-256: more is better |")
-    assert "| handshakes/s, resumed |" in steady
+    assert steady.splitlines()[2:] == [f"| handshakes/s, resumed | {same}"]
 
 
 @pytest.mark.parametrize("name", _NAMES)
