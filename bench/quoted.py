@@ -13,7 +13,7 @@ from bench.measurements.first_request import WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.records import DOWN, UP
 from bench.measurements.servers_bill import KEPT, NEW
-from bench.measurements.tails import QUIET, WAYS
+from bench.measurements.tails import QUIET
 from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
 from bench.recipe import TLS12, TLS13
 from bench.results import Record, find, ratio, values
@@ -75,9 +75,8 @@ def _first_requests(results: Results) -> Rows:
 
 def _tails(results: Results) -> Rows:
     for case in find(results, "tails"):
-        theirs, ours = WAYS[case["tags"]["way"]]
         words = f"ms, p99 with 200 busy connections, {case['label']}"
-        yield Row(words, case, theirs, ours, leads=case["tags"]["load"] == QUIET)
+        yield Row(words, case, "ssl", OURS, leads=case["tags"]["load"] == QUIET)
 
 
 def _servers_bill(results: Results) -> Rows:
@@ -98,8 +97,7 @@ def _memory(results: Results) -> Rows:
         if case["x"] == 1000:
             yield Row("KiB, an idle connection's end, blocking sockets", case, "ssl", OURS, leads=True)
     for case in find(results, "idle-thousands"):
-        theirs, ours = WAYS[case["tags"]["way"]]
-        yield Row(f"KiB, a server's idle connection, {case['label']}", case, theirs, ours, leads=True)
+        yield Row(f"KiB, a server's idle connection, {case['label']}", case, "ssl", OURS, leads=True)
 
 
 def _steady(results: Results) -> Rows:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bench import plots, quoted
 from bench.measurements import ALL
+from bench.measurements.idle_thousands import GIVEN_BACK
 from bench.measurements.tails import P999
 from bench.promises import PROMISES, Results
-from bench.results import Record, ratio, values
+from bench.results import Ratio, Record, ratio, values
 from bench.tables import number, table
 
 _PAGE = Path("docs") / "bench.md"
@@ -203,8 +204,20 @@ def _percentiles(record: Record) -> str:
     return table(["", "", "p50, ms", "p99.9, ms", "the slowest, ms", "round trips/s"], rows)
 
 
+def _given_back(record: Record) -> str:
+    rows = []
+    for case in record["cases"]:
+        for label in case["entrants"]:
+            shares, waits = values(case, label, GIVEN_BACK), values(case, label, "waited")
+            rows.append(
+                [case["label"], label, str(Ratio.of(shares, [1.0] * len(shares))), f"{max(waits):.1f}"]
+            )
+    return table(["", "", "memory after all ended, over the first", "after at most, s"], rows)
+
+
 _MORE = {
     "cold-start": _whole_processes,
+    "idle-thousands": _given_back,
     "tails": _percentiles,
     "handshakes": _processor_time,
     "memory": _memory_by_side,

@@ -80,6 +80,8 @@ def test_the_page_is_made_of_what_was_measured(results: dict[str, Any]) -> None:
     page = report.page(results)
     for record in results.values():
         assert f"## {record['title']}" in page
+    assert "| memory after all ended, over the first |" in page
+    assert "| p99.9, ms |" in page
     assert "reached" in report.promises_text(results)
 
 

@@ -6,7 +6,7 @@ from bench.harness import Case, Entrant, Pairs
 from bench.measurements.memory import beyond_the_limit
 from bench.measurements.plan import Measurement, Plan
 from bench.measurements.records import SMALL_MESSAGE
-from bench.measurements.tails import LOOP, THREADS, UVLOOP, WAYS
+from bench.measurements.tails import LOOP, OUR_LOOPS, THREADS, UVLOOP, WAYS
 from bench.work import Job
 
 _CONNECTIONS = {LOOP: 10_000, UVLOOP: 10_000, THREADS: 1000}
@@ -38,28 +38,31 @@ def _cases(plan: Plan) -> list[Case]:
         number = _QUICK if plan.quick else _CONNECTIONS[way]
         job = {
             "do": "idle-thousands",
-            "recipe": plan.certificates.recipe().fields(),
+            "recipe": plan.certificates.recipe(mutual=True).fields(),
             "size": SMALL_MESSAGE,
             "warm": 20,
             "connections": number,
             "share": SHARE,
             "patience": _PATIENCE_QUICK if plan.quick else _PATIENCE,
         }
-        entrants = [_Idle(name, _CLIENT, job, server=name) for name in plan.wanted(names)]
+        entrants = [
+            _Idle(label, _CLIENT, job, server=name) for label, name in names.items() if plan.wanted([name])
+        ]
         if entrants:
-            case = Case(f"{way}, {number:,} connections", entrants, names[0], tags={"way": way})
-            case.absent = beyond_the_limit(number, names)
+            case = Case(f"{way}, {number:,} connections", entrants, tags={"way": way})
+            case.absent = beyond_the_limit(number, tuple(names))
             cases.append(case)
     return cases
 
 
 IDLE_THOUSANDS = Measurement(
     "idle-thousands",
-    f"Memory of a server's idle connection, after {SMALL_MESSAGE} bytes each way",
+    f"Memory of a server's idle connection, mutual TLS 1.3, after {SMALL_MESSAGE} bytes each way",
     "KiB",
     _cases,
     more_is_better=False,
     notes=(
+        OUR_LOOPS,
         "Resident memory of the server's process alone. All have the same client, veritls over blocking "
         "sockets. Threads: the server has one for each connection.",
         "After all ended: what the server holds over what it held before the first connection; it has up to "

@@ -21,7 +21,7 @@ BUFFER = 262_144
 
 _GUARD = struct.pack("ll", 60, 0)
 RESET = struct.pack("ii", 1, 0)
-_SAW_CERTIFICATE, _RESUMED, _CANNOT_TELL = 1, 2, 4
+SAW_CERTIFICATE, _RESUMED, _CANNOT_TELL = 1, 2, 4
 GREETING = 64
 """What a server says first: a byte, with what it knows of the connection added to it."""
 _GO = b"g"
@@ -93,7 +93,7 @@ class Server:
             resumed, seen = state.resumed, state.peer_certificate
         else:
             resumed, seen = self._contestant.resumed(connection), False
-        flags = _SAW_CERTIFICATE if seen else 0
+        flags = SAW_CERTIFICATE if seen else 0
         return flags | (_CANNOT_TELL if resumed is None else _RESUMED if resumed else 0)
 
 
@@ -130,7 +130,7 @@ class Client:
             raise NotTheWork(f"speaks {state.version}")
         if self.recipe.suite == AES256 and state.suite is not None and not is_aes256(state.suite):
             raise NotTheWork(f"negotiates {state.suite}")
-        if self.recipe.client is not None and self.recipe.shows_certificate and not flags & _SAW_CERTIFICATE:
+        if self.recipe.client is not None and self.recipe.shows_certificate and not flags & SAW_CERTIFICATE:
             raise NotTheWork("its server saw no client certificate")
         if _contradicts(state.resumed, resumed) or _contradicts(_resumed(flags), resumed):
             raise NotTheWork("does not resume" if resumed else "resumed where it should not have")

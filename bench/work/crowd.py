@@ -13,16 +13,21 @@ from bench.contestants import Contestant
 from bench.loops import LoopContestant, listener, serving
 from bench.recipe import Recipe
 from bench.work import Job, Say
-from bench.work.blocking import GREETING, Server, fill
+from bench.work.blocking import GREETING, SAW_CERTIFICATE, Server, fill
 
 _LIMIT = 300.0
 
 
 class Count:
-    """How many connections have had an answer, and how many have ended."""
+    """How many connections have had an answer, and how many have ended.
 
-    def __init__(self) -> None:
+    The greetings of the first `looked_at` connections tell whether their clients have shown a certificate: to
+    look costs a connection memory.
+    """
+
+    def __init__(self, looked_at: int) -> None:
         self.answered = self.ended = 0
+        self._looked_at = looked_at
         self._changed = threading.Condition()
 
     def add(self, *, answered: int = 0, ended: int = 0) -> None:
@@ -30,6 +35,12 @@ class Count:
             self.answered += answered
             self.ended += ended
             self._changed.notify_all()
+
+    def another(self) -> bool:
+        """A new connection. Returns whether it is one to look at."""
+        with self._changed:
+            self._looked_at -= 1
+            return self._looked_at >= 0
 
     def wait(self, *, answered: int = 0, ended: int = 0) -> None:
         """Until there are as many of both. Raises TimeoutError."""
@@ -48,7 +59,8 @@ class _Echo(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        transport.write(bytes([GREETING]))
+        flags = SAW_CERTIFICATE if self._count.another() and _shown(transport) else 0
+        transport.write(bytes([GREETING + flags]))
 
     def data_received(self, data: bytes) -> None:
         self._transport.write(data)
@@ -60,18 +72,26 @@ class _Echo(asyncio.Protocol):
         self._count.add(ended=1)
 
 
-def serve(contestant: Contestant | LoopContestant, job: Job, say: Say, work: Work, **more: Any) -> Job:
+def _shown(transport: Any) -> bool:
+    tls = transport.get_extra_info("ssl_object")
+    return tls is not None and bool(tls.getpeercert(binary_form=True))
+
+
+def serve(
+    contestant: Contestant | LoopContestant, job: Job, say: Say, work: Work, looked_at: int, **more: Any
+) -> Job:
     """Serves while `work` runs. `more`: what the server says besides its port."""
+    count = Count(looked_at)
     if isinstance(contestant, LoopContestant):
-        return _on_loop(contestant, job, say, work, more)
-    return _with_threads(contestant, job, say, work, more)
+        return _on_loop(contestant, job, say, work, count, more)
+    return _with_threads(contestant, job, say, work, count, more)
 
 
-def _on_loop(contestant: LoopContestant, job: Job, say: Say, work: Work, more: Job) -> Job:
+def _on_loop(contestant: LoopContestant, job: Job, say: Say, work: Work, count: Count, more: Job) -> Job:
     context = contestant.context(Recipe.of(job["recipe"]), server=True)
 
     async def main() -> Job:
-        count, sock = Count(), listener()
+        sock = listener()
         async with serving(context, lambda: _Echo(count), sock):
             say({"port": sock.getsockname()[1]} | more)
             return await asyncio.get_running_loop().run_in_executor(None, work, count)
@@ -79,8 +99,7 @@ def _on_loop(contestant: LoopContestant, job: Job, say: Say, work: Work, more: J
     return contestant.run(main())  # type: ignore[no-any-return]
 
 
-def _with_threads(contestant: Contestant, job: Job, say: Say, work: Work, more: Job) -> Job:
-    count = Count()
+def _with_threads(contestant: Contestant, job: Job, say: Say, work: Work, count: Count, more: Job) -> Job:
     with Server(contestant, job, say, **more) as server:
         accepting = threading.Thread(target=_accept, args=(server, job["size"], count), daemon=True)
         accepting.start()
@@ -99,7 +118,8 @@ def _accept(server: Server, size: int, count: Count) -> None:
 
 def _live(server: Server, plain: socket.socket, size: int, count: Count) -> None:
     buffer, answered = bytearray(size), 0
-    with contextlib.suppress(OSError, EOFError), contextlib.closing(server.greet(plain)) as connection:
+    with contextlib.suppress(OSError, EOFError), contextlib.ExitStack() as stack:
+        connection = stack.enter_context(contextlib.closing(server.greet(plain, thorough=count.another())))
         while True:
             fill(connection, buffer, size)
             connection.sendall(buffer)

@@ -50,7 +50,7 @@ def serve(contestant: Contestant | LoopContestant, job: Job, say: Say) -> Job:
 
     with listener() as control:
         control.settimeout(_LIMIT)
-        return crowd.serve(contestant, job, say, work, control=control.getsockname()[1])
+        return crowd.serve(contestant, job, say, work, warm, control=control.getsockname()[1])
 
 
 def _step(client: socket.socket, expected: bytes) -> None:
@@ -69,7 +69,7 @@ def make(contestant: Contestant, job: Job, say: Say) -> Job:
     ):
         for number, step in ((job["warm"], _WARM), (job["connections"], _HELD)):
             for _ in range(number):
-                connection, _ = client.checked()
+                connection, _ = client.checked() if step == _WARM else client.connect()
                 held.callback(connection.close)
                 connection.sendall(message)
                 read(connection, len(message))

@@ -28,7 +28,7 @@ def serve(contestant: Contestant | LoopContestant, job: Job, say: Say) -> Job:
         count.wait(ended=job["connections"])
         return clock.report(job["count"])
 
-    return crowd.serve(contestant, job, say, work)
+    return crowd.serve(contestant, job, say, work, job["connections"])
 
 
 def percentile(times: Sequence[float], share: float) -> float:
