@@ -126,6 +126,10 @@ def _overview(pyplot: Any, results: Results, path: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
+    "cold-start": _bars,
+    "cold-memory": _bars,
+    "contexts": _bars,
+    "libraries": _bars,
     "handshakes": _bars,
     "bulk": _bars,
     "roundtrips": _bars,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.contestants import RUSTLS
+from bench.measurements import cold_start, contexts, libraries
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
 from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
@@ -64,7 +65,9 @@ def _ratios(name: str, label: str, over: str | None = None, **tags: str) -> Call
         for case in find(results, name, **tags):
             measured = ratio(case, label, over)
             if measured is not None:
-                yield Measured(case["label"], measured, processor_ratio(case, label, over))
+                better = results[name]["more_is_better"]
+                processor = processor_ratio(case, label, over, more_is_better=better)
+                yield Measured(case["label"], measured, processor)
 
     return found
 
@@ -114,6 +117,26 @@ def _on_loops() -> Iterator[Promise]:
     for what, name in _LOOP_MEASUREMENTS.items():
         words = f"{what}, over aiofastnet with `ssl`, each on its best loop"
         yield Promise(words, 1.0, _against_fastnet(name))
+
+
+def _of_starts() -> Iterator[Promise]:
+    imports = _ratios("cold-start", OURS, kind=cold_start.IMPORT, what=cold_start.PROCESSOR)
+    yield Promise("import, processor time above a bare interpreter", 1.3, imports, at_most=True)
+    for kind, bound in ((cold_start.CA_FILE, 1.15), (cold_start.SYSTEM, 0.8)):
+        found = _ratios("cold-start", OURS, kind=kind)
+        yield Promise(f"a process with {kind}, {cold_start.WALL}", bound, found, at_most=True)
+    peak = _ratios("cold-memory", OURS, kind=cold_start.CA_FILE)
+    yield Promise("its peak memory, CA file", 1.2, peak, at_most=True)
+    for kind, when, bound in (
+        (contexts.SYSTEM, contexts.FIRST, 0.3),
+        (contexts.SYSTEM, contexts.AGAIN, 0.02),
+        (contexts.CERTIFI, contexts.AGAIN, 0.02),
+    ):
+        found = _ratios("contexts", OURS, kind=kind, when=when)
+        yield Promise(f"`{kind}`, {when}", bound, found, at_most=True)
+    for when, words in libraries.WHEN.items():
+        found = _ratios("libraries", OURS, when=when)
+        yield Promise(f"httpx, requests, aiohttp: {words}", 0.7, found, at_most=True)
 
 
 def _tails(way: str) -> Callable[[Results], Found]:
@@ -189,6 +212,7 @@ def _idle_thousands() -> Iterator[Promise]:
 
 
 PROMISES: tuple[Promise, ...] = (
+    *_of_starts(),
     Promise(f"full handshakes, {FULL}", 2.0, _ratios("handshakes", OURS, kind=FULL)),
     Promise(f"full handshakes, {MUTUAL}", 3.0, _ratios("handshakes", OURS, kind=MUTUAL)),
     Promise("resumed handshakes", 2.0, _ratios("handshakes", OURS, kind=RESUMED)),

@@ -43,11 +43,20 @@ def _median_of(turns: Sequence[Record], key: str) -> float | None:
     return statistics.median(values) if values else None
 
 
+_MEDIANS = (
+    *("cpu_client", "cpu_server", "server_kib", "client_kib", "p99", "p50", "worst", "rate"),
+    *("process_wall", "process_cpu", "process_peak"),
+)
+"""What else of a turn is kept, as the median of all rounds."""
+
+
 def _entrant(turns: Sequence[Record]) -> Record:
     record: Record = {"values": [turn["value"] for turn in turns]}
     if all("cpu_server" in turn for turn in turns):
         record["cpu"] = [turn["cpu_client"] + turn["cpu_server"] for turn in turns]
-    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib", "p99", "p50", "worst", "rate"):
+    elif all("cpu" in turn for turn in turns):
+        record["cpu"] = [turn["cpu"] for turn in turns]
+    for key in _MEDIANS:
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
     for key in ROUND_BY_ROUND:
@@ -123,12 +132,14 @@ def values(case: Record, label: str, key: str = "values") -> list[float]:
     return found
 
 
-def processor_ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+def processor_ratio(
+    case: Record, label: str, over: str | None = None, *, more_is_better: bool = True
+) -> Ratio | None:
     """The same by the processor's time of both ends, which other work on the machine disturbs less."""
     mine, other = (
         case["entrants"].get(each, {}).get("cpu", []) for each in (label, over or case["baseline"])
     )
-    return Ratio.of(other, mine)
+    return Ratio.of(other, mine) if more_is_better else Ratio.of(mine, other)
 
 
 def ratio(case: Record, label: str, over: str | None = None, key: str = "values") -> Ratio | None:

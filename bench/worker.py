@@ -22,6 +22,7 @@ from bench.work import (
     first_request,
     idle_thousands,
     in_memory,
+    processes,
     requests,
     tails,
 )
@@ -45,6 +46,8 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "loop-echo/client": event_loop.make_echo,
     "first-request/server": first_request.serve,
     "first-request/client": first_request.make,
+    "processes/server": processes.serve,
+    "processes/client": processes.start,
     "tails/server": tails.serve,
     "tails/client": tails.make,
     "idle-thousands/server": idle_thousands.serve,

@@ -2,11 +2,14 @@
 
 from bench.measurements import (
     checks,
+    cold_start,
+    contexts,
     event_loops,
     first_request,
     growth,
     handshakes,
     idle_thousands,
+    libraries,
     memory,
     records,
     servers_bill,
@@ -16,6 +19,10 @@ from bench.measurements import (
 from bench.measurements.plan import Measurement
 
 ALL: tuple[Measurement, ...] = (
+    cold_start.COLD_START,
+    cold_start.COLD_MEMORY,
+    contexts.CONTEXTS,
+    libraries.LIBRARY_USES,
     handshakes.HANDSHAKES,
     records.BULK,
     records.ROUND_TRIPS,
