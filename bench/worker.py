@@ -20,13 +20,9 @@ from bench.work import (
     blocking,
     event_loop,
     first_request,
-<<<<<<< HEAD
-    in_memory,
-    processes,
-=======
     idle_thousands,
     in_memory,
->>>>>>> bserve
+    processes,
     requests,
     tails,
 )
