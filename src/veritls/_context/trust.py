@@ -73,7 +73,7 @@ class TrustStore:
         """With everything in the batches."""
         certificates, hidden = dict(self._certificates), set(self._hidden())
         for batch in batches:
-            fresh = set(batch.certificates) - certificates.keys()
+            fresh = {der for der in batch.certificates if der not in certificates}
             if batch.on_request:
                 hidden |= fresh
             else:
