@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -153,6 +154,18 @@ def test_what_is_kept_is_bounded(tmp_path: Path, later: None) -> None:
     assert str(tmp_path / "large.pem") not in trust._files
 
 
+def test_what_is_kept_of_folders_is_bounded(
+    tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(trust.MOST_KEPT + 1):
+        (tmp_path / str(number)).mkdir()
+        assert trusted_in(hashed(tmp_path / str(number))) == [ONE.der]
+    assert len(trust._folders) == trust.MOST_KEPT
+    monkeypatch.setattr(trust, "_folders", {})
+    monkeypatch.setattr(trust, "LARGEST_KEPT", len(ONE.der) - 1)
+    assert trusted_in(tmp_path / "0" / "certs") == [ONE.der] and not trust._folders
+
+
 def test_contexts_with_the_same_certificates_share_one_set(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(ONE.pem)
     first = veritls.create_default_context(cafile=tmp_path / "ca.pem")
@@ -254,6 +267,31 @@ def test_a_changed_hashed_folder_is_seen_by_the_next_context(
     change(folder)
     assert trusted_in(folder) == trusted_in(folder) == [OTHER.der]
     assert earlier.verify_chain([LEAF.der]).trusted
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the system keeps its trust in no files")
+@pytest.mark.parametrize("change", [what_the_link_leads_to, the_link, the_folder, Path.rmdir])
+def test_a_change_of_the_systems_folder_shows_in_its_states(
+    change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hashed(tmp_path)
+    if change is Path.rmdir:
+        for entry in list(folder.iterdir()):
+            entry.unlink()
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))  # the engine's way to the usual places; see `in_system`
+    _, _, states = _engine.system_certificates()
+    assert states is not None and states.unchanged()
+    change(folder)
+    assert not states.unchanged()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 names only")
+def test_a_path_that_is_no_text_or_leads_nowhere_has_a_state(tmp_path: Path) -> None:
+    odd = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    states = _engine.FileStates([odd, str(tmp_path / "missing\0")])
+    assert states.unchanged() and states.newest == 0
+    Path(odd).write_bytes(b"")
+    assert not states.unchanged() and _engine.FileStates([odd]).newest > 0
 
 
 def test_a_file_that_is_added_to_a_hashed_folder_or_removed_is_seen(tmp_path: Path, later: None) -> None:
