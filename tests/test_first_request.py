@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import veritls
 from tests import test_in_sight
 from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
@@ -126,3 +127,59 @@ def test_what_is_written_first_is_not_held_until_the_handshake_is_acknowledged(
                 assert end.recv(100) == b"answer"
                 session = client_end.session
                 assert client_end.session_reused == (last and writer == "client that resumed")
+
+
+def acknowledges_at_once(connection: socket.socket) -> bool:
+    """What the kernel does with the next segment that arrives: else it waits 40 ms for something to send."""
+    return bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK))
+
+
+ENDS_WITH_READING = [
+    (V.TLSv1_3, "client", "full"),
+    (V.TLSv1_3, "client", "resumed"),
+    (V.TLSv1_2, "client", "full"),
+    (V.TLSv1_2, "server", "resumed"),
+    (V.TLSv1_3, "server", "without tickets"),
+]
+"""Who has the peer's last flight, or its tickets, to acknowledge, and sends nothing that does it."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is Linux's")
+@pytest.mark.parametrize("module", [ssl, veritls], ids=["ssl", "veritls"])
+@pytest.mark.parametrize(("version", "who", "kind"), ENDS_WITH_READING)
+def test_what_the_peer_may_hold_its_first_words_for_is_acknowledged_at_once(
+    files: Files, version: ssl.TLSVersion, who: str, kind: str, module: Any
+) -> None:
+    """The peer is `module`'s: a client of `ssl` that resumed in TLS 1.2 waits with its request, too."""
+    server = server_context(files.server, module=module if who == "client" else veritls)
+    client = client_context(files.ca, module=module if who == "server" else veritls)
+    client.minimum_version = client.maximum_version = version
+    if kind == "without tickets":
+        server.num_tickets = 0
+    session = None
+    for last in (False, True) if kind == "resumed" else (True,):
+        server_raw, client_raw = raw_pair()
+        with server_raw, client_raw:
+            serving = in_thread(server.wrap_socket, server_raw, server_side=True)
+            client_end = client.wrap_socket(client_raw, server_hostname="localhost", session=session)
+            with client_end, serving.result(SECONDS) as server_end:
+                end, other = (client_end, server_end) if who == "client" else (server_end, client_end)
+                if last:
+                    assert client_end.session_reused == (kind == "resumed")
+                    assert acknowledges_at_once(end)
+                    end.sendall(b"first")
+                    assert acknowledges_at_once(end), "its tickets may come after this"
+                    assert other.recv(100) == b"first"
+                other.sendall(b"answer")
+                assert end.recv(100) == b"answer"
+                session = client_end.session
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is Linux's")
+def test_tickets_carry_the_acknowledgement_and_need_no_other(files: Files) -> None:
+    server_raw, client_raw = raw_pair()
+    with server_raw, client_raw:
+        server, client = server_context(files.server), client_context(files.ca)
+        serving = in_thread(server.wrap_socket, server_raw, server_side=True)
+        with client.wrap_socket(client_raw, server_hostname="localhost"), serving.result(SECONDS) as end:
+            assert not acknowledges_at_once(end)

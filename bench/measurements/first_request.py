@@ -18,7 +18,12 @@ SERVERS = (
 )
 CLIENTS = ("ssl", "veritls")
 WITHOUT_NODELAY = "client without TCP_NODELAY"
-_NODELAY: dict[str, list[str]] = {WITHOUT_NODELAY: [], "client with TCP_NODELAY": ["client"]}
+_NODELAY: dict[str, list[str]] = {
+    WITHOUT_NODELAY: [],
+    "client with TCP_NODELAY": ["client"],
+    "server with TCP_NODELAY": ["server"],
+    "both with TCP_NODELAY": ["client", "server"],
+}
 _COUNT, _COUNT_QUICK = 25, 2
 
 
@@ -45,15 +50,16 @@ def _entrants(plan: Plan, job: Job) -> list[Entrant]:
 def _cases(plan: Plan) -> list[Case]:
     cases = []
     for version in (TLS13,) if plan.quick else (TLS13, TLS12):
-        for kind, resume, greets in (
-            ("full", False, False),
-            ("resumed", True, False),
-            ("full, the server speaks first", False, True),
+        for kind, resume, greets, mutual in (
+            ("full", False, False, False),
+            ("resumed", True, False, False),
+            ("full, the server speaks first", False, True, False),
+            ("full, client certificate required", False, False, True),
         ):
             for words, nodelay in _NODELAY.items():
                 job = {
                     "do": "first-request",
-                    "recipe": plan.certificates.recipe(version=version).fields(),
+                    "recipe": plan.certificates.recipe(version=version, mutual=mutual).fields(),
                     "warm": 2,
                     "count": _COUNT_QUICK if plan.quick else _COUNT,
                     "resume": resume,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,8 @@ import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, run
 from tests.conftest import Files
 from tests.ecosystem.parties import library
-from tests.support.connections import SECONDS, in_thread, server_context
-from tests.test_first_request import Client
+from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
+from tests.test_first_request import Client, acknowledges_at_once
 
 
 async def working(work: Callable[..., Any], *args: Any) -> Any:
@@ -206,3 +208,30 @@ def test_a_request_that_came_with_the_end_of_the_handshake_is_given_in_the_same_
                 await server.told("lost")
 
     run(veritls.aio.UvloopEventLoop, main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_QUICKACK is Linux's")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_acknowledges_the_end_of_the_handshake_and_the_tickets_at_once(
+    files: Files, loop_factory: LoopFactory, version: ssl.TLSVersion
+) -> None:
+    """A server without TCP_NODELAY, `ssl`'s included, holds its first words until they are."""
+
+    async def main() -> None:
+        accepted, raw = raw_pair()
+        serving = in_thread(server_context(files.server, ssl).wrap_socket, accepted, server_side=True)
+        context = client_context(files.ca)
+        context.minimum_version = context.maximum_version = version
+        transport, client = await asyncio.get_running_loop().create_connection(
+            Recorder, sock=raw, ssl=context, server_hostname="localhost"
+        )
+        plain = transport.get_extra_info("socket")
+        assert acknowledges_at_once(plain)
+        transport.write(b"request")
+        assert acknowledges_at_once(plain)
+        with await asyncio.wrap_future(serving) as server:
+            assert await working(server.recv, 100) == b"request"
+            transport.abort()
+            await client.told("lost")
+
+    run(loop_factory, main())

@@ -153,7 +153,7 @@ impl<'a> Blocking<'a> {
             {
                 continue;
             }
-            let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true }));
+            let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true, .. }));
             let answered = Core::answer_handshake(advanced, || match self.flush(outbound, transport) {
                 // A client that is gone takes no tickets. What it has sent before can still be read.
                 Err(Failure::Os(_)) if only_tickets => Ok(()),
@@ -161,9 +161,13 @@ impl<'a> Blocking<'a> {
             });
             match answered {
                 Ok(Progress::Going { .. }) => {}
-                Ok(Progress::Over { .. }) => {
+                Ok(Progress::Over { acknowledge, .. }) => {
                     outbound.after_handshake = true;
                     stack_went_deep();
+                    outbound.acknowledge = acknowledge;
+                    if acknowledge {
+                        transport.acknowledge();
+                    }
                     return Ok(());
                 }
                 Err(failure) => {

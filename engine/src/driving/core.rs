@@ -31,8 +31,9 @@ pub struct Core {
 pub enum Progress {
     /// It needs more from the peer. `amid_flight`: no answer is due before the peer's flight is complete.
     Going { amid_flight: bool },
-    /// It is over. `only_tickets`: the peer needs nothing of what is left to send for this connection.
-    Over { only_tickets: bool },
+    /// It is over. `only_tickets`: the peer needs nothing of what is left to send for this connection. `acknowledge`:
+    /// what comes from the peer now is to be acknowledged at once.
+    Over { only_tickets: bool, acknowledge: bool },
 }
 
 fn poisoned(mut connection: MutexGuard<'_, Connection>) -> MutexGuard<'_, Connection> {
@@ -91,7 +92,10 @@ impl Core {
         let mut connection = self.connection();
         connection.process(&mut [])?;
         Ok(match connection.established() {
-            true => Progress::Over { only_tickets: connection.only_tickets_wait() },
+            true => Progress::Over {
+                only_tickets: connection.only_tickets_wait(),
+                acknowledge: connection.to_acknowledge(),
+            },
             false => {
                 // A peer may never send the rest.
                 connection.trim();

@@ -11,6 +11,8 @@
 //! - Nothing else looks at the socket, so a read takes whatever the kernel has, up to a bound.
 //! - The transport (`veritls.aio`) closes the socket, after `retire_descriptor`. No thread sits in a system call then.
 
+use std::mem;
+
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
@@ -126,11 +128,15 @@ impl<'a> EventLoopDriver<'a> {
         }
         let advanced = self.core.advance_handshake();
         // A server's tickets go with what the protocol writes when it is told of the connection, or right after.
-        let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true }));
+        let only_tickets = matches!(advanced, Ok(Progress::Over { only_tickets: true, .. }));
         let answered = Core::answer_handshake(advanced, || match only_tickets {
             true => Ok(()),
             false => self.flush_held(outbound.get()).map(drop),
         });
+        if let Ok(Progress::Over { acknowledge: true, .. }) = answered {
+            outbound.get().acknowledge = true;
+            self.acknowledge();
+        }
         Ok(matches!(answered?, Progress::Over { .. }))
     }
 
@@ -221,7 +227,16 @@ impl<'a> EventLoopDriver<'a> {
                 return Ok(Some(data.len() - done));
             }
         }
+        if mem::take(&mut outbound.acknowledge) {
+            self.acknowledge();
+        }
         Ok(None)
+    }
+
+    fn acknowledge(&self) {
+        if let Ok(used) = enter(self.core, self.at_work) {
+            used.acknowledge();
+        }
     }
 
     /// Sends close_notify after everything that waits; whether nothing waits any more.

@@ -13,6 +13,8 @@ pub struct Outbound {
     /// The handshake is all that was sent: until the peer acknowledges the end of it, which takes 40 ms where nothing
     /// carries the acknowledgement, Nagle's algorithm would hold what is written first.
     pub after_handshake: bool,
+    /// To write takes back that the peer's segments are acknowledged at once, which is to last for its tickets.
+    pub acknowledge: bool,
     pub unfinished: Option<Box<Unfinished>>,
 }
 

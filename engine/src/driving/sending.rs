@@ -77,6 +77,9 @@ impl<'a> Sending<'a> {
         if hurried {
             transport.hurry(false);
         }
+        if mem::take(&mut outbound.acknowledge) {
+            transport.acknowledge();
+        }
         written
     }
 

@@ -50,6 +50,8 @@ pub trait Transport {
     fn hurry(&self, _on: bool) -> bool {
         false
     }
+    /// Has what has come acknowledged at once, and what comes until something is sent.
+    fn acknowledge(&self) {}
     /// Whether a write may carry more than one record: not where a caller may stop between two.
     fn batches(&self) -> bool;
     /// Looks up from a read that goes on without bringing anything: whether it is time to stop.
@@ -212,6 +214,12 @@ impl Transport for Socket<'_> {
         let fd = used.fd();
         // A socket of another family has no such option.
         sockopt::tcp_nodelay(fd).is_ok_and(|now| now != on) && sockopt::set_tcp_nodelay(fd, on).is_ok()
+    }
+
+    fn acknowledge(&self) {
+        if let Ok(used) = self.enter() {
+            used.acknowledge();
+        }
     }
 
     fn batches(&self) -> bool {

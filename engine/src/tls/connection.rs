@@ -220,6 +220,14 @@ impl Connection {
             && self.state().protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
+    /// Whether the end of the peer's handshake is to be acknowledged at once: nothing that this end sends does it, or a
+    /// TLS 1.3 server's tickets come after it, and hold what a server without TCP_NODELAY writes next.
+    pub fn to_acknowledge(&self) -> bool {
+        self.outgoing.is_empty()
+            || matches!(self.side, Side::Client(_))
+                && self.state().protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
     /// Whether more is to come before an answer is due: a server's TLS 1.3 flight comes in several records,
     /// and rustls answers the first already.
     pub fn amid_flight(&self) -> bool {
