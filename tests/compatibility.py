@@ -36,6 +36,13 @@ PEERS_WORDS = [
     "What is skipped and why, and what a program does in a way of its own: `tests/peers/__init__.py`.",
 ]
 
+FREE_THREADED_WORDS = [
+    "The engine leaves the GIL off. It was tried on CPython 3.13.15 with `--disable-gil`, with PyO3's check",
+    "of the version off: PyO3 supports 3.14 and newer, which was not to be had. CI does not try it. A test",
+    "that forks under load did not end there. That, and how it scales:",
+    "[decision 0065](decisions/0065-without-a-gil.md).",
+]
+
 
 def cpython(python: str, folder: Path) -> tuple[str, dict[str, tuple[int, int]]]:
     """The version of an interpreter, and of each of its suites how many tests pass, of how many with ssl."""
@@ -109,8 +116,9 @@ def list_section(title: str, head: str, content: dict[str, str]) -> str:
 
 
 def list_sections() -> list[str]:
-    """What is written down, not measured: the lists of `tests.differences`."""
+    """What is written down, not measured: free-threaded Python, and the lists of `tests.differences`."""
     return [
+        "\n".join(["## Free-threaded Python", "", *FREE_THREADED_WORDS]),
         list_section("Not offered", "| what | how the interface says so |", NOT_OFFERED),
         list_section("Safer", "| what | what a program sees |", SAFER),
         "\n".join(["## Not in `ssl` either", "", *(f"- {what}" for what in NEITHER)]),

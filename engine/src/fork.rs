@@ -37,13 +37,26 @@ pub struct Lock<T> {
 
 impl<T> Lock<T> {
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, Forked> {
+        self.find_sound()?;
+        Ok(self.value.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// None where another thread has locked it.
+    pub fn try_lock(&self) -> Result<Option<MutexGuard<'_, T>>, Forked> {
+        self.find_sound()?;
+        Ok(match self.value.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        })
+    }
+
+    fn find_sound(&self) -> Result<(), Forked> {
         let now = generation();
         loop {
             match self.sound.load(Ordering::Acquire) {
                 LOST => return Err(Forked),
-                sound if sound == now => {
-                    return Ok(self.value.lock().unwrap_or_else(PoisonError::into_inner));
-                }
+                sound if sound == now => return Ok(()),
                 sound if sound == now | EXAMINING => thread::yield_now(),
                 before => self.examine(before, now),
             }

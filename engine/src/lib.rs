@@ -14,7 +14,8 @@ mod wire;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// Safe without the GIL, which an import would otherwise turn on again in a free-threaded interpreter.
+#[pymodule(gil_used = false)]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::memory_bio::MemoryBIO>()?;
     module.add_class::<api::cell::Cell>()?;

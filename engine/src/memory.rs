@@ -105,8 +105,8 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     if number < 0 {
         return Err(Errno::BADF.into());
     }
-    // SAFETY: the number is not -1, and is used for this one call; its object gave it a moment ago, with the
-    // GIL held since.
+    // SAFETY: the number is not -1, and is used for this one call; its object gave it a moment ago. Another thread
+    // may have closed it since: the caller asks the object again, and drops what is not its own.
     unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }
 

@@ -8,9 +8,10 @@ use pyo3::types::PyBytes;
 use rustix::io::Errno;
 
 use crate::api::file::File;
-use crate::api::stream::{MOMENT, Stream, bytes_or_back};
+use crate::api::stream::{Stream, bytes_or_back};
 use crate::driving::core::Core;
 use crate::driving::event_loop::{EventLoopDriver, Got, Ready, SMALL};
+use crate::driving::wait::MOMENT;
 use crate::memory::{Readable, Writable, bytes_object};
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};

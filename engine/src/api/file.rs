@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 
 use pyo3::prelude::*;
+use rustix::io::Errno;
 
 use crate::memory::duplicate;
 use crate::tls::failure::Failure;
@@ -40,8 +41,14 @@ impl File {
     /// `file`: anything with a `fileno`. Raises what that raises, OSError.
     #[new]
     fn new(file: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let number: RawFd = file.call_method0("fileno")?.extract()?;
-        Ok(Self(duplicate(number).map_err(os)?.into()))
+        let fileno = || file.call_method0("fileno")?.extract::<RawFd>();
+        let number = fileno()?;
+        let own = duplicate(number).map_err(os)?;
+        // Had another thread closed the file in between, the number could have been another file's.
+        if fileno()? != number {
+            return Err(os(Errno::BADF.into()).into());
+        }
+        Ok(Self(own.into()))
     }
 
     /// Whether it can be read from any offset.

@@ -1,9 +1,12 @@
 //! A memory buffer with an end, as `ssl.MemoryBIO` documents it.
 
+use std::thread::sleep;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::driving::memory_bio::MemoryBuffer;
+use crate::driving::wait::MOMENT;
 use crate::memory::{Readable, bytes_object, call};
 use crate::tls::failure::guarded;
 
@@ -58,10 +61,19 @@ impl MemoryBIO {
     }
 }
 
-/// Hands what `read` returns to `write`. Where both are another buffer's and this one's, they run no Python code, and
-/// no other thread comes in between: the bytes stay in order.
+/// Hands what `read` returns to `write`: one of the two is `own`'s, the other that of a buffer of `ssl`. They run no
+/// Python code, and threads do it one after the other: the bytes stay in order.
 #[pyfunction]
-pub fn pass_on(read: &Bound<'_, PyAny>, write: &Bound<'_, PyAny>) -> PyResult<()> {
-    let bytes = call(read, PyTuple::empty(read.py()))?;
+pub fn pass_on(own: &MemoryBIO, read: &Bound<'_, PyAny>, write: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = read.py();
+    let _turn = loop {
+        match own.0.try_pass()? {
+            Some(turn) => break turn,
+            // Not for the lock itself: without a GIL, its holder may wait for the other buffer, or for all threads to
+            // stop.
+            None => py.detach(|| sleep(MOMENT)),
+        }
+    };
+    let bytes = call(read, PyTuple::empty(py))?;
     if bytes.is_truthy()? { call(write, (bytes,)).map(drop) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
 //! What Python holds: a connection over a file descriptor or over two MemoryBIOs.
 
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, RawFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,17 +17,14 @@ use crate::driving::core::Core;
 use crate::driving::descriptor::Descriptor;
 use crate::driving::sending::Sending;
 use crate::driving::transport::{Memory, Socket, Transport};
-use crate::driving::wait::Wait;
-use crate::memory::{Readable, Writable, bytes_object, call};
+use crate::driving::wait::{MOMENT, Wait};
+use crate::memory::{Readable, Writable, bytes_object, call, duplicate};
 use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::HelloCallback;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
-
-/// How long to leave a connection alone that another thread works on, before its state is looked at again.
-pub const MOMENT: Duration = Duration::from_micros(50);
 
 /// Over a file descriptor, or over two buffers.
 #[pyclass(frozen, module = "veritls._engine")]
@@ -117,6 +114,20 @@ impl Stream {
 }
 
 impl Stream {
+    /// Takes the number from `socket` and leaves it to the last system call with it.
+    fn leave_number(
+        &self,
+        py: Python<'_>,
+        detach: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let number: RawFd = call(detach, (socket,))?.extract()?;
+        if number >= 0 {
+            py.detach(|| self.core.descriptor.leave_to_the_last_user(number));
+        }
+        Ok(())
+    }
+
     /// Sends a batch of a file at most: how many bytes, 0 at its end.
     fn write_piece(
         &self,
@@ -270,22 +281,41 @@ impl Stream {
         self.core.descriptor.retire()
     }
 
-    /// `retire_descriptor`, and closes the number of `socket`, which loses it by `detach`, after the last system
-    /// call with it. False where none is under way: then nothing is detached, and `socket` is to close it itself.
+    /// `retire_descriptor`, and closes the number of `socket` by `close`, its method. Where a system call is under way,
+    /// `socket` loses the number by `detach`, and the last such call closes it. Does nothing while another thread does
+    /// the same.
     fn close_descriptor(
+        &self,
+        py: Python<'_>,
+        close: &Bound<'_, PyAny>,
+        detach: &Bound<'_, PyAny>,
+        socket: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let unused = self.core.descriptor.retire();
+        let Some(_taking) = self.core.descriptor.try_take() else { return Ok(()) };
+        if unused {
+            return call(close, (socket,)).map(drop);
+        }
+        self.leave_number(py, detach, socket)
+    }
+
+    /// `retire_descriptor`, and takes the number from `socket` by `detach`. Where a system call is under way, that is
+    /// a duplicate, and the last such call closes the number itself. -1 where another thread takes or closes it.
+    fn detach_descriptor(
         &self,
         py: Python<'_>,
         detach: &Bound<'_, PyAny>,
         socket: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        if self.core.descriptor.retire() {
-            return Ok(false);
+    ) -> PyResult<RawFd> {
+        let unused = self.core.descriptor.retire();
+        let Some(_taking) = self.core.descriptor.try_take() else { return Ok(-1) };
+        if unused {
+            return call(detach, (socket,))?.extract();
         }
-        let number: RawFd = call(detach, (socket,))?.extract()?;
-        if number >= 0 {
-            py.detach(|| self.core.descriptor.leave_to_the_last_user(number));
-        }
-        Ok(true)
+        let number = self.core.descriptor.number().unwrap_or(-1);
+        let own = duplicate(number).map_err(|error| Failure::Os(error.raw_os_error().unwrap_or_default()))?;
+        self.leave_number(py, detach, socket)?;
+        Ok(own.into_raw_fd())
     }
 
     /// Whether no call is under way.

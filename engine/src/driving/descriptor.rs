@@ -6,6 +6,7 @@
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,13 @@ const GLANCE: Duration = Duration::from_micros(50);
 pub struct Descriptor {
     number: OnceLock<RawFd>,
     users: Users,
+    taken: AtomicBool,
 }
+
+/// A thread that closes the number or takes it away. Python's socket does either in two steps, a read and a store, in
+/// which nothing but the GIL keeps another thread from doing the same: two would close the number, the second time
+/// another file's.
+pub struct Taking<'a>(&'a Descriptor);
 
 /// A thread that may make system calls with the number. It is open as long as this lives.
 pub struct Use<'a> {
@@ -51,7 +58,7 @@ impl Descriptor {
         let _ = self.number.set(number);
     }
 
-    fn number(&self) -> Option<RawFd> {
+    pub fn number(&self) -> Option<RawFd> {
         self.number.get().copied().filter(|number| *number >= 0)
     }
 
@@ -79,6 +86,11 @@ impl Descriptor {
         unused
     }
 
+    /// None while another thread closes the number or takes it away.
+    pub fn try_take(&self) -> Option<Taking<'_>> {
+        (!self.taken.swap(true, Ordering::Acquire)).then(|| Taking(self))
+    }
+
     /// After `retire`: `number` was Python's until now, and the last thread inside closes it. Waits for that a while.
     pub fn leave_to_the_last_user(&self, number: RawFd) {
         if self.number() != Some(number) || !self.users.leave_to_the_last() {
@@ -89,6 +101,12 @@ impl Descriptor {
         while !self.users.empty() && Instant::now() < deadline {
             thread::sleep(GLANCE);
         }
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::Release);
     }
 }
 

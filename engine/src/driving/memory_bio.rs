@@ -56,11 +56,21 @@ impl Bytes {
 /// What `MemoryBIO` wraps. Safe to share between threads: they wait for its lock with the GIL, so nothing of Python's
 /// is touched under it (see `verify/callback.rs`).
 #[derive(Default)]
-pub struct MemoryBuffer(Lock<Bytes>);
+pub struct MemoryBuffer {
+    bytes: Lock<Bytes>,
+    /// Of the thread that passes bytes on from or to a buffer of `ssl`, which takes two steps. It may need the GIL
+    /// meanwhile: nobody who has that waits for this.
+    passing: Lock<()>,
+}
 
 impl MemoryBuffer {
     pub fn lock(&self) -> Result<MutexGuard<'_, Bytes>, Failure> {
-        Ok(self.0.lock()?)
+        Ok(self.bytes.lock()?)
+    }
+
+    /// None while another thread passes bytes on.
+    pub fn try_pass(&self) -> Result<Option<MutexGuard<'_, ()>>, Failure> {
+        Ok(self.passing.try_lock()?)
     }
 
     pub fn append(&self, bytes: &[u8]) -> Result<usize, Failure> {

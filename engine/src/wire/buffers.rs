@@ -1,8 +1,10 @@
 //! Buffers for records. They are lent where there is work, so that a connection that waits holds none; what
 //! comes back is kept for the next one, up to a bound, and spares it the allocation and the zeroing.
 
+use std::cell::Cell;
 use std::mem;
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::error::NoMemory;
@@ -11,23 +13,68 @@ use crate::wire::limits::{BATCH_ON_WIRE, RECORD_ON_WIRE};
 /// Below this an allocation costs no more than a place in the pool.
 const SMALL: usize = 2048;
 
+/// Into how many parts a shelf is divided, so that threads which work at once seldom meet at one.
+const PARTS: usize = 4;
+
+thread_local! {
+    /// Which part this thread looks at first. What it finds there it has used itself: another processor's memory
+    /// would have to come over from that one's caches.
+    static PART: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Drawn by turns.
+fn own_part() -> usize {
+    static DRAWN: AtomicUsize = AtomicUsize::new(0);
+    PART.get().unwrap_or_else(|| {
+        let drawn = DRAWN.fetch_add(1, Ordering::Relaxed) % PARTS;
+        PART.set(Some(drawn));
+        drawn
+    })
+}
+
+/// On cache lines of its own.
+#[repr(align(128))]
+struct Part(Mutex<Vec<Box<[u8]>>>);
+
+impl Part {
+    /// None where another thread is at it: no thread waits for the pool, and a process that was forked just then
+    /// never could.
+    fn free(&self) -> Option<MutexGuard<'_, Vec<Box<[u8]>>>> {
+        self.0.try_lock().ok()
+    }
+}
+
 struct Shelf {
     /// The size of each buffer here, in bytes, all of them initialised.
     size: usize,
-    /// How many are kept at most.
+    /// How many a part keeps at most.
     places: usize,
-    free: Mutex<Vec<Box<[u8]>>>,
+    parts: [Part; PARTS],
 }
 
 impl Shelf {
     const fn new(size: usize, places: usize) -> Self {
-        Self { size, places, free: Mutex::new(Vec::new()) }
+        Self { size, places: places / PARTS, parts: [const { Part(Mutex::new(Vec::new())) }; PARTS] }
     }
 
-    /// None where another thread is at it: no thread waits for the pool, and a process that was forked just then
-    /// never could.
-    fn free(&self) -> Option<MutexGuard<'_, Vec<Box<[u8]>>>> {
-        self.free.try_lock().ok()
+    /// The thread's own part, then the others.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let (before, after) = self.parts.split_at(own_part());
+        after.iter().chain(before)
+    }
+
+    fn take(&self) -> Option<Box<[u8]>> {
+        self.parts().find_map(|part| part.free()?.pop())
+    }
+
+    /// Where all places are taken, it is freed.
+    fn put(&self, memory: Box<[u8]>) {
+        for part in self.parts() {
+            if let Some(mut free) = part.free().filter(|free| free.len() < self.places) {
+                free.push(memory);
+                return;
+            }
+        }
     }
 }
 
@@ -46,10 +93,7 @@ fn made(size: usize) -> Box<[u8]> {
 
 fn lend(size: usize) -> Box<[u8]> {
     match SHELVES.iter().find(|shelf| size > SMALL && size <= shelf.size) {
-        Some(shelf) => {
-            let kept = shelf.free().and_then(|mut free| free.pop());
-            kept.unwrap_or_else(|| made(shelf.size))
-        }
+        Some(shelf) => shelf.take().unwrap_or_else(|| made(shelf.size)),
         None => made(size),
     }
 }
@@ -60,17 +104,15 @@ fn modest(size: usize) -> Box<[u8]> {
 }
 
 fn take_back(memory: Box<[u8]>) {
-    let shelf = SHELVES.iter().find(|shelf| memory.len() == shelf.size);
-    let room = shelf.and_then(|shelf| shelf.free().filter(|free| free.len() < shelf.places));
-    if let Some(mut free) = room {
-        free.push(memory);
+    if let Some(shelf) = SHELVES.iter().find(|shelf| memory.len() == shelf.size) {
+        shelf.put(memory);
     }
 }
 
 /// Frees what is kept.
 pub fn empty_the_pool() {
-    for shelf in &SHELVES {
-        let kept = shelf.free().map(|mut free| mem::take(&mut *free));
+    for part in SHELVES.iter().flat_map(|shelf| &shelf.parts) {
+        let kept = part.free().map(|mut free| mem::take(&mut *free));
         drop(kept);
     }
 }
@@ -286,7 +328,7 @@ mod tests {
 
     #[test]
     fn no_thread_waits_for_the_pool() {
-        let held: Vec<_> = SHELVES.iter().map(Shelf::free).collect();
+        let held: Vec<_> = SHELVES.iter().flat_map(|shelf| shelf.parts.iter().map(Part::free)).collect();
         for shelf in &SHELVES {
             assert_eq!(Buffer::with_room(shelf.size).room(shelf.size).len(), shelf.size);
         }
@@ -296,9 +338,11 @@ mod tests {
     #[test]
     fn the_pool_keeps_no_more_than_it_has_places_for() {
         for shelf in &SHELVES {
-            let lent: Vec<_> = (0..shelf.places + 5).map(|_| Buffer::with_room(shelf.size)).collect();
+            let lent: Vec<_> = (0..shelf.places * PARTS + 5).map(|_| Buffer::with_room(shelf.size)).collect();
             drop(lent);
-            assert!(shelf.free().is_none_or(|free| free.len() <= shelf.places));
+            for part in &shelf.parts {
+                assert!(part.free().is_none_or(|free| free.len() <= shelf.places));
+            }
         }
     }
 }

@@ -62,13 +62,13 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
 
     def _take_in(self, source: ssl.MemoryBIO) -> None:
         if source.pending:
-            _engine.pass_on(source.read, self._incoming.write)
+            _engine.pass_on(self._incoming, source.read, self._incoming.write)
         if source.eof and not self._incoming.eof:
             self._incoming.write_eof()
 
     def _give_out(self, sink: ssl.MemoryBIO) -> None:
         if self._outgoing.pending:
-            _engine.pass_on(self._outgoing.read, sink.write)
+            _engine.pass_on(self._outgoing, self._outgoing.read, sink.write)
 
     def _is_server(self) -> bool:
         return self._server_side

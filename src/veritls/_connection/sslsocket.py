@@ -29,7 +29,7 @@ if sys.version_info < (3, 13):
 
 _RawSocket: Any = socket.SocketType
 _family, _type = _RawSocket.family.__get__, _RawSocket.type.__get__
-_detach_descriptor = _RawSocket.detach
+_detach_descriptor, _close_descriptor = _RawSocket.detach, _RawSocket.close
 
 
 def _family_and_type(sock: socket.socket) -> tuple[int, int]:
@@ -435,12 +435,11 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
 
     def _real_close(self) -> None:
         """CPython's name: `socket.close` calls it."""
-        self._close_descriptor(self._abandon_stream())
-
-    def _close_descriptor(self, stream: _engine.Stream | None) -> None:
-        """Closes the descriptor, or leaves that to the last call that uses it."""
-        if stream is None or not stream.close_descriptor(_detach_descriptor, self):
+        stream = self._abandon_stream()
+        if stream is None:
             socket.socket._real_close(self)  # type: ignore[attr-defined]
+        else:
+            stream.close_descriptor(_close_descriptor, _detach_descriptor, self)
         self._closing_stream = None
 
     def detach(self) -> int:
@@ -449,13 +448,14 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         The number is a duplicate's where another thread is in a call with the descriptor.
         """
         stream = self._abandon_stream()
-        if stream is None or self.fileno() < 0 or stream.retire_descriptor():
+        if stream is None or self.fileno() < 0:
             self._closing_stream = None
             return socket.socket.detach(self)
-        number = os.dup(self.fileno())
-        os.set_inheritable(number, self.get_inheritable())
-        self._close_descriptor(stream)
-        self._closed = True
+        before, inheritable = self.fileno(), self.get_inheritable()
+        number = stream.detach_descriptor(_detach_descriptor, self)
+        self._closed, self._closing_stream = True, None
+        if number not in (before, -1):
+            os.set_inheritable(number, inheritable)
         return number
 
     def _real_connect(self, addr: Any, connect_ex: bool) -> int:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 
 from veritls import _engine
 
 _MAX_HOSTNAME = 253
+
+_MOST_KNOWN = 1024
+_known: dict[str, str] = {}
+"""Names that were asked for, as they are sent; a new mapping takes its place when it is full.
+
+Not an `lru_cache`: without a GIL all threads would wait for its lock.
+"""
 
 
 def on_the_wire(name: str | bytes) -> str:
@@ -16,10 +22,20 @@ def on_the_wire(name: str | bytes) -> str:
         name = name.decode("ascii")
     if not isinstance(name, str):
         raise TypeError(f"server_hostname must be a str, not {type(name).__name__}")
-    return _encoded(name)
+    if type(name) is not str:  # it may compare and print as it likes
+        return _encoded(name)
+    return _known.get(name) or _kept(name)
 
 
-@functools.lru_cache(maxsize=1024)
+def _kept(name: str) -> str:
+    global _known
+    encoded = _encoded(name)
+    known = _known if len(_known) < _MOST_KNOWN else {}
+    known[name] = encoded
+    _known = known
+    return encoded
+
+
 def _encoded(name: str) -> str:
     if "\x00" in name:
         raise TypeError("server_hostname: embedded null character")

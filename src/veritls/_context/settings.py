@@ -106,11 +106,15 @@ class Settings(Value):
 
         Raises ssl.SSLError or ValueError where the settings cannot be used.
         """
-        key = server_side, validating and self.peer.verify_mode != ssl.CERT_REQUIRED
-        forms: dict[Any, Frozen] = vars(self).setdefault("_frozen", {})
-        kept = forms.get(key)
+        validating = validating and self.peer.verify_mode != ssl.CERT_REQUIRED
+        # Literals: for keys of another kind free-threaded Python takes a lock, at which all connections meet.
+        if validating:
+            key = "_validating_server" if server_side else "_validating_client"
+        else:
+            key = "_server" if server_side else "_client"
+        kept: Frozen | None = vars(self).get(key)
         if kept is None:
-            kept = forms.setdefault(key, self._freeze(*key))
+            kept = vars(self).setdefault(key, self._freeze(server_side, validating))
         return kept
 
     def _freeze(self, server_side: bool, validating: bool) -> Frozen:
