@@ -49,5 +49,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::is_signed_by, module)?)?;
     module.add_function(wrap_pyfunction!(api::system_trust::system_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(api::system_trust::system_state, module)?)?;
+    module.add(
+        "listeners",
+        api::cell::Cell::new(pyo3::types::PyTuple::empty(module.py()).into_any().unbind()),
+    )?;
     api::forks::watch(module)
 }

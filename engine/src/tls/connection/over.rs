@@ -36,6 +36,7 @@ impl Connection {
         match verified {
             Ok(verified) => {
                 self.path = verified.and_then(|verified| verified.path);
+                self.telling.completed = true;
                 Ok(())
             }
             Err(refused) => {
