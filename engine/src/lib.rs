@@ -33,6 +33,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::checks::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::contents, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::distinguished_name, module)?)?;
+    module.add_function(wrap_pyfunction!(api::failure::report_unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(api::failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(api::identity::is_private_key, module)?)?;
     module.add_function(wrap_pyfunction!(api::checks::matcher_fault, module)?)?;

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.operate.ways import KNOW_ADDRESSES, SEND_ALERTS, Heard, ask, mutual, serving, ways
-from tests.support.connections import client_context, server_context
+from tests.support.connections import SECONDS, client_context, server_context
 from veritls import events
 
 
@@ -20,14 +20,17 @@ def met(
     """What the two sides heard of one connection, and what the client raised."""
     heard = Heard(), Heard()
     error: BaseException | None = None
-    with server.on_handshake(heard[0]), client.on_handshake(heard[1]):
-        with serving(server_way, server) as port:
-            try:
-                ask(client_way, port, client)
-            except OSError as raised:
-                error = raised
-            heard[0].wait()
-            heard[1].wait()
+    with (
+        server.on_handshake(heard[0]),
+        client.on_handshake(heard[1]),
+        serving(server_way, server) as port,
+    ):
+        try:
+            ask(client_way, port, client)
+        except OSError as raised:
+            error = raised
+        heard[0].wait()
+        heard[1].wait()
     return *heard, error
 
 
@@ -130,11 +133,11 @@ def test_a_resumed_handshake_says_so(files: Files, way: str) -> None:
     with server.on_handshake(heard), serving(way, server) as port:
         session = None
         for _ in range(2):
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
-                with client.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
-                    tls.sendall(b"x")
-                    assert tls.recv(1) == b"x"
-                    session = tls.session
+            raw = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+            with client.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
+                tls.sendall(b"x")
+                assert tls.recv(1) == b"x"
+                session = tls.session
     assert [event.resumed for event in heard.wait(2)] == [False, True]
 
 

@@ -64,6 +64,9 @@ class Heard:
             assert self._changed.wait_for(lambda: len(self.events) >= count, SECONDS), self.events
             return list(self.events)
 
+    def outcomes(self) -> list[str]:
+        return [event.outcome for event in self.events]
+
     def one(self) -> HandshakeEvent:
         """The event, of which there is one."""
         (event,) = self.wait()
@@ -84,7 +87,10 @@ class Memory:
                 return step()
             except ssl.SSLWantReadError:
                 self._send()
-                data = self.raw.recv(65536)
+                try:
+                    data = self.raw.recv(65536)
+                except ConnectionResetError:
+                    data = b""
                 if data:
                     self.incoming.write(data)
                 else:
@@ -190,11 +196,13 @@ def ask(way: str, port: int, context: Any, name: str = "localhost") -> bytes:
             return loop.run_until_complete(asyncio.wait_for(_ask_on_loop(port, context, name), SECONDS))
         finally:
             loop.close()
-    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw:
-        with wrapped(way, raw, context, server_hostname=name) as tls:
-            tls.sendall(b"x")
-            data: bytes = tls.recv(1)
-            return data
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw,
+        wrapped(way, raw, context, server_hostname=name) as tls,
+    ):
+        tls.sendall(b"x")
+        data: bytes = tls.recv(1)
+        return data
 
 
 def mutual(files: Files, own: str | None = "client") -> tuple[Any, Any]:

@@ -225,7 +225,13 @@ impl Stream {
 
     /// See `Facts`.
     fn facts(&self, py: Python<'_>) -> Facts {
-        self.look(py, |connection| connection.facts())
+        let mut facts = self.look(py, |connection| connection.facts());
+        let waiting = self
+            .bios
+            .as_ref()
+            .and_then(|(incoming, _)| incoming.get().0.lock().ok().map(|bytes| bytes.len()));
+        facts.1 |= waiting.is_some_and(|waiting| waiting > 0);
+        facts
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.

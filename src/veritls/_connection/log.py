@@ -108,9 +108,9 @@ def _peer(event: HandshakeEvent) -> str:
     """The peer in words: "server db.internal at 10.0.0.1:5432"."""
     address, name = _address(event.peer_address), plain(event.server_name or "")
     if event.side == "server":
-        words = f"client {address or 'of an unknown address'}"
+        words = f"client {address or 'at an unknown address'}"
         return f"{words} that asked for {name}" if name else words
-    return f"server {' at '.join(filter(None, (name, address))) or 'of an unknown address'}"
+    return f"server {' at '.join(filter(None, (name, address))) or 'at an unknown address'}"
 
 
 def _parameters(event: HandshakeEvent) -> str:

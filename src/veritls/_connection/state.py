@@ -79,7 +79,7 @@ def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _eng
 def _tell_of_dropped() -> None:
     while _dropped:
         try:
-            connection = _dropped.pop()
+            connection = _dropped.pop(0)
         except IndexError:  # another thread has it
             return
         stream = connection._require_stream()

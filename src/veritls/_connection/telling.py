@@ -35,7 +35,7 @@ from veritls._explaining.reasons import ALERTS, words_of
 from veritls._loading.certificates import alternative_names, described
 from veritls._report.rendering import plain
 from veritls.errors import SSLCertVerificationError
-from veritls.events import HandshakeEvent, Outcome, PeerIdentity, Subscription, report_unraisable
+from veritls.events import HandshakeEvent, Outcome, PeerIdentity, Subscription
 
 LONGEST = 500
 """Characters of a sentence."""
@@ -191,12 +191,12 @@ def tell(connection: Teller, stream: _engine.Stream, end: str, error: BaseExcept
             return
         event = _event(connection, stream, end, why, facts)
     except Exception as fault:
-        report_unraisable(fault, connection)
+        _engine.report_unraisable(fault, connection)
         return
     if logged:
         try:
             log.record(event)
         except Exception as fault:
-            report_unraisable(fault, log.logger)
+            _engine.report_unraisable(fault, log.logger)
     for subscription in dict.fromkeys(listeners):
         subscription._tell(event)

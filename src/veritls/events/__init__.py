@@ -16,7 +16,6 @@ handshakes that it makes itself, in the same thread, it is not called. A forked 
 
 from __future__ import annotations
 
-import sys
 from _thread import get_ident
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,15 +105,6 @@ Listener: TypeAlias = Callable[[HandshakeEvent], object]
 """Called with each event; its result is ignored."""
 
 
-def report_unraisable(error: BaseException, culprit: object) -> None:
-    """Hands `error`, which no caller can get, to `sys.unraisablehook`."""
-    arguments: Any = sys.UnraisableHookArgs
-    try:
-        sys.unraisablehook(arguments((type(error), error, error.__traceback__, None, culprit)))
-    except Exception:
-        return
-
-
 class Subscription:
     """What `subscribe` and `SSLContext.on_handshake` return, to take the listener back; a context manager.
 
@@ -146,7 +136,7 @@ class Subscription:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            report_unraisable(error, self.listener)
+            _engine.report_unraisable(error, self.listener)
         finally:
             self._threads.discard(thread)
 
