@@ -89,9 +89,15 @@ def _level(outcome: Outcome) -> int:
     return logging.WARNING if outcome in _WARNED else logging.DEBUG
 
 
-def takes(outcome: Outcome) -> bool:
-    """Whether a handshake that ended so is logged at all."""
-    return logger.isEnabledFor(_level(outcome))
+def admit(side: str, outcome: Outcome, kind: str | None) -> int | None:
+    """None where a handshake that ended so is not to be logged; else how many lines were held back before.
+
+    Asked before there is an event, which costs more: a stranger can be refused as often as it likes.
+    """
+    level = _level(outcome)
+    if not logger.isEnabledFor(level) or get_ident() in _threads:
+        return None
+    return 0 if level < logging.WARNING else _limiter.admit((side, outcome, kind))
 
 
 def _address(address: object) -> str:
@@ -129,19 +135,11 @@ def line(event: HandshakeEvent, held: int = 0) -> str:
     return f"{first}: {rest}{more}"
 
 
-def record(event: HandshakeEvent) -> None:
-    """Logs `event`, unless there are too many of its kind. The record has it as `handshake`."""
+def record(event: HandshakeEvent, held: int) -> None:
+    """Logs `event`, after `admit`, which gave `held`. The record has it as `handshake`."""
     thread = get_ident()
-    if thread in _threads:
-        return
-    level, held = _level(event.outcome), 0
-    if level >= logging.WARNING:
-        admitted = _limiter.admit((event.side, event.outcome, event.kind))
-        if admitted is None:
-            return
-        held = admitted
     _threads.add(thread)
     try:
-        logger.log(level, "%s", line(event, held), extra={"handshake": event})
+        logger.log(_level(event.outcome), "%s", line(event, held), extra={"handshake": event})
     finally:
         _threads.discard(thread)

@@ -32,12 +32,19 @@ def _before_fork() -> tuple[ModuleType, ...]:
     """What a connection may import late, imported. The child would not have the thread that does it now."""
     if len(sys._current_frames()) == 1:
         return ()
-    from veritls._connection import sslobj, telling
+    from veritls._connection import sslobj
     from veritls._context import asking
     from veritls._explaining import refusals
     from veritls._loading import certificates
 
-    return asking, certificates, refusals, sslobj, telling
+    late = asking, certificates, refusals, sslobj
+    # `logging` cannot be imported by a fork: it would release a lock that it did not take. Where no thread
+    # has begun to, the child can do so itself.
+    if not sys.modules.keys() & {"logging", "veritls._connection.telling"}:
+        return late
+    from veritls._connection import telling
+
+    return *late, telling
 
 
 if hasattr(os, "register_at_fork"):

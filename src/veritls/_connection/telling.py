@@ -186,16 +186,16 @@ def tell(connection: Teller, stream: _engine.Stream, end: str, error: BaseExcept
         why: Why = ("completed", None, None)
         if error is not None or end != "completed":
             why = _why(end, error, connection._is_server(), connection._timed_out, facts)
-        logged = log.takes(why[0])
-        if not (logged or listeners):
+        held = log.admit("server" if connection._is_server() else "client", why[0], why[1])
+        if held is None and not listeners:
             return
         event = _event(connection, stream, end, why, facts)
     except Exception as fault:
         _engine.report_unraisable(fault, connection)
         return
-    if logged:
+    if held is not None:
         try:
-            log.record(event)
+            log.record(event, held)
         except Exception as fault:
             _engine.report_unraisable(fault, log.logger)
     for subscription in dict.fromkeys(listeners):
