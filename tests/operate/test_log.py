@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Files
+from tests.ecosystem.parties import library
 from tests.operate.ways import KNOW_ADDRESSES, SEND_ALERTS, Heard, ask, mutual, serving, ways
 from tests.support.certificates import Party, common_name
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
@@ -302,3 +303,16 @@ def test_a_handshake_in_a_forked_child_is_logged_whatever_threads_hold(files: Fi
                 os._exit(99)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 1
+
+
+def test_the_command_line_says_it_itself(files: Files) -> None:
+    library("typer")
+    with serving("sockets", server_context(files.stranger)) as port:
+        done = subprocess.run(
+            [sys.executable, "-m", "veritls", "check", f"localhost:{port}", "--ca", str(files.ca)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert "refused the server" not in done.stderr + done.stdout
+    assert "not in the trust set" in done.stdout + done.stderr

@@ -169,10 +169,13 @@ class ConnectionState:
         stream.watch(on_completed)
 
     def _tell(self, stream: _engine.Stream, end: str, error: BaseException | None = None) -> None:
-        """Tells that the handshake has ended."""
-        from veritls._connection import telling
+        """Tells that the handshake has ended. Raises nothing but what ends the program."""
+        try:
+            from veritls._connection import telling
 
-        telling.tell(self, stream, end, error)
+            telling.tell(self, stream, end, error)
+        except Exception as fault:  # at the end of the interpreter there are no imports any more
+            _engine.report_unraisable(fault, self)
 
     def _failed(self, stream: _engine.Stream, error: BaseException, *, broken: bool = False) -> None:
         """`error` was raised by a call that may do the handshake: tells of its end, where it ended by that.
