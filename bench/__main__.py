@@ -58,8 +58,9 @@ def _contestants(options: argparse.Namespace) -> frozenset[str] | None:
         return frozenset(name.strip() for name in options.contestants.split(";"))
     if options.quick:
         from bench.loops import LOOPS
+        from bench.servers import SERVERS
 
-        return _QUICK_NAMES | frozenset(LOOPS)
+        return _QUICK_NAMES | frozenset(LOOPS) | frozenset(SERVERS)
     return None
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from bench.work import Job
 _ROOT = Path(__file__).parent.parent
 _START = 120.0
 _GRACE = 1.0
+_SAID = ("suite", "p50", "p99", "p99.9", "worst")
+"""What a turn takes over from the client's result as it is."""
 
 
 class Failed(Exception):
@@ -53,6 +56,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._log,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            # What it starts ends with it.
+            process_group=0,
         )
         assert self._process.stdout is not None
         self._output = self._process.stdout.fileno()
@@ -92,7 +97,8 @@ class Worker:
         return lines[-1] if lines else f"status {code}"
 
     def close(self) -> None:
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._selector.close()
         for stream in (self._process.stdin, self._process.stdout, self._log):
@@ -120,8 +126,8 @@ class Pair:
             client.send(job | {"side": "client"})
             return {}, client.answer(seconds)["result"]
         server.send(job | {"side": "server"})
-        port = server.answer(seconds)["port"]
-        client.send(job | {"side": "client", "port": port})
+        # The port to connect to, and whatever else the server says of itself.
+        client.send(job | server.answer(seconds) | {"side": "client"})
         try:
             result = client.answer(seconds)["result"]
         except Declined:
@@ -190,6 +196,8 @@ class Entrant:
     first: int = 20
     """`count` of the first try, from which the next ones are reckoned."""
     alone: bool = False
+    server: str | None = None
+    """The contestant that is its server, where that is another one."""
     qualify: Callable[[Pairs, Entrant], None] | None = None
     """Raises Failed where the contestant does not do the work."""
     _rate: float | None = field(default=None, init=False)
@@ -207,12 +215,12 @@ class Entrant:
         turn = {"value": units / client["seconds"], "cpu_client": client["cpu"] / units}
         if "cpu" in server:
             turn["cpu_server"] = server["cpu"] / units
-        return turn | {key: client[key] for key in ("suite",) if client.get(key)}
+        return turn | {key: client[key] for key in _SAID if client.get(key)}
 
     def _run(self, pairs: Pairs, seconds: float, count: int) -> tuple[Job, Job]:
         warm = max(3, count // 10)
         job = self.job | {"count": count, "warm": warm, "limit": seconds}
-        return pairs.run(self.contestant, job, 60 + 20 * seconds, alone=self.alone)
+        return pairs.run(self.contestant, job, 60 + 20 * seconds, server=self.server, alone=self.alone)
 
     def _calibrated(self, pairs: Pairs, seconds: float) -> float:
         count = self.first

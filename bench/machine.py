@@ -6,6 +6,7 @@ import platform
 import re
 from pathlib import Path
 
+from bench import servers
 from bench.contestants import versions
 
 
@@ -34,6 +35,7 @@ def _steady() -> dict[str, str]:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "rustls": f"{engine_version('rustls')} (aws-lc-rs {engine_version('aws-lc-rs')})",
         **versions(),
+        **servers.versions(),
     }
 
 

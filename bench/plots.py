@@ -107,8 +107,9 @@ def _curve(pyplot: Any, record: Record, path: Path) -> None:
 
 
 def _overview(pyplot: Any, results: Results, path: Path) -> None:
-    """Every promise: what was wanted as a mark, what was measured as a point with its spread."""
-    found = [(promise, each[0].ratio) for promise in PROMISES if (each := list(promise.found(results)))]
+    """Every promised ratio: what was wanted as a mark, what was measured as a point with its spread."""
+    ratios = [promise for promise in PROMISES if promise.is_ratio]
+    found = [(promise, each[0].ratio) for promise in ratios if (each := list(promise.found(results)))]
     figure, axes = pyplot.subplots(figsize=(8, 1 + 0.27 * len(found)))
     for row, (promise, measured) in enumerate(found):
         reached = promise.holds(measured)
@@ -125,6 +126,10 @@ def _overview(pyplot: Any, results: Results, path: Path) -> None:
 
 
 PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
+    "cold-start": _bars,
+    "cold-memory": _bars,
+    "contexts": _bars,
+    "libraries": _bars,
     "handshakes": _bars,
     "bulk": _bars,
     "roundtrips": _bars,
@@ -133,7 +138,10 @@ PICTURES: dict[str, Callable[[Any, Record, Path], None]] = {
     "loop-bulk": _bars,
     "loop-roundtrips": _bars,
     "first-request": _bars,
+    "tails": _bars,
+    "servers-bill": _bars,
     "memory": _curve,
+    "idle-thousands": _bars,
     "threads": _bars,
     "chain": _curve,
     "anchors": _curve,

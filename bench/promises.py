@@ -7,14 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench.contestants import RUSTLS
+from bench.measurements import cold_start, contexts, libraries
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
 from bench.measurements.first_request import CLIENTS, WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
+from bench.measurements.idle_thousands import GIVEN_BACK, SHARE
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
+from bench.measurements.servers_bill import KEPT, NEW
+from bench.measurements.tails import LOOP, P999, THREADS, UVLOOP, WAYS
 from bench.measurements.threads import ONE, TWO
-from bench.recipe import TLS13
+from bench.recipe import TLS12, TLS13
 from bench.results import Ratio, Record, find, processor_ratio, ratio, values
+from bench.servers import GO, NGINX, UVICORN_PLAIN, UVICORN_VERITLS
 
 Results = dict[str, Record]
 
@@ -48,6 +53,8 @@ class Promise:
     bound: float
     found: Callable[[Results], Found]
     at_most: bool = False
+    is_ratio: bool = True
+    """False: a figure in a unit, which `words` name."""
 
     def holds(self, measured: Ratio) -> bool:
         return measured.median <= self.bound if self.at_most else measured.median >= self.bound
@@ -58,7 +65,9 @@ def _ratios(name: str, label: str, over: str | None = None, **tags: str) -> Call
         for case in find(results, name, **tags):
             measured = ratio(case, label, over)
             if measured is not None:
-                yield Measured(case["label"], measured, processor_ratio(case, label, over))
+                better = results[name]["more_is_better"]
+                processor = processor_ratio(case, label, over, more_is_better=better)
+                yield Measured(case["label"], measured, processor)
 
     return found
 
@@ -110,7 +119,101 @@ def _on_loops() -> Iterator[Promise]:
         yield Promise(words, 1.0, _against_fastnet(name))
 
 
+def _of_starts() -> Iterator[Promise]:
+    imports = _ratios("cold-start", OURS, kind=cold_start.IMPORT, what=cold_start.PROCESSOR)
+    yield Promise("import, processor time above a bare interpreter", 1.3, imports, at_most=True)
+    for kind, bound in ((cold_start.CA_FILE, 1.15), (cold_start.SYSTEM, 0.8)):
+        found = _ratios("cold-start", OURS, kind=kind)
+        yield Promise(f"a process with {kind}, {cold_start.WALL}", bound, found, at_most=True)
+    peak = _ratios("cold-memory", OURS, kind=cold_start.CA_FILE)
+    yield Promise("its peak memory, CA file", 1.2, peak, at_most=True)
+    for kind, when, bound in (
+        (contexts.SYSTEM, contexts.FIRST, 0.3),
+        (contexts.SYSTEM, contexts.AGAIN, 0.02),
+        (contexts.CERTIFI, contexts.AGAIN, 0.02),
+    ):
+        found = _ratios("contexts", OURS, kind=kind, when=when)
+        yield Promise(f"`{kind}`, {when}", bound, found, at_most=True)
+    for when, words in libraries.WHEN.items():
+        found = _ratios("libraries", OURS, when=when)
+        yield Promise(f"httpx, requests, aiohttp: {words}", 0.7, found, at_most=True)
+
+
+def _tails(way: str) -> Callable[[Results], Found]:
+    """p99 and p99.9, on a quiet machine and on a loaded one."""
+
+    def found(results: Results) -> Found:
+        theirs, ours = WAYS[way]
+        for case in find(results, "tails", way=way):
+            for key, words in (("values", "p99"), (P999, P999)):
+                measured = ratio(case, ours, theirs, key)
+                if measured is not None:
+                    yield Measured(f"{case['tags']['load']}, {words}", measured)
+
+    return found
+
+
+def _all_tails() -> Iterator[Promise]:
+    for way, bound in ((LOOP, 0.5), (UVLOOP, 0.5), (THREADS, 0.7)):
+        words = f"{way}, p99 of round trips of 200 busy connections, over `ssl`"
+        yield Promise(words, bound, _tails(way), at_most=True)
+
+
+_BILLS = (
+    (FULL, TLS13, 0.85, 0.85),
+    (FULL, TLS12, 0.85, 0.85),
+    (MUTUAL, TLS13, 0.45, 0.8),
+    (MUTUAL, TLS12, 0.6, 0.85),
+)
+"""Kind and version of a new connection, and what uvicorn's bill may be over nginx's and over Go's."""
+
+
+def _servers_bills() -> Iterator[Promise]:
+    for kind, version, over_nginx, over_go in _BILLS:
+        for rival, bound in ((NGINX, over_nginx), (GO, over_go)):
+            found = _ratios("servers-bill", UVICORN_VERITLS, rival, what=NEW, kind=kind, version=version)
+            words = f"server's processor time, {kind}, {version}, over {rival}"
+            yield Promise(words, bound, found, at_most=True)
+    found = _ratios("servers-bill", UVICORN_VERITLS, UVICORN_PLAIN, what=KEPT)
+    words = "server's processor time, a request on a kept connection, over no TLS"
+    yield Promise(words, 1.25, found, at_most=True)
+
+
+def _each_idle(way: str, over: str | None) -> Callable[[Results], Found]:
+    """A connection's KiB; `over`: the contestant whose KiB they are divided by."""
+
+    def found(results: Results) -> Found:
+        for case in find(results, "idle-thousands", way=way):
+            ours = values(case, WAYS[way][1])
+            measured = Ratio.of(ours, values(case, over) if over else [1.0] * len(ours))
+            if measured is not None:
+                yield Measured(case["label"], measured)
+
+    return found
+
+
+def _given_back(results: Results) -> Found:
+    for case in find(results, "idle-thousands"):
+        shares = values(case, WAYS[case["tags"]["way"]][1], GIVEN_BACK)
+        measured = Ratio.of(shares, [1.0] * len(shares))
+        if measured is not None:
+            yield Measured(case["label"], measured)
+
+
+def _idle_thousands() -> Iterator[Promise]:
+    for way in (LOOP, UVLOOP):
+        found = _each_idle(way, None)
+        words = f"KiB of a server's idle connection, {way}"
+        yield Promise(words, 6.0, found, at_most=True, is_ratio=False)
+    found = _each_idle(THREADS, WAYS[THREADS][0])
+    words = "memory of a server's idle connection, threads, over `ssl`"
+    yield Promise(words, 0.8, found, at_most=True)
+    words = "memory of a server after all connections, over that before the first"
+    yield Promise(words, SHARE, _given_back, at_most=True)
+
+
 PROMISES: tuple[Promise, ...] = (
+    *_of_starts(),
     Promise(f"full handshakes, {FULL}", 2.0, _ratios("handshakes", OURS, kind=FULL)),
     Promise(f"full handshakes, {MUTUAL}", 3.0, _ratios("handshakes", OURS, kind=MUTUAL)),
     Promise("resumed handshakes", 2.0, _ratios("handshakes", OURS, kind=RESUMED)),
@@ -119,6 +222,9 @@ PROMISES: tuple[Promise, ...] = (
     Promise("64-byte round trips, blocking sockets", 1.1, _ratios("roundtrips", OURS)),
     *_on_loops(),
     Promise("first response, client without TCP_NODELAY, TLS 1.3", 1.1, _first_requests, at_most=True),
+    *_all_tails(),
+    *_servers_bills(),
+    *_idle_thousands(),
     Promise("memory of an idle connection's end", 0.5, _memory, at_most=True),
     Promise("two threads' handshakes over one's", 1.8, _ratios("threads", TWO, ONE, contestant=OURS)),
     Promise("bulk, share of plain rustls's throughput", 0.9, _ratios("bulk", OURS, RUSTLS)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import plots
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.records import DOWN, UP
+from bench.measurements.tails import P999
 from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
 from bench.results import Record, find, ratio, values
 
@@ -87,7 +88,10 @@ _PROMISE_HEAD = (
 def promises_text(results: Results) -> str:
     """For a terminal: what was wanted beside what was measured."""
     rows = [_PROMISE_HEAD, *_promise_rows(results)]
-    return "\n".join(f"{row[0]:<63}{row[1]:<15}{row[2]:<22}{row[3]:<10}{row[5]:<19}{row[4]}" for row in rows)
+    first = 2 + max(len(row[0]) for row in rows)
+    return "\n".join(
+        f"{row[0]:<{first}}{row[1]:<15}{row[2]:<22}{row[3]:<10}{row[5]:<19}{row[4]}" for row in rows
+    )
 
 
 def _figures(record: Record) -> str:
@@ -184,7 +188,41 @@ def _slowest(record: Record) -> str:
     return table([f"p99, {record['unit']}", *(case["label"] for case in record["cases"])], rows)
 
 
-_MORE = {"handshakes": _processor_time, "memory": _memory_by_side, "first-request": _slowest}
+def _whole_processes(record: Record) -> str:
+    """What the processes took that the figures are about, from their start to their end."""
+    rows = [
+        [
+            case["label"],
+            label,
+            f"{1000 * entrant['process_wall']:.1f}",
+            f"{1000 * entrant['process_cpu']:.1f}",
+            f"{entrant['process_peak'] / 1024:.1f}",
+        ]
+        for case in record["cases"]
+        for label, entrant in case["entrants"].items()
+    ]
+    return table(["the whole process", "", "ms", "ms of processor", "peak, MiB"], rows)
+
+
+def _percentiles(record: Record) -> str:
+    rows = []
+    for case in record["cases"]:
+        for label, entrant in case["entrants"].items():
+            p999 = number(statistics.median(entrant[P999]))
+            if label != case["baseline"] and (measured := ratio(case, label, key=P999)):
+                p999 += f", x{measured}"
+            others = [number(entrant[key]) for key in ("p50", "worst", "rate")]
+            rows.append([case["label"], label, others[0], p999, *others[1:]])
+    return table(["", "", "p50, ms", "p99.9, ms", "the slowest, ms", "round trips/s"], rows)
+
+
+_MORE = {
+    "cold-start": _whole_processes,
+    "tails": _percentiles,
+    "handshakes": _processor_time,
+    "memory": _memory_by_side,
+    "first-request": _slowest,
+}
 
 
 def _section(name: str, record: Record) -> Iterator[str]:
@@ -198,9 +236,10 @@ def _section(name: str, record: Record) -> Iterator[str]:
         yield _growth(record)
     if name in _MORE:
         yield _MORE[name](record)
-    notes = list(_left_out(record))
+    notes = [f"- {note}" for note in record.get("notes", ())]
     if suites := _suites(record):
-        notes.insert(0, f"- {suites}")
+        notes.append(f"- {suites}")
+    notes += _left_out(record)
     if notes:
         yield "\n".join(notes)
 
@@ -229,7 +268,8 @@ compares what both ends took of the processor, which other work on the machine d
 Every entrant has its defaults, so suites differ; a table of AES-256-GCM alone is there for bulk. A rival
 takes part where it does the work, which is checked at both ends: that a client without a certificate is
 refused, that a session is or is not resumed, that version and suite are those wanted. TCP is the
-same harness without TLS; rustls is the program in bench/rustls/, without Python."""
+same harness without TLS; rustls is the program in bench/rustls/, without Python. Servers that are programs
+of their own (bench/servers.py) all have the same client. What is not installed is left out by its name."""
 
 
 def page(results: Results) -> str:

@@ -16,6 +16,9 @@ from bench.measurements.plan import Measurement, Plan
 
 Record = dict[str, Any]
 
+ROUND_BY_ROUND = ("p99.9", "given_back", "waited")
+"""Figures beside the main one that are kept for each round, as it is."""
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -40,13 +43,25 @@ def _median_of(turns: Sequence[Record], key: str) -> float | None:
     return statistics.median(values) if values else None
 
 
+_MEDIANS = (
+    *("cpu_client", "cpu_server", "server_kib", "client_kib", "p99", "p50", "worst", "rate"),
+    *("process_wall", "process_cpu", "process_peak"),
+)
+"""What else of a turn is kept, as the median of all rounds."""
+
+
 def _entrant(turns: Sequence[Record]) -> Record:
     record: Record = {"values": [turn["value"] for turn in turns]}
     if all("cpu_server" in turn for turn in turns):
         record["cpu"] = [turn["cpu_client"] + turn["cpu_server"] for turn in turns]
-    for key in ("cpu_client", "cpu_server", "server_kib", "client_kib", "p99"):
+    elif all("cpu" in turn for turn in turns):
+        record["cpu"] = [turn["cpu"] for turn in turns]
+    for key in _MEDIANS:
         if (median := _median_of(turns, key)) is not None:
             record[key] = median
+    for key in ROUND_BY_ROUND:
+        if all(key in turn for turn in turns):
+            record[key] = [turn[key] for turn in turns]
     suites = {turn["suite"] for turn in turns if turn.get("suite")}
     if suites:
         record["suite"] = ", ".join(sorted(suites))
@@ -62,6 +77,7 @@ def record(measurement: Measurement, plan: Plan, cases: Sequence[Case], seconds:
         "x": measurement.x,
         "order": measurement.order,
         "expected": measurement.expected,
+        "notes": list(measurement.notes),
         "taken": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "took": round(seconds),
         "rounds": min(plan.rounds, measurement.most_rounds or plan.rounds),
@@ -109,20 +125,23 @@ def find(results: dict[str, Record], name: str, **tags: str) -> Iterator[Record]
             yield case
 
 
-def values(case: Record, label: str) -> list[float]:
-    """The figures of an entrant, a round each; none where it took no part."""
-    found: list[float] = case["entrants"].get(label, {}).get("values", [])
+def values(case: Record, label: str, key: str = "values") -> list[float]:
+    """The figures of an entrant, a round each; none where it took no part. `key`: "values", or one of
+    ROUND_BY_ROUND."""
+    found: list[float] = case["entrants"].get(label, {}).get(key, [])
     return found
 
 
-def processor_ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+def processor_ratio(
+    case: Record, label: str, over: str | None = None, *, more_is_better: bool = True
+) -> Ratio | None:
     """The same by the processor's time of both ends, which other work on the machine disturbs less."""
     mine, other = (
         case["entrants"].get(each, {}).get("cpu", []) for each in (label, over or case["baseline"])
     )
-    return Ratio.of(other, mine)
+    return Ratio.of(other, mine) if more_is_better else Ratio.of(mine, other)
 
 
-def ratio(case: Record, label: str, over: str | None = None) -> Ratio | None:
+def ratio(case: Record, label: str, over: str | None = None, key: str = "values") -> Ratio | None:
     """An entrant's figures over another's, by default the baseline's."""
-    return Ratio.of(values(case, label), values(case, over or case["baseline"]))
+    return Ratio.of(values(case, label, key), values(case, over or case["baseline"], key))

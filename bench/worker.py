@@ -1,6 +1,6 @@
 """One end of a pair: ``python -m bench.worker NAME`` does the jobs that come as lines of JSON.
 
-Each is answered with lines of JSON: {"port"} of a server that listens, then {"result"} or {"error"}.
+Each is answered with lines of JSON: {"port", ...} of a server that listens, then {"result"} or {"error"}.
 """
 
 import json
@@ -13,7 +13,19 @@ from typing import Any
 
 from bench.contestants import BLOCKING, LeftOut
 from bench.loops import LOOPS
-from bench.work import Job, Say, blocking, event_loop, first_request, in_memory
+from bench.servers import SERVERS
+from bench.work import (
+    Job,
+    Say,
+    blocking,
+    event_loop,
+    first_request,
+    idle_thousands,
+    in_memory,
+    processes,
+    requests,
+    tails,
+)
 from bench.work.blocking import NotTheWork
 
 _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
@@ -34,6 +46,14 @@ _JOBS: dict[str, Callable[[Any, Job, Say], Job]] = {
     "loop-echo/client": event_loop.make_echo,
     "first-request/server": first_request.serve,
     "first-request/client": first_request.make,
+    "processes/server": processes.serve,
+    "processes/client": processes.start,
+    "tails/server": tails.serve,
+    "tails/client": tails.make,
+    "idle-thousands/server": idle_thousands.serve,
+    "idle-thousands/client": idle_thousands.make,
+    "requests/server": requests.serve,
+    "requests/client": requests.make,
 }
 
 
@@ -57,7 +77,7 @@ def main() -> None:
         answers.flush()
 
     try:
-        contestant = (BLOCKING | LOOPS)[sys.argv[1]]()
+        contestant = (BLOCKING | LOOPS | SERVERS)[sys.argv[1]]()
     except Exception as failure:
         say(_error(failure))
         return

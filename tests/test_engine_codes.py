@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from veritls import peers
-from veritls._explaining import diagnosis, engine_words, explanation, failures, reasons
+from veritls._explaining import diagnosis, engine_words, explanation, failures, verify_errors
 from veritls._explaining.explanations import rules
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def test_the_stub_names_every_code(name: str, file: str, pattern: str) -> None:
 
 
 def test_every_kind_of_refusal_has_openssls_number_and_words() -> None:
-    assert literals("Kind") - {"name"} <= set(reasons.VERIFY_ERRORS)
+    assert literals("Kind") - {"name"} <= set(verify_errors.VERIFY_ERRORS)
 
 
 def test_every_kind_of_refusal_is_explained_or_told_in_general_words() -> None:

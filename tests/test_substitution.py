@@ -151,3 +151,14 @@ def test_run_includes_the_processes_that_multiprocessing_starts(tmp_path: Path, 
 def test_run_without_a_program_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     outcome = ran(*arguments, folder=tmp_path)
     assert outcome.returncode == 2 and outcome.stderr.count("\n") == 1
+
+
+def test_inject_offers_names_of_veritls_without_importing_what_they_need() -> None:
+    program = (
+        "import ssl, sys, veritls; veritls.inject(); "
+        "assert 'veritls.peers' not in sys.modules and 'dataclasses' not in sys.modules; "
+        "assert ssl.SPIFFE is veritls.SPIFFE and ssl.SSLSession is veritls.SSLSession; "
+        "assert not any(hasattr(ssl, name) for name in ('inject', 'extract', 'no_such_name')); "
+        "veritls.extract(); assert not hasattr(ssl, 'SPIFFE')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=SECONDS)

@@ -20,7 +20,7 @@ from tests.reports.broken import root
 from tests.reports.picture import PAGE, drawn
 from tests.support.certificates import Party, pem
 from tests.support.connections import SECONDS, in_thread
-from veritls._explaining.reasons import VERIFY_ERRORS
+from veritls._explaining.verify_errors import VERIFY_ERRORS
 from veritls._report.checks import STEPS
 
 TEXT = PAGE.read_text("utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 
 from bench.contestants import RUSTLS
 from bench.harness import Case, Entrant, Pairs
@@ -35,16 +36,22 @@ class _Idle(Entrant):
         }
 
 
+def beyond_the_limit(connections: int, names: Sequence[str]) -> dict[str, str]:
+    """Why none of `names` takes part, where a process may not open so many; else nothing."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or connections + _OTHER_FILES <= most:
+        return {}
+    return dict.fromkeys(names, f"a process may open only {most} files here")
+
+
 def _cases(plan: Plan) -> list[Case]:
     recipe = plan.certificates.recipe()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     cases = []
     for step in _STEPS_QUICK if plan.quick else _STEPS:
         names = plan.wanted(_FAR if step > USUAL else NAMES)
         job = {"do": "idle", "recipe": recipe.fields(), "warm": 20, "steps": [step]}
         case = Case(f"{step:,} connections", [_Idle(name, name, job) for name in names], x=step)
-        if most != resource.RLIM_INFINITY and step + _OTHER_FILES > most:
-            case.absent = dict.fromkeys(names, f"a process may open only {most} files here")
+        case.absent = beyond_the_limit(step, names)
         cases.append(case)
     return cases
 

@@ -38,6 +38,8 @@ class Measurement:
     order: str | None = None
     """How the cost of one unit is expected to grow with x: CONSTANT or LINEAR, in the words of `expected`."""
     expected: str = ""
+    notes: tuple[str, ...] = ()
+    """Sentences about what is measured, for the page."""
     most_rounds: int | None = None
     time: float = 1.0
     """The share of the plan's seconds that a turn takes."""

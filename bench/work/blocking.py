@@ -21,8 +21,9 @@ BUFFER = 262_144
 
 _GUARD = struct.pack("ll", 60, 0)
 RESET = struct.pack("ii", 1, 0)
-_SAW_CERTIFICATE, _RESUMED, _CANNOT_TELL = 1, 2, 4
-_BASE = 64
+SAW_CERTIFICATE, _RESUMED, _CANNOT_TELL = 1, 2, 4
+GREETING = 64
+"""What a server says first: a byte, with what it knows of the connection added to it."""
 _GO = b"g"
 _IDLE_MESSAGE = bytes(16_384)
 
@@ -45,30 +46,42 @@ def _prepare(plain: socket.socket, recipe: Recipe) -> None:
             plain.setsockopt(socket.SOL_SOCKET, option, _GUARD)
 
 
-class _Server:
+class Server:
     """Accepts the connections of one job."""
 
-    def __init__(self, contestant: Contestant, job: Job, say: Say) -> None:
+    def __init__(self, contestant: Contestant, job: Job, say: Say, **more: Any) -> None:
+        """`more`: what else it says of itself."""
         self.recipe = Recipe.of(job["recipe"])
         self._contestant = contestant
         self._context = _contexts(contestant, self.recipe, True)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.settimeout(30)
-        say({"port": self._listener.getsockname()[1]})
+        say({"port": self._listener.getsockname()[1]} | more)
 
-    def __enter__(self) -> _Server:
+    def __enter__(self) -> Server:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._listener.close()
 
+    def stop(self) -> None:
+        """No more connections: a thread that waits for one gets an OSError."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+
     def accept(self, *, thorough: bool = True) -> Any:
         """The next connection; its client has been greeted with what is known about it."""
+        return self.greet(self.plain(), thorough=thorough)
+
+    def plain(self) -> socket.socket:
+        """The next connection, before its handshake."""
         plain, _ = self._listener.accept()
         _prepare(plain, self.recipe)
+        return plain
+
+    def greet(self, plain: socket.socket, *, thorough: bool = True) -> Any:
         try:
             connection = self._contestant.accept(self._context, plain)
-            connection.sendall(bytes([_BASE + self._flags(connection, thorough)]))
+            connection.sendall(bytes([GREETING + self._flags(connection, thorough)]))
         except BaseException:
             plain.close()
             raise
@@ -80,11 +93,11 @@ class _Server:
             resumed, seen = state.resumed, state.peer_certificate
         else:
             resumed, seen = self._contestant.resumed(connection), False
-        flags = _SAW_CERTIFICATE if seen else 0
+        flags = SAW_CERTIFICATE if seen else 0
         return flags | (_CANNOT_TELL if resumed is None else _RESUMED if resumed else 0)
 
 
-class _Client:
+class Client:
     """Makes the connections of one job."""
 
     def __init__(self, contestant: Contestant, job: Job) -> None:
@@ -104,7 +117,7 @@ class _Client:
         self._made += 1
         try:
             connection = self._contestant.connect(self._context, plain, host, session)
-            return connection, read(connection, 1)[0] - _BASE
+            return connection, read(connection, 1)[0] - GREETING
         except BaseException:
             plain.close()
             raise
@@ -117,7 +130,7 @@ class _Client:
             raise NotTheWork(f"speaks {state.version}")
         if self.recipe.suite == AES256 and state.suite is not None and not is_aes256(state.suite):
             raise NotTheWork(f"negotiates {state.suite}")
-        if self.recipe.client is not None and self.recipe.shows_certificate and not flags & _SAW_CERTIFICATE:
+        if self.recipe.client is not None and self.recipe.shows_certificate and not flags & SAW_CERTIFICATE:
             raise NotTheWork("its server saw no client certificate")
         if _contradicts(state.resumed, resumed) or _contradicts(_resumed(flags), resumed):
             raise NotTheWork("does not resume" if resumed else "resumed where it should not have")
@@ -134,11 +147,11 @@ def _contradicts(said: bool | None, expected: bool) -> bool:
 
 def read(connection: Any, count: int) -> bytearray:
     data = bytearray(count)
-    _fill(connection, data, count)
+    fill(connection, data, count)
     return data
 
 
-def _fill(connection: Any, buffer: bytearray, count: int) -> None:
+def fill(connection: Any, buffer: bytearray, count: int) -> None:
     """Reads exactly `count` bytes; the last piece read ends up at the buffer's start."""
     left = count
     while left > 0:
@@ -149,7 +162,7 @@ def _fill(connection: Any, buffer: bytearray, count: int) -> None:
 
 
 def serve_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
-    with _Server(contestant, job, say) as server:
+    with Server(contestant, job, say) as server:
         for _ in range(job["warm"]):
             server.accept().close()
         clock = Clock()
@@ -164,7 +177,7 @@ def make_handshakes(contestant: Contestant, job: Job, say: Say) -> Job:
     One counts once the client has read a byte that the server sent after its own handshake: in TLS 1.3 a
     client is done before the server has looked at the client's certificate.
     """
-    client, resume = _Client(contestant, job), job.get("resume", False)
+    client, resume = Client(contestant, job), job.get("resume", False)
     session = None
     for number in range(job["warm"]):
         connection, state = client.checked(session, resumed=resume and number > 0)
@@ -195,12 +208,12 @@ def _send(connection: Any, message: bytes, count: int) -> None:
 def serve_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
     """`count` messages of `size` bytes, from the client where `up`, else to it."""
     message, buffer = bytes(job["size"]), bytearray(BUFFER)
-    with _Server(contestant, job, say) as server, contextlib.closing(server.accept()) as connection:
+    with Server(contestant, job, say) as server, contextlib.closing(server.accept()) as connection:
         for count in _phases(job):
-            _fill(connection, buffer, 1)
+            fill(connection, buffer, 1)
             clock = Clock()
             if job["up"]:
-                _fill(connection, buffer, count * job["size"])
+                fill(connection, buffer, count * job["size"])
                 connection.sendall(_GO)
             else:
                 _send(connection, message, count)
@@ -209,26 +222,26 @@ def serve_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
 
 def make_transfer(contestant: Contestant, job: Job, say: Say) -> Job:
     message, buffer = bytes(job["size"]), bytearray(BUFFER)
-    connection, state = _Client(contestant, job).checked()
+    connection, state = Client(contestant, job).checked()
     with contextlib.closing(connection):
         for count in _phases(job):
             clock = Clock()
             connection.sendall(_GO)
             if job["up"]:
                 _send(connection, message, count)
-                _fill(connection, buffer, 1)
+                fill(connection, buffer, 1)
             else:
-                _fill(connection, buffer, count * job["size"])
+                fill(connection, buffer, count * job["size"])
         return clock.report(count) | {"suite": state.suite}
 
 
 def serve_echo(contestant: Contestant, job: Job, say: Say) -> Job:
     size, buffer = job["size"], bytearray(job["size"])
-    with _Server(contestant, job, say) as server, contextlib.closing(server.accept()) as connection:
+    with Server(contestant, job, say) as server, contextlib.closing(server.accept()) as connection:
         for count in _phases(job):
             clock = Clock()
             for _ in range(count):
-                _fill(connection, buffer, size)
+                fill(connection, buffer, size)
                 connection.sendall(buffer)
         return clock.report(count)
 
@@ -237,19 +250,20 @@ def make_echo(contestant: Contestant, job: Job, say: Say) -> Job:
     """`count` round trips of `size` bytes, one after the other."""
     size, buffer = job["size"], bytearray(job["size"])
     message = bytes(size)
-    connection, state = _Client(contestant, job).checked()
+    connection, state = Client(contestant, job).checked()
     with contextlib.closing(connection):
         for count in _phases(job):
             clock = Clock()
             for _ in range(count):
                 connection.sendall(message)
-                _fill(connection, buffer, size)
+                fill(connection, buffer, size)
         return clock.report(count) | {"suite": state.suite}
 
 
-def resident() -> int:
-    """Bytes of memory of this process."""
-    gc.collect()
+def resident(*, collect: bool = True) -> int:
+    """Bytes of memory of this process, by default after a collection of garbage."""
+    if collect:
+        gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
@@ -271,11 +285,11 @@ def _hold(job: Job, another: Callable[[], Any]) -> Job:
 def serve_idle(contestant: Contestant, job: Job, say: Say) -> Job:
     """Connections that have carried 16 KiB each way and now wait."""
     buffer = bytearray(BUFFER)
-    with _Server(contestant, job, say) as server:
+    with Server(contestant, job, say) as server:
 
         def another() -> Any:
             connection = server.accept()
-            _fill(connection, buffer, len(_IDLE_MESSAGE))
+            fill(connection, buffer, len(_IDLE_MESSAGE))
             connection.sendall(_IDLE_MESSAGE)
             return connection
 
@@ -283,12 +297,12 @@ def serve_idle(contestant: Contestant, job: Job, say: Say) -> Job:
 
 
 def make_idle(contestant: Contestant, job: Job, say: Say) -> Job:
-    buffer, client = bytearray(BUFFER), _Client(contestant, job)
+    buffer, client = bytearray(BUFFER), Client(contestant, job)
 
     def another() -> Any:
         connection, _ = client.checked()
         connection.sendall(_IDLE_MESSAGE)
-        _fill(connection, buffer, len(_IDLE_MESSAGE))
+        fill(connection, buffer, len(_IDLE_MESSAGE))
         return connection
 
     return _hold(job, another)

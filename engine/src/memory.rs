@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::{io, mem, thread};
+use std::{io, mem, ptr, thread};
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
@@ -108,6 +108,81 @@ pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // GIL held since.
     unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()
 }
+
+/// Whether the C library gives freed memory back when it is asked to.
+pub const CAN_TRIM: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
+
+/// Gives freed memory back to the system, where `CAN_TRIM`.
+pub fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it may be called at any time, by any thread; 0 is how much is to be kept at the end of the heap.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// A thread that gets no signals: the program's threads are there for those.
+pub fn start_thread(name: &str, work: fn()) -> io::Result<()> {
+    let blocked = block_signals();
+    let started = thread::Builder::new().name(name.to_owned()).stack_size(64 * 1024).spawn(work);
+    if let Some(before) = blocked {
+        // SAFETY: `before` is what the kernel said of this thread.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    }
+    started.map(drop)
+}
+
+/// Blocks all signals for this thread, and what it starts; which were blocked before.
+fn block_signals() -> Option<libc::sigset_t> {
+    // SAFETY: a set of signals is plain memory, which `sigfillset` and `pthread_sigmask` fill.
+    unsafe {
+        let (mut all, mut before) = (mem::zeroed(), mem::zeroed());
+        libc::sigfillset(&mut all);
+        (libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) == 0).then_some(before)
+    }
+}
+
+/// What is left of the stack below its frame is not read any more: more than system calls and signals need.
+#[cfg(target_os = "linux")]
+const NEAR: usize = 4096;
+
+/// Gives the pages of this thread's stack that are not in use back to the system. A handshake goes deep (ML-KEM alone
+/// takes 12 KiB), and what a thread touched of its stack stays with it for as long as it lives.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+pub fn give_back_stack() {
+    // SAFETY: these only ask. Of the main thread it would read /proc, and that one's stack is no mapping of its size.
+    let (low, size) = unsafe {
+        if libc::gettid() == libc::getpid() {
+            return;
+        }
+        let mut attributes = mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
+            return;
+        }
+        let (mut low, mut size) = (ptr::null_mut(), 0);
+        let known = libc::pthread_attr_getstack(&attributes, &mut low, &mut size) == 0;
+        libc::pthread_attr_destroy(&mut attributes);
+        if !known {
+            return;
+        }
+        (low, size)
+    };
+    let here = ptr::from_ref(black_box(&size)).addr();
+    let page = rustix::param::page_size();
+    let (from, to) = (low.addr().next_multiple_of(page), (here - NEAR) & !(page - 1));
+    // On the stack of a coroutine this thread's own says nothing.
+    if here <= low.addr() || here >= low.addr() + size || to <= from {
+        return;
+    }
+    // SAFETY: these pages lie within this thread's stack, below every frame of it: whatever this thread calls next may
+    // write there, so nothing that is there is read again. The pages stay mapped, and are zeroed where they are touched.
+    unsafe { libc::madvise(low.with_addr(from), to - from, libc::MADV_DONTNEED) };
+}
+
+/// Elsewhere stacks stay as they are.
+#[cfg(not(target_os = "linux"))]
+pub fn give_back_stack() {}
 
 /// What runs Python code and may not come back. PyO3 declares the same as functions that never unwind, and the
 /// compiler takes that for true of both declarations: so they are called by their address, out of its sight.

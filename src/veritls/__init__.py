@@ -7,7 +7,7 @@ differs.
 import sys
 
 from veritls import _engine
-from veritls._compat.constants import *  # noqa: F403
+from veritls._compat import *  # noqa: F403
 from veritls._compat.functions import (
     _create_default_https_context as _create_default_https_context,
     _create_stdlib_context as _create_stdlib_context,
@@ -15,13 +15,6 @@ from veritls._compat.functions import (
     create_default_context as create_default_context,
     get_server_certificate as get_server_certificate,
 )
-from veritls._compat.injection import (
-    PRIVATE as _PRIVATE,
-    extract as extract,
-    inject as inject,
-    offer as _offer,
-)
-from veritls._connection.session import SSLSession as SSLSession
 from veritls._connection.sslobject import MemoryBIO as MemoryBIO, SSLObject as SSLObject
 from veritls._connection.sslsocket import SSLSocket as SSLSocket
 from veritls._connection.state import CHANNEL_BINDING_TYPES as CHANNEL_BINDING_TYPES
@@ -30,6 +23,8 @@ from veritls._explaining.failures import exception_for as _exception_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from veritls._compat.injection import extract as extract, inject as inject
+    from veritls._connection.session import SSLSession as SSLSession
     from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
     from veritls._context.trust_entries import TrustEntry as TrustEntry
     from veritls.peers import (
@@ -54,8 +49,11 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "Email": "veritls.peers",
     "Network": "veritls.peers",
     "SPIFFE": "veritls.peers",
+    "SSLSession": "veritls._connection.session",
     "URI": "veritls.peers",
+    "extract": "veritls._compat.injection",
     "get_sigalgs": "veritls._context.signature_algorithms",
+    "inject": "veritls._compat.injection",
     "TrustEntry": "veritls._context.trust_entries",
     "VerificationReport": "veritls.report",
 }
@@ -87,11 +85,3 @@ __all__ = [
     if not (name.startswith("_") or isinstance(value, type(sys)) or name == "TYPE_CHECKING")
 ]
 __all__ += _IMPORTED_WHEN_ASKED_FOR
-
-
-def _names() -> dict[str, object]:
-    here = sys.modules[__name__]
-    return {name: getattr(here, name) for name in (*__all__, *_PRIVATE)}
-
-
-_offer(_names)

@@ -309,6 +309,23 @@ def test_abort_ends_it_at_once(files: Files, loop_factory: LoopFactory) -> None:
     run(loop_factory, main())
 
 
+def test_what_was_never_asked_for_is_told_after_the_end_too(files: Files, loop_factory: LoopFactory) -> None:
+    async def main() -> None:
+        contexts = both_contexts(files)
+        async with connected(files, contexts=contexts) as (server, client):
+            number = client.transport._sock.fileno()
+            names = [client.transport._sock.getsockname(), client.transport._sock.getpeername()]
+            server.transport.abort()
+            await client.told("lost")
+            await asyncio.sleep(0)
+            ask = client.transport.get_extra_info
+            assert [ask("sockname"), ask("peername")] == names
+            assert ask("sslcontext") is contexts[1]
+            assert isinstance(ask("socket"), TransportSocket) and number != ask("socket").fileno() == -1
+
+    run(loop_factory, main())
+
+
 def test_the_transport_tells_what_is_known(files: Files, loop_factory: LoopFactory) -> None:
     async def main() -> None:
         contexts = both_contexts(files)

@@ -23,7 +23,8 @@ from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party, new_key, raw_names
 from veritls._explaining import engine_words, explanation, failures
 from veritls._explaining.explanations import strict
-from veritls._explaining.reasons import ALERTS, VERIFY_ERRORS
+from veritls._explaining.reasons import ALERTS
+from veritls._explaining.verify_errors import VERIFY_ERRORS
 from veritls._report.request import Refusal, Request
 from veritls.report import VerificationReport
 

@@ -403,11 +403,7 @@ impl Stream {
     /// validated.
     #[getter]
     fn verified_chain<'py>(&self, py: Python<'py>) -> Option<Vec<Bound<'py, PyBytes>>> {
-        let chain = self.look(py, |connection| {
-            let own = connection.state().peer_certificates()?.first()?;
-            let above = connection.path.as_ref()?;
-            Some(std::iter::once(own).chain(above).cloned().collect::<Vec<_>>())
-        })?;
+        let chain = self.look(py, Connection::verified_chain)?;
         Some(chain.iter().map(|der| PyBytes::new(py, der)).collect())
     }
 
@@ -447,7 +443,7 @@ impl Stream {
     /// A client's session, to be resumed by a later connection.
     #[getter]
     fn session(&self, py: Python<'_>) -> Option<Session> {
-        self.look(py, |connection| Some(Session(connection.session())))
+        self.look(py, Connection::session).map(Session)
     }
 
     /// Whether a certificate of the peer's was validated before it got here.

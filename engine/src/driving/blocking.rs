@@ -64,6 +64,7 @@ use crate::driving::outbound::Outbound;
 use crate::driving::transport::Transport;
 use crate::driving::turn_lock::Held;
 use crate::driving::wait::Wait;
+use crate::memory::give_back_stack;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
@@ -163,6 +164,10 @@ impl<'a> Blocking<'a> {
                 Ok(Progress::Going { .. }) => {}
                 Ok(Progress::Over { .. }) => {
                     outbound.after_handshake = true;
+                    if !matches!(transport.wait(), Wait::No) {
+                        // Its thread may now wait for long.
+                        give_back_stack();
+                    }
                     return Ok(());
                 }
                 Err(failure) => {

@@ -118,7 +118,7 @@ impl End {
     }
 
     pub fn has_path(&self) -> bool {
-        self.0.path.is_some()
+        self.0.verified_chain().is_some()
     }
 
     pub fn outgoing(&mut self) -> Vec<u8> {

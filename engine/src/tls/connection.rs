@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pyo3::{Py, PyAny};
 use rustls::client::{Resumption, Tls12Resumption, UnbufferedClientConnection};
-use rustls::pki_types::{IpAddr, Ipv4Addr, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, IpAddr, Ipv4Addr, ServerName, UnixTime};
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{AlertDescription, ClientConfig, CommonState, Error, HandshakeKind, ProtocolVersion};
@@ -26,9 +26,10 @@ use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
 use crate::tls::telling::Telling;
 use crate::verify::callback::CallbackState;
-use crate::verify::types::{Path, Role};
+use crate::verify::types::Role;
 use crate::verify::verifier::PeerVerifier;
 use crate::wire::buffers::Buffer;
+use crate::wire::giving_back::Open;
 use crate::wire::limits::{MAX_FRAGMENT, RECORD_OVERHEAD};
 
 /// What a peer may make us keep of a handshake message that is not complete, on the wire: the messages
@@ -63,18 +64,19 @@ pub struct Connection {
     /// Once the handshake is over.
     pub schemes: Schemes,
     name: Option<ServerName<'static>>,
-    /// The verified path, when the peers last proved their keys, and a client's hello.
-    pub path: Option<Path>,
+    /// What stands above the peer's certificate in the verified path, when the peers last proved their keys, and a
+    /// client's hello.
+    path: Option<Box<[Place]>>,
     since: UnixTime,
     pub hello: Hello,
     /// A client's: the session that the server gives it, and the one that it offered.
-    fresh: Arc<Wallet>,
+    fresh: Option<Arc<Wallet>>,
     offered: Option<Arc<Wallet>>,
     /// No step of the handshake was made yet.
     untouched: bool,
     counters: Arc<Counters>,
     /// Set once, by the first failure: nothing passes any more.
-    failed: Option<Failure>,
+    failed: Option<Box<Failure>>,
     close_notify_received: bool,
     close_notify_sent: bool,
     /// Records that wait to be sent, in the order in which they were made.
@@ -89,6 +91,17 @@ pub struct Connection {
     /// How many bytes have come since the last that held data, once the handshake is over.
     fruitless: usize,
     telling: Telling,
+    _open: Open,
+}
+
+/// Where a certificate of a verified path is kept. A connection holds no copy of what its peer sent, which rustls
+/// keeps, nor of what its context trusts.
+enum Place {
+    /// The number in the peer's chain.
+    Sent(usize),
+    /// The number in the trust set.
+    Trusted(usize),
+    Here(CertificateDer<'static>),
 }
 
 /// What one step came to.
@@ -99,8 +112,12 @@ enum Step {
     Blocked,
 }
 
-/// The side that `config` is for.
-fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> Result<Side, Failure> {
+/// The side that `config` is for; a client's comes with what its server's sessions are put into.
+fn side_of(
+    config: &Config,
+    name: Option<ServerName<'static>>,
+    offered: Option<Arc<Wallet>>,
+) -> Result<(Side, Option<Arc<Wallet>>), Failure> {
     let broken = |why: Error| Failure::Internal(why.to_string());
     let tls12 = match config.takes_tickets {
         true => Tls12Resumption::SessionIdOrTickets,
@@ -109,13 +126,17 @@ fn side_of(config: &Config, name: Option<ServerName<'static>>, store: Store) -> 
     match &config.rustls {
         RustlsConfig::Client(config) => {
             let mut config = ClientConfig::clone(config);
+            let fresh = Arc::<Wallet>::default();
+            let store = Store { offered, fresh: fresh.clone() };
             config.resumption = Resumption::store(Arc::new(store)).tls12_resumption(tls12);
             // Without a name none is sent; rustls sends none for an address.
             let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0, 0, 0, 0]))));
-            UnbufferedClientConnection::new(Arc::new(config), name).map(Side::Client).map_err(broken)
+            let connection = UnbufferedClientConnection::new(Arc::new(config), name).map_err(broken)?;
+            Ok((Side::Client(connection), Some(fresh)))
         }
         RustlsConfig::Server(config) => {
-            UnbufferedServerConnection::new(config.clone()).map(Side::Server).map_err(broken)
+            let connection = UnbufferedServerConnection::new(config.clone()).map_err(broken)?;
+            Ok((Side::Server(connection), None))
         }
     }
 }
@@ -148,10 +169,9 @@ impl Connection {
         let (offered, known) = usable.unzip();
         let (verified, since) = known.unzip();
         let callback_state = Arc::<CallbackState>::default();
-        let fresh = Arc::new(Wallet::default());
-        let store = Store { offered: offered.clone(), fresh: fresh.clone() };
+        let (side, fresh) = side_of(config, name.clone(), offered.clone())?;
         Ok(Self {
-            side: side_of(config, name.clone(), store)?,
+            side,
             greeting: on_hello.map_or(Greeting::Accepted, |ask| Greeting::Incomplete(Box::default(), ask)),
             handshake: Some(Arc::new(Handshake::new(
                 callback_state.clone(),
@@ -179,6 +199,7 @@ impl Connection {
             given_back: Buffer::default(),
             fruitless: 0,
             telling: Telling::default(),
+            _open: Open::new(),
         })
     }
 
@@ -214,18 +235,35 @@ impl Connection {
         self.state().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// A client's: the session that it can resume later.
-    fn wallet(&self) -> Arc<Wallet> {
-        match &self.offered {
-            Some(offered) if self.fresh.is_empty() && self.resumed() => offered.clone(),
-            _ => self.fresh.clone(),
-        }
+    /// What a client needs to resume the session later; None for a server.
+    pub fn session(&self) -> Option<Session> {
+        let fresh = self.fresh.as_ref()?;
+        let wallet = match &self.offered {
+            Some(offered) if fresh.is_empty() && self.resumed() => offered.clone(),
+            _ => fresh.clone(),
+        };
+        let chain = self.state().peer_certificates().unwrap_or_default().to_vec();
+        Some(Session { wallet, chain, name: self.name.clone(), since: self.since })
     }
 
-    /// What a client needs to resume the session.
-    pub fn session(&self) -> Session {
-        let chain = self.state().peer_certificates().unwrap_or_default().to_vec();
-        Session { wallet: self.wallet(), chain, name: self.name.clone(), since: self.since }
+    fn place_of(&self, certificate: CertificateDer<'static>) -> Place {
+        let sent = self.state().peer_certificates().unwrap_or_default();
+        if let Some(number) = sent.iter().position(|each| *each == certificate) {
+            return Place::Sent(number);
+        }
+        let trusted = self.verifier.trust.certificates().position(|each| *each == certificate);
+        trusted.map_or(Place::Here(certificate), Place::Trusted)
+    }
+
+    /// The verified path: the peer's own certificate, its issuer's, up to the anchor's. None where none was validated.
+    pub fn verified_chain(&self) -> Option<Vec<CertificateDer<'static>>> {
+        let sent = self.state().peer_certificates()?;
+        let above = self.path.as_ref()?.iter().map(|place| match place {
+            Place::Sent(number) => sent.get(*number),
+            Place::Trusted(number) => self.verifier.trust.certificate(*number),
+            Place::Here(certificate) => Some(certificate),
+        });
+        std::iter::once(sent.first()).chain(above).map(Option::<&_>::cloned).collect()
     }
 
     pub fn state(&self) -> &CommonState {
@@ -255,7 +293,7 @@ impl Connection {
     }
 
     pub fn check(&self) -> Result<(), Failure> {
-        self.failed.clone().map_or(Ok(()), Err)
+        self.failed.as_deref().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Gives the connection up for `failure`; the first one stays. Of a peer that was not accepted nothing is kept.
@@ -263,7 +301,7 @@ impl Connection {
         if !self.finished() {
             self.plain = Buffer::default();
         }
-        self.failed.get_or_insert(failure).clone()
+        Failure::clone(self.failed.get_or_insert_with(|| Box::new(failure)))
     }
 
     /// Gives up the bytes that came after the peer's close_notify: they are not TLS.

@@ -50,8 +50,13 @@ impl Trust {
         certificate.and_then(|der| self.by_itself.get(der.as_ref())).map_or(0, |found| found.constraints)
     }
 
+    /// The certificates of the anchors, then the intermediates.
+    pub fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.anchor_certificates.iter().chain(&self.intermediates)
+    }
+
     pub fn certificate(&self, index: usize) -> Option<&CertificateDer<'static>> {
-        self.anchor_certificates.iter().chain(&self.intermediates).nth(index)
+        self.certificates().nth(index)
     }
 
     /// The CRLs of an issuer (DER), line by line.

@@ -16,7 +16,7 @@ struct Shelf {
     size: usize,
     /// How many are kept at most.
     places: usize,
-    free: Mutex<Vec<Vec<u8>>>,
+    free: Mutex<Vec<Box<[u8]>>>,
 }
 
 impl Shelf {
@@ -26,7 +26,7 @@ impl Shelf {
 
     /// None where another thread is at it: no thread waits for the pool, and a process that was forked just then
     /// never could.
-    fn free(&self) -> Option<MutexGuard<'_, Vec<Vec<u8>>>> {
+    fn free(&self) -> Option<MutexGuard<'_, Vec<Box<[u8]>>>> {
         self.free.try_lock().ok()
     }
 }
@@ -35,16 +35,16 @@ impl Shelf {
 static SHELVES: [Shelf; 2] = [Shelf::new(RECORD_ON_WIRE, 32), Shelf::new(BATCH_ON_WIRE, 8)];
 
 /// So many initialised bytes. To abort the process, as `vec!` does, is no answer to what one connection needs.
-fn made(size: usize) -> Vec<u8> {
+fn made(size: usize) -> Box<[u8]> {
     let mut memory = Vec::new();
     if memory.try_reserve_exact(size).is_err() {
         resume_unwind(Box::new(NoMemory));
     }
     memory.resize(size, 0);
-    memory
+    memory.into_boxed_slice()
 }
 
-fn lend(size: usize) -> Vec<u8> {
+fn lend(size: usize) -> Box<[u8]> {
     match SHELVES.iter().find(|shelf| size > SMALL && size <= shelf.size) {
         Some(shelf) => {
             let kept = shelf.free().and_then(|mut free| free.pop());
@@ -55,11 +55,11 @@ fn lend(size: usize) -> Vec<u8> {
 }
 
 /// Not much more than `size`: no batch's memory for a few records.
-fn modest(size: usize) -> Vec<u8> {
+fn modest(size: usize) -> Box<[u8]> {
     if size <= RECORD_ON_WIRE { lend(size) } else { made(size) }
 }
 
-fn take_back(memory: Vec<u8>) {
+fn take_back(memory: Box<[u8]>) {
     let shelf = SHELVES.iter().find(|shelf| memory.len() == shelf.size);
     let room = shelf.and_then(|shelf| shelf.free().filter(|free| free.len() < shelf.places));
     if let Some(mut free) = room {
@@ -67,11 +67,19 @@ fn take_back(memory: Vec<u8>) {
     }
 }
 
+/// Frees what is kept.
+pub fn empty_the_pool() {
+    for shelf in &SHELVES {
+        let kept = shelf.free().map(|mut free| mem::take(&mut *free));
+        drop(kept);
+    }
+}
+
 /// Bytes that are added at the end and taken from the front. An empty one holds no memory.
 #[derive(Default)]
 pub struct Buffer {
     /// Initialised throughout; what is outside of `start..end` is left over from earlier uses.
-    memory: Vec<u8>,
+    memory: Box<[u8]>,
     start: usize,
     end: usize,
 }
@@ -120,7 +128,7 @@ impl Buffer {
     }
 
     /// The same bytes in this memory.
-    fn copied(&self, memory: Vec<u8>) -> Self {
+    fn copied(&self, memory: Box<[u8]>) -> Self {
         let mut copy = Self { memory, start: 0, end: self.len() };
         copy.memory[..copy.end].copy_from_slice(self.bytes());
         copy
@@ -263,7 +271,7 @@ mod tests {
             let mut buffer = Buffer::with_room(size);
             buffer.append(&vec![1; size]);
             buffer.discard(size);
-            assert_eq!(buffer.memory.capacity(), 0);
+            assert_eq!(buffer.memory.len(), 0);
         }
     }
 

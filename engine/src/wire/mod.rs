@@ -1,5 +1,6 @@
 //! Records and the memory that they lie in.
 
 pub mod buffers;
+pub mod giving_back;
 pub mod limits;
 pub mod records;

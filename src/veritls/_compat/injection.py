@@ -20,12 +20,13 @@ from veritls._value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
+_PRIVATE = ("_create_unverified_context", "_create_stdlib_context", "_create_default_https_context")
 """The private names of `ssl` that other modules of the standard library call."""
+
+_OWN = ("inject", "extract")
 
 _ABSENT = object()
 
@@ -44,12 +45,6 @@ class _Change(Value):
             setattr(self.target, self.name, self.before)
 
 
-def _nothing() -> dict[str, Any]:
-    return {}
-
-
-_offered: Callable[[], dict[str, Any]] = _nothing
-"""The names of veritls with their values: `veritls/__init__.py` offers them."""
 _lock = allocate_lock()
 _changes: list[_Change] | None = None
 """What `inject` has changed so far; None where veritls is not injected."""
@@ -65,19 +60,24 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def offer(names: Callable[[], dict[str, Any]]) -> None:
-    """Tells `inject` whom to ask for the value that takes the place of each name of the standard module."""
-    global _offered
-    _offered = names
+def _value_of_later_name(name: str) -> Any:
+    """`__getattr__` of the standard module: what it lacks, and veritls imports when it is asked for."""
+    import veritls
+
+    if name in _OWN or name not in veritls.__all__:
+        raise AttributeError(f"module {ssl.__name__!r} has no attribute {name!r}")
+    return getattr(veritls, name)
 
 
 def _replacements() -> dict[str, Any]:
     """The names that change: not those that veritls takes from the standard module as they are."""
-    return {
-        name: value
-        for name, value in _offered().items()
-        if name not in ("inject", "extract") and getattr(ssl, name, None) is not value
-    }
+    import veritls
+
+    present = {*vars(ssl), *vars(veritls)}
+    names = [name for name in (*veritls.__all__, *_PRIVATE) if name in present and name not in _OWN]
+    found = {name: getattr(veritls, name) for name in names}
+    changed = {name: value for name, value in found.items() if getattr(ssl, name, None) is not value}
+    return {**changed, "__getattr__": _value_of_later_name}
 
 
 def _function_with_globals(function: FunctionType, names: dict[str, Any]) -> FunctionType:

@@ -6,7 +6,6 @@ import ssl
 
 from veritls import _engine
 from veritls._connection import state
-from veritls._connection.session import SSLSession
 from veritls._connection.state import NOT_YET, ConnectionState
 
 TYPE_CHECKING = False
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls._connection.session import SSLSession
 
 MemoryBIO = _engine.MemoryBIO
 

@@ -10,7 +10,6 @@ import ssl
 import sys
 
 from veritls import _engine
-from veritls._connection.session import SSLSession
 from veritls._connection.state import ConnectionState
 
 TYPE_CHECKING = False
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from veritls._connection.session import SSLSession
 
 
 _RAGGED: tuple[type[OSError], ...] = (ssl.SSLEOFError,)

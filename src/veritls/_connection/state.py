@@ -8,7 +8,6 @@ import sys
 from _thread import get_ident
 
 from veritls import _engine
-from veritls._connection.session import SSLSession
 from veritls._context import groups
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Literal, overload
 
+    from veritls._connection.session import SSLSession
     from veritls._connection.sslobj import SSLObj
     from veritls._context.context import SSLContext
     from veritls._report.request import Purpose
@@ -32,12 +32,12 @@ def _before_fork() -> tuple[ModuleType, ...]:
     """What a connection may import late, imported. The child would not have the thread that does it now."""
     if len(sys._current_frames()) == 1:
         return ()
-    from veritls._connection import sslobj
+    from veritls._connection import session, sslobj
     from veritls._context import asking
     from veritls._explaining import refusals
     from veritls._loading import certificates
 
-    late = asking, certificates, refusals, sslobj
+    late = asking, certificates, refusals, session, sslobj
     # `logging` cannot be imported by a fork: it would release a lock that it did not take. Where no thread
     # has begun to, the child can do so itself.
     if not sys.modules.keys() & {"logging", "veritls._connection.telling"}:
@@ -286,7 +286,11 @@ class ConnectionState:
         if stream is None or self._is_server():
             return None if self._is_server() else self._session
         resumes, session = self._session if stream.resumed else None, stream.session
-        return SSLSession._create(self._context, session, resumes) if session is not None else None
+        if session is None:
+            return None
+        from veritls._connection.session import SSLSession
+
+        return SSLSession._create(self._context, session, resumes)
 
     @session.setter
     def session(self, session: SSLSession | None) -> None:
@@ -306,6 +310,8 @@ class ConnectionState:
     def _check_session(self, session: object) -> SSLSession | None:
         if session is None:
             return None
+        from veritls._connection.session import SSLSession
+
         if not isinstance(session, SSLSession):
             raise TypeError("Value is not a SSLSession.")
         if session._context is not self._context:

@@ -7,7 +7,6 @@ import ssl
 from types import MappingProxyType
 
 from veritls import _engine
-from veritls._loading.crls import CRLStore, in_source, read
 from veritls._loading.pem import is_content
 from veritls._loading.trust import in_data, in_file, in_folder, in_system, trust_set
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
     from veritls._context.trust_entries import TrustEntry
-    from veritls._loading.crls import CRLSource, Found
+    from veritls._loading.crls import CRLSource, CRLStore, Found
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import Batch, TrustData
 
@@ -55,11 +54,20 @@ class TrustStore:
         `unread`: the system's certificates that could not be read, in words, for the errors that follow.
         """
         self._certificates = certificates
-        self.crls = crls if crls is not None else CRLStore()
+        self._crls = crls
         self._on_request = on_request
         self._unread = unread
         self._frozen: dict[bool, _engine.TrustSet] = {}
         self._subjects: dict[bytes, list[bytes]] | None = None
+
+    @property
+    def crls(self) -> CRLStore:
+        """The CRLs; empty where none was loaded."""
+        if self._crls is not None:
+            return self._crls
+        from veritls._loading.crls import CRLStore
+
+        return CRLStore()
 
     def plus(self, batches: Sequence[Batch]) -> TrustStore:
         """With everything in the batches."""
@@ -69,9 +77,11 @@ class TrustStore:
             hidden = hidden | fresh if batch.on_request else hidden - set(batch.certificates)
             certificates |= {der: batch.source for der in batch.certificates if der in fresh}
         unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
-        store = TrustStore(certificates, self.crls, hidden, tuple(unread)[:_MOST_UNREAD])
+        store = TrustStore(certificates, self._crls, hidden, tuple(unread)[:_MOST_UNREAD])
         for batch in batches:
             if batch.crls:
+                from veritls._loading.crls import read
+
                 crls = [read(der, batch.source) for der in batch.crls]
                 store, _ = store.plus_crls(crls, foreign=True)
             if batch.place is not None:
@@ -138,7 +148,8 @@ class TrustStore:
         """The engine's form."""
         kept = self._frozen.get(partial_chain)
         if kept is None:
-            certificates, crls = tuple(self._certificates), self.crls.engines()
+            certificates = tuple(self._certificates)
+            crls = self._crls.engines() if self._crls is not None else []
             if crls or self._on_request:
                 made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
             else:
@@ -226,6 +237,8 @@ class TrustMembers:
         CRLs and CRLs for some reasons only, and for a CRL whose issuer is in the trust set and did not sign
         it; TypeError for a source of another type. Nothing is added then.
         """
+        from veritls._loading.crls import in_source
+
         place = None
         if isinstance(source, str | bytes | os.PathLike) and not is_content(source):
             source = place = os.fsdecode(source)

@@ -4,7 +4,6 @@ import os
 import ssl
 
 from veritls import _engine
-from veritls._explaining.engine_words import CALLBACKS, THINGS, words
 from veritls._explaining.reasons import ALERTS, ssl_error
 
 _IN_HELLO = "HANDSHAKE_FAILURE_ON_CLIENT_HELLO"
@@ -49,6 +48,18 @@ _INCOMPATIBLE = {
 """What the two sides do not have in common -> reason and words."""
 
 
+def _in_words(failure: _engine.Failure) -> Exception:
+    """For a failure that the engine tells by a code and a detail."""
+    from veritls._explaining.engine_words import CALLBACKS, THINGS, words
+
+    if failure.code == "callback_running":
+        running = CALLBACKS[failure.detail]
+        return ValueError(f"handshake not done yet: {running} is running for this connection")
+    if failure.code == "unusable":
+        return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
+    return ssl_error("PROTOCOL_ERROR", words(failure.detail))
+
+
 def exception_for(failure: _engine.Failure) -> BaseException:
     """The exception for a failure of the engine."""
     match failure.code:
@@ -75,9 +86,11 @@ def exception_for(failure: _engine.Failure) -> BaseException:
             text = "bad write retry: an earlier write is unfinished; repeat it with the same data"
             return ssl_error("BAD_WRITE_RETRY", text)
         case "callback_running":
-            return ValueError(
-                f"handshake not done yet: {CALLBACKS[failure.detail]} is running for this connection"
-            )
+            return _in_words(failure)
+        case "unusable":
+            return _in_words(failure)
+        case "protocol":
+            return _in_words(failure)
         case "write_after_eof":
             return ssl.SSLError("cannot write() after write_eof()")
         case "no_memory":
@@ -107,9 +120,5 @@ def exception_for(failure: _engine.Failure) -> BaseException:
                 "KEY_VALUES_MISMATCH",
                 "key values mismatch: the private key does not belong to the certificate",
             )
-        case "unusable":
-            return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
-        case "protocol":
-            return ssl_error("PROTOCOL_ERROR", words(failure.detail))
         case code:
             return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {failure.detail}")

@@ -1,7 +1,6 @@
-"""OpenSSL's numbers and words, as tables, and errors of the shape that `ssl` gives them.
+"""The alerts with OpenSSL's words, and errors of the shape that `ssl` gives them.
 
-Numbers and words of refused certificates are OpenSSL's ``X509_V_ERR_*``; those of alerts are RFC 8446's
-section 6 and RFC 5246's section 7.2, spelt as OpenSSL spells its reasons.
+The alerts are RFC 8446's, section 6, and RFC 5246's, section 7.2, spelt as OpenSSL spells its reasons.
 """
 
 import ssl
@@ -35,73 +34,6 @@ ALERTS = {
     120: ("TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "tlsv1 alert no application protocol"),
 }
 """The alerts that a peer can send: number -> (reason, words)."""
-
-VERIFY_ERRORS = {
-    "expired": (10, "certificate has expired"),
-    "not_yet_valid": (9, "certificate is not yet valid"),
-    "unknown_issuer": (20, "unable to get local issuer certificate"),
-    "self_signed": (18, "self-signed certificate"),
-    "self_signed_in_chain": (19, "self-signed certificate in certificate chain"),
-    "signature": (7, "certificate signature failure"),
-    "algorithm": (7, "certificate signature failure"),
-    "purpose": (26, "unsuitable certificate purpose"),
-    "key_usage": (26, "unsuitable certificate purpose"),
-    "ca_as_leaf": (26, "unsuitable certificate purpose"),
-    "leaf_as_ca": (79, "invalid CA certificate"),
-    "path_length": (25, "path length constraint exceeded"),
-    "name_constraint": (47, "permitted subtree violation"),
-    "no_explicit_policy": (43, "no explicit policy"),
-    "too_complex": (22, "certificate chain too long"),
-    "critical_extension": (34, "unhandled critical extension"),
-    "revoked": (23, "certificate revoked"),
-    "revocation_unknown": (3, "unable to get certificate CRL"),
-    "revocation_list_expired": (12, "CRL has expired"),
-    "revocation_list_signature": (8, "CRL signature failure"),
-    "list_signer": (35, "key usage does not include CRL signing"),
-    "ocsp_missing": (73, "OCSP verification needed"),
-    "ocsp_invalid": (74, "OCSP verification failed"),
-    "ocsp_foreign": (74, "OCSP verification failed"),
-    "ocsp_signature": (74, "OCSP verification failed"),
-    "ocsp_expired": (74, "OCSP verification failed"),
-    "ocsp_not_yet_valid": (74, "OCSP verification failed"),
-    "ocsp_unknown": (75, "OCSP unknown cert"),
-    "ocsp_revoked": (23, "certificate revoked"),
-    "strict_algorithms_differ": (78, "cert info signature and signature algorithm mismatch"),
-    "strict_path_length_for_non_ca": (80, "Path length invalid for non-CA cert"),
-    "strict_path_length_without_signing": (81, "Path length given without key usage keyCertSign"),
-    "strict_signing_for_non_ca": (82, "Key usage keyCertSign invalid for non-CA cert"),
-    "strict_issuer_empty": (83, "Issuer name empty"),
-    "strict_subject_empty": (84, "Subject name empty"),
-    "strict_authority_key_missing": (85, "Missing Authority Key Identifier"),
-    "strict_subject_key_missing": (86, "Missing Subject Key Identifier"),
-    "strict_names_empty": (87, "Empty Subject Alternative Name extension"),
-    "strict_names_not_critical": (88, "Subject empty and Subject Alt Name extension not critical"),
-    "strict_constraints_not_critical": (89, "Basic Constraints of CA cert not marked critical"),
-    "strict_authority_key_critical": (90, "Authority Key Identifier marked critical"),
-    "strict_subject_key_critical": (91, "Subject Key Identifier marked critical"),
-    "strict_ca_without_key_usage": (92, "CA cert does not include key usage extension"),
-    "strict_extensions_need_v3": (93, "Using cert extension requires at least X509v3"),
-    "strict_authority_key_mismatch": (30, "authority and subject key identifier mismatch"),
-    "strict_authority_serial_mismatch": (31, "authority and issuer serial number mismatch"),
-    "strict_authority_key_incomplete": (41, "invalid or inconsistent certificate extension"),
-    "strict_extension_invalid": (41, "invalid or inconsistent certificate extension"),
-    "strict_criticality": (41, "invalid or inconsistent certificate extension"),
-    "strict_key_usage_empty": (41, "invalid or inconsistent certificate extension"),
-    "strict_name_constraints_for_non_ca": (41, "invalid or inconsistent certificate extension"),
-    "strict_name_constraints_empty": (41, "invalid or inconsistent certificate extension"),
-    "strict_name_form": (41, "invalid or inconsistent certificate extension"),
-    "strict_name_constraint_form": (52, "unsupported or invalid name constraint syntax"),
-    "strict_key": (66, "EE certificate key too weak"),
-    "strict_authority_key": (67, "CA certificate key too weak"),
-    "strict_list_number": (1, "unspecified certificate verification error"),
-    "strict_serial_number": (1, "unspecified certificate verification error"),
-    "not_allowed": (50, "application verification failure"),
-    "not_pinned": (50, "application verification failure"),
-    "callback": (50, "application verification failure"),
-    "encoding": (1, "unspecified certificate verification error"),
-    "other": (1, "unspecified certificate verification error"),
-}
-"""Why the engine refuses a certificate: kind -> (X509_V_ERR number, OpenSSL's words)."""
 
 
 def ssl_error(

@@ -9,7 +9,8 @@ from veritls import _engine
 from veritls._explaining.diagnosis import Case, crl_status, refined, trusted_above
 from veritls._explaining.engine_words import refusal_words
 from veritls._explaining.explanation import refused
-from veritls._explaining.reasons import VERIFY_ERRORS, ssl_error
+from veritls._explaining.reasons import ssl_error
+from veritls._explaining.verify_errors import VERIFY_ERRORS
 from veritls._report.parsed_certificate import is_address
 from veritls._report.rendering import moment_of
 from veritls._report.request import Refusal, Request

@@ -19,13 +19,14 @@ class Owner(Protocol):
     _protocol: Any
     """asyncio's name: its flow control calls the same attribute."""
 
+    def _handshake_readable(self) -> None: ...
     def _fatal_error(self, error: BaseException, message: str) -> None: ...
     def _peer_ended(self) -> None: ...
     def _tell_failure(self, error: ssl.SSLError) -> None: ...
     def close(self) -> None: ...
 
 
-def _ignore() -> None:
+def _ignore(_: object) -> None:
     """What is called for a socket that is about to be closed."""
 
 
@@ -42,12 +43,12 @@ class Inbound:
         "peer_ended",
     )
 
-    def __init__(self, owner: Owner, connection: Connection, handshake: Callable[[], None]) -> None:
-        """`handshake`: called when the socket is readable, until the connection is open."""
+    def __init__(self, owner: Owner, connection: Connection) -> None:
         self._owner = owner
         self._connection = connection
         self._stream = connection.stream
-        self._on_readable = handshake
+        self._on_readable: Callable[[Inbound], None] = Inbound._handshake
+        """What is called when the socket is readable. A function: a method of this were one object more."""
         self._read_scheduled = False
         self.paused = False
         self.peer_ended = False
@@ -59,13 +60,16 @@ class Inbound:
 
     def _readable(self) -> None:
         # One hop, so that the loop is told once whom to call, whatever comes to be called.
-        self._on_readable()
+        self._on_readable(self)
+
+    def _handshake(self) -> None:
+        self._owner._handshake_readable()
 
     def deliver(self) -> None:
         """From now on reads for the protocol: into its own buffer where it is a BufferedProtocol."""
         if self._connection.phase is Phase.OPEN:
             buffered = isinstance(self._owner._protocol, asyncio.BufferedProtocol)
-            self._on_readable = self._read_into_buffer if buffered else self._read
+            self._on_readable = Inbound._read_into_buffer if buffered else Inbound._read
 
     def _read(self) -> None:
         if self.paused:
@@ -136,7 +140,7 @@ class Inbound:
     def _read_again(self) -> None:
         self._read_scheduled = False
         if self._wants_more():
-            self._on_readable()
+            self._on_readable(self)
 
     def _wants_more(self) -> bool:
         phase = self._connection.phase
@@ -186,7 +190,7 @@ class Inbound:
 
         Bytes that stay unread would make the kernel send a reset, which can destroy our last ones.
         """
-        self._on_readable = self._read_to_discard
+        self._on_readable = Inbound._read_to_discard
         if self.peer_ended:
             self._connection.remove_reader()
         else:

@@ -39,7 +39,7 @@ close_notify, reads and discards until the peer's close_notify, and then closes 
 straight to LOST: `_force_close` drops what waits and schedules `connection_lost`, after which the socket is
 closed. On the way to close these names are used, each for one thing: `send_close_notify` queues the alert,
 `refuse_writes` ends `write`, `discard` ends delivery, `drop` forgets what waits, `unwatch` takes the socket
-off the loop, `_cancel_timer` cancels the timer, `_close_socket` closes it, `release` breaks the references
+off the loop, `_end_timeout` ends the timeout, `_close_socket` closes it, `release` breaks the references
 between the transport and its parts.
 
 **Why not the obvious way.** asyncio puts a protocol with an SSLObject and two MemoryBIOs on a plain
@@ -69,6 +69,7 @@ from veritls._connection.sslobject import TransportSSLObject
 from veritls.aio.connection import Connection, Phase
 from veritls.aio.inbound import Inbound
 from veritls.aio.outbound import HIGH_WATER, Outbound
+from veritls.aio.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -90,6 +91,14 @@ def seconds(value: float | None, name: str, default: float) -> float:
     if value <= 0:
         raise ValueError(f"{name} should be a positive number, got {value}")
     return value
+
+
+def address(ask: Callable[[], Any]) -> Any:
+    """What a socket says of its address; None where the kernel knows none."""
+    try:
+        return ask()
+    except OSError:
+        return None
 
 
 class SSLTransport(transports._FlowControlMixin):
@@ -159,18 +168,12 @@ class SSLTransport(transports._FlowControlMixin):
         self._stream = _engine.EventLoopStream(self._ssl_object._stream, sock.fileno())
         self._connection = Connection(loop, self._stream, sock.fileno(), context)
         self._outbound = Outbound(self, self._connection)
-        self._inbound = Inbound(self, self._connection, self._handshake_readable)
-        self._extra: dict[str, Any] = {
-            "sslcontext": sslcontext,
-            "socket": TransportSocket(sock),
-            **(extra or {}),
-        }
-        for key, ask in (("sockname", sock.getsockname), ("peername", sock.getpeername)):
-            if key not in self._extra:
-                try:
-                    self._extra[key] = ask()
-                except OSError:
-                    self._extra[key] = None
+        self._inbound = Inbound(self, self._connection)
+        self._extra: dict[str, Any] | None = None
+        """None until something is asked for: most protocols of idle connections have asked for nothing."""
+        self._sslcontext = sslcontext
+        # Now: a peer that resets is not known any more.
+        self._peername = extra["peername"] if extra and "peername" in extra else address(sock.getpeername)
         self._waiter = waiter
         self._made = made
         self._lower = lower
@@ -181,9 +184,8 @@ class SSLTransport(transports._FlowControlMixin):
             server._attach(*self._as_client)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._timer: asyncio.TimerHandle | None = loop.call_later(
-            handshake, self._handshake_timed_out, handshake, context=context
-        )
+        self._timeouts: Timeouts | None = Timeouts.of(loop, handshake)
+        self._timeouts.begin(self, self._timed_out, context)
         if not made:
             self._begin()
 
@@ -242,7 +244,7 @@ class SSLTransport(transports._FlowControlMixin):
     def _tell_end(self, error: BaseException | None, *, completed: bool = False) -> None:
         """Tells, once, that the handshake has ended: that is so where it was not open before."""
         if self._handshaking:
-            ended = self._ssl_object._ended(self._extra["peername"], error, completed=completed)
+            ended = self._ssl_object._ended(self._peername, error, completed=completed)
             self._handshaking = not ended  # where a callback runs, the step that called it will tell
 
     def _tell_failure(self, error: ssl.SSLError) -> None:
@@ -250,14 +252,18 @@ class SSLTransport(transports._FlowControlMixin):
         if not self._handshaking:
             self._ssl_object._failed(self._ssl_object._stream, error)
 
-    def _handshake_timed_out(self, limit: float) -> None:
-        self._ssl_object._timed_out = True
-        words = f"SSL handshake is taking longer than {limit} seconds: aborting the connection"
-        self._fatal_error(ConnectionAbortedError(words), "TLS handshake failed")
+    def _timed_out(self) -> None:
+        timeouts, self._timeouts = self._timeouts, None
+        if timeouts is not None and self._connection.phase is Phase.HANDSHAKE:
+            self._ssl_object._timed_out = True
+            words = f"SSL handshake is taking longer than {timeouts.length} seconds: aborting the connection"
+            self._fatal_error(ConnectionAbortedError(words), "TLS handshake failed")
+        else:
+            self._force_close(TimeoutError("SSL shutdown timed out"))
 
     def _handshake_done(self) -> None:
-        self._cancel_timer()
         self._handshaking = False
+        self._end_timeout()
         self._connection.phase = Phase.OPEN
         self._inbound.deliver()
         self._outbound.drained()
@@ -362,9 +368,8 @@ class SSLTransport(transports._FlowControlMixin):
             return
         self._connection.phase = Phase.FLUSHING
         self._outbound.refuse_writes()
-        self._timer = self._loop.call_later(
-            self._shutdown_timeout, self._shutdown_timed_out, context=self._connection.context
-        )
+        self._timeouts = Timeouts.of(self._loop, self._shutdown_timeout)
+        self._timeouts.begin(self, self._timed_out, self._connection.context)
         self._inbound.discard()
         if self._outbound.waiting():
             self._outbound.watch()  # tickets that found no client wait without the loop
@@ -391,17 +396,14 @@ class SSLTransport(transports._FlowControlMixin):
         if lingering and self._inbound.peer_ended and not self._outbound.waiting():
             self._force_close(None)
 
-    def _shutdown_timed_out(self) -> None:
-        self._force_close(TimeoutError("SSL shutdown timed out"))
-
     def abort(self) -> None:
         """Closes the connection now; what was not sent is lost. The protocol gets `connection_lost(None)`."""
         self._force_close(None)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _end_timeout(self) -> None:
+        if self._timeouts is not None:
+            self._timeouts.end(self)
+            self._timeouts = None
 
     def _fatal_error(self, error: BaseException, message: str = "Fatal error on TLS transport") -> None:
         if isinstance(error, ssl.SSLError):
@@ -424,7 +426,7 @@ class SSLTransport(transports._FlowControlMixin):
         # A callback of the handshake may call this: nothing more is sent.
         self._ssl_object._stream.cancel_callback()
         connection.phase = Phase.LOST
-        self._cancel_timer()
+        self._end_timeout()
         connection.unwatch()
         self._outbound.drop()
         self._wake(error or ConnectionAbortedError("the connection was closed during the TLS handshake"))
@@ -445,6 +447,8 @@ class SSLTransport(transports._FlowControlMixin):
         self._stream.retire_descriptor()
         self._inbound.release()
         self._outbound.release()
+        for name in ("socket", "sockname"):
+            self.get_extra_info(name)  # which is answered afterwards, too
         sock, self._sock = self._sock, None
         if self._lower is not None:
             self._lower.abort()
@@ -464,13 +468,27 @@ class SSLTransport(transports._FlowControlMixin):
 
         `default`, None unless given: for any other name, and for the first four until the handshake is done.
         """
-        if name in self._extra:
+        if self._extra is not None and name in self._extra:
             return self._extra[name]
-        if name == "close_notify":
-            return self._stream.close_notify_received()
-        if name == "ssl_object":
-            return self._ssl_object if self._connection.phase is not Phase.HANDSHAKE else default
-        if name not in _ASKED or self._ssl_object._agreed() is None:
-            return default
-        value = self._extra[name] = _ASKED[name](self._ssl_object)
+        value: Any
+        match name:
+            case "close_notify":
+                return self._stream.close_notify_received()
+            case "ssl_object":
+                return self._ssl_object if self._connection.phase is not Phase.HANDSHAKE else default
+            case "sslcontext":
+                return self._sslcontext
+            case "peername":
+                return self._peername
+            case "socket" if self._sock is not None:
+                value = TransportSocket(self._sock)
+            case "sockname" if self._sock is not None:
+                value = address(self._sock.getsockname)
+            case _ if name in _ASKED and self._ssl_object._agreed() is not None:
+                value = _ASKED[name](self._ssl_object)
+            case _:
+                return default
+        if self._extra is None:
+            self._extra = {}
+        self._extra[name] = value
         return value

@@ -7,14 +7,14 @@ import contextlib
 import functools
 import os
 import socket
-import weakref
 from asyncio import base_events, selector_events
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from veritls.aio.connection import within
+from veritls.aio.accepting import Acceptor
 from veritls.aio.handover import refuse_unread, take_over
 from veritls.aio.loop import default_context, drives
+from veritls.aio.poller import Poller
 from veritls.aio.transport import SSLTransport
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             raise ImportError("UvloopEventLoop needs uvloop: pip install uvloop") from MISSING
         super().__init__()
         self._unix_server_sockets: dict[Any, int] = {}
-        self._readers: dict[int, Any] = {}
+        self._poller: Poller | None = None
 
     # The names that asyncio's own code calls on a loop.
 
@@ -71,55 +71,62 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
         debug: bool = self.get_debug()
         return debug
 
+    def _watching(self) -> Poller:
+        if self._poller is None:
+            self._poller = Poller(self)
+        return self._poller
+
     def _add_reader(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
         """As asyncio's: `callback` is called for as long as there is something to read, an error included.
 
         `context`: where it is called; asyncio's own code names one from Python 3.15 on.
-
-        After an error on the socket uvloop calls `callback` once and drops it, whatever is left to read. A
-        weak reference notices that, and it is added again: a reset behind more data than one read takes would
-        never be noticed otherwise.
         """
-        self._forget(fd)
-        reader = within(context, callback, *args)
+        self._watching().add_reader(fd, callback, args, context)
 
-        def dropped(which: Any) -> None:
-            if self._readers.get(fd) is which and not self.is_closed():
-                again = functools.partial(self._add_reader, fd, callback, *args, context=context)
-                self._readers[fd] = self.call_soon(again)
-
-        self._readers[fd] = weakref.ref(reader, dropped)
-        try:
-            self.add_reader(fd, reader)
-        except RuntimeError:  # uvloop still has the poll that ended with an error
-            self.remove_reader(fd)
-            self.add_reader(fd, reader)
-
-    def _forget(self, fd: int) -> None:
-        known = self._readers.pop(fd, None)
-        if known is not None and not isinstance(known, weakref.ref):
-            known.cancel()
-
-    def _remove_reader(self, fd: int) -> None:
-        self._forget(fd)
-        if not self.is_closed():
-            self.remove_reader(fd)
+    def _remove_reader(self, fd: int) -> bool:
+        return self._poller is not None and self._poller.remove_reader(fd)
 
     def _add_writer(self, fd: int, callback: Any, *args: Any, context: Context | None = None) -> None:
-        self.add_writer(fd, within(context, callback, *args))
+        self._watching().add_writer(fd, callback, args, context)
 
-    def _remove_writer(self, fd: int) -> None:
-        if not self.is_closed():
-            self.remove_writer(fd)
+    def _remove_writer(self, fd: int) -> bool:
+        return self._poller is not None and self._poller.remove_writer(fd)
+
+    def close(self) -> None:
+        """As `asyncio.loop.close`."""
+        super().close()
+        if self._poller is not None:
+            self._poller.close()
 
     _ensure_resolved = _Base._ensure_resolved
     _connect_sock = _Base._connect_sock
     _create_server_getaddrinfo = _Base._create_server_getaddrinfo
     _create_connection_transport = _Base._create_connection_transport
-    _start_serving = _Selector._start_serving
-    _accept_connection = _Selector._accept_connection
     _accept_connection2 = _Selector._accept_connection2
     _sendfile_fallback = _Base._sendfile_fallback
+
+    def _start_serving(
+        self,
+        protocol_factory: Any,
+        sock: Any,
+        sslcontext: Any,
+        server: Any = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        **more: Any,
+    ) -> None:
+        timeouts = ssl_handshake_timeout, ssl_shutdown_timeout
+        otherwise = functools.partial(
+            _Selector._accept_connection,
+            *(self, protocol_factory, sock, sslcontext, server, backlog, *timeouts),
+            **more,
+        )
+        self._add_reader(
+            sock.fileno(),
+            Acceptor(otherwise, self, protocol_factory, sock, sslcontext, server, *timeouts),
+            **more,
+        )
 
     def _stop_serving(self, sock: Any) -> None:
         self._remove_reader(sock.fileno())
@@ -157,7 +164,7 @@ class UvloopEventLoop(Loop):  # type: ignore[misc]
             sock.getpeername()
             return
         connected = self.create_future()
-        self.add_writer(sock.fileno(), _resolve, connected)
+        self._add_writer(sock.fileno(), _resolve, connected)
         try:
             await connected
         finally:

@@ -9,7 +9,6 @@ use crate::tls::failure::{Evidence, Failure, alert_of, failure_of};
 use crate::tls::fatal_alert::plain_alert;
 use crate::tls::handshake::Handshake;
 use crate::tls::hello_callback::{Greeting, Switched, ask};
-use crate::tls::session::Store;
 use crate::verify::callback::Callback;
 
 impl Connection {
@@ -63,8 +62,7 @@ impl Connection {
             return Err(self.fail(Failure::Internal("no hello waits to be accepted".to_owned())));
         }
         if let Some((config, callback)) = switched {
-            let store = Store { offered: None, fresh: Arc::default() };
-            self.side = side_of(&config, None, store).map_err(|failure| self.fail(failure))?;
+            (self.side, self.fresh) = side_of(&config, None, None).map_err(|failure| self.fail(failure))?;
             self.verifier = config.verifier.clone();
             // Nothing of the handshake was done yet.
             self.handshake =

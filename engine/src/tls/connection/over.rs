@@ -35,7 +35,8 @@ impl Connection {
             if self.resumed() { self.accept_session(&handshake, state.verified) } else { Ok(state.verified) };
         match verified {
             Ok(verified) => {
-                self.path = verified.and_then(|verified| verified.path);
+                let path = verified.and_then(|verified| verified.path);
+                self.path = path.map(|path| path.into_iter().map(|each| self.place_of(each)).collect());
                 self.telling.completed = true;
                 Ok(())
             }

@@ -46,7 +46,8 @@ impl Connection {
 
     /// A TLS 1.3 client is done before the server has its certificate.
     fn refused_afterwards(&self) -> bool {
-        matches!((&self.side, &self.failed), (Side::Client(_), Some(Failure::AlertReceived(_))))
+        matches!(self.side, Side::Client(_))
+            && matches!(self.failed.as_deref(), Some(Failure::AlertReceived(_)))
             && self.state().protocol_version() == Some(ProtocolVersion::TLSv1_3)
             && !self.telling.had_data
     }

@@ -1,0 +1,1 @@
+"""The servers that servers.py starts, where they need a program written for them."""
