@@ -295,10 +295,16 @@ BLOCKING: dict[str, Callable[[], Contestant]] = {
 RUSTLS = "rustls"
 
 
+_PACKAGES = (
+    *("veritls", "rtls", "utls", "pyOpenSSL", "cryptography", "uvloop", "aiofastnet"),
+    *("httpx", "requests", "aiohttp", "certifi"),
+)
+
+
 def versions() -> dict[str, str]:
     """What is installed of all that takes part, for the record."""
     found = {"ssl": ssl.OPENSSL_VERSION}
-    for package in ("veritls", "rtls", "utls", "pyOpenSSL", "cryptography", "uvloop", "aiofastnet"):
+    for package in _PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -15,7 +15,7 @@ from bench.measurements.idle_thousands import GIVEN_BACK, SHARE
 from bench.measurements.memory import USUAL
 from bench.measurements.records import DOWN, UP
 from bench.measurements.servers_bill import KEPT, NEW
-from bench.measurements.tails import LOOP, P999, THREADS, UVLOOP, WAYS
+from bench.measurements.tails import LOOP, P999, THREADS, UVLOOP
 from bench.measurements.threads import ONE, TWO
 from bench.recipe import TLS12, TLS13
 from bench.results import Ratio, Record, find, processor_ratio, ratio, values
@@ -143,10 +143,9 @@ def _tails(way: str) -> Callable[[Results], Found]:
     """p99 and p99.9, on a quiet machine and on a loaded one."""
 
     def found(results: Results) -> Found:
-        theirs, ours = WAYS[way]
         for case in find(results, "tails", way=way):
             for key, words in (("values", "p99"), (P999, P999)):
-                measured = ratio(case, ours, theirs, key)
+                measured = ratio(case, OURS, key=key)
                 if measured is not None:
                     yield Measured(f"{case['tags']['load']}, {words}", measured)
 
@@ -180,11 +179,11 @@ def _servers_bills() -> Iterator[Promise]:
 
 
 def _each_idle(way: str, over: str | None) -> Callable[[Results], Found]:
-    """A connection's KiB; `over`: the contestant whose KiB they are divided by."""
+    """A connection's KiB; `over`: the entrant whose KiB they are divided by."""
 
     def found(results: Results) -> Found:
         for case in find(results, "idle-thousands", way=way):
-            ours = values(case, WAYS[way][1])
+            ours = values(case, OURS)
             measured = Ratio.of(ours, values(case, over) if over else [1.0] * len(ours))
             if measured is not None:
                 yield Measured(case["label"], measured)
@@ -194,7 +193,7 @@ def _each_idle(way: str, over: str | None) -> Callable[[Results], Found]:
 
 def _given_back(results: Results) -> Found:
     for case in find(results, "idle-thousands"):
-        shares = values(case, WAYS[case["tags"]["way"]][1], GIVEN_BACK)
+        shares = values(case, OURS, GIVEN_BACK)
         measured = Ratio.of(shares, [1.0] * len(shares))
         if measured is not None:
             yield Measured(case["label"], measured)
@@ -205,7 +204,7 @@ def _idle_thousands() -> Iterator[Promise]:
         found = _each_idle(way, None)
         words = f"KiB of a server's idle connection, {way}"
         yield Promise(words, 6.0, found, at_most=True, is_ratio=False)
-    found = _each_idle(THREADS, WAYS[THREADS][0])
+    found = _each_idle(THREADS, "ssl")
     words = "memory of a server's idle connection, threads, over `ssl`"
     yield Promise(words, 0.8, found, at_most=True)
     words = "memory of a server after all connections, over that before the first"

@@ -1,33 +1,21 @@
-"""Tables: of a measurement in a terminal, docs/bench.md, and what the README quotes of it."""
+"""Tables: of a measurement in a terminal, and docs/bench.md."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench import plots
-from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
-from bench.measurements.records import DOWN, UP
+from bench import plots, quoted
+from bench.measurements import ALL
+from bench.measurements.idle_thousands import GIVEN_BACK
 from bench.measurements.tails import P999
-from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
-from bench.results import Record, find, ratio, values
-
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-"""Between these lines the README's table is written anew, where it has them."""
+from bench.promises import PROMISES, Results
+from bench.results import Ratio, Record, ratio, values
+from bench.tables import number, table
 
 _PAGE = Path("docs") / "bench.md"
 _PICTURES = Path("docs") / "bench"
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _labels(record: Record) -> list[str]:
@@ -216,8 +204,20 @@ def _percentiles(record: Record) -> str:
     return table(["", "", "p50, ms", "p99.9, ms", "the slowest, ms", "round trips/s"], rows)
 
 
+def _given_back(record: Record) -> str:
+    rows = []
+    for case in record["cases"]:
+        for label in case["entrants"]:
+            shares, waits = values(case, label, GIVEN_BACK), values(case, label, "waited")
+            rows.append(
+                [case["label"], label, str(Ratio.of(shares, [1.0] * len(shares))), f"{max(waits):.1f}"]
+            )
+    return table(["", "", "memory after all ended, over the first", "after at most, s"], rows)
+
+
 _MORE = {
     "cold-start": _whole_processes,
+    "idle-thousands": _given_back,
     "tails": _percentiles,
     "handshakes": _processor_time,
     "memory": _memory_by_side,
@@ -269,71 +269,29 @@ Every entrant has its defaults, so suites differ; a table of AES-256-GCM alone i
 takes part where it does the work, which is checked at both ends: that a client without a certificate is
 refused, that a session is or is not resumed, that version and suite are those wanted. TCP is the
 same harness without TLS; rustls is the program in bench/rustls/, without Python. Servers that are programs
-of their own (bench/servers.py) all have the same client. What is not installed is left out by its name."""
+of their own (bench/servers.py) all have the same client. Whole processes (bench/user_programs.py) are started
+by turns by one small process and have one server, of `ssl`; their compiled modules are cached, and variables
+of the environment that change trust, proxies or Python are not passed on. What is not installed is left out
+by its name."""
 
 
 def page(results: Results) -> str:
-    """docs/bench.md."""
+    """docs/bench.md, its sections in the order of ALL."""
     parts = [
         _INTRODUCTION,
         "## What is wanted, and what is reached",
         table(_PROMISE_HEAD, list(_promise_rows(results))),
         "![Ratios to ssl](bench/overview.svg)",
     ]
-    for name, record in results.items():
-        parts += _section(name, record)
+    for measurement in ALL:
+        if measurement.name in results:
+            parts += _section(measurement.name, results[measurement.name])
     parts += ["## Machine and versions", *_machines(results)]
     return "\n\n".join(parts) + "\n"
 
 
-def _readme_rows(results: Results) -> Iterator[tuple[str, Record, str, str]]:
-    usual = {"key": "P-256", "version": "TLSv1.3"}
-    for kind, words in ((FULL, FULL), (MUTUAL, MUTUAL), (RESUMED, RESUMED)):
-        for case in find(results, "handshakes", kind=kind, **usual):
-            yield f"handshakes/s, {words}", case, "ssl", OURS
-    for direction in (UP, DOWN):
-        for case in find(results, "bulk", direction=direction, version="TLSv1.3"):
-            yield f"MB/s, {direction}", case, "ssl", OURS
-    for case in find(results, "roundtrips", version="TLSv1.3"):
-        yield "64-byte round trips/s", case, "ssl", OURS
-    for loop, ours in (("asyncio", OUR_LOOP), ("uvloop", OUR_UVLOOP)):
-        for name, words in (
-            ("loop-connections", "connections/s"),
-            ("loop-bulk", "MB/s"),
-            ("loop-roundtrips", "64-byte round trips/s"),
-        ):
-            for case in find(results, name):
-                if case["tags"].get("direction", UP) == UP:
-                    yield f"{loop}: {words}", case, f"ssl, {loop}", ours
-    for case in find(results, "memory"):
-        if case["x"] == 1000:
-            yield "KiB for an idle connection's end", case, "ssl", OURS
-
-
-def readme_table(results: Results) -> str:
-    """What the README quotes: TLS 1.3, P-256, `ssl` beside veritls."""
-    rows = []
-    for words, case, theirs, ours in _readme_rows(results):
-        measured = ratio(case, ours, theirs)
-        if measured is not None:
-            medians = [number(statistics.median(values(case, label))) for label in (theirs, ours)]
-            rows.append([words, *medians, str(measured)])
-    return table(["TLS 1.3, P-256", "ssl", "veritls", "ratio (spread)"], rows)
-
-
-def write_between(path: Path, content: str) -> bool:
-    """Puts `content` between the lines BEGIN and END of a file. False where it has no such lines."""
-    old = path.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        return False
-    path.write_text(f"{before}{begin}\n{content}\n{end}{after}")
-    return True
-
-
 def write(results: Results, root: Path) -> None:
-    """The page, the pictures, and the README's table where the README has a place for it."""
+    """The page, the pictures, and what other pages quote."""
     plots.draw(results, root / _PICTURES)
     (root / _PAGE).write_text(page(results))
-    write_between(root / "README.md", readme_table(results))
+    quoted.write(results, root)

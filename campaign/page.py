@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plots import finish
-from bench.report import table
+from bench.tables import table
 from campaign.part import Part, Picture, Result
 from campaign.parts import PARTS
 from campaign.records import FOLDER, Record, load, result_of

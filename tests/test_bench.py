@@ -14,24 +14,30 @@ from typing import Any
 
 import pytest
 
-from bench import machine, plots, report
+from bench import machine, plots, quoted, report
 from bench.__main__ import measure
 from bench.certificates import Certificates
 from bench.contestants import BLOCKING
 from bench.harness import Entrant, Failed, Pairs
 from bench.loops import LOOPS
 from bench.measurements import ALL
-from bench.measurements.handshakes import MUTUAL, RESUMED
+from bench.measurements.cold_start import CA_FILE
+from bench.measurements.contexts import AGAIN
+from bench.measurements.first_request import WITHOUT_NODELAY
+from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.idle_thousands import IDLE_THOUSANDS
 from bench.measurements.memory import beyond_the_limit
 from bench.measurements.plan import Measurement, Plan
-from bench.measurements.servers_bill import SERVERS_BILL
-from bench.measurements.tails import LOOP, THREADS
+from bench.measurements.servers_bill import NEW, SERVERS_BILL
+from bench.measurements.tails import LOOP, QUIET, THREADS
 from bench.promises import PROMISES
 from bench.recipe import is_aes256
 from bench.results import Ratio
-from bench.servers import NGINX, SERVERS, UVICORN_VERITLS, processor_clock
+from bench.servers import GO, NGINX, SERVERS, UVICORN_VERITLS, processor_clock
 from bench.work.tails import Times, percentile
+
+# All measurements are taken once, and Go builds its server.
+pytestmark = pytest.mark.timeout(300)
 
 _ROOT = Path(__file__).parent.parent
 _LOOPS = {"ssl, asyncio", "veritls, asyncio", "veritls.aio.EventLoop"}
@@ -73,22 +79,79 @@ def test_every_measurement_gives_figures_for_ssl_and_veritls(results: dict[str, 
             assert all(math.isfinite(value) and value > 0 for value in entrant["values"])
 
 
-def test_the_page_and_the_readmes_table_are_made_of_what_was_measured(results: dict[str, Any]) -> None:
+def test_the_page_is_made_of_what_was_measured(results: dict[str, Any]) -> None:
     page = report.page(results)
     for record in results.values():
         assert f"## {record['title']}" in page
-    assert "| handshakes/s, resumed |" in report.readme_table(results)
+    assert "| memory after all ended, over the first |" in page
+    assert "| p99.9, ms |" in page
     assert "reached" in report.promises_text(results)
 
 
-def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["", "tails"])
+def test_the_table_goes_between_the_two_lines_and_nothing_else_changes(tmp_path: Path, name: str) -> None:
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    assert report.write_between(path, "new")
-    assert path.read_text() == f"before\n{report.BEGIN}\nnew\n{report.END}\nafter\n"
+    begin, end = quoted.between(name)
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    assert quoted.write_between(path, "new", name)
+    assert path.read_text() == f"before\n{begin}\nnew\n{end}\nafter\n"
     path.write_text("no such lines\n")
-    assert not report.write_between(path, "new")
+    assert not quoted.write_between(path, "new", name)
     assert path.read_text() == "no such lines\n"
+
+
+def _measured(*labels: str, x: int | None = None, **tags: Any) -> dict[str, Any]:
+    """The record of a measurement with one case, of which every label has the same figure."""
+    entrants = {label: {"values": [2.0]} for label in labels}
+    case = {"label": "one", "tags": tags, "x": x, "baseline": labels[0], "entrants": entrants}
+    return {"cases": [case]}
+
+
+def test_the_readmes_table_leads_with_what_people_feel() -> None:
+    usual: dict[str, Any] = {"version": "TLSv1.3", "key": "P-256"}
+    records = {
+        "handshakes": _measured("ssl", "veritls", kind=RESUMED, **usual),
+        "memory": _measured("ssl", "veritls", x=1000),
+        "servers-bill": _measured(NGINX, GO, UVICORN_VERITLS, what=NEW, kind=FULL, version="TLSv1.3"),
+        "tails": _measured("ssl", "veritls", way=THREADS, load=QUIET),
+        "first-request": _measured(
+            "ssl <- ssl", "veritls <- veritls", kind="full", nodelay=WITHOUT_NODELAY, **usual
+        ),
+        "libraries": _measured("ssl", "veritls", library="httpx", when=AGAIN),
+        "cold-start": _measured("ssl", "veritls", kind=CA_FILE),
+    }
+    felt, steady = quoted.readme_table(records).split("\n\n")
+    assert (
+        felt.splitlines()[0]
+        == "| TLS 1.3, P-256: less is better | `ssl`, or as named | veritls | ratio (spread) |"
+    )
+    same = "2.0 | 2.0 | 1.00 (1.00 to 1.00) |"
+    assert felt.splitlines()[2:] == [
+        f"| ms, a process with one request, CA file | {same}",
+        f"| ms, one | {same}",
+        f"| ms to the first response, blocking sockets | {same}",
+        f"| ms, p99 with 200 busy connections, one | {same}",
+        f"| us of a server's processor, a new connection, {FULL}, TLSv1.3 | nginx: {same}",
+        f"| us of a server's processor, a new connection, {FULL}, TLSv1.3 | Go net/http: {same}",
+        f"| KiB, an idle connection's end, blocking sockets | {same}",
+    ]
+    assert steady.splitlines()[0].startswith("| TLS 1.3, P-256: more is better |")
+    assert steady.splitlines()[2:] == [f"| handshakes/s, resumed | {same}"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_what_was_not_measured_is_not_quoted(results: dict[str, Any], name: str) -> None:
+    others = {each: record for each, record in results.items() if each != name}
+    assert len(quoted.readme_table(others)) <= len(quoted.readme_table(results))
+    assert quoted.blocks(others).keys() == quoted.blocks(results).keys()
+    assert f"## {results[name]['title']}" not in report.page(others)
+
+
+def test_the_page_of_performance_has_a_place_for_each_of_its_tables() -> None:
+    page = (_ROOT / quoted.PERFORMANCE).read_text("utf-8")
+    for name in quoted.blocks({}):
+        assert all(page.count(line) == 1 for line in quoted.between(name)), name
+    assert all(line in (_ROOT / quoted.README).read_text("utf-8") for line in quoted.between())
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.support.connections import SECONDS, client_context, raw_pair, server_context
-from tests.support.waiting import waiting
+from tests.support.waiting import until, waiting
 
 KIB = 1024
 
@@ -108,9 +108,15 @@ def test_a_child_that_was_forked_meanwhile_gives_back_what_its_own_connections_h
 
 
 def stack_of(thread: int) -> int:
-    """How many bytes of the stack of a thread that waits in the kernel are resident."""
-    pointer = int(Path(f"/proc/self/task/{thread}/syscall").read_text().split()[-2], 16)
-    found = False
+    """How many bytes of the stack of a thread are resident, once it waits in the kernel."""
+    where: list[str] = []
+
+    def waits() -> bool:
+        where[:] = Path(f"/proc/self/task/{thread}/syscall").read_text().split()
+        return where[0] != "running"
+
+    until(waits, "the thread never waits")
+    pointer, found = int(where[-2], 16), False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         first = line.split()[0]
         if "-" in first:
@@ -150,9 +156,6 @@ def test_a_thread_that_waits_after_a_handshake_keeps_no_stack_but_what_it_waits_
     with client.wrap_socket(far, server_hostname="localhost") as tls:
         tls.sendall(b"y")
         assert tls.recv(1) == b"y"
-        while Path(f"/proc/self/task/{threads[0]}/syscall").read_text().startswith("running"):
-            assert not served.done()
-        after = stack_of(threads[0])
+        until(lambda: stack_of(threads[0]) <= plain + 12 * KIB, "the thread keeps it")
         tls.sendall(b"z")
         assert served.result(SECONDS) == b"z"
-    assert after <= plain + 12 * KIB

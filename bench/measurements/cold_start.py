@@ -65,6 +65,11 @@ COLD_START = Measurement(
     "ms",
     _cases,
     more_is_better=False,
+    notes=(
+        "Each bare interpreter runs beside an import, and its median of the turn is taken off.",
+        "The system's trust: `create_default_context()`, to which the server's CA is added. A contestant "
+        "takes part where `get_ca_certs()` shows the system's certificates at once.",
+    ),
 )
 COLD_MEMORY = Measurement(
     "cold-memory",
@@ -72,5 +77,6 @@ COLD_MEMORY = Measurement(
     "MiB",
     _memory,
     more_is_better=False,
+    notes=("ru_maxrss of the process, the interpreter included.",),
     most_rounds=3,
 )

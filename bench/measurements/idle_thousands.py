@@ -6,7 +6,7 @@ from bench.harness import Case, Entrant, Pairs
 from bench.measurements.memory import beyond_the_limit
 from bench.measurements.plan import Measurement, Plan
 from bench.measurements.records import SMALL_MESSAGE
-from bench.measurements.tails import LOOP, THREADS, UVLOOP, WAYS
+from bench.measurements.tails import LOOP, OUR_LOOPS, THREADS, UVLOOP, WAYS
 from bench.work import Job
 
 _CONNECTIONS = {LOOP: 10_000, UVLOOP: 10_000, THREADS: 1000}
@@ -15,7 +15,7 @@ _CLIENT = "veritls"
 GIVEN_BACK = "given_back"
 SHARE = 1.2
 """Of the memory before the first connection: what the server may still hold a minute after the last."""
-_PATIENCE, _PATIENCE_QUICK = 60.0, 0.5
+_PATIENCE, _PATIENCE_QUICK = 60.0, 0.1
 
 
 class _Idle(Entrant):
@@ -45,10 +45,12 @@ def _cases(plan: Plan) -> list[Case]:
             "share": SHARE,
             "patience": _PATIENCE_QUICK if plan.quick else _PATIENCE,
         }
-        entrants = [_Idle(name, _CLIENT, job, server=name) for name in plan.wanted(names)]
+        entrants = [
+            _Idle(label, _CLIENT, job, server=name) for label, name in names.items() if plan.wanted([name])
+        ]
         if entrants:
-            case = Case(f"{way}, {number:,} connections", entrants, names[0], tags={"way": way})
-            case.absent = beyond_the_limit(number, names)
+            case = Case(f"{way}, {number:,} connections", entrants, tags={"way": way})
+            case.absent = beyond_the_limit(number, tuple(names))
             cases.append(case)
     return cases
 
@@ -60,6 +62,7 @@ IDLE_THOUSANDS = Measurement(
     _cases,
     more_is_better=False,
     notes=(
+        OUR_LOOPS,
         "Resident memory of the server's process alone. All have the same client, veritls over blocking "
         "sockets. Threads: the server has one for each connection.",
         "After all ended: what the server holds over what it held before the first connection; it has up to "

@@ -29,6 +29,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::settings::Statistics>()?;
     module.add_class::<api::stream::Stream>()?;
     module.add_class::<api::trust_set::TrustSet>()?;
+    module.add_class::<api::file_states::FileStates>()?;
     module.add_function(wrap_pyfunction!(api::memory_bio::pass_on, module)?)?;
     module.add_function(wrap_pyfunction!(api::checks::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::contents, module)?)?;
@@ -49,7 +50,6 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::is_signed_by, module)?)?;
     module.add_function(wrap_pyfunction!(api::system_trust::system_certificates, module)?)?;
-    module.add_function(wrap_pyfunction!(api::system_trust::system_state, module)?)?;
     module.add(
         "listeners",
         api::cell::Cell::new(pyo3::types::PyTuple::empty(module.py()).into_any().unbind()),

@@ -1,6 +1,7 @@
 //! Memory and file descriptors that Python owns, and calls of Python code. The one file that may hold `unsafe`.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::{io, mem, ptr, thread};
@@ -146,11 +147,28 @@ fn block_signals() -> Option<libc::sigset_t> {
 #[cfg(target_os = "linux")]
 const NEAR: usize = 4096;
 
-/// Gives the pages of this thread's stack that are not in use back to the system. A handshake goes deep (ML-KEM alone
-/// takes 12 KiB), and what a thread touched of its stack stays with it for as long as it lives.
+thread_local! {
+    /// This thread made a handshake since its stack was given back.
+    static WENT_DEEP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that this thread made a handshake, which takes much of its stack: ML-KEM alone 12 KiB.
+pub fn stack_went_deep() {
+    WENT_DEEP.set(cfg!(target_os = "linux"));
+}
+
+/// Whether `give_back_stack` has something to give.
+pub fn stack_is_deep() -> bool {
+    WENT_DEEP.get()
+}
+
+/// Gives the pages of this thread's stack that are not in use back to the system, where it went deep. What a thread
+/// touched of its stack stays with it for as long as it lives. Other threads' processors are interrupted for it: it is
+/// for a thread that waits.
 #[cfg(target_os = "linux")]
 #[inline(never)]
 pub fn give_back_stack() {
+    WENT_DEEP.set(false);
     // SAFETY: these only ask. Of the main thread it would read /proc, and that one's stack is no mapping of its size.
     let (low, size) = unsafe {
         if libc::gettid() == libc::getpid() {

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+import veritls.aio
 from tests.aio.ends import LoopFactory, Recorder, run
 from tests.conftest import Files
+from tests.ecosystem.parties import library
 from tests.support.connections import SECONDS, in_thread, server_context
 from tests.test_first_request import Client
 
@@ -165,3 +167,42 @@ def test_a_file_for_a_client_that_is_gone_before_its_tickets_does_not_wait_for_t
         assert isinstance(server.error, BrokenPipeError | ConnectionResetError)
 
     run(loop_factory, main())
+
+
+def test_a_request_that_came_with_the_end_of_the_handshake_is_given_in_the_same_turn_of_the_loop(
+    files: Files,
+) -> None:
+    library("uvloop")
+
+    class Noting(Recorder):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            asyncio.get_running_loop().call_soon(self._note, "next turn")
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._note(data.decode())
+
+    async def main() -> None:
+        server = Noting()
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: server, "127.0.0.1", 0, ssl=server_context(files.server)
+        )
+        async with listening:
+            raw = await working(socket.create_connection, listening.sockets[0].getsockname(), SECONDS)
+            with raw:
+                client = Client(files, raw)
+                assert not client.step()
+                client.send()
+                await working(client.receive)
+                assert client.step()
+                client.tls.write(b"request")
+                client.send()
+                await server.told("next turn")
+                assert server.events == ["made", "request", "next turn"]
+                assert await working(client.data) == b""
+                assert client.has_ticket()
+                server.transport.abort()
+                await server.told("lost")
+
+    run(veritls.aio.UvloopEventLoop, main())

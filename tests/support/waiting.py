@@ -14,7 +14,8 @@ from typing import Any
 from tests.support.connections import SECONDS
 
 
-def _until(true: Callable[[], bool], what: str) -> None:
+def until(true: Callable[[], bool], what: str) -> None:
+    """Returns once it is `true`; `what` it means if it never is."""
     deadline = time.monotonic() + SECONDS
     while not true():
         assert time.monotonic() < deadline, what
@@ -43,7 +44,7 @@ def waiting(work: Callable[..., Any], *args: Any) -> Future[Any]:
             return False
         return place != "0" and "futex" not in place
 
-    _until(asleep, "the thread never waits")
+    until(asleep, "the thread never waits")
     return future
 
 
@@ -60,7 +61,7 @@ def reused(number: int) -> Iterator[tuple[socket.socket, socket.socket]]:
                 return False
         return True
 
-    _until(take, "the number never becomes free")
+    until(take, "the number never becomes free")
     first = next(end for end in ends if end.fileno() == number)
     far = ends[0] if first is ends[1] else ends[1]
     first.settimeout(SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ LONG_AFTER = 10_000_000_000
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trust, "_files", {})
+    monkeypatch.setattr(trust, "_folders", {})
     monkeypatch.setattr(trust, "_system", None)
     trust._shared.cache_clear()
 
@@ -152,6 +154,18 @@ def test_what_is_kept_is_bounded(tmp_path: Path, later: None) -> None:
     assert str(tmp_path / "large.pem") not in trust._files
 
 
+def test_what_is_kept_of_folders_is_bounded(
+    tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(trust.MOST_KEPT + 1):
+        (tmp_path / str(number)).mkdir()
+        assert trusted_in(hashed(tmp_path / str(number))) == [ONE.der]
+    assert len(trust._folders) == trust.MOST_KEPT
+    monkeypatch.setattr(trust, "_folders", {})
+    monkeypatch.setattr(trust, "LARGEST_KEPT", len(ONE.der) - 1)
+    assert trusted_in(tmp_path / "0" / "certs") == [ONE.der] and not trust._folders
+
+
 def test_contexts_with_the_same_certificates_share_one_set(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(ONE.pem)
     first = veritls.create_default_context(cafile=tmp_path / "ca.pem")
@@ -170,12 +184,14 @@ def test_a_set_that_notes_what_was_used_is_not_shared(tmp_path: Path) -> None:
     assert [len(each.get_ca_certs()) for each in (first, second)] == [1, 0]
 
 
-def test_the_systems_trust_is_read_again_where_its_files_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_systems_trust_is_read_again_where_its_files_changed(
+    tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
-    found = {"der": ONE.der, "state": b"first"}
-    monkeypatch.setattr(_engine, "system_certificates", lambda: ([found["der"]], [], found["state"]))
-    monkeypatch.setattr(_engine, "system_state", lambda: found["state"])
+    (tmp_path / "ca.pem").write_bytes(ONE.pem)
+    found = {"der": ONE.der, "states": _engine.FileStates([str(tmp_path / "ca.pem")])}
+    monkeypatch.setattr(_engine, "system_certificates", lambda: ([found["der"]], [], found["states"]))
 
     def trusted_now() -> list[bytes]:
         return [entry.der for entry in veritls.create_default_context().list_trust()]
@@ -183,18 +199,125 @@ def test_the_systems_trust_is_read_again_where_its_files_changed(monkeypatch: py
     assert trusted_now() == [ONE.der]
     found["der"] = OTHER.der
     assert trusted_now() == [ONE.der]
-    found["state"] = b"second"
+    rewritten(tmp_path / "ca.pem", OTHER.pem)
     assert trusted_now() == [OTHER.der]
-    monkeypatch.setattr(_engine, "system_state", lambda: None)
-    found["der"] = THIRD.der
+    found |= {"der": THIRD.der, "states": None}
     assert trusted_now() == [THIRD.der]
+    found |= {"der": ONE.der}
+    assert trusted_now() == [ONE.der]
 
 
-def test_the_engine_tells_the_state_of_the_systems_files() -> None:
-    ders, _, state = _engine.system_certificates()
-    assert state in (None, _engine.system_state())
-    assert _engine.system_state() is None or b"/" in (_engine.system_state() or b"")
+def test_the_engine_tells_the_states_of_the_systems_files() -> None:
+    ders, _, states = _engine.system_certificates()
+    assert states is None or states.unchanged()
     assert ders == _engine.system_certificates()[0]
+
+
+def hashed(folder: Path) -> Path:
+    """A folder with a certificate in a file, to which a link leads under its hashed name."""
+    (folder / "certs").mkdir()
+    (folder / "certs" / "one.pem").write_bytes(ONE.pem + b"\n" * 100)
+    (folder / "certs" / "12345678.0").symlink_to("one.pem")
+    return folder / "certs"
+
+
+def trusted_in(folder: Path) -> list[bytes]:
+    return [entry.der for entry in veritls.create_default_context(capath=folder).list_trust()]
+
+
+def test_a_hashed_folder_is_parsed_once_for_all_contexts(
+    tmp_path: Path, later: None, parsed: list[str]
+) -> None:
+    folder = hashed(tmp_path)
+    for _ in range(3):
+        assert trusted_in(folder) == [ONE.der]
+    assert len(parsed) == 1
+
+
+def test_a_hashed_folder_that_was_changed_less_than_two_seconds_ago_is_read_again(
+    tmp_path: Path, parsed: list[str]
+) -> None:
+    folder = hashed(tmp_path)
+    assert trusted_in(folder) == trusted_in(folder) == [ONE.der]
+    assert len(parsed) == 2
+
+
+def what_the_link_leads_to(folder: Path) -> None:
+    in_place(folder / "one.pem")
+
+
+def the_link(folder: Path) -> None:
+    (folder / "other.pem").write_bytes(OTHER.pem)
+    (folder / "12345678.0").unlink()
+    (folder / "12345678.0").symlink_to("other.pem")
+
+
+def the_folder(folder: Path) -> None:
+    folder.rename(folder.with_name("old"))
+    folder.mkdir()
+    (folder / "12345678.0").write_bytes(OTHER.pem)
+
+
+@pytest.mark.parametrize("change", [what_the_link_leads_to, the_link, the_folder])
+def test_a_changed_hashed_folder_is_seen_by_the_next_context(
+    change: Callable[[Path], None], tmp_path: Path, later: None
+) -> None:
+    folder = hashed(tmp_path)
+    earlier = veritls.create_default_context(capath=folder)
+    change(folder)
+    assert trusted_in(folder) == trusted_in(folder) == [OTHER.der]
+    assert earlier.verify_chain([LEAF.der]).trusted
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the system keeps its trust in no files")
+@pytest.mark.parametrize("change", [what_the_link_leads_to, the_link, the_folder, Path.rmdir])
+def test_a_change_of_the_systems_folder_shows_in_its_states(
+    change: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hashed(tmp_path)
+    if change is Path.rmdir:
+        for entry in list(folder.iterdir()):
+            entry.unlink()
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))  # the engine's way to the usual places; see `in_system`
+    _, _, states = _engine.system_certificates()
+    assert states is not None and states.unchanged()
+    change(folder)
+    assert not states.unchanged()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take UTF-8 names only")
+def test_a_path_that_is_no_text_or_leads_nowhere_has_a_state(tmp_path: Path) -> None:
+    odd = os.fsdecode(bytes(tmp_path) + b"/\xff")
+    states = _engine.FileStates([odd, str(tmp_path / "missing\0")])
+    assert states.unchanged() and states.newest == 0
+    Path(odd).write_bytes(b"")
+    assert not states.unchanged() and _engine.FileStates([odd]).newest > 0
+
+
+def test_a_file_that_is_added_to_a_hashed_folder_or_removed_is_seen(tmp_path: Path, later: None) -> None:
+    folder = hashed(tmp_path)
+    assert trusted_in(folder) == [ONE.der]
+    (folder / "87654321.0").write_bytes(OTHER.pem)
+    assert trusted_in(folder) == [ONE.der, OTHER.der]
+    (folder / "12345678.0").unlink()
+    assert trusted_in(folder) == [OTHER.der]
+
+
+def test_a_hashed_folder_that_changes_while_it_is_read_is_not_kept(
+    tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hashed(tmp_path)
+    read = pem.read_file
+
+    def read_and_changed(*arguments: Any) -> bytes:
+        content = read(*arguments)
+        rewritten(folder / "one.pem", OTHER.pem)
+        return content
+
+    monkeypatch.setattr(trust, "read_file", read_and_changed)
+    assert trusted_in(folder) == [ONE.der]
+    monkeypatch.setattr(trust, "read_file", read)
+    assert trusted_in(folder) == [OTHER.der]
 
 
 def test_threads_have_one_content_or_the_other_while_a_file_is_replaced(tmp_path: Path, later: None) -> None:

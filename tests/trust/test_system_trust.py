@@ -94,7 +94,6 @@ def test_an_empty_trust_set_is_explained_by_what_could_not_be_read(
 @pytest.mark.parametrize("errors", [[], ["'/etc/ssl/certs': Permission denied"]])
 def test_a_system_without_certificates_is_told(errors: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_engine, "system_certificates", lambda: ([], errors, None))
-    monkeypatch.setattr(_engine, "system_state", lambda: None)
     error = refusal(LEAF, MIDDLE)
     told = errors[0] if errors else "the system has no trusted certificates in the usual places"
     assert f"the trust set contains no trust anchors ({told})" in str(error)
@@ -146,7 +145,6 @@ def test_the_systems_trust_is_not_added_beside_what_the_environment_names(
     path.write_bytes(ROOT.pem)
     monkeypatch.setenv(variable, str(path if variable == "SSL_CERT_FILE" else tmp_path))
     monkeypatch.setattr(_engine, "system_certificates", lambda: ([OTHER.der], [], None))
-    monkeypatch.setattr(_engine, "system_state", lambda: None)
     context = veritls.create_default_context()
     assert [entry.der for entry in context.list_trust()] == [ROOT.der]
     monkeypatch.setenv(variable, str(tmp_path / "missing"))

@@ -7,6 +7,7 @@ pub mod crl;
 pub mod event_loop_stream;
 pub mod failure;
 pub mod file;
+pub mod file_states;
 pub mod forks;
 pub mod identity;
 pub mod memory_bio;

@@ -36,6 +36,14 @@ impl TrustSet {
         Ok(Self(Arc::new(trust)))
     }
 
+    /// With the same certificates, which are not read anew, and with its own note of those that paths ended in; without
+    /// CRLs.
+    fn fresh(&self) -> Self {
+        let mut trust = self.0.fresh();
+        trust.unread.clone_from(&self.0.unread);
+        Self(Arc::new(trust))
+    }
+
     /// The certificates of that subject (DER with its header), each with whether it is an anchor.
     fn by_subject<'py>(&self, py: Python<'py>, subject: &[u8]) -> Vec<(Bound<'py, PyBytes>, bool)> {
         let found = self.0.indices(subject).iter();

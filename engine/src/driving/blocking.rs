@@ -64,7 +64,7 @@ use crate::driving::outbound::Outbound;
 use crate::driving::transport::Transport;
 use crate::driving::turn_lock::Held;
 use crate::driving::wait::Wait;
-use crate::memory::give_back_stack;
+use crate::memory::stack_went_deep;
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
@@ -164,10 +164,7 @@ impl<'a> Blocking<'a> {
                 Ok(Progress::Going { .. }) => {}
                 Ok(Progress::Over { .. }) => {
                     outbound.after_handshake = true;
-                    if !matches!(transport.wait(), Wait::No) {
-                        // Its thread may now wait for long.
-                        give_back_stack();
-                    }
+                    stack_went_deep();
                     return Ok(());
                 }
                 Err(failure) => {

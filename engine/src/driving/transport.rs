@@ -12,6 +12,7 @@ use crate::driving::descriptor::{Descriptor, Use};
 use crate::driving::memory_bio::MemoryBuffer;
 use crate::driving::wait::Wait;
 use crate::fork::AtWork;
+use crate::memory::{give_back_stack, stack_is_deep};
 use crate::tls::failure::Failure;
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::{BATCH, HEADER, MAX_FRAGMENT, RECORD_EXTRA};
@@ -27,6 +28,9 @@ const LOOKUP: Duration = Duration::from_millis(250);
 
 /// How many reads `discard_incoming` makes at most.
 const DRAINS: usize = 4;
+
+/// A thread that has waited so long after its handshake may go on to: it keeps no more of its stack than that takes.
+const IDLE: Duration = Duration::from_millis(100);
 
 /// How long a wait is that nothing but the descriptor itself can end.
 const WITHOUT_A_BELL: Duration = Duration::from_millis(50);
@@ -87,7 +91,12 @@ impl Socket<'_> {
         let polled = match &bell {
             Some(bell) => {
                 let both = &mut [PollFd::new(&fd, flags), PollFd::new(bell, PollFlags::IN)];
-                poll(both, left.map(timespec).as_ref())
+                let idles = stack_is_deep() && left.is_none_or(|left| left > IDLE);
+                let polled = poll(both, if idles { Some(IDLE) } else { left }.map(timespec).as_ref());
+                if idles && polled == Ok(0) {
+                    give_back_stack();
+                }
+                polled
             }
             None => {
                 let slice = left.map_or(WITHOUT_A_BELL, |left| left.min(WITHOUT_A_BELL));

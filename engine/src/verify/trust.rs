@@ -1,6 +1,7 @@
 //! What a context trusts: anchors, certificates trusted by themselves; intermediates for building paths. All from DER.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,27 +14,41 @@ use crate::error::{Thing, Unusable};
 use crate::verify::certificate::{self, Examined, examine};
 use crate::verify::crl::Crl;
 
+/// The certificates, which others may share, and what belongs to one set.
 #[derive(Debug, Default)]
 pub struct Trust {
+    certificates: Arc<Certificates>,
+    /// Whether a path ended in the anchor, in the order of `anchors`.
+    pub used: Vec<AtomicBool>,
+    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
+    lines: HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>,
+    /// What could not be read of the system's trust, in words.
+    pub unread: Vec<String>,
+}
+
+impl Deref for Trust {
+    type Target = Certificates;
+
+    fn deref(&self) -> &Certificates {
+        &self.certificates
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Certificates {
     pub anchors: Vec<TrustAnchor<'static>>,
     /// The certificates of the anchors, in the same order.
     pub anchor_certificates: Vec<CertificateDer<'static>>,
-    /// Whether a path ended in the anchor, in the same order.
-    pub used: Vec<AtomicBool>,
     pub intermediates: Vec<CertificateDer<'static>>,
     pub by_itself: HashMap<Vec<u8>, Examined>,
-    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
-    lines: HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>,
     /// Indices into the anchors and the intermediates, by subject as webpki tells it (DER without its header).
     anchors_of: HashMap<Vec<u8>, Vec<usize>>,
     intermediates_of: HashMap<Vec<u8>, Vec<usize>>,
     /// Indices into the anchors, then the intermediates, by subject (DER).
     by_subject: HashMap<Vec<u8>, Vec<usize>>,
-    /// What could not be read of the system's trust, in words.
-    pub unread: Vec<String>,
 }
 
-impl Trust {
+impl Certificates {
     /// The anchors of that subject, DER without its header.
     pub fn anchors_of(&self, subject: &[u8]) -> &[usize] {
         self.anchors_of.get(subject).map_or(&[], Vec::as_slice)
@@ -59,16 +74,6 @@ impl Trust {
         self.certificates().nth(index)
     }
 
-    /// The CRLs of an issuer (DER), line by line.
-    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<Crl>>] {
-        self.lines.get(issuer).map_or(&[], Vec::as_slice)
-    }
-
-    /// All CRLs.
-    pub fn crls(&self) -> impl Iterator<Item = &Arc<Crl>> {
-        self.lines.values().flatten().flatten()
-    }
-
     /// The certificates of a subject (DER), anchors first, DER.
     pub fn of_subject(&self, subject: &[u8]) -> impl Iterator<Item = &[u8]> {
         self.indices(subject).iter().filter_map(|index| self.certificate(*index)).map(AsRef::as_ref)
@@ -78,20 +83,7 @@ impl Trust {
         self.by_subject.get(subject).map_or(&[], Vec::as_slice)
     }
 
-    /// Puts CRLs in: those that follow one another in one line.
-    pub fn add_crls(&mut self, crls: impl IntoIterator<Item = Arc<Crl>>) {
-        for crl in crls {
-            let lines = self.lines.entry(crl.issuer.clone()).or_default();
-            match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
-                Some(line) => line.push(crl),
-                None => lines.push(vec![crl]),
-            }
-        }
-    }
-
-    /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
-    /// may stand within a path. All DER.
-    pub fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Unusable> {
+    fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Unusable> {
         let mut trust = Self::default();
         for der in certificates {
             let examined = examine(&der).map_err(|why| Unusable::new(Thing::Certificate, why))?;
@@ -113,7 +105,6 @@ impl Trust {
             trust.by_itself.insert(certificate.to_vec(), examined);
             trust.anchors.push(anchor);
             trust.anchor_certificates.push(certificate);
-            trust.used.push(AtomicBool::new(false));
         }
         // Not when it is first asked for: a process forked meanwhile would wait for ever.
         for (index, der) in trust.anchor_certificates.iter().chain(&trust.intermediates).enumerate() {
@@ -121,5 +112,44 @@ impl Trust {
             trust.by_subject.entry(read.subject().as_raw().to_vec()).or_default().push(index);
         }
         Ok(trust)
+    }
+}
+
+impl Trust {
+    /// A self-issued certificate ends a path and is trusted by itself; with `partial_chain` any is. Others
+    /// may stand within a path. All DER.
+    pub fn of(certificates: Vec<Vec<u8>>, partial_chain: bool) -> Result<Self, Unusable> {
+        Ok(Self::with(Arc::new(Certificates::of(certificates, partial_chain)?)))
+    }
+
+    /// With the same certificates, of which no path has used one; without CRLs.
+    pub fn fresh(&self) -> Self {
+        Self::with(Arc::clone(&self.certificates))
+    }
+
+    fn with(certificates: Arc<Certificates>) -> Self {
+        let used = certificates.anchors.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { certificates, used, ..Self::default() }
+    }
+
+    /// The CRLs of an issuer (DER), line by line.
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<Crl>>] {
+        self.lines.get(issuer).map_or(&[], Vec::as_slice)
+    }
+
+    /// All CRLs.
+    pub fn crls(&self) -> impl Iterator<Item = &Arc<Crl>> {
+        self.lines.values().flatten().flatten()
+    }
+
+    /// Puts CRLs in: those that follow one another in one line.
+    pub fn add_crls(&mut self, crls: impl IntoIterator<Item = Arc<Crl>>) {
+        for crl in crls {
+            let lines = self.lines.entry(crl.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
+                Some(line) => line.push(crl),
+                None => lines.push(vec![crl]),
+            }
+        }
     }
 }

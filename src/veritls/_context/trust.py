@@ -71,13 +71,16 @@ class TrustStore:
 
     def plus(self, batches: Sequence[Batch]) -> TrustStore:
         """With everything in the batches."""
-        certificates, hidden = dict(self._certificates), self._hidden()
+        certificates, hidden = dict(self._certificates), set(self._hidden())
         for batch in batches:
-            fresh = set(batch.certificates) - certificates.keys()
-            hidden = hidden | fresh if batch.on_request else hidden - set(batch.certificates)
+            fresh = {der for der in batch.certificates if der not in certificates}
+            if batch.on_request:
+                hidden |= fresh
+            else:
+                hidden -= set(batch.certificates)
             certificates |= {der: batch.source for der in batch.certificates if der in fresh}
         unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
-        store = TrustStore(certificates, self._crls, hidden, tuple(unread)[:_MOST_UNREAD])
+        store = TrustStore(certificates, self._crls, frozenset(hidden), tuple(unread)[:_MOST_UNREAD])
         for batch in batches:
             if batch.crls:
                 from veritls._loading.crls import read
@@ -150,10 +153,11 @@ class TrustStore:
         if kept is None:
             certificates = tuple(self._certificates)
             crls = self._crls.engines() if self._crls is not None else []
-            if crls or self._on_request:
+            if crls:
                 made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
             else:
                 made = trust_set(certificates, partial_chain, self._unread)
+                made = made.fresh() if self._on_request else made
             kept = self._frozen.setdefault(partial_chain, made)
         return kept
 

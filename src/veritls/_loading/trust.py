@@ -17,7 +17,7 @@ from veritls._value import Value, replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
     from _typeshed import ReadableBuffer
     from cryptography import x509
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     TrustObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList
     TrustData: TypeAlias = TrustObject | Iterable[TrustObject]
+    Kept = TypeVar("Kept")
 
 MOST_KEPT, LARGEST_KEPT = 4, 1024 * 1024
 """How many files are kept, and how many sets of certificates; bytes up to which one is."""
@@ -68,7 +69,7 @@ def trust_set(
 ) -> _engine.TrustSet:
     """The engine's form of certificates (DER) without CRLs: one for all contexts with the same content.
 
-    It never changes, but for the note which anchors a path has ended in: whoever reads that needs its own.
+    It never changes, but for the note which anchors a path has ended in: whoever reads that needs `fresh`.
     Raises ssl.SSLError where a certificate cannot be used.
     """
     if sum(map(len, certificates)) > LARGEST_KEPT:
@@ -124,8 +125,22 @@ class _State(Value):
 _files: Mapping[str, tuple[_State, Batch]] = {}
 """What files without CRLs contain, the last read last. Replaced, never changed: no thread waits."""
 
-_system: tuple[bytes, Batch] | None = None
-"""The system's trust, with the engine's state of the files that it was read from."""
+_folders: Mapping[str, tuple[_engine.FileStates, list[Batch]]] = {}
+"""The same of hashed folders, with the states of the folder and of its files."""
+
+_system: tuple[_engine.FileStates, Batch] | None = None
+"""The system's trust, with the states of the files that it was read from."""
+
+
+def _has_settled(states: _engine.FileStates) -> bool:
+    """Whether the last change was long enough ago for a later one to show in the times."""
+    return time.time_ns() - states.newest > _SETTLED
+
+
+def _with(kept: Mapping[str, Kept], place: str, new: Kept) -> Mapping[str, Kept]:
+    """With one more, and without the one that was read first where there are too many."""
+    others = [(name, each) for name, each in kept.items() if name != place]
+    return dict([*others[1 - MOST_KEPT :], (place, new)])
 
 
 def in_file(path: StrPath) -> list[Batch]:
@@ -145,21 +160,32 @@ def in_file(path: StrPath) -> list[Batch]:
     if batch.crls:
         return [replace(batch, place=path)]
     if before is not None and before == after and before.settled() and before.size <= LARGEST_KEPT:
-        others = [(name, each) for name, each in _files.items() if name != place]
-        _files = dict([*others[1 - MOST_KEPT :], (place, (before, batch))])
+        _files = _with(_files, place, (before, batch))
     return [batch]
 
 
 def in_folder(path: StrPath) -> list[Batch]:
-    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``). Raises as `in_file`."""
+    """The PEM files of a folder in OpenSSL's hashed layout (``9d66eef0.0``), read again where one of them or
+    the folder may have changed since. Raises as `in_file`.
+    """
+    global _folders
+    folder = os.fsdecode(path)
+    kept = _folders.get(folder)
+    if kept is not None and kept[0].unchanged():
+        return kept[1]
     import re
 
-    folder = os.fsdecode(path)
+    listed = _engine.FileStates([folder])
+    names = [name for name in sorted(os.listdir(folder)) if re.fullmatch(_HASHED_NAME, name)]
+    files = [os.path.join(folder, name) for name in names]
+    states = _engine.FileStates([folder, *files])
     found = [Batch((), (), repr(folder), place=folder)]
-    for name in sorted(os.listdir(folder)):
-        if re.fullmatch(_HASHED_NAME, name):
-            where = os.path.join(folder, name)
-            found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
+    for where in files:
+        found.append(_in_pem(read_file(where, "CA"), repr(where), on_request=True))
+    size = sum(len(der) for batch in found for der in batch.certificates)
+    keeps = size <= LARGEST_KEPT and not any(batch.crls for batch in found)
+    if keeps and _has_settled(states) and listed.unchanged() and states.unchanged():
+        _folders = _with(_folders, folder, (states, found))
     return found
 
 
@@ -230,14 +256,15 @@ def _of_the_system() -> Batch:
     """The certificates of the system, read again where they may have changed since."""
     global _system
     kept = _system
-    if kept is not None and kept[0] == _engine.system_state():
+    if kept is not None and kept[0].unchanged():
         return kept[1]
-    ders, errors, state = _engine.system_certificates()
+    ders, errors, states = _engine.system_certificates()
     readable = _usable_ones(ders)
     if not (readable or errors):
         errors = ["the system has no trusted certificates in the usual places"]
     batch = Batch(readable, (), "the system", unread=tuple(map(_shown, errors)))
-    _system = (state, batch) if state is not None and not errors else None
+    keeps = states is not None and not errors and _has_settled(states)
+    _system = (states, batch) if states is not None and keeps else None
     return batch
 
 

@@ -131,6 +131,11 @@ class Inbound:
         if self._stream.unread():
             self.read_on()
 
+    def read_at_once(self) -> None:
+        """Gives the protocol what came with the end of the handshake."""
+        if self._wants_more() and self._stream.unread():
+            self._on_readable(self)
+
     def read_on(self) -> None:
         """Bytes that the engine holds cause no event: they are read in the next iteration of the loop."""
         if self._wants_more() and not self._read_scheduled and self._stream.unread():

@@ -276,6 +276,9 @@ class SSLTransport(transports._FlowControlMixin):
             except BaseException as error:
                 self._fatal_error(error, "Fatal error: protocol.connection_made() call failed.")
                 return
+        # Whoever waits for the handshake goes on before the protocol gets data.
+        if self._waiter is None:
+            self._inbound.read_at_once()
         self._wake(None)
         if self._connection.phase is Phase.OPEN:
             self._outbound.start()
