@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 import veritls
-from veritls import errors, peers, policy, report
+from veritls import errors, events, peers, policy, report
 
 OURS = [getattr(veritls, name) for name in veritls.__all__] + [
     errors.SSLCertVerificationError,
+    events.HandshakeEvent,
+    events.PeerIdentity,
+    events.Queue,
+    events.Subscription,
+    events.subscribe,
     policy.Rule,
     policy.rule,
     report.Certificate,
@@ -44,6 +49,8 @@ DELEGATED = {
     "SSLContext.max_resumption_age": "TypeError ValueError",
     "SSLContext.maximum_version": "ValueError",
     "SSLContext.minimum_version": "ValueError",
+    "SSLContext.on_handshake": "TypeError",
+    "subscribe": "TypeError",
     "SSLContext.num_tickets": "TypeError ValueError",
     "SSLContext.options": "TypeError OverflowError",
     "SSLContext.pinned_keys": "TypeError ValueError",

@@ -217,8 +217,10 @@ def test_two_hundred_forks_under_load_neither_hang_nor_break_anything(files: Fil
 FORKS = """
 import os, sys, threading, veritls
 
+LATE = "cryptography.x509", "veritls._explaining.refusals", "veritls._connection.telling"
+
 def late():
-    return [name for name in ("cryptography.x509", "veritls._explaining.refusals") if name in sys.modules]
+    return [name for name in LATE if name in sys.modules]
 
 def child():
     pid = os.fork()
@@ -244,3 +246,11 @@ def test_a_fork_amid_threads_finds_imported_what_a_refusal_imports() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     alone, amid_threads = done.stdout.splitlines()
     assert (alone, amid_threads) == ("", "cryptography.x509 veritls._explaining.refusals")
+
+
+def test_a_fork_amid_threads_finds_imported_what_a_log_line_imports() -> None:
+    """Where `logging` is there; else no thread has begun to import it."""
+    command = [sys.executable, "-W", "ignore", "-c", f"import logging\n{FORKS}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split()[-1] == "veritls._connection.telling"

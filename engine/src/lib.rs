@@ -35,6 +35,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::checks::work_spent, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::contents, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::distinguished_name, module)?)?;
+    module.add_function(wrap_pyfunction!(api::failure::report_unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(api::failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(api::identity::is_private_key, module)?)?;
     module.add_function(wrap_pyfunction!(api::checks::matcher_fault, module)?)?;
@@ -50,5 +51,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::is_signed_by, module)?)?;
     module.add_function(wrap_pyfunction!(api::system_trust::system_certificates, module)?)?;
+    module.add(
+        "listeners",
+        api::cell::Cell::new(pyo3::types::PyTuple::empty(module.py()).into_any().unbind()),
+    )?;
     api::forks::watch(module)
 }

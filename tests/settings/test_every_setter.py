@@ -214,6 +214,8 @@ def test_every_field_of_the_settings_has_a_case() -> None:
         "max_resumption_age",  # tests/resumption/test_age.py
         "renewal",  # tests/revocation/test_stapling.py
         "statistics",  # counts, and demands nothing
+        "generation",  # the same: tests/operate/test_events.py
+        "listeners",  # tests/operate/test_listeners.py
         "ticket_secret",  # set once, when the context is made
     }
     kinds: tuple[Any, ...] = (Settings, ProtocolSettings, PeerPolicy)

@@ -20,7 +20,7 @@ impl Cell {
 #[pymethods]
 impl Cell {
     #[new]
-    fn new(value: Py<PyAny>) -> Self {
+    pub fn new(value: Py<PyAny>) -> Self {
         Self(Mutex::new(value))
     }
 

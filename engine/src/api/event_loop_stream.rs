@@ -90,7 +90,9 @@ enum Place<'a> {
 impl EventLoopStream {
     #[new]
     fn new(stream: Py<Stream>, fd: RawFd) -> Self {
-        stream.get().core.descriptor.bind(fd);
+        let core = &stream.get().core;
+        core.descriptor.bind(fd);
+        core.connection().begin();
         Self { stream }
     }
 

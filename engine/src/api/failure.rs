@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::api::trust_set::TrustSet;
 use crate::error::{NoTime, Unusable};
-use crate::memory::call;
+use crate::memory::{call, report};
 use crate::tls::failure::Failure;
 use crate::verify::callback::Callback;
 use crate::verify::rejection;
@@ -20,6 +20,12 @@ static TRANSLATOR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 #[pyfunction]
 pub fn set_translator(py: Python<'_>, translator: Py<PyAny>) {
     let _ = TRANSLATOR.set(py, translator);
+}
+
+/// Reports what `culprit` raised, and no caller can get (`sys.unraisablehook`). Raises nothing.
+#[pyfunction]
+pub fn report_unraisable(error: Bound<'_, PyBaseException>, culprit: &Bound<'_, PyAny>) {
+    report(PyErr::from_value(error.into_any()), culprit);
 }
 
 impl From<Failure> for PyErr {

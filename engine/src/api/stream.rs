@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -23,15 +24,18 @@ use crate::tls::config::RustlsConfig;
 use crate::tls::connection::Connection;
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::HelloCallback;
+use crate::tls::telling::{End, Facts};
 use crate::wire::buffers::Buffer;
 use crate::wire::limits::BATCH;
 
 /// Over a file descriptor, or over two buffers.
-#[pyclass(frozen, module = "veritls._engine")]
+#[pyclass(frozen, weakref, module = "veritls._engine")]
 pub struct Stream {
     pub core: Core,
     blocking: BlockingState,
     bios: Option<(Py<MemoryBIO>, Py<MemoryBIO>)>,
+    /// Called once the handshake is completed. It holds no reference to this.
+    on_completed: PyOnceLock<Py<PyAny>>,
 }
 
 /// A bytes object with the plaintext of a read; where there is no memory for it, the next read gives it.
@@ -46,6 +50,18 @@ pub fn bytes_or_back<'py>(py: Python<'py>, core: &Core, plain: Buffer) -> PyResu
     made
 }
 
+/// How long a call waits that was given `timeout` in seconds.
+fn wait_of(timeout: Option<f64>) -> Wait {
+    match timeout {
+        None => Wait::Forever,
+        Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
+            .ok()
+            .and_then(|limit| Instant::now().checked_add(limit))
+            .map_or(Wait::Forever, Wait::Until),
+        Some(_) => Wait::No,
+    }
+}
+
 impl Stream {
     fn driver(&self) -> Blocking<'_> {
         Blocking { core: &self.core, state: &self.blocking }
@@ -55,17 +71,9 @@ impl Stream {
     fn run<T: Send>(
         &self,
         py: Python<'_>,
-        timeout: Option<f64>,
+        wait: Wait,
         mut work: impl FnMut(Blocking<'_>, &dyn Transport) -> Result<T, Failure> + Send,
     ) -> PyResult<T> {
-        let wait = match timeout {
-            None => Wait::Forever,
-            Some(seconds) if seconds > 0.0 => Duration::try_from_secs_f64(seconds)
-                .ok()
-                .and_then(|limit| Instant::now().checked_add(limit))
-                .map_or(Wait::Forever, Wait::Until),
-            Some(_) => Wait::No,
-        };
         self.core.callback_state.refuse_reentry().map_err(Failure::from)?;
         let mut step = || {
             let at_work = &self.core.enter()?;
@@ -95,6 +103,29 @@ impl Stream {
 }
 
 impl Stream {
+    /// Tells that the handshake is completed, once, where somebody listens.
+    fn announce(&self, py: Python<'_>) -> PyResult<()> {
+        match self.on_completed.get(py) {
+            Some(on_completed) if self.look(py, |connection| connection.end(true, false)).is_some() => {
+                call(on_completed.bind(py), ()).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How long a call may wait that does the handshake where it was not done. Where somebody listens that is a step
+    /// of its own, and told of before the call goes on.
+    fn begin(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Wait> {
+        let wait = wait_of(timeout);
+        if self.on_completed.get(py).is_some() {
+            if !self.driver().handshake_over() {
+                self.run(py, wait, |driver, transport| driver.handshake(transport))?;
+            }
+            self.announce(py)?;
+        }
+        Ok(wait)
+    }
+
     /// What `read` finds in the connection state, which another thread may be working on: that may need the GIL. The
     /// default while a callback of the connection runs, and for one that was in use at a fork. `read` makes no object
     /// of Python's: see `verify/callback.rs`.
@@ -140,7 +171,7 @@ impl Stream {
         let size = usize::try_from(limit).unwrap_or(usize::MAX).min(BATCH);
         let mut bytes = Buffer::default();
         if size > 0 {
-            self.run(py, timeout, |_, _| {
+            self.run(py, wait_of(timeout), |_, _| {
                 bytes = Buffer::with_room(size);
                 let count = source.read_at(bytes.room(size), offset)?;
                 bytes.added(count);
@@ -151,7 +182,7 @@ impl Stream {
             return Ok(0);
         }
         let mut sending = Sending::new(self.driver(), bytes.bytes(), true);
-        self.run(py, timeout, |_, transport| sending.go_on(transport)).map(|count| count as u64)
+        self.run(py, wait_of(timeout), |_, transport| sending.go_on(transport)).map(|count| count as u64)
     }
 }
 
@@ -183,18 +214,42 @@ impl Stream {
         let connection =
             if matches!(config.rustls, RustlsConfig::Client(_)) { py.detach(make) } else { make() }?;
         let core = Core::new(connection, Descriptor::new(fd));
-        Ok(Self { core, blocking: BlockingState::default(), bios })
+        Ok(Self { core, blocking: BlockingState::default(), bios, on_completed: PyOnceLock::new() })
     }
 
     /// `timeout` here and below: seconds, None to wait for ever, 0 never to wait. Ignored in memory.
     fn do_handshake(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, timeout, |driver, transport| driver.handshake(transport))
+        self.run(py, wait_of(timeout), |driver, transport| driver.handshake(transport))?;
+        self.announce(py)
+    }
+
+    /// From now on `on_completed` is called once the handshake is completed, by the call that does it. The first counts.
+    fn watch(&self, py: Python<'_>, on_completed: Py<PyAny>) {
+        let _ = self.on_completed.set(py, on_completed);
+    }
+
+    /// Whether this is the call that is to tell of the end of the handshake, and which it is; None where there is
+    /// none, or where it was told before. `given_up`: this side goes no further.
+    fn end(&self, py: Python<'_>, completed: bool, given_up: bool) -> Option<&'static str> {
+        self.look(py, |connection| connection.end(completed, given_up)).map(End::word)
+    }
+
+    /// See `Facts`.
+    fn facts(&self, py: Python<'_>) -> Facts {
+        let mut facts = self.look(py, |connection| connection.facts());
+        let waiting = self
+            .bios
+            .as_ref()
+            .and_then(|(incoming, _)| incoming.get().0.lock().ok().map(|bytes| bytes.len()));
+        facts.1 |= waiting.is_some_and(|waiting| waiting > 0);
+        facts
     }
 
     /// Up to `size` bytes; none at the peer's close_notify.
     fn read<'py>(&self, py: Python<'py>, size: usize, timeout: Option<f64>) -> PyResult<Bound<'py, PyBytes>> {
+        let wait = self.begin(py, timeout)?;
         let mut target = Target::Made(size, Buffer::default());
-        let read = self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))?;
+        let read = self.run(py, wait, |driver, transport| driver.read(transport, &mut target))?;
         match (read, target) {
             (Read::Data(_), Target::Made(_, plain)) => bytes_or_back(py, &self.core, plain),
             _ => bytes_object(py, b""),
@@ -209,6 +264,7 @@ impl Stream {
         size: isize,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
+        let wait = self.begin(py, timeout)?;
         let mut writable = Writable::get(buffer)?;
         let whole = writable.bytes_mut();
         let limit = match usize::try_from(size) {
@@ -216,7 +272,7 @@ impl Stream {
             Ok(size) => size.min(whole.len()),
         };
         let mut target = Target::Given(&mut whole[..limit]);
-        match self.run(py, timeout, |driver, transport| driver.read(transport, &mut target))? {
+        match self.run(py, wait, |driver, transport| driver.read(transport, &mut target))? {
             Read::Data(count) => Ok(count),
             Read::End => Ok(0),
         }
@@ -230,9 +286,10 @@ impl Stream {
         all: bool,
         timeout: Option<f64>,
     ) -> PyResult<usize> {
+        let wait = self.begin(py, timeout)?;
         let readable = Readable::get(data)?;
         let mut sending = Sending::new(self.driver(), readable.bytes(), all);
-        self.run(py, timeout, |_, transport| sending.go_on(transport))
+        self.run(py, wait, |_, transport| sending.go_on(transport))
     }
 
     /// Sends the bytes of `file` from `offset` to its end, at most `limit`; returns how many. `source`: the same
@@ -247,6 +304,7 @@ impl Stream {
         limit: u64,
         timeout: Option<f64>,
     ) -> PyResult<u64> {
+        self.begin(py, timeout)?;
         let mut sent = 0;
         let outcome = loop {
             match self.write_piece(py, source, offset + sent, limit - sent, timeout) {
@@ -270,9 +328,12 @@ impl Stream {
     }
 
     /// The socket is being closed: where a callback of this connection runs, the handshake ends with it, and nothing
-    /// is sent. Does nothing else.
-    fn cancel_callback(&self) {
+    /// is sent. Does nothing else. Whether there is an end of the handshake that nobody was told of; where a step of
+    /// it is being made, that will tell.
+    fn cancel_callback(&self, py: Python<'_>) -> bool {
         self.core.callback_state.cancel();
+        let awaited = self.on_completed.get(py).is_some();
+        self.core.try_connection().is_some_and(|connection| connection.untold(awaited))
     }
 
     /// From now on no call of this connection uses the descriptor, and every call that waits is woken; the number
@@ -325,7 +386,7 @@ impl Stream {
 
     /// Sends close_notify.
     fn send_close_notify(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        self.run(py, timeout, |driver, transport| driver.send_close_notify(transport))
+        self.run(py, wait_of(timeout), |driver, transport| driver.send_close_notify(transport))
     }
 
     /// Sends close_notify and reads the peer's; returns the bytes after that. In memory they are put back where they
@@ -335,7 +396,8 @@ impl Stream {
         py: Python<'py>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let rest = self.run(py, timeout, |driver, transport| driver.exchange_close_notify(transport))?;
+        let rest =
+            self.run(py, wait_of(timeout), |driver, transport| driver.exchange_close_notify(transport))?;
         match &self.bios {
             None => bytes_object(py, rest.bytes()),
             Some((incoming, _)) => {

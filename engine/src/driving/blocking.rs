@@ -136,6 +136,7 @@ impl<'a> Blocking<'a> {
         let mut inbound = self.core.inbound.take(transport.wait(), Failure::WantRead)?;
         let mut outbound = self.core.outbound.take(transport.wait(), Failure::WantWrite)?;
         let (begun, outbound) = (inbound.get(), outbound.get());
+        self.core.connection().begin();
         loop {
             let advanced = self.core.advance_handshake();
             if matches!(advanced, Ok(Progress::Over { .. })) {
@@ -192,7 +193,11 @@ impl<'a> Blocking<'a> {
         wait: Wait,
     ) -> Result<bool, Failure> {
         // One record: what follows the last of the handshake stays where `select` shows it.
-        self.core.feed_handshake(transport.receive(begun, 0, wait))
+        let received = transport.receive(begun, 0, wait);
+        if begun.len() > 0 {
+            self.core.connection().note_heard();
+        }
+        self.core.feed_handshake(received)
     }
 
     /// Hands everything that waits to the transport, in order.
@@ -273,8 +278,13 @@ impl<'a> Blocking<'a> {
         unreachable!("the rounds have no end")
     }
 
+    /// Whether the handshake was seen to be over.
+    pub fn handshake_over(self) -> bool {
+        self.state.handshake_over.load(Ordering::Acquire)
+    }
+
     pub fn ensure_established(self, transport: &dyn Transport) -> Result<(), Failure> {
-        if self.state.handshake_over.load(Ordering::Acquire) {
+        if self.handshake_over() {
             return self.core.connection().check();
         }
         // Until then the connection may be locked for as long as a callback takes; the turn locks heed the deadline.

@@ -3,6 +3,7 @@
 mod alert;
 mod greeting;
 mod over;
+mod telling;
 
 use std::mem;
 use std::ops::Deref;
@@ -23,6 +24,7 @@ use crate::tls::handshake::{Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
+use crate::tls::telling::Telling;
 use crate::verify::callback::CallbackState;
 use crate::verify::types::Role;
 use crate::verify::verifier::PeerVerifier;
@@ -88,6 +90,7 @@ pub struct Connection {
     given_back: Buffer,
     /// How many bytes have come since the last that held data, once the handshake is over.
     fruitless: usize,
+    telling: Telling,
     _open: Open,
 }
 
@@ -195,6 +198,7 @@ impl Connection {
             plain: Buffer::default(),
             given_back: Buffer::default(),
             fruitless: 0,
+            telling: Telling::default(),
             _open: Open::new(),
         })
     }
@@ -320,6 +324,7 @@ impl Connection {
 
     /// Adds bytes from the peer.
     pub fn feed(&mut self, mut bytes: Buffer) {
+        self.telling.heard |= !bytes.is_empty();
         self.incoming.append_buffer(&mut bytes);
     }
 
@@ -400,6 +405,7 @@ impl Connection {
                         let why = "handshake_too_long".to_owned();
                         return Err(self.fail(Failure::Protocol(why)));
                     }
+                    self.telling.had_data |= data;
                     self.fruitless = if data || !self.finished() { 0 } else { self.fruitless + used };
                     if self.fruitless > FRUITLESS_ON_WIRE {
                         self.queue_alert(Some(AlertDescription::UnexpectedMessage));

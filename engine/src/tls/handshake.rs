@@ -69,10 +69,11 @@ pub struct Schemes {
     pub peer: Option<u16>,
 }
 
-/// The cipher suites that a client offered, and the certificate that we answered with.
+/// The cipher suites that a client offered, the name that it asked for, and the certificate that we answered with.
 #[derive(Debug, Default)]
 pub struct Hello {
     pub suites: Vec<u16>,
+    pub name: Option<Box<str>>,
     pub own: Option<Arc<CertifiedKey>>,
     /// Its key makes none of the signatures that the client can verify.
     pub no_scheme: bool,

@@ -15,5 +15,6 @@ pub mod resolvers;
 pub mod session;
 pub mod side;
 pub mod signature_schemes;
+pub mod telling;
 pub mod ticket_keys;
 pub mod tickets;

@@ -30,7 +30,8 @@ impl ResolvesServerCert for OwnCertificates {
         if let Ok(handshake) = current() {
             let signs = |own: &Arc<CertifiedKey>| own.key.choose_scheme(hello.signature_schemes()).is_some();
             let no_scheme = own.as_ref().is_some_and(|own| !signs(own));
-            handshake.note_hello(Hello { suites, own: own.clone(), no_scheme });
+            let name = hello.server_name().map(Box::from);
+            handshake.note_hello(Hello { suites, name, own: own.clone(), no_scheme });
         }
         own
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 
 from veritls import _engine
-from veritls._connection.state import ConnectionState
+from veritls._connection import state
+from veritls._connection.state import NOT_YET, ConnectionState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +74,14 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
     def _is_server(self) -> bool:
         return self._server_side
 
+    def _asked_name(self) -> str | None:
+        return self._server_hostname
+
+    def __del__(self) -> None:
+        # It may run amid anything: see `veritls._connection.telling`.
+        if self._watched and self._stream.cancel_callback():
+            state._dropped.append(self)
+
     def _require_stream(self) -> _engine.Stream:
         return self._stream
 
@@ -101,6 +110,11 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
             self._take_in(foreign[0])
         try:
             self._stream.do_handshake(0)
+        except NOT_YET:
+            raise
+        except BaseException as error:
+            self._failed(self._stream, error)
+            raise
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -120,6 +134,11 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
             if len < 0:
                 raise ValueError("size should not be negative")
             return self._stream.read(len, 0)
+        except NOT_YET:
+            raise
+        except OSError as error:
+            self._failed(self._stream, error)
+            raise
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -134,6 +153,11 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
             self._take_in(foreign[0])
         try:
             return self._stream.write(data, True, 0)
+        except NOT_YET:
+            raise
+        except OSError as error:
+            self._failed(self._stream, error)
+            raise
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -158,6 +182,11 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
             self._stream.exchange_close_notify(0)
             if foreign is not None and self._incoming.pending:
                 foreign[0].write(self._incoming.read())
+        except NOT_YET:
+            raise
+        except OSError as error:
+            self._failed(self._stream, error)
+            raise
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
@@ -184,6 +213,17 @@ class TransportSSLObject(SSLObject):
 
     def _renew(self) -> None:
         self._stream = self._made(self._server_hostname, None)
+
+    def _watch(self, stream: _engine.Stream) -> None:
+        self._watched = True  # the transport knows when the handshake is completed
+
+    def _ended(self, address: Any, error: BaseException | None, *, completed: bool = False) -> bool:
+        """Tells that the handshake has ended, once; whether that is so."""
+        end = self._stream.end(True, True)
+        if end is not None:
+            self._peer_address = address
+            self._tell(self._stream, "completed" if completed else end, error)
+        return end is not None
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise ValueError("this connection is driven by its transport: use that to read, write and close")

@@ -131,7 +131,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     def _is_connected(self) -> bool:
         """Whether there is a peer. Bytes of a peer that is already gone are refused: they are not TLS."""
         try:
-            self.getpeername()
+            self._peer_address = self.getpeername()
             return True
         except OSError as error:
             if error.errno not in (errno.ENOTCONN, errno.EINVAL):
@@ -173,6 +173,15 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     def _is_server(self) -> bool:
         return self.server_side
 
+    def _address(self) -> Any:
+        try:
+            return self.getpeername()
+        except OSError:
+            return self._peer_address
+
+    def _asked_name(self) -> str | None:
+        return self.server_hostname
+
     def _require_stream(self) -> _engine.Stream:
         return self._tls()
 
@@ -203,7 +212,16 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         try:
             stream.do_handshake(timeout)
         except TimeoutError as error:
+            self._timed_out = error.errno is None
+            if not self._timed_out:
+                self._failed(stream, error, broken=True)
             raise _named(error, "handshake") from None
+        except BaseException as error:
+            broken = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+            self._failed(stream, error, broken=broken)
+            raise
+        if self.server_side:
+            self._peer_address = None
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.
@@ -231,6 +249,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         if isinstance(error, ssl.SSLZeroReturnError):
             return  # both sides sent close_notify: this one by `shutdown`, after which reading goes on
         if not (isinstance(error, _RAGGED) and self.suppress_ragged_eofs and stream.established):
+            self._failed(stream, error)
             raise error
 
     def write(self, data: ReadableBuffer) -> int:
@@ -245,6 +264,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             return stream.write(data, False, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
+        except OSError as error:
+            self._failed(stream, error)
+            raise
 
     def _refuse_flags(self, method: str) -> None:
         raise ValueError(f"non-zero flags not allowed in calls to {method}() on {type(self)}")
@@ -316,6 +338,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             stream.write(data, True, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
+        except OSError as error:
+            self._failed(stream, error)
+            raise
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file, open in binary mode, from `offset` on (0: from its position), to its end.
@@ -340,6 +365,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             return stream.write_file(file, source, begin, limit, self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "write") from None
+        except OSError as error:
+            self._failed(stream, error)
+            raise
 
     def sendto(self, data: ReadableBuffer, flags_or_addr: Any, addr: Any = None) -> int:
         """Raises ValueError while TLS is on, as `ssl` documents: a stream has one peer."""
@@ -419,6 +447,9 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             self._plain_rest = stream.exchange_close_notify(self.gettimeout())
         except TimeoutError as error:
             raise _named(error, "shutdown") from None
+        except OSError as error:
+            self._failed(stream, error)
+            raise
         stream.retire_descriptor()
         if self._stream is stream:  # else it was closed meanwhile
             self._unwrapped = stream
@@ -429,8 +460,8 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         """Ends TLS without close_notify; the descriptor stays open. Nothing passes, encrypted or not."""
         stream = self._closing_stream = self._stream or self._unwrapped or self._closing_stream
         self._stream = self._unwrapped = None
-        if stream is not None:
-            stream.cancel_callback()
+        if stream is not None and stream.cancel_callback():
+            self._left(stream)
         return stream
 
     def _real_close(self) -> None:
@@ -478,6 +509,7 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             # The handshake follows once the connection is made, as with `ssl`.
             return failed
         self._connected = True
+        self._peer_address = addr
         try:
             if self.do_handshake_on_connect:
                 self.do_handshake()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from _thread import get_ident
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from veritls._connection.sslobj import SSLObj
     from veritls._context.context import SSLContext
     from veritls._report.request import Purpose
+    from veritls.events import Subscription
 
 CHANNEL_BINDING_TYPES = ["tls-server-end-point"]
 """The channel binding types of `get_channel_binding` (RFC 5929)."""
@@ -35,11 +37,41 @@ def _before_fork() -> tuple[ModuleType, ...]:
     from veritls._explaining import refusals
     from veritls._loading import certificates
 
-    return asking, certificates, refusals, session, sslobj
+    late = asking, certificates, refusals, session, sslobj
+    # `logging` cannot be imported by a fork: it would release a lock that it did not take. Where no thread
+    # has begun to, the child can do so itself.
+    if not sys.modules.keys() & {"logging", "veritls._connection.telling"}:
+        return late
+    from veritls._connection import telling
+
+    return *late, telling
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork)
+
+
+NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""The errors of a handshake that goes on."""
+
+_DEBUG = 10
+_log: Any = None
+"""The logger of handshakes; None while nothing has imported `logging`."""
+
+_dropped: list[ConnectionState] = []
+"""SSLObjects that were let go of within their handshake, and are to be told of."""
+
+
+def _logs_everything() -> bool:
+    """Whether handshakes that are completed are logged."""
+    global _log
+    if _log is None:
+        make = getattr(sys.modules.get("logging"), "getLogger", None)
+        if make is None:
+            return False
+        _log = make("veritls.handshake")
+    debug: bool = _log.isEnabledFor(_DEBUG)
+    return debug
 
 
 def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engine.VerifyCallback | None:
@@ -49,6 +81,18 @@ def _verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _eng
     from veritls._context.asking import verify_callback
 
     return verify_callback(frozen, purpose, name)
+
+
+def _tell_of_dropped() -> None:
+    while _dropped:
+        try:
+            connection = _dropped.pop(0)
+        except IndexError:  # another thread has it
+            return
+        stream = connection._require_stream()
+        end = stream.end(True, True)
+        if end is not None:
+            connection._tell(stream, "dropped" if end == "given_up" else end)
 
 
 class ConnectionState:
@@ -64,6 +108,14 @@ class ConnectionState:
     """The thread in which sni_callback runs, during the call."""
     _chosen_in_callback: tuple[SSLContext, Settings] | None = None
     """The context that sni_callback has chosen so far, and the settings that then apply: swapped as one."""
+    _heard_by: tuple[Subscription, ...] = ()
+    """Those who heard all handshakes of the process when the connection was made."""
+    _watched = False
+    """Whether anybody is to hear of a handshake that is completed."""
+    _timed_out = False
+    """Whether the last call that did the handshake took too long."""
+    _peer_address: Any = None
+    """Within the handshake: the kernel forgets it when the peer resets."""
 
     def _is_server(self) -> bool:
         raise NotImplementedError
@@ -91,7 +143,62 @@ class ConnectionState:
         callback = _verify_callback(frozen, "client" if server_side else "server", name)
         offer = session._engine_session if session is not None else None
         on_hello = self._client_hello_handler() if server_side else None
-        return _engine.Stream(frozen.settings, name, bios, offer, on_hello, callback, descriptor)
+        stream = _engine.Stream(frozen.settings, name, bios, offer, on_hello, callback, descriptor)
+        if _dropped:
+            _tell_of_dropped()
+        everywhere = _engine.listeners.get()
+        if everywhere:
+            self._heard_by = everywhere
+        if everywhere or self._settings.listeners or _logs_everything():
+            self._watch(stream)
+        return stream
+
+    def _watch(self, stream: _engine.Stream) -> None:
+        """Has the engine say when the handshake is completed."""
+        self._watched = True
+        import weakref
+
+        # The engine must not keep its own connection alive.
+        connection_of, stream_of = weakref.ref(self), weakref.ref(stream)
+
+        def on_completed() -> None:
+            connection, stream = connection_of(), stream_of()
+            if connection is not None and stream is not None:
+                connection._tell(stream, "completed")
+
+        stream.watch(on_completed)
+
+    def _tell(self, stream: _engine.Stream, end: str, error: BaseException | None = None) -> None:
+        """Tells that the handshake has ended. Raises nothing but what ends the program."""
+        try:
+            from veritls._connection import telling
+
+            telling.tell(self, stream, end, error)
+        except Exception as fault:  # at the end of the interpreter there are no imports any more
+            _engine.report_unraisable(fault, self)
+
+    def _failed(self, stream: _engine.Stream, error: BaseException, *, broken: bool = False) -> None:
+        """`error` was raised by a call that may do the handshake: tells of its end, where it ended by that.
+
+        `broken`: whatever the engine says, it cannot go on.
+        """
+        end = None if isinstance(error, NOT_YET) else stream.end(False, broken)
+        if end is not None:
+            self._tell(stream, end, error)
+
+    def _left(self, stream: _engine.Stream) -> None:
+        """Nothing of `stream` is used any more, and nobody was told how its handshake ended."""
+        end = stream.end(True, True)
+        if end is not None:
+            self._tell(stream, end)
+
+    def _address(self) -> Any:
+        """The peer's address; None where there is none."""
+        return self._peer_address
+
+    def _asked_name(self) -> str | None:
+        """A client's `server_hostname`."""
+        raise NotImplementedError
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream
@@ -158,6 +265,9 @@ class ConnectionState:
                     return answer, None
                 frozen = chosen[1].frozen(True)
                 connection._context, connection._settings = chosen
+                stream = connection._stream
+                if chosen[1].listeners and not connection._watched and stream is not None:
+                    connection._watch(stream)
                 return None, (frozen.settings, _verify_callback(frozen, "client", None))
             finally:
                 connection._sni_callback_thread = connection._chosen_in_callback = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from veritls._context.settings import SNICallback
     from veritls._loading.chains import Chain
     from veritls._report.request import Purpose
+    from veritls.events import Listener, Subscription
     from veritls.report import VerificationReport
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
@@ -36,7 +37,7 @@ PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
-_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response")
+_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response", "on_handshake")
 
 
 def _declared(kind: type) -> Iterable[str]:
@@ -146,7 +147,9 @@ class SSLContext(  # type: ignore[misc, override]
     def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
         def changed(settings: Settings) -> Settings:
             trust = change(settings.trust)
-            return settings if trust is settings.trust else replace(settings, trust=trust)
+            if trust is settings.trust:
+                return settings
+            return replace(settings, trust=trust, generation=settings.generation + 1)
 
         self._change(changed)
 
@@ -162,7 +165,9 @@ class SSLContext(  # type: ignore[misc, override]
         return self._settings.own
 
     def _change_own(self, change: Callable[[Keyring], Keyring]) -> None:
-        self._change(lambda settings: replace(settings, own=change(settings.own)))
+        self._change(
+            lambda settings: replace(settings, own=change(settings.own), generation=settings.generation + 1)
+        )
 
     @property
     def _is_client_only(self) -> bool:
@@ -275,6 +280,32 @@ class SSLContext(  # type: ignore[misc, override]
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """Sets `sni_callback`, under the older name of `ssl`. Raises as its setter."""
         self.sni_callback = server_name_callback
+
+    @property
+    def generation(self) -> int:
+        """How often the own identities, trust anchors and CRLs of this context were changed: it only grows.
+
+        A connection is made with one generation, whole; `veritls.events.HandshakeEvent` names it.
+        """
+        return self._settings.generation
+
+    def on_handshake(self, listener: Listener) -> Subscription:
+        """Has `listener` hear the end of each handshake of connections that are made from now on.
+
+        It gets a `veritls.events.HandshakeEvent`. Where and when it is called, what happens with what it
+        raises: see `veritls.events`. Where `sni_callback` chooses a second context, the listeners of both
+        hear. The result takes the listener back (`close`, or ``with``). Raises TypeError for what is not
+        callable.
+        """
+        from veritls.events import Subscription
+
+        def without(settings: Settings) -> Settings:
+            rest = tuple(each for each in settings.listeners if each is not subscription)
+            return settings if rest == settings.listeners else replace(settings, listeners=rest)
+
+        subscription = Subscription(listener, lambda _: self._change(without))
+        self._change(lambda settings: replace(settings, listeners=(*settings.listeners, subscription)))
+        return subscription
 
     def session_stats(self) -> dict[str, int]:
         """The numbers of this context's handshakes, with the keys of `ssl`; what does not exist here is 0."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from veritls._context.ocsp_renewal import Renewal
+    from veritls.events import Subscription
 
     SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -84,6 +85,12 @@ class Frozen(Value):
     demands: _engine.Demands
 
 
+def _all_listeners(
+    first: tuple[Subscription, ...], second: tuple[Subscription, ...]
+) -> tuple[Subscription, ...]:
+    return (*first, *(each for each in second if each not in first))
+
+
 class Settings(Value):
     """All settings of a context. Two are equal only if they are the same object."""
 
@@ -93,6 +100,9 @@ class Settings(Value):
     own: Keyring = choice()
     sni_callback: SNICallback | None = choice(None)
     renewal: Renewal | None = choice(None)
+    listeners: tuple[Subscription, ...] = demand(_all_listeners, ())
+    generation: int = choice(0)
+    """How often own identities, trust anchors and CRLs were changed."""
     statistics: _engine.Statistics = choice()
     """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)

@@ -148,6 +148,17 @@ def described(der: bytes) -> tuple[str, datetime | None]:
     return _rfc4514(contents["subject"]), moment_of(contents["not_after"])
 
 
+def alternative_names(der: bytes) -> tuple[tuple[str, str], ...]:
+    """subjectAltName as `decoded` has it, names of directories as text; empty for anything unreadable."""
+    try:
+        found = _engine.contents(der).get("names") or ()
+    except ssl.SSLError:
+        return ()
+    return tuple(
+        ("DirName", _rfc4514(value)) if tag == 4 else _general_name(tag, value) for tag, value in found
+    )
+
+
 def name_text(der: bytes) -> str:
     """A distinguished name (DER) in the form of RFC 4514. Raises ssl.SSLError for anything else."""
     return _rfc4514(_engine.distinguished_name(der))

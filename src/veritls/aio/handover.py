@@ -163,7 +163,8 @@ async def take_over(
             transport.abort()
         upper._begin(unread)
         await waiter
-    except BaseException:
+    except BaseException as error:
+        upper._tell_end(error if isinstance(error, ssl.SSLError) else None)
         transport.abort()
         upper._force_close(None)
         raise

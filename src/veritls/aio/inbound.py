@@ -22,6 +22,7 @@ class Owner(Protocol):
     def _handshake_readable(self) -> None: ...
     def _fatal_error(self, error: BaseException, message: str) -> None: ...
     def _peer_ended(self) -> None: ...
+    def _tell_failure(self, error: ssl.SSLError) -> None: ...
     def close(self) -> None: ...
 
 
@@ -205,6 +206,8 @@ class Inbound:
         try:
             data = self._stream.read()
         except OSError as error:
+            if isinstance(error, ssl.SSLError):
+                self._owner._tell_failure(error)
             if self._connection.phase is Phase.FLUSHING and not isinstance(error, ssl.SSLEOFError):
                 self._owner._fatal_error(error, "Fatal read error on TLS transport")
                 return

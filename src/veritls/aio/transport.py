@@ -125,6 +125,8 @@ class SSLTransport(transports._FlowControlMixin):
 
     _protocol: Any
     _sock: socket.socket | None = None
+    _handshaking = True
+    """Nobody was told yet how the handshake ended."""
     if TYPE_CHECKING:
         _loop: Any
 
@@ -230,19 +232,37 @@ class SSLTransport(transports._FlowControlMixin):
             self._fatal_error(error, "TLS handshake failed")
         else:
             if done:
-                self._handshake_done()
+                try:
+                    if self._ssl_object._watched:
+                        self._tell_end(None, completed=True)
+                finally:
+                    if self._connection.phase is Phase.HANDSHAKE:  # a listener may have closed it
+                        self._handshake_done()
             elif self._stream.unsent_size():
                 self._outbound.watch()
+
+    def _tell_end(self, error: BaseException | None, *, completed: bool = False) -> None:
+        """Tells, once, that the handshake has ended: that is so where it was not open before."""
+        if self._handshaking:
+            ended = self._ssl_object._ended(self._peername, error, completed=completed)
+            self._handshaking = not ended  # where a callback runs, the step that called it will tell
+
+    def _tell_failure(self, error: ssl.SSLError) -> None:
+        """After the handshake: `error` may be the alert of a server that refused this client."""
+        if not self._handshaking:
+            self._ssl_object._failed(self._ssl_object._stream, error)
 
     def _timed_out(self) -> None:
         timeouts, self._timeouts = self._timeouts, None
         if timeouts is not None and self._connection.phase is Phase.HANDSHAKE:
+            self._ssl_object._timed_out = True
             words = f"SSL handshake is taking longer than {timeouts.length} seconds: aborting the connection"
             self._fatal_error(ConnectionAbortedError(words), "TLS handshake failed")
         else:
             self._force_close(TimeoutError("SSL shutdown timed out"))
 
     def _handshake_done(self) -> None:
+        self._handshaking = False
         self._end_timeout()
         self._connection.phase = Phase.OPEN
         self._inbound.deliver()
@@ -389,6 +409,8 @@ class SSLTransport(transports._FlowControlMixin):
             self._timeouts = None
 
     def _fatal_error(self, error: BaseException, message: str = "Fatal error on TLS transport") -> None:
+        if isinstance(error, ssl.SSLError):
+            self._tell_failure(error)
         if isinstance(error, OSError):
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=error)
@@ -400,6 +422,8 @@ class SSLTransport(transports._FlowControlMixin):
     def _force_close(self, error: BaseException | None) -> None:
         """asyncio's name: its SSLProtocol calls it when TLS runs within TLS."""
         connection = self._connection
+        if self._handshaking:
+            self._tell_end(error)
         if connection.phase is Phase.LOST:
             return
         # A callback of the handshake may call this: nothing more is sent.

@@ -1,5 +1,6 @@
 """The command line. Every command but ``run`` needs the extra ``cli``."""
 
+import logging
 import sys
 
 MISSING = "veritls: this command needs typer and rich, which are not installed: pip install 'veritls[cli]'"
@@ -26,4 +27,11 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     from veritls.cli.app import app
 
-    app(arguments, prog_name="veritls")
+    # What these commands print says why a handshake was refused.
+    log = logging.getLogger("veritls.handshake")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        app(arguments, prog_name="veritls")
+    finally:
+        log.setLevel(level)

@@ -37,6 +37,7 @@ impl Connection {
             Ok(verified) => {
                 let path = verified.and_then(|verified| verified.path);
                 self.path = path.map(|path| path.into_iter().map(|each| self.place_of(each)).collect());
+                self.telling.completed = true;
                 Ok(())
             }
             Err(refused) => {

@@ -1,0 +1,1 @@
+"""What a program is told while it runs: events and log lines."""
