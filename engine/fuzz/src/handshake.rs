@@ -176,7 +176,7 @@ fn exchange(case: Case, pair: &mut Pair, pieces: Pieces, edits: Edits, back: Edi
     pair.resumes = between.complete && between.engine.is_resumed();
     // A peer that holds the keys can change its tickets: the next handshake with them fails, as it should.
     if unchanged && between.complete && case.resume && !case.server {
-        pair.session = Some(between.engine.session());
+        pair.session = between.engine.session();
     }
 }
 

@@ -138,8 +138,9 @@ impl End {
         self.0.queue_close_notify().is_ok()
     }
 
-    pub fn session(&self) -> Resumable {
-        Resumable(self.0.session())
+    /// None of a server.
+    pub fn session(&self) -> Option<Resumable> {
+        self.0.session().map(Resumable)
     }
 }
 
