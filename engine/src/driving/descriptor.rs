@@ -11,8 +11,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-#[cfg(target_os = "linux")]
-use rustix::net::sockopt;
 
 use crate::driving::bell;
 use crate::fork::{Shut, Users};
@@ -115,13 +113,6 @@ impl KeepsOpen for Use<'_> {}
 impl Use<'_> {
     pub fn fd(&self) -> BorrowedFd<'_> {
         borrow_number(self.number, self)
-    }
-
-    /// Has the kernel acknowledge at once what has come, and what comes until this end sends.
-    pub fn acknowledge(&self) {
-        // A socket of another family has no such option.
-        #[cfg(target_os = "linux")]
-        let _ = sockopt::set_tcp_quickack(self.fd(), true);
     }
 
     /// Whether it was retired since this began.

@@ -19,6 +19,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::driving::core::{Core, Progress};
 use crate::driving::descriptor::Use;
 use crate::driving::outbound::Outbound;
+use crate::driving::transport;
 use crate::driving::turn_lock::Held;
 use crate::fork::AtWork;
 use crate::tls::failure::Failure;
@@ -235,7 +236,7 @@ impl<'a> EventLoopDriver<'a> {
 
     fn acknowledge(&self) {
         if let Ok(used) = enter(self.core, self.at_work) {
-            used.acknowledge();
+            transport::acknowledge(&used);
         }
     }
 

@@ -39,6 +39,15 @@ fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
 }
 
+/// Has the kernel acknowledge at once what has come, and what comes until this end sends.
+pub fn acknowledge(used: &Use<'_>) {
+    // A socket of another family has no such option.
+    #[cfg(target_os = "linux")]
+    let _ = sockopt::set_tcp_quickack(used.fd(), true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = used;
+}
+
 /// Where records come from and go to.
 pub trait Transport {
     /// Whole records, at least one, for a caller that wants `wanted` bytes of plaintext; what has come of the
@@ -218,7 +227,7 @@ impl Transport for Socket<'_> {
 
     fn acknowledge(&self) {
         if let Ok(used) = self.enter() {
-            used.acknowledge();
+            acknowledge(&used);
         }
     }
 
