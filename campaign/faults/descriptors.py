@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# What tells of the first refusal is imported for it: here that is before descriptors run out.
 from campaign.faults.running import Certificates, Seen, certificates, loop_factories, main
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from tests.support.memory import connect
