@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import importlib
 import os
 import random
 import resource
@@ -15,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What tells of the first refusal is imported for it: here that is before descriptors run out.
 from campaign.faults.running import Certificates, Seen, certificates, loop_factories, main
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from tests.support.memory import connect
@@ -49,6 +49,9 @@ class Round:
     """Steps that are tried without descriptors, and have to work once there are some."""
 
     def __init__(self, files: Certificates, seen: Seen) -> None:
+        for name in ("telling", "log"):
+            # The first refusal imports what tells of it: that is to be there before descriptors run out.
+            importlib.import_module(f"veritls._connection.{name}")
         self.files, self.seen = files, seen
         self.server, self.client = server_context(files.server), client_context(files.ca)
 
