@@ -89,7 +89,7 @@ class ServerProgram:
 
     def command(self, recipe: Recipe, listening: socket.socket) -> tuple[Sequence[str], dict[str, str]]:
         """The command that serves on `listening`, and what its environment has besides."""
-        raise NotImplementedError
+        raise NotImplementedError  # each server has its own
 
     def running(self, recipe: Recipe) -> Running:
         if recipe not in self._running or not self._running[recipe].alive():

@@ -104,7 +104,7 @@ def using_a_library(library: str, module: str) -> str:
 
 
 class Program(Entrant):
-    """Starts processes of its own, as many a turn as the job says: see bench/work/processes.py.
+    """Starts processes of its own, as many a turn as the job says: see `bench.work.processes`.
 
     The job's `measure` names what is compared, its `what`: "wall" and "cpu" in milliseconds, "peak" in MiB.
     """

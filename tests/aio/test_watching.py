@@ -36,7 +36,7 @@ def uvloop_factory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(selectors, "DefaultSelector", selectors.EpollSelector)
         monkeypatch.setattr(poller, "select", socket)
     elif not hasattr(select, "epoll"):
-        pytest.skip("no epoll")
+        pytest.skip("this system has no epoll: the selector is tried instead")
     return veritls.aio.UvloopEventLoop
 
 

@@ -198,7 +198,7 @@ class ConnectionState:
 
     def _asked_name(self) -> str | None:
         """A client's `server_hostname`."""
-        raise NotImplementedError
+        raise NotImplementedError  # SSLSocket and SSLObject each keep their own
 
     def _agreed(self) -> _engine.Stream | None:
         stream = self._stream
