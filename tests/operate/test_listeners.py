@@ -204,8 +204,9 @@ def test_one_is_not_called_for_handshakes_that_it_makes_itself(files: Files) -> 
     server, client = server_context(files.server), client_context(files.ca)
     heard = Heard()
 
-    def listener(event: HandshakeEvent) -> None:
+    def listener(event: events.Event) -> None:
         heard(event)
+        assert isinstance(event, HandshakeEvent)
         if event.side == "client":
             assert ask("sockets", port, client) == b"x"
 

@@ -17,7 +17,7 @@ import veritls.aio
 from tests.conftest import Files
 from tests.ecosystem.parties import library
 from tests.support.connections import SECONDS, client_context, in_thread, server_context
-from veritls.events import HandshakeEvent
+from veritls.events import Event, HandshakeEvent
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -47,13 +47,14 @@ SEND_ALERTS = ["sockets", "implicit", "memory", "veritls", "veritls-uvloop"]
 
 
 class Heard:
-    """A listener that keeps what it hears."""
+    """A listener that keeps what it hears of handshakes."""
 
     def __init__(self) -> None:
         self.events: list[HandshakeEvent] = []
         self._changed = threading.Condition()
 
-    def __call__(self, event: HandshakeEvent) -> None:
+    def __call__(self, event: Event) -> None:
+        assert isinstance(event, HandshakeEvent)
         with self._changed:
             self.events.append(event)
             self._changed.notify_all()

@@ -1,10 +1,11 @@
-"""What happened: the end of each handshake, told once to every listener.
+"""What happened: the end of each handshake, and what became of certificates, told once to every listener.
 
-A listener is a callable that takes a `HandshakeEvent`. `subscribe` has it hear all handshakes of the
-process, those of contexts that `inject` made for others' code included; `SSLContext.on_handshake` those of
-one context. It hears of connections that are made after it subscribed. It is called where the handshake
-ended: in the thread of the call that did it, holding no lock; on an event loop in the loop's thread, before
-the protocol is told. So a slow one holds up that thread, or that loop; `Queue` is a listener that never does.
+A listener is a callable that takes an event. `subscribe` has it hear all events of the process, each a
+`HandshakeEvent` or a `MaterialEvent`, those of contexts that `inject` made for others' code included;
+`SSLContext.on_handshake` the handshakes of one context. It hears of connections that are made after it
+subscribed. It is called where the handshake ended: in the thread of the call that did it, holding no lock;
+on an event loop in the loop's thread, before the protocol is told. So a slow one holds up that thread, or
+that loop; `Queue` is a listener that never does.
 
 An SSLObject (`wrap_bio`) that is let go of within its handshake is told of when the process makes its next
 connection: its finalizer could run amid anything.
@@ -25,6 +26,11 @@ from typing import Any, Literal, Self, TypeAlias
 
 from veritls import _engine
 from veritls._report.rendering import counted, plain
+from veritls.events.material import (
+    MaterialEvent as MaterialEvent,
+    MaterialItem as MaterialItem,
+    MaterialStatus as MaterialStatus,
+)
 
 Outcome: TypeAlias = Literal[
     "completed",
@@ -101,8 +107,10 @@ class HandshakeEvent:
     time: float
 
 
+Event: TypeAlias = HandshakeEvent | MaterialEvent
+
 Listener: TypeAlias = Callable[[HandshakeEvent], object]
-"""Called with each event; its result is ignored."""
+"""Called with each handshake's event; its result is ignored."""
 
 
 class Subscription:
@@ -113,7 +121,7 @@ class Subscription:
 
     __slots__ = ("_forget", "_threads", "closed", "listener")
 
-    def __init__(self, listener: Listener, forget: Callable[[Subscription], object]) -> None:
+    def __init__(self, listener: Callable[[Any], object], forget: Callable[[Subscription], object]) -> None:
         if not callable(listener):
             raise TypeError(f"a listener must be callable, not {type(listener).__name__}")
         self.listener = listener
@@ -126,7 +134,7 @@ class Subscription:
         self.closed = True
         self._forget(self)
 
-    def _tell(self, event: HandshakeEvent) -> None:
+    def _tell(self, event: Event) -> None:
         thread = get_ident()
         if self.closed or thread in self._threads:
             return
@@ -160,8 +168,9 @@ def _forget(subscription: Subscription) -> None:
             return
 
 
-def subscribe(listener: Listener) -> Subscription:
-    """Has `listener` hear the handshakes of all connections of this process that are made from now on.
+def subscribe(listener: Callable[[Event], object]) -> Subscription:
+    """Has `listener` hear all events of this process: those of handshakes of connections that are made from
+    now on, and of what becomes of certificates, keys and CRLs.
 
     Subscribed twice, it is called twice. Any thread may call it. Raises TypeError for what is not callable.
     """
@@ -183,7 +192,7 @@ class Queue:
         if maxsize < 1:
             raise ValueError(f"maxsize must be at least 1, not {maxsize}")
         self._maxsize = maxsize
-        self._events: SimpleQueue[HandshakeEvent] = SimpleQueue()
+        self._events: SimpleQueue[Event] = SimpleQueue()
         # Counted by swaps: there is no lock that a signal handler or a forked child could wait for.
         self._kept: _engine.Cell[int] = _engine.Cell(0)
         self._dropped: _engine.Cell[int] = _engine.Cell(0)
@@ -197,14 +206,14 @@ class Queue:
             if cell.replace(present, present + step):
                 return True
 
-    def __call__(self, event: HandshakeEvent) -> None:
+    def __call__(self, event: Event) -> None:
         """Keeps `event`, or drops it."""
         if self._count(self._kept, 1, self._maxsize):
             self._events.put(event)
         else:
             self._count(self._dropped, 1)
 
-    def get(self, timeout: float | None = None) -> HandshakeEvent:
+    def get(self, timeout: float | None = None) -> Event:
         """The oldest event. `timeout`: seconds to wait for one; None waits for ever, 0 not at all.
 
         Raises `queue.Empty` where none has come.
