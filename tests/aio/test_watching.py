@@ -9,6 +9,8 @@ import select
 import selectors
 import socket
 import ssl
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -96,6 +98,131 @@ def test_a_reader_is_called_until_all_is_read_whatever_error_is_behind_it(
             assert got == b"abc"
 
     run(uvloop_factory, main())
+
+
+async def _make_busy(loop: Any, near: socket.socket, far: socket.socket, read: Callable[[], None]) -> None:
+    """Has `read` called, one byte a time, until libuv calls it."""
+    fd = near.fileno()
+    loop._add_reader(fd, read)
+    for _ in range(poller._PROVES_BUSY):
+        assert fd in loop._poller._readers and fd not in loop._poller._busy
+        far.sendall(b"x")
+        while not select.select([near], [], [], 0)[0]:
+            await asyncio.sleep(0)
+        while select.select([near], [], [], 0)[0]:
+            await asyncio.sleep(0)
+    assert fd in loop._poller._busy and fd not in loop._poller._readers
+
+
+def test_a_busy_reader_goes_over_to_libuv_in_its_context_until_it_is_removed(
+    uvloop_factory: LoopFactory,
+) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        near, far = socket.socketpair()
+        with near, far:
+            where: list[str] = []
+
+            def read() -> None:
+                near.recv(1)
+                where.append(WHERE.get())
+                WHERE.set("in the reader")
+
+            await _make_busy(loop, near, far, read)
+            far.sendall(b"x")
+            while len(where) <= poller._PROVES_BUSY:
+                await asyncio.sleep(0)
+            assert set(where[1:]) == {"in the reader"} and WHERE.get() == "nowhere"
+            assert loop._remove_reader(near.fileno()) and not loop._remove_reader(near.fileno())
+            far.sendall(b"x")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert len(where) == poller._PROVES_BUSY + 1
+            loop._add_reader(near.fileno(), read)
+            while len(where) == poller._PROVES_BUSY + 1:
+                await asyncio.sleep(0)
+
+    run(uvloop_factory, main())
+
+
+def test_a_busy_reader_is_called_until_it_has_read_the_error_on_its_socket(
+    uvloop_factory: LoopFactory,
+) -> None:
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            far = socket.create_connection(listener.getsockname(), timeout=10)
+            near, _ = listener.accept()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with near, far:
+            near.setblocking(False)
+            ended = loop.create_future()
+            calls_after: list[None] = []
+            reset: list[None] = []
+
+            def read() -> None:
+                if reset:
+                    calls_after.append(None)
+                    if len(calls_after) < 3:
+                        return
+                try:
+                    assert near.recv(1)
+                except ConnectionResetError:
+                    loop._remove_reader(near.fileno())
+                    ended.set_result(None)
+
+            await _make_busy(loop, near, far, read)
+            reset.append(None)
+            far.close()
+            await ended
+            # What libuv let go of is in nobody's way.
+            with socket.socket(near.family, near.type) as another:
+                loop.add_reader(another.fileno(), read)
+                assert loop.remove_reader(another.fileno()) is None
+
+    run(uvloop_factory, main())
+
+
+def test_a_socket_is_watched_though_another_of_its_number_was_closed_without_a_word(
+    uvloop_factory: LoopFactory,
+) -> None:
+    async def main(busy: bool) -> None:
+        loop: Any = asyncio.get_running_loop()
+        near, far = socket.socketpair()
+        fd = near.fileno()
+
+        def read() -> None:
+            near.recv(1)
+
+        with far:
+            if busy:
+                await _make_busy(loop, near, far, read)
+            else:
+                loop._add_reader(fd, read)
+                loop._add_writer(fd, loop._remove_writer, fd)
+            near.close()
+        near, far = socket.socketpair()
+        with near, far:
+            assert near.fileno() == fd
+            read_again, written = loop.create_future(), loop.create_future()
+
+            def reader() -> None:
+                near.recv(1)
+                read_again.set_result(None)
+
+            def writer() -> None:
+                loop._remove_writer(fd)
+                written.set_result(None)
+
+            loop._add_reader(fd, reader)
+            far.sendall(b"x")
+            await asyncio.wait_for(read_again, 10)
+            loop._add_writer(fd, writer)
+            await asyncio.wait_for(written, 10)
+            loop._remove_reader(fd)
+
+    for busy in (False, True):
+        run(uvloop_factory, main(busy))
 
 
 def test_a_callback_that_raises_is_reported_and_others_are_called(uvloop_factory: LoopFactory) -> None:
