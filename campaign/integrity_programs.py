@@ -77,7 +77,7 @@ class Program:
 
 
 class OpenSSL(Program):
-    """What it is given is text that has no letter which it takes for a command: hexadecimal digits."""
+    """What it is given has no letter that it takes for a command: hexadecimal digits, with g for c."""
 
     mark = _BEGIN
 
@@ -132,7 +132,7 @@ class OpenSSL(Program):
         chance = random.Random(self._plan.seed)
         try:
             for piece in self._plan.pieces():
-                data = (piece.hex().encode())[: len(piece)]
+                data = piece.hex().replace("c", "g").encode()[: len(piece)]
                 self._sent.update(data)
                 self._in.write(data)
                 self._in.flush()
