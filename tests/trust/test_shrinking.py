@@ -182,7 +182,7 @@ def _replace(context: Any) -> None:
 class TestResumption:
     """A session does not outlive the anchor by which its peer was verified."""
 
-    def test_of_a_client(
+    def test_of_a_client_ends(
         self, transport: str, version: ssl.TLSVersion, strike: Any, reverify: bool, tmp_path: Path
     ) -> None:
         server = own_server(OF_ONE)
@@ -200,7 +200,7 @@ class TestResumption:
         met = meet(transport, server, attacker, "localhost", session)
         assert isinstance(met.server.error, ssl.SSLCertVerificationError)
 
-    def test_of_a_server(
+    def test_of_a_server_ends(
         self, transport: str, version: ssl.TLSVersion, strike: Any, reverify: bool, tmp_path: Path
     ) -> None:
         asks = OurClient(veritls.PROTOCOL_TLS_CLIENT)

@@ -264,3 +264,63 @@ impl Trust {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANCHOR: &[u8] = include_bytes!("../../fuzz/seeds/certificate/anchor");
+    const LEAF: &[u8] = include_bytes!("../../fuzz/seeds/certificate/below");
+
+    fn bundles(domain: &str, der: &[u8]) -> HashMap<String, Vec<Vec<u8>>> {
+        HashMap::from([(domain.to_owned(), vec![der.to_vec()])])
+    }
+
+    #[test]
+    fn with_trust_domains_the_set_itself_has_no_anchor() {
+        let trust = Trust::of_domains(bundles("a.example", ANCHOR)).expect("a set");
+        assert!(trust.anchors.is_empty() && trust.by_itself.is_empty());
+        let domains = trust.domains().expect("domains");
+        let of_a = domains.get("a.example").expect("a domain");
+        assert_eq!((of_a.anchors.len(), of_a.domain.as_deref()), (1, Some("a.example")));
+        assert!(of_a.domains().is_none());
+    }
+
+    #[test]
+    fn an_empty_map_is_a_map() {
+        let trust = Trust::of_domains(HashMap::new()).expect("a set");
+        assert!(trust.domains().is_some_and(HashMap::is_empty));
+    }
+
+    #[test]
+    fn a_bundle_of_a_leaf_or_of_no_trust_domain_is_refused() {
+        assert!(Trust::of_domains(bundles("a.example", LEAF)).is_err());
+        for domain in ["", "A.example", "a.example/", "spiffe://a.example", "a:1"] {
+            assert!(Trust::of_domains(bundles(domain, ANCHOR)).is_err(), "{domain}");
+        }
+    }
+
+    #[test]
+    fn intermediates_are_found_after_the_trust_set_s_own_and_are_no_anchors() {
+        for partial_chain in [false, true] {
+            let trust = Trust::of(vec![ANCHOR.to_vec()], partial_chain).expect("a set");
+            let trust = trust.helped_by(vec![ANCHOR.to_vec(), LEAF.to_vec()]).expect("a set");
+            assert_eq!(trust.anchors.len(), 1);
+            assert!(!trust.by_itself.contains_key(LEAF));
+            let subject = subject_of(ANCHOR).expect("a name");
+            assert_eq!(trust.indices(&subject), [0, 1]);
+            assert_eq!(trust.certificates().count(), 3);
+            assert_eq!(trust.certificate(2).map(AsRef::as_ref), Some(LEAF));
+            assert!(trust.helps(LEAF) && !trust.helps(ANCHOR));
+        }
+    }
+
+    #[test]
+    fn every_trust_domain_has_the_intermediates_and_the_crls() {
+        let trust = Trust::of_domains(bundles("a.example", ANCHOR)).expect("a set");
+        let trust = trust.helped_by(vec![LEAF.to_vec()]).expect("a set");
+        for each in trust.domains().expect("domains").values().map(Arc::as_ref).chain([&trust]) {
+            assert!(each.helps(LEAF));
+        }
+    }
+}
