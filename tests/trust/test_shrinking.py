@@ -11,6 +11,7 @@ import pytest
 
 import veritls
 from tests.resumption.meeting import OurClient, TheirClient, meet
+from tests.settings.test_one_value import interrupted
 from tests.support.certificates import DAY, NOW, Party, new_key, pem
 from tests.support.connections import tls_pair
 from tests.trust.domains import A_CA, B_CA, BUNDLES, A, B, kind
@@ -154,6 +155,12 @@ class TestTrust:
         assert kind(context, BELOW) == ""
         assert context.remove_trust(MIDDLE.der) == 1
         assert kind(context, BELOW) == "unknown_issuer"
+
+    def test_a_replacement_that_is_interrupted_anywhere_happens_whole_or_not_at_all(self) -> None:
+        found = set()
+        for context in interrupted(lambda: client(ONE), lambda each: each.replace_trust(cadata=TWO.der)):
+            found.add((kind(context, OF_ONE), kind(context, OF_TWO)))
+        assert found == {("", "unknown_issuer"), ("unknown_issuer", "")}
 
     def test_a_connection_that_exists_goes_on(self) -> None:
         context = client(ONE)
