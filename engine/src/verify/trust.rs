@@ -25,7 +25,7 @@ pub struct Trust {
     /// Whether a path ended in the anchor, in the order of `anchors`.
     pub used: Vec<AtomicBool>,
     /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
-    lines: HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>,
+    lines: Arc<HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>>,
     /// What could not be read of the system's trust, in words.
     pub unread: Vec<String>,
     /// What counts for peers of each SPIFFE trust domain. This set has no anchor then: one that is used by mistake
@@ -253,15 +253,16 @@ impl Trust {
 
     /// Puts CRLs in, here and for each trust domain: those that follow one another in one line.
     pub fn add_crls(&mut self, crls: &[Arc<Crl>]) {
-        self.each(&mut |trust| {
-            for crl in crls {
-                let lines = trust.lines.entry(crl.issuer.clone()).or_default();
-                match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
-                    Some(line) => line.push(crl.clone()),
-                    None => lines.push(vec![crl.clone()]),
-                }
+        let mut by_issuer = HashMap::clone(&self.lines);
+        for crl in crls {
+            let lines = by_issuer.entry(crl.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
+                Some(line) => line.push(crl.clone()),
+                None => lines.push(vec![crl.clone()]),
             }
-        });
+        }
+        let lines = Arc::new(by_issuer);
+        self.each(&mut |trust| trust.lines = Arc::clone(&lines));
     }
 }
 
