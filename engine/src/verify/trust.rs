@@ -16,6 +16,9 @@ use crate::verify::certificate::{self, Examined, examine};
 use crate::verify::crl::Crl;
 use crate::verify::spiffe::is_trust_domain;
 
+/// CRLs that follow one another.
+type Line = Vec<Arc<Crl>>;
+
 /// The certificates, which others may share, and what belongs to one set.
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -24,8 +27,8 @@ pub struct Trust {
     helping: Arc<Intermediates>,
     /// Whether a path ended in the anchor, in the order of `anchors`.
     pub used: Vec<AtomicBool>,
-    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
-    lines: Arc<HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>>,
+    /// By their issuer (DER), each line in the order in which its CRLs are tried.
+    lines: Arc<HashMap<Vec<u8>, Vec<Line>>>,
     /// What could not be read of the system's trust, in words.
     pub unread: Vec<String>,
     /// What counts for peers of each SPIFFE trust domain. This set has no anchor then: one that is used by mistake
@@ -242,7 +245,7 @@ impl Trust {
     }
 
     /// The CRLs of an issuer (DER), line by line.
-    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<Crl>>] {
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Line] {
         self.lines.get(issuer).map_or(&[], Vec::as_slice)
     }
 
