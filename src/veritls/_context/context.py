@@ -9,11 +9,13 @@ import warnings
 from types import FunctionType
 
 from veritls import _engine
-from veritls._context.own_identities import Keyring, OwnMembers
+from veritls._context.keyring import Keyring
+from veritls._context.own_identities import OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings, TicketSecret
-from veritls._context.trust import TrustMembers, TrustStore
+from veritls._context.trust import TrustMembers
+from veritls._context.trust_store import TrustStore
 from veritls._value import replace
 
 TYPE_CHECKING = False
@@ -165,9 +167,13 @@ class SSLContext(  # type: ignore[misc, override]
         return self._settings.own
 
     def _change_own(self, change: Callable[[Keyring], Keyring]) -> None:
-        self._change(
-            lambda settings: replace(settings, own=change(settings.own), generation=settings.generation + 1)
-        )
+        def changed(settings: Settings) -> Settings:
+            own = change(settings.own)
+            if own is settings.own:
+                return settings
+            return replace(settings, own=own, generation=settings.generation + 1)
+
+        self._change(changed)
 
     @property
     def _is_client_only(self) -> bool:
@@ -283,7 +289,7 @@ class SSLContext(  # type: ignore[misc, override]
 
     @property
     def generation(self) -> int:
-        """How often the own identities, trust anchors and CRLs of this context were changed: it only grows.
+        """How often own identities, trust, intermediates and CRLs were changed: it only grows.
 
         A connection is made with one generation, whole; `veritls.events.HandshakeEvent` names it.
         """
