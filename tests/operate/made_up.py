@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from veritls.events import HandshakeEvent, MaterialEvent, PeerIdentity, material
+from veritls import _engine
+from veritls.events import Event, HandshakeEvent, MaterialEvent, PeerIdentity, material
 
 HOSTILE = 'x"}\n1 2\n\x00\u202e' + "y" * 5000
 """What breaks out of a label, a line or a bound."""
@@ -76,3 +77,10 @@ def renewal(
         status=material.MaterialStatus(**status),
         time=1_800_000_200.0,
     )
+
+
+def tell(*events: Event) -> None:
+    """Tells them to every listener of this process."""
+    for event in events:
+        for subscription in _engine.listeners.get():
+            subscription._tell(event)

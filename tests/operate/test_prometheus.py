@@ -20,7 +20,7 @@ import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import library
-from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal
+from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal, tell
 from tests.operate.ways import WAYS, Heard, ask, mutual, serving
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from veritls import _engine
@@ -29,15 +29,9 @@ prometheus_client = library("prometheus_client")
 library("prometheus_client.parser")
 
 from veritls.events import prometheus  # noqa: E402
+from veritls.events._exporting import LONGEST, MOST_SOURCES  # noqa: E402
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def tell(*events: Any) -> None:
-    """Tells them to every listener of this process."""
-    for event in events:
-        for subscription in _engine.listeners.get():
-            subscription._tell(event)
 
 
 def read(text: str) -> Series:
@@ -135,9 +129,9 @@ def test_the_names_of_sources_are_bounded_too(registry: Any) -> None:
     tell(renewal("failed", kind=HOSTILE))
     series = shown(registry)
     sources = {dict(labels)["source"] for name, labels in series if name == "veritls_material_generation"}
-    assert len(sources) == prometheus.MOST_SOURCES + 1
-    assert max(map(len, sources)) <= prometheus.LONGEST
-    assert of(series, "veritls_material_loads_total", source="other") == 300 - prometheus.MOST_SOURCES
+    assert len(sources) == MOST_SOURCES + 1
+    assert max(map(len, sources)) <= LONGEST
+    assert of(series, "veritls_material_loads_total", source="other") == 300 - MOST_SOURCES
     assert of(series, "veritls_material_failures_total", source="other", kind="other") == 1
 
 
@@ -325,13 +319,8 @@ WORKERS = """
 import os, ssl, socket, sys, threading
 import prometheus_client, veritls
 from prometheus_client import multiprocess
-from tests.operate.made_up import renewal
-from veritls import _engine
+from tests.operate.made_up import renewal, tell
 from veritls.events import prometheus
-
-def tell(event):
-    for subscription in _engine.listeners.get():
-        subscription._tell(event)
 
 def work():
     while True:
