@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from veritls._loading.crls import CRLSource, CRLStore, Found
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import Batch, TrustData
+    from veritls.events.material import Kind
 
 _LONGEST_PATH = 10
 _MOST_UNREAD = 4
@@ -100,6 +101,18 @@ class TrustStore:
         )
         return self._with_crls(crls) if added else self, added
 
+    def replaced(self, trust: Sequence[Batch] | None, crls: Iterable[Found] | None) -> TrustStore:
+        """With these certificates, and these CRLs, in the place of all others; None leaves them.
+
+        Raises ssl.SSLError for a CRL whose issuer is known and did not sign it.
+        """
+        store = self if trust is None else TrustStore(crls=self._crls).plus(trust)
+        if crls is None:
+            return store
+        bare = TrustStore(store._certificates, None, store._hidden(), store._unread)
+        renewed, _ = bare.plus_crls(crls)
+        return renewed
+
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""
         return self._with_crls(self.crls.remembering(place))
@@ -175,7 +188,8 @@ class TrustMembers:
     def _trust(self) -> TrustStore:
         raise NotImplementedError
 
-    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore], *kinds: Kind) -> None:
+        """`kinds`: what is changed. Raises ValueError where a followed source provides it."""
         raise NotImplementedError
 
     @property
@@ -183,7 +197,10 @@ class TrustMembers:
         raise NotImplementedError
 
     def _trust_also(self, batches: list[Batch]) -> None:
-        self._change_trust(lambda store: store.plus(batches))
+        kinds: tuple[Kind, ...] = ("trust",)
+        if any(batch.crls or batch.place is not None for batch in batches):
+            kinds = "trust", "crls"
+        self._change_trust(lambda store: store.plus(batches), *kinds)
 
     def load_verify_locations(
         self,
@@ -254,7 +271,7 @@ class TrustMembers:
             store, added = store.plus_crls(found, older=allow_older)
             return store.remembering(place) if place is not None else store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def reload_crls(self) -> int:
@@ -272,7 +289,7 @@ class TrustMembers:
             store, added = store.plus_crls(found)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def list_trust(self) -> list[TrustEntry]:
