@@ -13,7 +13,8 @@ from veritls._context.own_identities import Keyring, OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings, TicketSecret
-from veritls._context.trust import TrustMembers, TrustStore
+from veritls._context.trust import TrustMembers
+from veritls._context.trust_store import TrustStore
 from veritls._value import replace
 
 TYPE_CHECKING = False

@@ -25,6 +25,7 @@ from veritls._context.own_identities import Keyring
 from veritls._context.settings import HasSettings, Settings
 from veritls._context.watching import PERIOD, Joining, Loaded, Watcher, clock, name_of
 from veritls._explaining.reasons import ssl_error, words_of
+from veritls._loading.trust import Batch
 from veritls._report.rendering import moment, moment_of, plain, span
 from veritls._value import Value, replace
 from veritls.events.material import Kind, MaterialEvent, MaterialOutcome
@@ -237,13 +238,17 @@ class Follower:
         if new.identity is not None:
             present = {tuple(each.chain): each for each in own.preferred()}
             check_dates([each.chain[0] for each in new.identity], [chain[0] for chain in present])
-            own = Keyring()
-            for each in new.identity:
-                # One that is in use keeps its OCSP response; contexts do not share responses.
-                identity = present.get(tuple(each.chain)) or each.apart()
-                own = own.plus(identity, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
-        if new.trust is not None or new.crls is not None:
-            trust = trust.replaced(new.trust, new.crls)
+            # One that is in use keeps its OCSP response; contexts do not share responses.
+            chosen = (present.get(tuple(each.chain)) or each.apart() for each in new.identity)
+            own = Keyring.of(chosen, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
+        if new.trust is not None:
+            trust = trust.with_trust([Batch(new.trust, (), self.name)])
+        if new.bundles is not None:
+            trust = trust.with_trust([]).with_bundles(new.bundles)
+        if new.intermediates is not None:
+            trust = trust.with_intermediates(new.intermediates)
+        if new.crls is not None:
+            trust = trust.with_crls(new.crls)
         renewed = replace(settings, own=own, trust=trust, generation=settings.generation + 1)
         method = settings.protocol.method
         for server_side, other in ((True, ssl.PROTOCOL_TLS_CLIENT), (False, ssl.PROTOCOL_TLS_SERVER)):

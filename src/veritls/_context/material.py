@@ -9,12 +9,12 @@ from typing import Any
 
 from veritls import _engine
 from veritls._explaining.reasons import ssl_error
+from veritls._loading.bundles import as_bundles, certificates_in
 from veritls._loading.certificates import subject_text
 from veritls._loading.crls import Found, in_source
 from veritls._loading.identities import load_identity
-from veritls._loading.objects import certificate_der
-from veritls._loading.pem import is_pem, pem_blocks, pem_certificates
-from veritls._loading.trust import Batch, from_der
+from veritls._loading.pem import pem_blocks
+from veritls._loading.trust import trust_set
 from veritls._report.rendering import plain
 from veritls._value import Field, Value
 from veritls.events.material import Kind
@@ -33,35 +33,24 @@ class Prepared(Value):
     """Everything of the kinds that a source provides; None of the others."""
 
     identity: tuple[_engine.Identity, ...] | None = None
-    trust: tuple[Batch, ...] | None = _hidden()
-    intermediates: tuple[bytes, ...] | None = _hidden()
+    trust: tuple[bytes, ...] | None = _hidden()
+    bundles: dict[str, dict[bytes, str]] | None = _hidden()
+    intermediates: dict[bytes, str] | None = _hidden()
     crls: tuple[Found, ...] | None = _hidden()
     contents: object = _hidden()
     """Equal where two sets are the same, whatever form they came in. A key belongs to its certificate."""
 
 
 def _certificates(content: Any, what: Kind, where: str) -> tuple[bytes, ...]:
-    """DER. Raises ValueError where there is nothing, ssl.SSLError where it is malformed, TypeError."""
-    if isinstance(content, str):
-        content = content.encode()
-    if isinstance(content, bytes | bytearray | memoryview):
-        data = bytes(content)
+    """DER. Raises ValueError where there is none, ssl.SSLError where one is malformed, TypeError."""
+    data = content.encode("ascii", "replace") if isinstance(content, str) else content
+    if isinstance(data, bytes | bytearray | memoryview):
+        data = bytes(data)
         if not data.strip():
             raise ValueError(f"{where} gave no {what}: it is empty")
-        if not is_pem(data):
-            return tuple(from_der(data, where))
         if any(label == b"X509 CRL" for label, _ in pem_blocks(data)):
             raise ValueError(f"{where} has CRLs among its {what}: a source gives them as crls")
-        return tuple(pem_certificates(data, where))
-    objects = [content] if certificate_der(content) is not None else content
-    if not isinstance(objects, Iterable):
-        raise TypeError(f"{what} must be PEM, DER or certificates, not {type(content).__name__}")
-    ders = [certificate_der(each) for each in objects]
-    if None in ders:
-        raise TypeError(f"{what} must be PEM, DER or certificates")
-    if not ders:
-        raise ValueError(f"{where} gave no {what}: it is empty")
-    return tuple(der for der in ders if der is not None)
+    return tuple(certificates_in(data, f"the {what} of {where}"))
 
 
 def _identities(given: Any, where: str) -> tuple[_engine.Identity, ...]:
@@ -111,23 +100,26 @@ def prepared(material: object, provides: frozenset[Kind], where: str) -> Prepare
             raise ValueError(f"{where} provides {kind}, and gave none")
     identity = _identities(material.identity, where) if "identity" in provides else None
     crls = _crls(material.crls, where) if "crls" in provides else None
-    trust: tuple[Batch, ...] | None = None
+    trust: tuple[bytes, ...] | None = None
+    bundles: dict[str, dict[bytes, str]] | None = None
     if "trust" in provides:
         if isinstance(material.trust, Mapping):
-            raise ValueError("trust by SPIFFE trust domain is not supported")
-        ders = _certificates(material.trust, "trust", where)
-        _engine.TrustSet(ders, [], False)
-        trust = (Batch(ders, (), where),)
-    intermediates: tuple[bytes, ...] | None = None
+            bundles = as_bundles(material.trust, where)
+        else:
+            trust = _certificates(material.trust, "trust", where)
+            trust_set(trust, False, ())
+    intermediates: dict[bytes, str] | None = None
     if "intermediates" in provides:
-        intermediates = _certificates(material.intermediates, "intermediates", where)
+        helping = _certificates(material.intermediates, "intermediates", where)
+        intermediates = dict.fromkeys(helping, where)
     contents = (
-        identity and [each.chain for each in identity],
-        trust and [each.certificates for each in trust],
+        [each.chain for each in identity or ()],
+        trust,
+        bundles,
         intermediates,
-        crls and [each.parsed.der for each in crls],
+        [each.parsed.der for each in crls or ()],
     )
-    return Prepared(identity, trust, intermediates, crls, contents)
+    return Prepared(identity, trust, bundles, intermediates, crls, contents)
 
 
 def period(der: bytes) -> tuple[int, int]:

@@ -46,7 +46,7 @@ from veritls._context.own_identities import Keyring
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
-from veritls._context.trust import TrustStore
+from veritls._context.trust_store import TrustStore
 from veritls._value import Value
 
 TYPE_CHECKING = False

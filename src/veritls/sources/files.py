@@ -284,7 +284,7 @@ class FileSource:
                 if data is not None and not data.strip():
                     raise OSError(errno.ENODATA, "the file is empty", path)
             identity = Identity(cert, key, self._password)
-        found = {}
+        found: dict[str, Any] = {}
         for kind, paths in self._several.items():
             name = r"[0-9a-f]{8}\.r\d+" if kind == "crls" else r"[0-9a-f]{8}\.\d+"
             found[kind] = reading.several(paths, name)
