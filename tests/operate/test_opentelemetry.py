@@ -124,7 +124,7 @@ def test_no_metric_has_an_attribute_that_a_peer_chose(collected: Collected) -> N
 
 
 def test_loads_failures_and_expiry_of_a_source_are_told(collected: Collected) -> None:
-    tell(renewal(), renewal("failed", HOSTILE, failures=2), renewal("stale", failures=3))
+    tell(renewal(), renewal("stale"), renewal("failed", HOSTILE, failures=3))
     source = ("veritls.source", "files")
     assert collected.values("veritls.material.loads") == {frozenset({source}): 1}
     failed = frozenset({source, ("error.type", "other")})

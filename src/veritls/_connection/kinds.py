@@ -1,4 +1,8 @@
-"""Every word that `HandshakeEvent.kind` can be: what is counted by kind has this many rows, and no more."""
+"""Every word that the `kind` of an event can be: what is counted by kind has this many rows, and no more.
+
+`KINDS`: of a HandshakeEvent. `FAILURES`: of a MaterialEvent whose outcome is "failed"; a source of somebody's
+own that raises an SSLError can add words, which are then not counted each for itself.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ REASONS = frozenset(
         "http_request",
         "internal_error",
         "key_values_mismatch",
+        "material_stale",
         "no_shared_cipher",
         "peer_did_not_return_a_certificate",
         "protocol_error",
@@ -29,14 +34,48 @@ REASONS = frozenset(
 )
 """The reasons of the exceptions that end a handshake, in lower case."""
 
-_OTHER_ENDS = frozenset(
-    {"closed", "eof", "error", "no_byte", "no_memory", "os_error", "ssl_error", "timeout", "unknown_alert"}
+_OTHERS = frozenset(
+    {
+        "closed",
+        "eof",
+        "error",
+        "name",
+        "no_byte",
+        "no_memory",
+        "os_error",
+        "ssl_error",
+        "timeout",
+        "unknown_alert",
+    }
 )
 
 KINDS = (
     REASONS
-    | _OTHER_ENDS
+    | _OTHERS
     | VERIFY_ERRORS.keys()
     | frozenset(ALERT_NAMES.values())
     | {name.lower() for name in errno.errorcode.values()}
+)
+
+FAILURES = frozenset(
+    {
+        "asn1_lib",
+        "bad_password_read",
+        "crl_signature_failure",
+        "error",
+        "expired",
+        "key_values_mismatch",
+        "missing",
+        "no_memory",
+        "no_start_line",
+        "not_enough_data",
+        "not_yet_valid",
+        "os_error",
+        "pem_lib",
+        "permission",
+        "pkcs12_lib",
+        "ssl_error",
+        "timeout",
+        "unusable",
+    }
 )

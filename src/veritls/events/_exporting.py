@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, get_args
 
-from veritls._connection.kinds import KINDS as KINDS
+from veritls._connection.kinds import FAILURES as FAILURES, KINDS as KINDS
 from veritls._context.cipher_suites import VERSIONS
 from veritls._report.rendering import plain
 from veritls.events import Event, HandshakeEvent, MaterialEvent, Outcome, subscribe
@@ -36,7 +36,6 @@ LONGEST = 200
 """Characters of a source's name."""
 
 MATERIAL_KINDS: tuple[Kind, ...] = get_args(Kind)
-FAILURES = KINDS
 SIDES = frozenset(("client", "server"))
 OUTCOMES = frozenset(get_args(Outcome))
 VERSION_WORDS = frozenset(VERSIONS.values())

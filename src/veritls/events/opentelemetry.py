@@ -180,7 +180,8 @@ class Export(Exporting):
             self._failures.add(1, {**labels, "error.type": word(event.kind, FAILURES)})
         self._generation.set(event.generation, labels)
         self._failing.set(status.failures, labels)
-        self._stale.set(int(event.outcome == "stale"), labels)
+        if event.outcome in ("loaded", "stale"):
+            self._stale.set(int(event.outcome == "stale"), labels)
         if status.since is not None:
             self._loaded.set(status.since, labels)
         if status.checked is not None:

@@ -161,7 +161,8 @@ class Export(Exporting):
             self._failures.labels(source, word(event.kind, FAILURES)).inc()
         self._generation.labels(source).set(event.generation)
         self._failing.labels(source).set(status.failures)
-        self._stale.labels(source).set(event.outcome == "stale")
+        if event.outcome in ("loaded", "stale"):
+            self._stale.labels(source).set(event.outcome == "stale")
         self._loaded.labels(source).set(math.nan if status.since is None else status.since)
         self._checked.labels(source).set(math.nan if status.checked is None else status.checked)
         for kind in MATERIAL_KINDS:
