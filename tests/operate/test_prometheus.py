@@ -7,20 +7,19 @@ import math
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
 from tests.conftest import Files
 from tests.ecosystem.parties import library
 from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal, tell
+from tests.operate.processes import program
 from tests.operate.ways import WAYS, Heard, ask, mutual, serving
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from veritls import _engine
@@ -278,23 +277,6 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 """
 
 
-@contextmanager
-def process(program: str, *arguments: str, **options: Any) -> Iterator[IO[str]]:
-    """What the program prints; it is ended at the end."""
-    command = [sys.executable, "-c", program, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as running:
-        assert running.stdout is not None
-        try:
-            yield running.stdout
-        finally:
-            running.terminate()
-            running.wait(SECONDS)
-
-
-def numbers(printed: IO[str]) -> list[int]:
-    return [int(word) for word in printed.readline().split()]
-
-
 def scrape(port: int) -> Series:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=SECONDS) as answer:
         return read(answer.read().decode())
@@ -302,8 +284,8 @@ def scrape(port: int) -> Series:
 
 def test_a_scrape_of_a_server_finds_whom_it_served_and_whom_it_refused(files: Files) -> None:
     _, client = mutual(files)
-    with process(SERVER, str(files.server), str(files.ca)) as printed:
-        port, metrics = numbers(printed)
+    with program("-c", SERVER, str(files.server), str(files.ca)) as server:
+        port, metrics = server.numbers()
         for own in (client, client, client_context(files.ca)):
             with contextlib.suppress(OSError):
                 ask("sockets", port, own)
@@ -373,8 +355,8 @@ def test_forked_workers_are_added_up_and_one_that_dies_stays_counted(files: File
 
     client = client_context(files.ca)
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    with process(WORKERS, str(files.server), env=environment) as printed:
-        port, metrics, *workers = numbers(printed)
+    with program("-c", WORKERS, str(files.server), env=environment) as server:
+        port, metrics, *workers = server.numbers()
         told = {"source": "files", "kind": "identity"}
         name = "veritls_material_not_after_timestamp_seconds"
         served = [send(b"x") for _ in range(12)]
@@ -391,7 +373,7 @@ def test_forked_workers_are_added_up_and_one_that_dies_stays_counted(files: File
 
         assert {*served, teller} <= set(workers)
         os.kill(teller, signal.SIGKILL)
-        assert numbers(printed) == [teller]
+        assert server.numbers() == [teller]
         for _ in range(3):
             assert send(b"x") in set(workers) - {teller}
         series = scrape(metrics)
