@@ -38,14 +38,16 @@ class Program:
 
     def line(self) -> str:
         """The next line that it prints."""
-        return in_thread(self._printed.readline).result(SECONDS).rstrip()
+        line: str = in_thread(self._printed.readline).result(SECONDS)
+        return line.rstrip()
 
     def logged(self, words: str) -> str:
         """The first line of its stderr that contains `words`, once there is one."""
         with self._changed:
             found = self._changed.wait_for(lambda: [each for each in self._lines if words in each], SECONDS)
             assert found, self._lines
-            return str(found[0])
+            line: str = found[0]
+            return line
 
 
 @contextmanager

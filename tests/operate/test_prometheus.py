@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ import pytest
 from tests.conftest import Files
 from tests.ecosystem.parties import library
 from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal, tell
-from tests.operate.processes import program
+from tests.operate.processes import ROOT, program
 from tests.operate.ways import WAYS, Heard, ask, mutual, serving
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from veritls import _engine
@@ -381,3 +382,15 @@ def test_forked_workers_are_added_up_and_one_that_dies_stays_counted(files: File
         assert of(series, name, **told) == 1.9e9
         for worker in set(workers) - {teller}:
             os.kill(worker, signal.SIGKILL)
+
+
+def test_the_page_lists_the_metrics_and_their_labels(registry: Any) -> None:
+    (export,) = registry._collector_to_names
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (.+) \|$", (ROOT / "docs/operating.md").read_text("utf-8"), re.M
+    )
+    made = {
+        (metric._name + "_total" * (metric._type == "counter"), metric._type, ", ".join(metric._labelnames))
+        for metric in export._metrics
+    }
+    assert {(name, kind, labels.replace("`", "")) for name, kind, labels in rows} == made
