@@ -7,7 +7,7 @@ import shutil
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def no_watcher_is_left() -> Iterator[None]:
 
 @pytest.fixture(params=["watchfiles", "polling"])
 def hints(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    """With `watchfiles`, and without; the interval, which is such that a test without sees nothing earlier."""
+    """With `watchfiles`, and without: the interval, which with it is too long to be waited for."""
     if request.param == "watchfiles":
         pytest.importorskip("watchfiles")
         return 10.0
@@ -156,17 +156,30 @@ def test_halves_that_do_not_fit_keep_the_last_set_and_are_told_of_when_they_stay
         assert served(context) == serial_of(party)
 
 
-BROKEN = {
+def _instead(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def replace(path: Path) -> None:
+        path.unlink()
+        make(path)
+
+    return replace
+
+
+def _listen(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
     "blank": lambda path: path.write_bytes(b" \n"),
     "half": lambda path: path.write_bytes(path.read_bytes()[:100]),
     "garbage": lambda path: path.write_bytes(bytes(range(256)) * 40),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a fifo": lambda path: (path.unlink(), os.mkfifo(path)),
-    "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
-    "a loop": lambda path: (path.unlink(), path.symlink_to(path)),
-    "a socket": lambda path: (path.unlink(), socket.socket(socket.AF_UNIX).bind(str(path))),
+    "a folder": _instead(lambda path: path.mkdir()),
+    "a fifo": _instead(os.mkfifo),
+    "a device": _instead(lambda path: path.symlink_to("/dev/zero")),
+    "a loop": _instead(lambda path: path.symlink_to(path)),
+    "a socket": _instead(_listen),
 }
 
 
@@ -209,16 +222,6 @@ def test_a_file_that_breaks_later_keeps_the_last_set_and_recovers(
         assert served(context) == serial
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_keeps_the_last_set(tmp_path: Path) -> None:
-    serial, context = write(tmp_path, leaf()), server()
-    with followed(context, pair(tmp_path)) as told:
-        (tmp_path / "key.pem").chmod(0)
-        (tmp_path / "cert.pem").touch()
-        assert told.outcome("failed").kind == "permission"
-        assert served(context) == serial
-
-
 @pytest.mark.parametrize(
     "error", [PermissionError(13, "Permission denied"), OSError(116, "Stale file handle")]
 )
@@ -237,7 +240,7 @@ def test_what_the_system_refuses_keeps_the_last_set(
             patched.setattr(files, "_read", refuse)
             write(tmp_path, leaf())
             event = told.outcome("failed")
-            assert event.sentence and error.strerror in event.sentence
+            assert event.sentence and str(error.strerror) in event.sentence
             assert served(context) == serial
         told.outcome("loaded")
 
