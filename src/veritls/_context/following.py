@@ -19,9 +19,9 @@ from typing import Any
 
 from veritls import _engine
 from veritls._context import material_log
+from veritls._context.keyring import Keyring
 from veritls._context.material import KINDS, Prepared, check_dates, kind_of
 from veritls._context.material_status import lasting, status
-from veritls._context.own_identities import Keyring
 from veritls._context.settings import HasSettings, Settings
 from veritls._context.watching import PERIOD, Joining, Loaded, Watcher, clock, name_of
 from veritls._explaining.reasons import ssl_error, words_of
@@ -250,10 +250,7 @@ class Follower:
         if new.crls is not None:
             trust = trust.with_crls(new.crls)
         renewed = replace(settings, own=own, trust=trust, generation=settings.generation + 1)
-        method = settings.protocol.method
-        for server_side, other in ((True, ssl.PROTOCOL_TLS_CLIENT), (False, ssl.PROTOCOL_TLS_SERVER)):
-            if method != other:
-                renewed.frozen(server_side)
+        _freeze(renewed)
         return renewed
 
     def after(self, taken: Taken, *, told: bool) -> None:
@@ -317,6 +314,21 @@ class Follower:
             return
         for subscription in dict.fromkeys(listeners):
             subscription._tell(event)
+
+
+def _freeze(settings: Settings) -> None:
+    """Makes the engine's forms, so that no handshake waits for them. Raises where there can be none."""
+    method, made = settings.protocol.method, 0
+    error: Exception | None = None
+    for server_side, other in ((True, ssl.PROTOCOL_TLS_CLIENT), (False, ssl.PROTOCOL_TLS_SERVER)):
+        if method != other:
+            try:
+                settings.frozen(server_side)
+                made += 1
+            except Exception as why:
+                error = error or why
+    if not made and error is not None:
+        raise error
 
 
 _NOUNS: dict[Kind, str] = {
