@@ -131,6 +131,8 @@ class Watcher:
 
     def _run(self, stop: threading.Event) -> None:
         pause, changed = 0.0, True
+        with self.loading:  # the first follower loads
+            pass
         while self._goes_on(stop):
             timeout, before = self._timeout(), time.monotonic()
             fault = self._wait(stop, timeout)
@@ -139,8 +141,7 @@ class Watcher:
             rest = (timeout if fault is not None else pause) - spent
             if rest > 0 and not stop.is_set():
                 stop.wait(rest)
-            if not stop.is_set():
-                changed = self._round(fault)
+            changed = self._goes_on(stop) and self._round(fault)
 
     def _goes_on(self, stop: threading.Event) -> bool:
         with _registry:
