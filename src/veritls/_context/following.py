@@ -78,6 +78,7 @@ class Freshness:
         except IndexError:
             pass
         else:
+            self._follower.told_of_trouble = True
             self._follower.tell("stale", "stale", words)
         return ssl_error("MATERIAL_STALE", words)
 
@@ -134,7 +135,7 @@ class Follower:
         self.fresh: Freshness | None = None
         self.state = State(0.0, 0.0)
         self._contents: object = None
-        self._told_failure = False
+        self.told_of_trouble = False
         self._levels: dict[object, int] = {}
         self._watcher: Watcher | None = None
         self._context = weakref.ref(context, self._gone)
@@ -275,10 +276,10 @@ class Follower:
         """Tells what came of a load; of a failure only where `told`."""
         if taken.error is not None:
             if told:
-                self._told_failure = True
+                self.told_of_trouble = True
                 self.tell("failed", kind_of(taken.error), _sentence(taken.error))
-        elif taken.changed or self._told_failure:
-            self._told_failure = False
+        elif taken.changed or self.told_of_trouble:
+            self.told_of_trouble = False
             self.tell("loaded", None, None)
         self.look()
 
