@@ -384,6 +384,32 @@ def test_forked_workers_are_added_up_and_one_that_dies_stays_counted(files: File
             os.kill(worker, signal.SIGKILL)
 
 
+WITHOUT_FILES = """
+import os, shutil, sys
+import veritls
+from tests.support.connections import client_context, server_context
+from tests.support.memory import handshake, memory_pair
+from veritls.events import prometheus
+
+prometheus.export()
+shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+child = os.fork()
+handshake(*memory_pair(server_context(sys.argv[1]), client_context(sys.argv[2])))
+os.write(1, b"1\\n")  # both processes write there
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_folder_of_values_that_is_gone_hurts_no_connection(files: Files, tmp_path: Path) -> None:
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "values")}
+    (tmp_path / "values").mkdir()
+    with program("-c", WITHOUT_FILES, str(files.server), str(files.ca), env=environment) as both:
+        assert both.numbers() == both.numbers() == [1]
+        both.logged("FileNotFoundError")
+
+
 def test_the_page_lists_the_metrics_and_their_labels(registry: Any) -> None:
     (export,) = registry._collector_to_names
     rows = re.findall(
