@@ -17,11 +17,13 @@ from tests.operate.ways import ask, serving, ways
 from tests.support.connections import SECONDS, in_thread, raw_pair, tls_pair
 from tests.support.memory import handshake, memory_pair
 from veritls import events
-from veritls._context import following, watching
+from veritls._context import following, material_log, watching
+from veritls._report.limiter import Limiter
 
 
 @pytest.fixture(autouse=True)
-def no_watcher_is_left() -> Iterator[None]:
+def no_watcher_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(material_log, "_limiter", Limiter())
     yield
     until(lambda: not watchers())
 

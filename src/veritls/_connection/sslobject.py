@@ -105,7 +105,7 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         certificate is refused; ssl.SSLError naming the alert where the peer refuses the handshake;
         ssl.SSLEOFError where `incoming` is at its end.
         """
-        if self._settings.fresh and self._stream.untouched and not self._server_side:
+        if self._settings.fresh:
             self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
@@ -127,6 +127,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         Raises ssl.SSLWantReadError where there is nothing to read, ssl.SSLEOFError at an end without
         close_notify, ValueError where `len` is negative, ssl.SSLError for a record that cannot be decrypted.
         """
+        if self._settings.fresh:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])
@@ -150,6 +152,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
 
         Raises ssl.SSLWantReadError where the handshake is not done, ssl.SSLError where it fails.
         """
+        if self._settings.fresh:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])

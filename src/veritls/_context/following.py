@@ -136,7 +136,7 @@ class Follower:
         self.state = State(0.0, 0.0)
         self._contents: object = None
         self.told_of_trouble = False
-        self._levels: dict[object, int] = {}
+        self._levels: dict[bytes, int] = {}
         self._watcher: Watcher | None = None
         self._context = weakref.ref(context, self._gone)
 
@@ -174,6 +174,8 @@ class Follower:
                 context._change(change)
                 self._contents = loaded.prepared.contents
                 watcher.add(self)
+        if self.fresh is not None:
+            watcher.wake()  # it may wait for longer than this one can
         if former is not None:
             former.leave()
         self.tell("loaded", None, None)
@@ -207,13 +209,17 @@ class Follower:
             except Exception as why:
                 error = why
         if error is not None:
-            self.state = replace(self.state, failures=self.state.failures + 1, sentence=_sentence(error))
-            return Taken(error=error)
+            return self.failed(error)
         now = time.time()
         self.state = State(now if changed else self.state.since, now)
         if self.fresh is not None:
             self.fresh.renew(loaded.began)
         return Taken(changed)
+
+    def failed(self, error: BaseException) -> Taken:
+        """What came of a load, or of a wait, that failed."""
+        self.state = replace(self.state, failures=self.state.failures + 1, sentence=_sentence(error))
+        return Taken(error=error)
 
     def _swapped(self, context: SSLContext, loaded: Loaded) -> bool:
         assert loaded.prepared is not None
@@ -291,14 +297,14 @@ class Follower:
         settings, now = context._settings, time.time()
         if settings.followed is not self:
             return
-        levels: dict[object, int] = {}
+        levels: dict[bytes, int] = {}
         news: dict[Kind, list[tuple[float, str, int]]] = {}
         for each in lasting(settings):
             level = each.level(now)
             if not level:
                 continue
-            levels[each.item] = level
-            if level > self._levels.get(each.item, 0):
+            levels[each.der] = level
+            if level > self._levels.get(each.der, 0):
                 found = news.setdefault(each.item.kind, [])
                 found.append((each.item.not_after or 0.0, each.item.name, level))
         self._levels = levels
