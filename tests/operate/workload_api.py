@@ -34,8 +34,10 @@ class Domain:
         return self.ca.issue(*names, **options)
 
     def svid(self, path: str, *, hint: str = "", **fields: Any) -> Any:
-        """An X509SVID for the SPIFFE ID with `path`. `fields` replace those of the message."""
-        party = self.party(path)
+        """An X509SVID for the SPIFFE ID with `path`. `fields` replace those of the message; `party` its
+        certificate with the key.
+        """
+        party = fields.pop("party", None) or self.party(path)
         given = {
             "spiffe_id": f"spiffe://{self.name}{path}",
             "x509_svid": party.der,
@@ -72,11 +74,13 @@ class _Refusal(Exception):
 class WorkloadAPI:
     """A server on the socket `path`. Every stream has what `send` gave last, and what it gives afterwards.
 
-    `calls`: how many streams were opened. `open`: how many are now.
+    `calls`: how many streams were opened. `open`: how many are now. `raw`: messages are sent as bytes, which
+    need not be messages.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, raw: bool = False) -> None:
         self.path = path
+        self.raw = raw
         self.calls = 0
         self.open = 0
         self._changed = threading.Condition()
@@ -107,7 +111,12 @@ class WorkloadAPI:
 
         self._stopping = False
         self._server = grpc.server(ThreadPoolExecutor(20), options=[("grpc.max_send_message_length", -1)])
-        stubs.add_SpiffeWorkloadAPIServicer_to_server(Servicer(), self._server)
+        if self.raw:
+            method = grpc.unary_stream_rpc_method_handler(Servicer().FetchX509SVID)
+            service = grpc.method_handlers_generic_handler("SpiffeWorkloadAPI", {"FetchX509SVID": method})
+            self._server.add_generic_rpc_handlers((service,))
+        else:
+            stubs.add_SpiffeWorkloadAPIServicer_to_server(Servicer(), self._server)
         self._server.add_insecure_port(f"unix:{self.path}")
         self._server.start()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,10 @@ MAX_ANCHORS = 100
 """Certificates in one bundle."""
 MAX_CRLS = 100
 
+_SCHEME = "spiffe://"
 _TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 _TRUST_DOMAINS = re.compile(_TRUST_DOMAIN)
-_IDS = re.compile(rf"spiffe://({_TRUST_DOMAIN})((?:/(?!\.{{1,2}}(?:/|\Z))[A-Za-z0-9._-]+)+)")
+_IDS = re.compile(rf"{_SCHEME}({_TRUST_DOMAIN})((?:/(?!\.{{1,2}}(?:/|\Z))[A-Za-z0-9._-]+)+)")
 MAX_ID = 2_048
 """Bytes of a SPIFFE ID, section 2.3."""
 
@@ -78,22 +79,23 @@ def _loaded(der: bytes, what: str) -> x509.Certificate:
         raise ValueError(f"{what}: a certificate is malformed") from None
 
 
-def _uris(certificate: x509.Certificate, what: str) -> list[str]:
+def _extension(certificate: x509.Certificate, oid: x509.ObjectIdentifier, what: str) -> Any:
     try:
-        names = certificate.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+        return certificate.extensions.get_extension_for_oid(oid).value
     except x509.ExtensionNotFound:
-        return []
+        return None
     except Exception:
-        raise ValueError(f"{what}: the certificate's extensions are malformed") from None
-    assert isinstance(names, x509.SubjectAlternativeName)
-    return names.get_values_for_type(x509.UniformResourceIdentifier)
+        raise ValueError(f"{what}: a certificate's extensions are malformed") from None
 
 
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
+def _uris(certificate: x509.Certificate, what: str) -> list[str]:
+    names = _extension(certificate, ExtensionOID.SUBJECT_ALTERNATIVE_NAME, what)
+    return [] if names is None else names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def _is_ca(certificate: x509.Certificate, what: str) -> bool:
+    constraints = _extension(certificate, ExtensionOID.BASIC_CONSTRAINTS, what)
+    return constraints is not None and constraints.ca
 
 
 def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
@@ -107,45 +109,50 @@ def _issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     return True
 
 
-def _leads_to(chain: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate]) -> bool:
+def _leads_to(chain: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]) -> bool:
     """Whether each certificate of the chain is signed by the next, up to one that an anchor signed."""
-    above = list(anchors)
-    for below, next_one in zip(chain, (*chain[1:], None), strict=True):
-        if below in above or any(_issued(below, anchor) for anchor in above):
+    for below, above in zip(chain, (*chain[1:], None), strict=True):
+        if below in anchors or any(_issued(below, anchor) for anchor in anchors):
             return True
-        if next_one is None or not _issued(below, next_one):
+        if above is None or not _issued(below, above):
             return False
     return False
 
 
 class _Bundles:
-    """The anchors of each trust domain, each in one domain only."""
+    """The anchors of each trust domain, each of them in one domain only."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
-        self._sets: dict[str, frozenset[bytes]] = {}
+        self._anchors: dict[str, dict[bytes, x509.Certificate]] = {}
         self._domains: dict[bytes, str] = {}
 
-    def add(self, domain: str, der: bytes) -> None:
+    def add(self, domain: str, der: bytes) -> Sequence[x509.Certificate]:
+        """The anchors of `domain`, which are those of `der`."""
         what = f"the bundle of {plain(domain)}"
-        anchors = _certificates(der, what, MAX_ANCHORS)
-        known = self._sets.get(domain)
-        if known is not None:
-            if known != frozenset(anchors):
-                raise ValueError(f"{what} is there twice, with different contents")
-            return
-        for anchor in anchors:
-            for uri in _uris(_loaded(anchor, what), what):
-                if uri.startswith("spiffe://") and uri.removeprefix("spiffe://").split("/")[0] != domain:
-                    raise ValueError(f"{what} has a certificate of {plain(uri)}")
-            other = self._domains.setdefault(anchor, domain)
-            if other != domain:
-                raise ValueError(
-                    f"{what} has a certificate that is in the bundle of {plain(other)}, too: "
-                    "an anchor vouches for one trust domain"
-                )
-        self.contents[domain] = der
-        self._sets[domain] = frozenset(anchors)
+        ders = _certificates(der, what, MAX_ANCHORS)
+        known = self._anchors.get(domain)
+        if known is None:
+            known = self._anchors[domain] = {each: self._anchor(each, domain, what) for each in ders}
+            self.contents[domain] = der
+        elif known.keys() != set(ders):
+            raise ValueError(f"{what} is there twice, with different contents")
+        return tuple(known.values())
+
+    def _anchor(self, der: bytes, domain: str, what: str) -> x509.Certificate:
+        certificate = _loaded(der, what)
+        if not _is_ca(certificate, what):
+            raise ValueError(f"{what} has a certificate that is not a CA's")
+        for uri in _uris(certificate, what):
+            if uri.startswith(_SCHEME) and uri.removeprefix(_SCHEME).partition("/")[0] != domain:
+                raise ValueError(f"{what} has a certificate of {plain(uri)}")
+        other = self._domains.setdefault(der, domain)
+        if other != domain:
+            raise ValueError(
+                f"{what} has a certificate that is in the bundle of {plain(other)}, too: "
+                "an anchor vouches for one trust domain"
+            )
+        return certificate
 
 
 def _svid(sent: Any, number: int, bundles: _Bundles) -> SVID:
@@ -160,11 +167,9 @@ def _svid(sent: Any, number: int, bundles: _Bundles) -> SVID:
     if uris != [sent.spiffe_id]:
         named = plain(uris[0]) if len(uris) == 1 else f"{len(uris)} URIs"
         raise ValueError(f"{what}: its certificate has {named}")
-    if _is_ca(chain[0]):
+    if _is_ca(chain[0], what):
         raise ValueError(f"{what}: its certificate is a CA's")
-    bundles.add(domain, sent.bundle)
-    anchors = _certificates(sent.bundle, what, MAX_ANCHORS)
-    if not _leads_to(chain, (_loaded(each, what) for each in anchors)):
+    if not _leads_to(chain, bundles.add(domain, sent.bundle)):
         raise ValueError(f"{what}: no certificate of its trust domain's bundle signed it")
     return SVID(sent.spiffe_id, sent.hint, sent.x509_svid, sent.x509_svid_key)
 
@@ -190,7 +195,7 @@ def parse(message: bytes, response: Callable[[bytes], Any]) -> Update:
     bundles = _Bundles()
     svids = tuple(_svid(each, number, bundles) for number, each in enumerate(sent.svids, 1))
     for key, der in sorted(sent.federated_bundles.items()):
-        domain = key.removeprefix("spiffe://")
+        domain = key.removeprefix(_SCHEME)
         if not _TRUST_DOMAINS.fullmatch(domain):
             raise ValueError(f"a federated bundle is of {plain(key)}, which is no trust domain")
         if der:  # an empty one has no anchors: nobody of that trust domain is trusted
