@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from veritls._report.rendering import plain
+from veritls._report.rendering import counted, plain
 from veritls.events.material import Kind
 from veritls.sources._svids import SVID as SVID, parse, trust_domain_of
 from veritls.sources._workload_api import Stream, grpc_module
@@ -91,12 +91,7 @@ class SPIFFESource:
             stream = None
         if stream is None:
             self._stream, self._known = None, 0
-            stream = Stream(self._path, self.name)
-            stream.wait(0, self._timeout)
-            if stream.number == 0:
-                stream.close()
-                raise stream.ended or TimeoutError(f"{self.name} sent nothing within {self._timeout:g} s")
-            self._stream = stream
+            stream = self._stream = self._opened()
         self._known, message = stream.latest()
         if self._loaded is None or self._loaded[0] != message:
             self._loaded = message, self._material(message)
@@ -125,6 +120,24 @@ class SPIFFESource:
         if stream is not None:
             stream.close()
 
+    def _opened(self) -> Stream:
+        """A stream that has a message."""
+        stream = Stream(self._path, self.name)
+        try:
+            stream.wait(0, self._timeout)
+            if stream.number == 0:
+                late = TimeoutError(f"{self.name} sent nothing within {self._timeout:g} s")
+                raise stream.ended or late
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def __del__(self) -> None:
+        stream = getattr(self, "_stream", None)  # none where the arguments were refused
+        if stream is not None:
+            stream.close()
+
     def _material(self, message: bytes) -> Material:
         grpc_module()
         from spiffe._proto import workload_pb2
@@ -150,7 +163,7 @@ class SPIFFESource:
             for each in svids:
                 if each.spiffe_id == pick:
                     return each
-            raise ValueError(f"{pick} is none of its {len(svids)} identities")
+            raise ValueError(f"{pick} is not among its {counted(len(svids), 'SVID')}")
         try:
             picked = pick(svids)
         except Exception as error:
