@@ -96,14 +96,16 @@ def test_wait_returns_after_its_timeout_where_nothing_comes(api: WorkloadAPI, so
     assert api.calls == 1
 
 
-def test_stop_ends_wait_and_the_stream(api: WorkloadAPI, source: SPIFFESource) -> None:
-    api.send(response(HOME.svid("/first")))
-    source.load()
+def test_stop_ends_wait_and_leaves_the_stream(api: WorkloadAPI, source: SPIFFESource) -> None:
     stop = threading.Event()
-    waiting = in_thread(source.wait, stop, 3600)
-    stop.set()
-    waiting.result(SECONDS)
-    api.wait(open=0)
+    for _ in range(2):  # without a stream and with one
+        stop.clear()
+        waiting = in_thread(source.wait, stop, 3600)
+        stop.set()
+        waiting.result(SECONDS)
+        api.send(response(HOME.svid("/first")))
+        source.load()
+    assert (api.calls, api.open) == (1, 1)
 
 
 def test_close_ends_the_stream_and_load_opens_another(api: WorkloadAPI, source: SPIFFESource) -> None:

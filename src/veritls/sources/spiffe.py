@@ -98,24 +98,21 @@ class SPIFFESource:
         return self._loaded[1]
 
     def wait(self, stop: threading.Event, timeout: float) -> None:
-        """Returns when a message came or the stream ended, when `stop` is set, or after `timeout` seconds.
-
-        `stop` ends the stream, too.
+        """Returns when a message came or the stream ended, when `stop` is set, or after `timeout` seconds; at
+        once in a process that was forked from the stream's.
         """
         stream = self._stream
-        if stream is None or stream.process != os.getpid():
+        if stream is None:
             stop.wait(timeout)
-        else:
+        elif stream.process == os.getpid():
             begun = time.monotonic()
             stream.wait(self._known, timeout, stop)
             if stream.ended is not None:
                 now = time.monotonic()
                 stop.wait(max(0, min(timeout - (now - begun), _APART - (now - stream.opened))))
-        if stop.is_set():
-            self.close()
 
     def close(self) -> None:
-        """Ends the stream; `load` opens another."""
+        """Ends the stream, as it ends where the source is let go of. `load` opens another."""
         stream, self._stream, self._known = self._stream, None, 0
         if stream is not None:
             stream.close()
@@ -178,17 +175,14 @@ class SPIFFESource:
 
 def _socket_path(endpoint: str | None) -> str:
     """The path that an endpoint's URI names (SPIFFE Workload Endpoint, section 4)."""
-    what = "endpoint"
+    given = f"{VARIABLE}=" if endpoint is None else ""
     if endpoint is None:
-        what, endpoint = VARIABLE, os.environ.get(VARIABLE)
+        endpoint = os.environ.get(VARIABLE)
     if not endpoint:
         raise ValueError(
-            f"no SPIFFE Workload API: give its endpoint, or set {VARIABLE}=unix:///path/of/socket"
+            f"no SPIFFE Workload API: give its endpoint, or set {VARIABLE}, to unix:///path/of/socket"
         )
-    return _path_of(endpoint, f"{what}={endpoint!r}")
-
-
-def _path_of(endpoint: str, what: str) -> str:
+    what = f"the endpoint {given}{plain(endpoint)}"
     try:
         parts = urlsplit(endpoint)
     except ValueError as error:
@@ -205,6 +199,10 @@ def _path_of(endpoint: str, what: str) -> str:
     path = unquote(parts.path)
     if not path.startswith("/"):
         raise ValueError(f"{what}: the path of the socket must be absolute, as in unix:///path/of/socket")
+    if path.endswith("/"):
+        raise ValueError(f"{what} names no socket")
+    if "," in path:
+        raise ValueError(f"{what}: gRPC takes a comma for the end of the path")
     if len(os.fsencode(path)) > _LONGEST_PATH or not path.isprintable():
         raise ValueError(f"{what}: a socket's path has at most {_LONGEST_PATH} bytes, all of them printable")
     return path
@@ -213,7 +211,11 @@ def _path_of(endpoint: str, what: str) -> str:
 def _needs_package() -> None:
     from importlib.util import find_spec
 
-    if find_spec("spiffe") is None or find_spec("grpc") is None:
+    try:
+        found = find_spec("spiffe") is not None and find_spec("grpc") is not None
+    except ValueError:  # it is in sys.modules, and is no package
+        found = False
+    if not found:
         raise ImportError(
             "SPIFFESource needs the package spiffe: pip install 'veritls[spiffe]'", name="spiffe"
         )
