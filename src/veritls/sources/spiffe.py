@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -62,6 +63,7 @@ class SPIFFESource:
         self._timeout = timeout
         self._crls = crls
         self._stream: Stream | None = None
+        self._end: weakref.finalize[[], SPIFFESource] | None = None
         self._known = 0
         self._loaded: tuple[bytes, Material] | None = None
 
@@ -86,12 +88,11 @@ class SPIFFESource:
         stream = self._stream
         if stream is not None and stream.process != os.getpid():
             stream = None  # the parent's: it goes on using it
-        if stream is not None and stream.ended is not None:
-            stream.close()
-            stream = None
-        if stream is None:
-            self._stream, self._known = None, 0
+        if stream is None or stream.ended is not None:
+            self.close()
             stream = self._stream = self._opened()
+            # At the exit, too: while the interpreter ends, gRPC waits for threads that no longer run.
+            self._end = weakref.finalize(self, stream.close)
         self._known, message = stream.latest()
         if self._loaded is None or self._loaded[0] != message:
             self._loaded = message, self._material(message)
@@ -113,9 +114,9 @@ class SPIFFESource:
 
     def close(self) -> None:
         """Ends the stream, as it ends where the source is let go of. `load` opens another."""
-        stream, self._stream, self._known = self._stream, None, 0
-        if stream is not None:
-            stream.close()
+        self._stream, self._known = None, 0
+        if self._end is not None:
+            self._end()
 
     def _opened(self) -> Stream:
         """A stream that has a message."""
@@ -129,11 +130,6 @@ class SPIFFESource:
             stream.close()
             raise
         return stream
-
-    def __del__(self) -> None:
-        stream = getattr(self, "_stream", None)  # none where the arguments were refused
-        if stream is not None:
-            stream.close()
 
     def _material(self, message: bytes) -> Material:
         grpc_module()
