@@ -49,6 +49,7 @@ IMPORTED = [
     "veritls._context.server_name",
     "veritls._context.settings",
     "veritls._context.trust",
+    "veritls._context.trust_store",
     "veritls._engine",
     "veritls._explaining",
     "veritls._explaining.failures",

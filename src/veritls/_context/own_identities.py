@@ -9,7 +9,7 @@ from veritls._explaining.reasons import ssl_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
     from cryptography import x509
 
@@ -47,6 +47,20 @@ class Keyring:
             elif each is replaced[-1]:
                 renewed[identity] = claims
         return Keyring({**renewed, identity: claims})
+
+    @classmethod
+    def of(cls, identities: Iterable[_engine.Identity], *, only_one: bool) -> Keyring:
+        """Of these identities alone, loaded one after the other; `only_one` as of `plus`."""
+        ring = cls()
+        for each in identities:
+            ring = ring.plus(each, only_one=only_one)
+        return ring
+
+    def without(self, certificates: Collection[bytes]) -> tuple[Keyring, int]:
+        """Without the identities of these own certificates (DER), and how many there were."""
+        kept = {each: claims for each, claims in self._claims.items() if each.chain[0] not in certificates}
+        gone = len(self._claims) - len(kept)
+        return (Keyring(kept) if gone else self), gone
 
     def preferred(self) -> list[_engine.Identity]:
         """All identities, the preferred first: by kind of key, then the newest."""

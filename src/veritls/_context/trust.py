@@ -1,171 +1,26 @@
-"""What a context trusts: certificates and CRLs, and SSLContext's members about them."""
+"""SSLContext's members about what it trusts."""
 
 from __future__ import annotations
 
 import os
 import ssl
-from types import MappingProxyType
 
-from veritls import _engine
 from veritls._loading.pem import is_content
-from veritls._loading.trust import in_data, in_file, in_folder, in_system, trust_set
+from veritls._loading.trust import in_data, in_file, in_folder, in_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from _typeshed import ReadableBuffer
 
     from veritls._context.trust_entries import TrustEntry
-    from veritls._loading.crls import CRLSource, CRLStore, Found
+    from veritls._context.trust_store import TrustStore
+    from veritls._loading.crls import CRLSource
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import Batch, TrustData
-
-_LONGEST_PATH = 10
-_MOST_UNREAD = 4
-"""Certificates or files that could not be read, of which an error tells."""
-
-
-def _signed(issuer: bytes, subject: bytes) -> bool:
-    if _engine.is_signed_by(subject, issuer):
-        return True
-    from veritls._loading.signatures import is_signed_by
-
-    return is_signed_by(subject, issuer)
-
-
-class TrustStore:
-    """The certificates that a context trusts, and its CRLs. Never changed: `plus` gives the next one.
-
-    A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other may stand
-    within a path; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. The engine's form is made once.
-    """
-
-    def __init__(
-        self,
-        certificates: Mapping[bytes, str] = MappingProxyType({}),
-        crls: CRLStore | None = None,
-        on_request: frozenset[bytes] = frozenset(),
-        unread: tuple[str, ...] = (),
-    ) -> None:
-        """`certificates`: DER -> source. `on_request`: the certificates that are not listed until used.
-
-        `unread`: the system's certificates that could not be read, in words, for the errors that follow.
-        """
-        self._certificates = certificates
-        self._crls = crls
-        self._on_request = on_request
-        self._unread = unread
-        self._frozen: dict[bool, _engine.TrustSet] = {}
-        self._subjects: dict[bytes, list[bytes]] | None = None
-
-    @property
-    def crls(self) -> CRLStore:
-        """The CRLs; empty where none was loaded."""
-        if self._crls is not None:
-            return self._crls
-        from veritls._loading.crls import CRLStore
-
-        return CRLStore()
-
-    def plus(self, batches: Sequence[Batch]) -> TrustStore:
-        """With everything in the batches."""
-        certificates, hidden = dict(self._certificates), set(self._hidden())
-        for batch in batches:
-            fresh = {der for der in batch.certificates if der not in certificates}
-            if batch.on_request:
-                hidden |= fresh
-            else:
-                hidden -= set(batch.certificates)
-            certificates |= {der: batch.source for der in batch.certificates if der in fresh}
-        unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
-        store = TrustStore(certificates, self._crls, frozenset(hidden), tuple(unread)[:_MOST_UNREAD])
-        for batch in batches:
-            if batch.crls:
-                from veritls._loading.crls import read
-
-                crls = [read(der, batch.source) for der in batch.crls]
-                store, _ = store.plus_crls(crls, foreign=True)
-            if batch.place is not None:
-                store = store.remembering(batch.place)
-        return store
-
-    def plus_crls(
-        self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
-    ) -> tuple[TrustStore, int]:
-        """With the CRLs, added by `CRLStore.add`, and how many of them were new."""
-        crls, added = self.crls.add(
-            found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
-        )
-        return self._with_crls(crls) if added else self, added
-
-    def remembering(self, place: StrPath) -> TrustStore:
-        """With a file or folder that CRLs are read from again."""
-        return self._with_crls(self.crls.remembering(place))
-
-    def _with_crls(self, crls: CRLStore) -> TrustStore:
-        return TrustStore(self._certificates, crls, self._hidden(), self._unread)
-
-    def _hidden(self) -> frozenset[bytes]:
-        if not self._on_request:
-            return self._on_request
-        used = {der for frozen in self._frozen.values() for der in frozen.used()}
-        return self._on_request - used
-
-    def _listed(self) -> list[bytes]:
-        hidden = self._hidden()
-        return [der for der in self._certificates if der not in hidden]
-
-    def ca_certificates(self) -> list[bytes]:
-        """The CA certificates, DER, in the order in which they were loaded."""
-        return [der for der in self._listed() if _engine.is_ca(der)]
-
-    def statistics(self) -> dict[str, int]:
-        """The numbers of ``SSLContext.cert_store_stats()``."""
-        return {"x509": len(self._listed()), "crl": len(self.crls), "x509_ca": len(self.ca_certificates())}
-
-    def path_above(self, der: bytes) -> list[bytes]:
-        """The issuers here of a certificate, up to its trust anchor, as far as they are known, DER."""
-        path: list[bytes] = []
-        subject, issuer = _engine.names(der)
-        while len(path) < _LONGEST_PATH and issuer != subject:
-            above = (each for each in self._by_subject().get(issuer, ()) if _signed(each, der))
-            der = next(above, b"")
-            if not der:
-                break
-            path.append(der)
-            subject, issuer = _engine.names(der)
-        return path
-
-    def _by_subject(self) -> dict[bytes, list[bytes]]:
-        subjects = self._subjects
-        if subjects is None:
-            subjects = {}
-            for der in self._certificates:
-                subjects.setdefault(_engine.names(der)[0], []).append(der)
-            self._subjects = subjects
-        return subjects
-
-    def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
-        """The engine's form."""
-        kept = self._frozen.get(partial_chain)
-        if kept is None:
-            certificates = tuple(self._certificates)
-            crls = self._crls.engines() if self._crls is not None else []
-            if crls:
-                made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
-            else:
-                made = trust_set(certificates, partial_chain, self._unread)
-                made = made.fresh() if self._on_request else made
-            kept = self._frozen.setdefault(partial_chain, made)
-        return kept
-
-    def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
-        """Every certificate, then every CRL, in the order in which they were loaded."""
-        from veritls._context.trust_entries import entries_of
-
-        return entries_of(self._certificates, self.crls, partial_chain=partial_chain)
+    from veritls.events.material import Kind
 
 
 class TrustMembers:
@@ -175,7 +30,8 @@ class TrustMembers:
     def _trust(self) -> TrustStore:
         raise NotImplementedError
 
-    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore], *kinds: Kind) -> None:
+        """`kinds`: what is changed. Raises ValueError where a followed source provides it."""
         raise NotImplementedError
 
     @property
@@ -183,7 +39,10 @@ class TrustMembers:
         raise NotImplementedError
 
     def _trust_also(self, batches: list[Batch]) -> None:
-        self._change_trust(lambda store: store.plus(batches))
+        kinds: tuple[Kind, ...] = ("trust",)
+        if any(batch.crls or batch.place is not None for batch in batches):
+            kinds = "trust", "crls"
+        self._change_trust(lambda store: store.plus(batches), *kinds)
 
     def load_verify_locations(
         self,
@@ -254,7 +113,7 @@ class TrustMembers:
             store, added = store.plus_crls(found, older=allow_older)
             return store.remembering(place) if place is not None else store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def reload_crls(self) -> int:
@@ -272,7 +131,7 @@ class TrustMembers:
             store, added = store.plus_crls(found)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def list_trust(self) -> list[TrustEntry]:

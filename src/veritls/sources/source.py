@@ -10,10 +10,12 @@ from veritls._value import MISSING, Field, Value
 from veritls.events.material import Kind as Kind
 
 if TYPE_CHECKING:
-    from veritls._loading.identities import CertificateSource, KeySource, Password
-    from veritls._loading.trust import TrustData
+    from cryptography import x509
 
-    Content: TypeAlias = str | bytes | TrustData
+    from veritls._loading.bundles import CertificateData
+    from veritls._loading.identities import CertificateSource, KeySource, Password
+
+    CRLs: TypeAlias = str | bytes | x509.CertificateRevocationList | Iterable[x509.CertificateRevocationList]
     """PEM text, PEM or DER bytes, or `cryptography` objects, one or several; never a path."""
 
 
@@ -43,9 +45,9 @@ class Material(Value):
     """
 
     identity: Identity | Iterable[Identity] | None = _hidden(None)
-    trust: Content | Mapping[str, Content] | None = _hidden(None)
-    intermediates: Content | None = _hidden(None)
-    crls: Content | None = _hidden(None)
+    trust: CertificateData | Mapping[str, CertificateData] | None = _hidden(None)
+    intermediates: CertificateData | None = _hidden(None)
+    crls: CRLs | None = _hidden(None)
 
 
 @runtime_checkable
