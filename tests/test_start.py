@@ -43,6 +43,7 @@ IMPORTED = [
     "veritls._context.combining",
     "veritls._context.context",
     "veritls._context.groups",
+    "veritls._context.keyring",
     "veritls._context.own_identities",
     "veritls._context.peer",
     "veritls._context.protocol",

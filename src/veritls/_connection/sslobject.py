@@ -105,6 +105,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         certificate is refused; ssl.SSLError naming the alert where the peer refuses the handshake;
         ssl.SSLEOFError where `incoming` is at its end.
         """
+        if self._settings.fresh and self._stream.untouched and not self._server_side:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])

@@ -9,7 +9,8 @@ import warnings
 from types import FunctionType
 
 from veritls import _engine
-from veritls._context.own_identities import Keyring, OwnMembers
+from veritls._context.keyring import Keyring
+from veritls._context.own_identities import OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings, TicketSecret
@@ -171,7 +172,10 @@ class SSLContext(  # type: ignore[misc, override]
     def _change_own(self, change: Callable[[Keyring], Keyring]) -> None:
         def changed(settings: Settings) -> Settings:
             settings.check_unfollowed("identity")
-            return replace(settings, own=change(settings.own), generation=settings.generation + 1)
+            own = change(settings.own)
+            if own is settings.own:
+                return settings
+            return replace(settings, own=own, generation=settings.generation + 1)
 
         self._change(changed)
 
@@ -289,7 +293,7 @@ class SSLContext(  # type: ignore[misc, override]
 
     @property
     def generation(self) -> int:
-        """How often the own identities, trust anchors and CRLs of this context were changed: it only grows.
+        """How often own identities, trust, intermediates and CRLs were changed: it only grows.
 
         A connection is made with one generation, whole; `veritls.events.HandshakeEvent` names it.
         """

@@ -15,14 +15,14 @@ import ssl
 import time
 import weakref
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
 from veritls._context import material_log
+from veritls._context.keyring import Keyring
 from veritls._context.material import KINDS, Prepared, check_dates, kind_of
 from veritls._context.material_status import lasting, status
-from veritls._context.own_identities import Keyring
-from veritls._context.settings import HasSettings, Settings
+from veritls._context.settings import Settings
 from veritls._context.watching import PERIOD, Joining, Loaded, Watcher, clock, name_of
 from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.trust import Batch
@@ -30,6 +30,10 @@ from veritls._report.rendering import moment, moment_of, plain, span
 from veritls._value import Value, replace
 from veritls.events.material import Kind, MaterialEvent, MaterialOutcome
 from veritls.sources.source import Source
+
+if TYPE_CHECKING:
+    from veritls._context.context import SSLContext
+    from veritls._context.trust_store import TrustStore
 
 LONGEST = 500
 """Characters of a sentence."""
@@ -123,7 +127,7 @@ class Taken(Value):
 class Follower:
     """One context that follows one source."""
 
-    def __init__(self, context: HasSettings, source: Source, provides: frozenset[Kind]) -> None:
+    def __init__(self, context: SSLContext, source: Source, provides: frozenset[Kind]) -> None:
         self.name = name_of(source)
         self.source = source
         self.provides = provides
@@ -143,17 +147,16 @@ class Follower:
         if self._watcher is not None:
             self._watcher.wake()
 
-    def begin(self, context: HasSettings, max_stale: float | None) -> None:
+    def begin(self, context: SSLContext, max_stale: float | None) -> None:
         """Loads now, and takes over what there is. Raises what is wrong; nothing has changed then."""
         former: Follower | None = None
 
         def change(settings: Settings) -> Settings:
             nonlocal former
-            assert loaded.prepared is not None
             former = settings.followed
             fresh = () if self.fresh is None else (self.fresh,)
             bound = replace(settings, followed=self, fresh=fresh)
-            return self._renewed(bound, loaded.prepared)
+            return self._renewed(bound, new, former=None)
 
         with Joining(self.source) as watcher:
             self._watcher = watcher
@@ -166,7 +169,7 @@ class Follower:
                     self.fresh = Freshness(self, max_stale, loaded.began)
                 now = time.time()
                 self.state = State(now, now)
-                self._staple(context, loaded.prepared)
+                new = self._own_copies(context, loaded.prepared)
                 context._change(change)
                 self._contents = loaded.prepared.contents
                 watcher.add(self)
@@ -211,36 +214,49 @@ class Follower:
             self.fresh.renew(loaded.began)
         return Taken(changed)
 
-    def _swapped(self, context: HasSettings, loaded: Loaded) -> bool:
-        new = loaded.prepared
-        assert new is not None
-        if new.contents == self._contents:
+    def _swapped(self, context: SSLContext, loaded: Loaded) -> bool:
+        assert loaded.prepared is not None
+        if loaded.prepared.contents == self._contents:
             return False
         if context._settings.followed is not self:
             raise _Ended
-        self._staple(context, new)
+        new = self._own_copies(context, loaded.prepared)
 
         def change(settings: Settings) -> Settings:
             if settings.followed is not self:
                 raise _Ended
-            return self._renewed(settings, new)
+            return self._renewed(settings, new, former=settings.trust)
 
         context._change(change)
         self._contents = new.contents
         return True
 
-    def _staple(self, context: HasSettings, new: Prepared) -> None:
-        """Fetches the OCSP responses of identities that are not in use yet, where they are renewed."""
+    def _own_copies(self, context: SSLContext, new: Prepared) -> Prepared:
+        """The set with identities that are this context's own: OCSP responses are not shared.
 
-    def _renewed(self, settings: Settings, new: Prepared) -> Settings:
-        """`settings` with the new set, ready for handshakes. Raises what is wrong with it."""
+        One that is in use keeps its response; for others a callback of `set_ocsp_response` is asked.
+        """
+        if new.identity is None:
+            return new
+        settings = context._settings
+        present = {tuple(each.chain): each for each in settings.own.preferred()}
+        identities = []
+        for each in new.identity:
+            kept = present.get(tuple(each.chain))
+            identities.append(kept or each.apart())
+            if kept is None and settings.renewal is not None:
+                settings.renewal.prepare(context, identities[-1])
+        return replace(new, identity=tuple(identities))
+
+    def _renewed(self, settings: Settings, new: Prepared, former: TrustStore | None) -> Settings:
+        """`settings` with the new set, ready for handshakes. Raises what is wrong with it.
+
+        `former`: what this source gave before; its CRLs are not replaced by older ones.
+        """
         own, trust = settings.own, settings.trust
         if new.identity is not None:
-            present = {tuple(each.chain): each for each in own.preferred()}
-            check_dates([each.chain[0] for each in new.identity], [chain[0] for chain in present])
-            # One that is in use keeps its OCSP response; contexts do not share responses.
-            chosen = (present.get(tuple(each.chain)) or each.apart() for each in new.identity)
-            own = Keyring.of(chosen, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
+            check_dates([each.chain[0] for each in new.identity], [each.chain[0] for each in own.preferred()])
+            own = Keyring.of(new.identity, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
         if new.trust is not None:
             trust = trust.with_trust([Batch(new.trust, (), self.name)])
         if new.bundles is not None:
@@ -249,11 +265,10 @@ class Follower:
             trust = trust.with_intermediates(new.intermediates)
         if new.crls is not None:
             trust = trust.with_crls(new.crls)
+            if former is not None:
+                trust = trust.with_newer_crls(former)
         renewed = replace(settings, own=own, trust=trust, generation=settings.generation + 1)
-        method = settings.protocol.method
-        for server_side, other in ((True, ssl.PROTOCOL_TLS_CLIENT), (False, ssl.PROTOCOL_TLS_SERVER)):
-            if method != other:
-                renewed.frozen(server_side)
+        _freeze(renewed)
         return renewed
 
     def after(self, taken: Taken, *, told: bool) -> None:
@@ -319,6 +334,21 @@ class Follower:
             subscription._tell(event)
 
 
+def _freeze(settings: Settings) -> None:
+    """Makes the engine's forms, so that no handshake waits for them. Raises where there can be none."""
+    method, made = settings.protocol.method, 0
+    error: Exception | None = None
+    for server_side, other in ((True, ssl.PROTOCOL_TLS_CLIENT), (False, ssl.PROTOCOL_TLS_SERVER)):
+        if method != other:
+            try:
+                settings.frozen(server_side)
+                made += 1
+            except Exception as why:
+                error = error or why
+    if not made and error is not None:
+        raise error
+
+
 _NOUNS: dict[Kind, str] = {
     "identity": "the certificate",
     "trust": "the trust anchor",
@@ -335,7 +365,7 @@ def _expiry(kind: Kind, found: list[tuple[float, str, int]], now: float) -> str:
     return f"{_NOUNS[kind]} {name or 'without a name'} {left} ({when}){more}"
 
 
-def follow(context: HasSettings, source: Source | None, max_stale: float | timedelta | None) -> None:
+def follow(context: SSLContext, source: Source | None, max_stale: float | timedelta | None) -> None:
     """`SSLContext.follow`."""
     limit = seconds_of(max_stale)
     if source is None:

@@ -182,6 +182,20 @@ class TrustStore:
         )
         return store, len(gone)
 
+    def after(self, first: TrustStore) -> TrustStore:
+        """The trust of a connection that began under `first` and goes on under this one.
+
+        This one's, but a bundle map is not left behind: where both have one, for the trust domains of both;
+        where only `first` has one, `first` stays.
+        """
+        mine, theirs = self._bundles, first.bundles
+        if theirs is None:
+            return self
+        if mine is None:
+            return first
+        shared = {domain: bundle for domain, bundle in mine.items() if domain in theirs}
+        return self.with_bundles(shared)
+
     def plus_crls(
         self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
     ) -> tuple[TrustStore, int]:
@@ -198,6 +212,11 @@ class TrustStore:
         """
         return self._replaced(crls=None).plus_crls(found)[0]
 
+    def with_newer_crls(self, former: TrustStore) -> TrustStore:
+        """With those CRLs of `former` that are newer than what is here of the same issuer, key and point."""
+        crls = self.crls.with_newer(former.crls, lambda name: self._by_subject().get(name, ()))
+        return self if crls is self.crls else self._replaced(crls=crls)
+
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""
         return self._replaced(crls=self.crls.remembering(place))
@@ -213,6 +232,12 @@ class TrustStore:
         if self._bundles is None:
             return self._certificates
         return {der: source for bundle in self._bundles.values() for der, source in bundle.items()}
+
+    @property
+    def count(self) -> int:
+        """How many certificates are loaded as trusted, whether or not they count."""
+        bundled = (der for bundle in (self._bundles or {}).values() for der in bundle)
+        return len({*self._certificates, *bundled})
 
     def _listed(self) -> list[bytes]:
         hidden = self._hidden() if self._bundles is None else frozenset()
@@ -254,10 +279,12 @@ class TrustStore:
         if kept is None:
             certificates = tuple(self._certificates)
             crls = self._crls.engines() if self._crls is not None else []
-            if self._bundles is not None or self._intermediates:
-                raise NotImplementedError
-            if crls:
-                made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
+            helping = tuple(self._intermediates)
+            if self._bundles is not None:
+                bundles = {domain: tuple(bundle) for domain, bundle in self._bundles.items()}
+                made = _engine.TrustSet((), crls, partial_chain, (), helping, bundles)
+            elif crls or helping:
+                made = _engine.TrustSet(certificates, crls, partial_chain, self._unread, helping)
             else:
                 made = trust_set(certificates, partial_chain, self._unread)
                 made = made.fresh() if self._on_request else made

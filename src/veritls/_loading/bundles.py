@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from veritls._loading.pem import StrPath
 
-    CertificateData: TypeAlias = str | ReadableBuffer | x509.Certificate | Iterable[x509.Certificate]
+    OneCertificate: TypeAlias = str | ReadableBuffer | x509.Certificate
+    CertificateData: TypeAlias = OneCertificate | Iterable[OneCertificate]
     """PEM text, PEM or DER bytes, or `cryptography` certificates, one or several."""
     CertificateSource: TypeAlias = StrPath | CertificateData
     """The same, or the path of a file."""
@@ -28,38 +29,38 @@ MOST_IN_BUNDLES = 10_000
 
 
 def certificates_in(data: CertificateData, where: str) -> list[bytes]:
-    """The certificates of PEM text, of PEM or DER bytes, or of `cryptography` objects, DER.
+    """The certificates of PEM text, of PEM or DER bytes, or of `cryptography` objects, DER; or of several.
 
     Raises ssl.SSLError naming `where` for malformed ones, ValueError where there is none, TypeError for
     other types.
     """
+    found = _in_one(data, where)
+    if found is None:
+        if not isinstance(data, Iterable):
+            raise TypeError(f"{where}: certificates are PEM, DER or objects, not {type(data).__name__}")
+        found = []
+        for each in data:
+            inside = _in_one(each, where)
+            if inside is None:
+                raise TypeError(f"{where}: each must be a certificate, not {type(each).__name__}")
+            found += inside
+    if not found:
+        raise ValueError(f"{where}: there is no certificate")
+    _engine.TrustSet([], [], False, (), found)  # which parses them as a trust set does
+    return found
+
+
+def _in_one(data: object, where: str) -> list[bytes] | None:
+    """None for what is neither text nor bytes nor a certificate."""
     if isinstance(data, str):
         return pem_certificates(data.encode("ascii", "replace"), where)
     if isinstance(data, bytes | bytearray | memoryview):
         content = bytes(data)
-        found = pem_certificates(content, where) if is_pem(content) else from_der(content, where)
-    else:
-        found = _of_objects(data, where)
-    if not found:
-        raise ValueError(f"{where}: there is no certificate")
-    return found
-
-
-def _of_objects(data: object, where: str) -> list[bytes]:
+        return pem_certificates(content, where) if is_pem(content) else from_der(content, where)
     from veritls._loading.objects import certificate_der
 
     alone = certificate_der(data)
-    if alone is not None:
-        return [alone]
-    if not isinstance(data, Iterable):
-        raise TypeError(f"{where}: certificates are PEM, DER or objects, not {type(data).__name__}")
-    found = []
-    for each in data:
-        der = certificate_der(each)
-        if der is None:
-            raise TypeError(f"{where}: each must be a certificate, not {type(each).__name__}")
-        found.append(der)
-    return found
+    return None if alone is None else [alone]
 
 
 def in_source(source: CertificateSource, where: str) -> dict[bytes, str]:

@@ -332,19 +332,20 @@ class _Watch:
         self._changes: Iterator[object] | None = None
         try:
             import watchfiles
-        except ImportError:
-            return
-        self._changes = watchfiles.watch(
-            *sorted(path for path, _ in places),
-            watch_filter=None,
-            debounce=200,
-            step=100,
-            rust_timeout=500,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            recursive=False,
-        )
-        self._next()
+
+            self._changes = watchfiles.watch(
+                *sorted(path for path, _ in places),
+                watch_filter=None,
+                debounce=200,
+                step=100,
+                rust_timeout=500,
+                yield_on_timeout=True,
+                raise_interrupt=False,
+                recursive=False,
+            )
+            self._next()  # from now on it watches
+        except Exception:  # not installed; or the system has no more inotify instances
+            self._changes = None
 
     def _next(self) -> object:
         return next(self._changes, None) if self._changes is not None else None
