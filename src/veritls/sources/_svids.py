@@ -16,7 +16,7 @@ from veritls import _engine
 from veritls._report.rendering import plain
 
 MAX_SVIDS = 100
-MAX_BUNDLES = 1_000
+MAX_BUNDLES = 500
 """Federated trust domains."""
 MAX_CHAIN = 10
 """Certificates of one SVID: its own and its intermediates."""
