@@ -53,7 +53,8 @@ def reap(pid):
     say("ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 def say(*words):
-    print(*words, flush=True)
+    sys.stdout.write(" ".join(map(str, words)) + "\\n")  # one write: children share the pipe
+    sys.stdout.flush()
 
 signal.alarm(3 * SECONDS)
 source = SPIFFESource(timeout=SECONDS)
