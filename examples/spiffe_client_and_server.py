@@ -58,8 +58,9 @@ def spiffe_id(connection: veritls.SSLSocket) -> str:
 
 
 def serve(allowed: str, port: int) -> None:
-    """Answers each client that is allowed. A refusal is a line of the logger veritls.handshake."""
+    """Answers each client that is allowed. A refusal is a line of the logger veritls.handshake, too."""
     context = following(veritls.PROTOCOL_TLS_SERVER, allowed)
+    context.on_handshake(lambda event: say(f"{event.outcome}: {event.sentence or 'a client'}"))
 
     def answer(plain: socket.socket) -> None:
         try:
@@ -280,6 +281,7 @@ def show() -> None:
         stranger.says("ready")
         stranger.is_told("let me in")
         stranger.says("refused")
+        server.says("refused")
 
 
 def main() -> None:

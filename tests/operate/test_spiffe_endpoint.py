@@ -82,7 +82,7 @@ def test_an_endpoint_that_is_given_goes_before_the_variable(monkeypatch: Any, tm
         source.close()
 
 
-@pytest.mark.parametrize("name", ["with space", "100%", "ä", "a:b@c;d"])
+@pytest.mark.parametrize("name", ["with space", "100%", "%41", "ä", "a:b@c;d"])
 def test_a_path_may_have_any_printable_characters(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()

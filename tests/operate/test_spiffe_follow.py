@@ -239,7 +239,7 @@ def test_a_message_that_is_refused_leaves_the_last_good_set(
     server, client = sides
     before, bundles = server.context.generation, server.context.spiffe_bundles
     event = server.send_and_fail(LIES[lie](home, away))
-    assert str(server.api.path) in event.sentence
+    assert str(server.api.path) in event.source
     assert (server.context.generation, server.context.spiffe_bundles) == (before, bundles)
     assert meet(server.context, client.context)[0] == [CLIENT, SERVER]
     forged = away.party("/", CLIENT)
@@ -289,7 +289,7 @@ def test_a_stream_that_ends_is_opened_again_and_tells_nobody(sides: Any, home: D
 def test_garbage_leaves_the_last_good_set(home: Domain, tmp_path: Path) -> None:
     api = WorkloadAPI(tmp_path / "raw.sock", raw=True)
     first = response(home.svid("/server")).SerializeToString()
-    with following(context("server"), api, first) as server:
+    with following(context("server", "spiffe://home.test/**"), api, first) as server:
         for garbage in (b"\xff", b"", bytes(1000)):
             event = server.send_and_fail(garbage)
             assert "is refused" in event.sentence

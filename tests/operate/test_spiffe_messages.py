@@ -183,7 +183,6 @@ def test_a_message_of_which_a_part_is_not_as_it_must_be_is_refused_whole(
     with pytest.raises(ValueError) as raised:
         source.load()
     assert sentence in str(raised.value)
-    assert "SPIFFE Workload API at" in str(raised.value)
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\xff", b"nonsense", b"\x0a\x7f\x00", WORKLOAD.der])

@@ -207,11 +207,11 @@ def test_no_repr_shows_a_key(api: WorkloadAPI, source: SPIFFESource) -> None:
 
 
 def test_crls_are_followed_where_they_are_asked_for(api: WorkloadAPI) -> None:
-    crl = HOME.ca.crl(7).public_bytes(Encoding.DER)
-    api.send(response(HOME.svid("/first"), crls=[crl]))
+    lists = [HOME.ca.crl(*range(1, many)) for many in (2, 100)]
+    api.send(response(HOME.svid("/first"), crls=[each.public_bytes(Encoding.DER) for each in lists]))
     source = SPIFFESource(api.endpoint, crls=True, timeout=SECONDS)
     assert source.provides == {"identity", "trust", "crls"}
-    assert source.load().crls == crl
+    assert source.load().crls == b"".join(each.public_bytes(Encoding.PEM) for each in lists).decode()
     api.send(response(HOME.svid("/first")))
     source.wait(threading.Event(), SECONDS)
     with pytest.raises(ValueError, match="there is no CRL"):
@@ -394,3 +394,19 @@ def test_an_identity_that_is_taken_back_is_a_permission_error(api: WorkloadAPI, 
         source.load()
     api.send(response(HOME.svid("/first")))
     assert source.load()
+
+
+def test_a_new_stream_is_a_new_connection_whatever_another_source_holds(
+    api: WorkloadAPI, source: SPIFFESource
+) -> None:
+    other = SPIFFESource(api.endpoint, timeout=SECONDS)
+    api.send(response(HOME.svid("/first")))
+    source.load()
+    other.load()
+    api.path.rename(api.path.with_name("replaced"))
+    new = HOME.svid("/first")
+    with WorkloadAPI(api.path) as following:
+        following.send(response(new))
+        source.close()
+        assert identity(source.load()) == new.x509_svid
+        other.close()

@@ -6,7 +6,9 @@ import os
 import threading
 import time
 import weakref
+from base64 import b64encode
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -141,11 +143,11 @@ class SPIFFESource:
             if self._crls and not update.crls:
                 raise ValueError("there is no CRL")
         except ValueError as error:
-            raise ValueError(f"what {self.name} sent is refused: {error}") from None
+            raise ValueError(f"the message of the Workload API is refused: {error}") from None
         return Material(
             identity=Identity(svid._chain, svid._key),
             trust=update.bundles,
-            crls=b"".join(update.crls) if self._crls else None,
+            crls="".join(map(_pem, update.crls)) if self._crls else None,
         )
 
     def _picked(self, svids: Sequence[SVID]) -> SVID:
@@ -167,6 +169,11 @@ class SPIFFESource:
 
     def __repr__(self) -> str:
         return f"<SPIFFESource {plain(self._path)!r}>"
+
+
+def _pem(crl: bytes) -> str:
+    text = "\n".join(wrap(b64encode(crl).decode(), 64))
+    return f"-----BEGIN X509 CRL-----\n{text}\n-----END X509 CRL-----\n"
 
 
 def _socket_path(endpoint: str | None) -> str:
