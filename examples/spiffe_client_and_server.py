@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import veritls
+from veritls.events import HandshakeEvent
 from veritls.sources import SPIFFESource
 
 SECONDS = 30
@@ -57,10 +58,14 @@ def spiffe_id(connection: veritls.SSLSocket) -> str:
     return str(dict(certificate["subjectAltName"])["URI"])
 
 
+def tell(event: HandshakeEvent) -> None:
+    say(f"{event.outcome}: {event.peer_identity.spiffe_id if event.peer_identity else event.sentence}")
+
+
 def serve(allowed: str, port: int) -> None:
     """Answers each client that is allowed. A refusal is a line of the logger veritls.handshake, too."""
     context = following(veritls.PROTOCOL_TLS_SERVER, allowed)
-    context.on_handshake(lambda event: say(f"{event.outcome}: {event.sentence or 'a client'}"))
+    context.on_handshake(tell)
 
     def answer(plain: socket.socket) -> None:
         try:

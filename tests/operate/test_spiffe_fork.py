@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import veritls
 from tests.operate.workload_api import Domain, WorkloadAPI, response
 from tests.support.connections import SECONDS
 from veritls.sources.spiffe import VARIABLE
@@ -238,3 +240,63 @@ reap(child(lambda: say("child", serial(source.load()))))
     with program(api, text, before="import grpc", GRPC_ENABLE_FORK_SUPPORT="true") as told:
         assert told.heard() == ["child", first]
         assert told.heard() == ["ended", "0"]
+
+
+SERVER = """
+import ssl
+import veritls
+from veritls import events
+
+context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+context.follow(source)
+
+def serve(listener):
+    def told(event):
+        if isinstance(event, events.MaterialEvent):
+            say("worker", event.outcome)
+    events.subscribe(told)
+    say("worker", "serves")
+    while True:
+        plain, _ = listener.accept()
+        with plain, context.wrap_socket(plain, server_side=True) as connection:
+            connection.sendall(b"x")
+
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+say(listener.getsockname()[1])
+pids = [child(lambda: serve(listener)) for _ in range(2)]
+input()
+for pid in pids:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_workers_of_a_server_that_followed_before_it_forked_renew_themselves(api: WorkloadAPI) -> None:
+    first = HOME.party("/a")
+    api.send(response(HOME.svid("/a", party=first)))
+    client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.allowed_peers = [veritls.SPIFFE("spiffe://home.test/a")]
+    client.spiffe_bundles = {"home.test": HOME.ca.der}
+
+    def asked() -> Any:
+        with (
+            socket.create_connection(("127.0.0.1", int(port)), timeout=SECONDS) as plain,
+            client.wrap_socket(plain) as connection,
+        ):
+            assert connection.recv(1) == b"x"
+            return connection.getpeercert(True)
+
+    with program(api, SERVER) as told:
+        (port,) = told.heard()
+        for _ in range(2):
+            assert told.heard() == ["worker", "serves"]
+        assert asked() == first.der
+        api.wait(calls=3, open=3)
+        second = HOME.party("/a")
+        api.send(response(HOME.svid("/a", party=second)))
+        for _ in range(2):
+            assert told.heard() == ["worker", "loaded"]
+        assert {asked() for _ in range(4)} == {second.der}
+        told.go_on()

@@ -39,6 +39,10 @@ _STEP = 0.2
 
 _started_in: int | None = None
 """The process that used gRPC first: this one, or one that it was forked from."""
+_ready_in: int | None = None
+"""The process in which gRPC is ready: in a forked one it is not, until its own handlers have run."""
+_LONGEST_FORK = 10.0
+"""Seconds."""
 
 
 def grpc_module() -> Any:
@@ -58,21 +62,43 @@ def grpc_module() -> Any:
     return grpc
 
 
-def _start() -> Any:
-    """gRPC, where it can be used in this process. Raises RuntimeError where it would end the process."""
-    global _started_in
+def settle() -> Any:
+    """gRPC, when it can be used in this process.
+
+    After a fork its own handlers close what was inherited, and whatever else a thread has made that a handler
+    before them started; so this waits for them. Raises RuntimeError where gRPC would end the process.
+    """
     grpc = grpc_module()
+    if _started_in is None or _started_in == os.getpid():
+        return grpc
+    from grpc._cython import cygrpc
+
+    if not getattr(cygrpc, "_GRPC_ENABLE_FORK_SUPPORT", False):
+        raise RuntimeError(
+            "gRPC was imported without its fork support and used before this process was forked: "
+            f"set {FORKS}=1 before the program starts, or follow the source after the fork only"
+        )
+    until = time.monotonic() + _LONGEST_FORK
+    while _ready_in != os.getpid():
+        if time.monotonic() > until:
+            raise RuntimeError(
+                "this process was forked without Python's knowledge: gRPC cannot be used in it"
+            )
+        time.sleep(0.005)
+    return grpc
+
+
+def _ready() -> None:
+    global _ready_in
+    _ready_in = os.getpid()
+
+
+def _started() -> None:
+    """The first channel has been made: gRPC has its handlers, and ours run after them."""
+    global _started_in
     if _started_in is None:
         _started_in = os.getpid()
-    elif _started_in != os.getpid():
-        from grpc._cython import cygrpc
-
-        if not getattr(cygrpc, "_GRPC_ENABLE_FORK_SUPPORT", False):
-            raise RuntimeError(
-                "gRPC was imported without its fork support and used before this process was forked: "
-                f"set {FORKS}=1 before the program starts, or follow the source after the fork only"
-            )
-    return grpc
+        os.register_at_fork(after_in_child=_ready)
 
 
 class Stream:
@@ -83,7 +109,7 @@ class Stream:
     """
 
     def __init__(self, path: str, name: str) -> None:
-        grpc = _start()
+        grpc = settle()
         self.process = os.getpid()
         self.opened = time.monotonic()
         self.number = 0
@@ -92,6 +118,7 @@ class Stream:
         self._name = name
         self._changed = threading.Condition()
         self._channel = grpc.insecure_channel(target(path), options=_OPTIONS)
+        _started()
         fetch = self._channel.unary_stream(METHOD)
         self._call = fetch(b"", metadata=HEADER)
         threading.Thread(target=self._read, name="veritls-spiffe", daemon=True).start()

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from veritls._report.rendering import counted, plain
 from veritls.events.material import Kind
 from veritls.sources._svids import SVID as SVID, parse, trust_domain_of
-from veritls.sources._workload_api import Stream, grpc_module
+from veritls.sources._workload_api import Stream, settle
 from veritls.sources.source import Identity, Material
 
 VARIABLE = "SPIFFE_ENDPOINT_SOCKET"
@@ -89,7 +89,8 @@ class SPIFFESource:
         """
         stream = self._stream
         if stream is not None and stream.process != os.getpid():
-            stream = None  # the parent's: it goes on using it
+            settle()
+            stream = None  # the parent's, which goes on using it
         if stream is None or stream.ended is not None:
             self.close()
             stream = self._stream = self._opened()
@@ -134,7 +135,6 @@ class SPIFFESource:
         return stream
 
     def _material(self, message: bytes) -> Material:
-        grpc_module()
         from spiffe._proto import workload_pb2
 
         try:
