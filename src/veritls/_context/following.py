@@ -137,15 +137,17 @@ class Follower:
         self._told_failure = False
         self._levels: dict[bytes, int] = {}
         self._watcher: Watcher | None = None
-        self._context = weakref.ref(context, self._gone)
+        ours = weakref.ref(self)  # else what the context let go of would be a circle, and stay
+
+        def gone(_: object) -> None:
+            follower = ours()
+            if follower is not None:
+                follower.leave()
+
+        self._context = weakref.ref(context, gone)
 
     def __repr__(self) -> str:
         return f"<Follower of {self.name}>"
-
-    def _gone(self, _: object) -> None:
-        # It may run amid anything.
-        if self._watcher is not None:
-            self._watcher.wake()
 
     def begin(self, context: SSLContext, max_stale: float | None) -> None:
         """Loads now, and takes over what there is. Raises what is wrong; nothing has changed then."""
@@ -181,7 +183,7 @@ class Follower:
         self.look()
 
     def leave(self) -> None:
-        """The context follows this no more."""
+        """The context follows this no more, or is gone. It may run amid anything."""
         if self._watcher is not None:
             self._watcher.wake()
 
