@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,6 +61,7 @@ def program(*command: str, **options: Any) -> Iterator[Program]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         **options,
     ) as running:
         made = Program(running)
@@ -67,4 +70,6 @@ def program(*command: str, **options: Any) -> Iterator[Program]:
         finally:
             running.terminate()
             running.wait(SECONDS)
+            with suppress(ProcessLookupError):  # what it forked holds its pipes
+                os.killpg(running.pid, signal.SIGKILL)
             made._reading.result(SECONDS)

@@ -274,3 +274,16 @@ def test_an_sslobject_of_a_server_sends_the_alert(clock: Clock) -> None:
         clock.ahead = LIMIT + 30
         with pytest.raises(ssl.SSLError):
             handshake(*ends)
+
+
+def test_that_a_set_is_not_too_old_any_more_is_told_though_it_is_the_same(clock: Clock) -> None:
+    identity = own()[0]
+    source, context = Memory("identity", identity=identity), server()
+    with followed(context, source, max_stale=LIMIT) as told:
+        told.outcome("loaded")
+        clock.ahead = LIMIT + 30
+        with pytest.raises(ssl.SSLError):
+            handshake(*memory_pair(context, client()))
+        told.outcome("stale")
+        source.put(identity=identity)
+        assert told.outcome("loaded").generation == context.generation

@@ -214,16 +214,15 @@ def test_what_cannot_be_counted_hurts_no_connection(
 def test_a_handshake_amid_a_scrape_in_the_same_thread_is_not_waited_for(registry: Any) -> None:
     """As of a signal handler, while prometheus-client's locks are held."""
 
-    class Interrupted(type(prometheus_client.Counter("x", "x", registry=None))):  # type: ignore[misc]
+    class Interrupted(prometheus_client.Counter):  # type: ignore[misc, name-defined]
         def collect(self) -> Any:
             tell(handshake())
             return super().collect()
 
     (export,) = registry._collector_to_names
-    export._late = Interrupted("late", "late", ["kind"], registry=None)
+    export._metrics.insert(0, Interrupted("interrupted", "x", registry=None))
     scraped = in_thread(shown, registry)
     assert of(scraped.result(SECONDS), "veritls_handshakes_total") == 0
-    tell(handshake())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -243,10 +242,15 @@ def test_a_child_forked_amid_counting_and_scraping_counts(registry: Any) -> None
         for _ in range(30):
             child = os.fork()
             if not child:
-                signal.alarm(SECONDS)
-                before = of(shown(registry), "veritls_handshakes_total")
-                tell(handshake())
-                os._exit(of(shown(registry), "veritls_handshakes_total") != before + 1)
+                failed = True
+                try:
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest-timeout has its own
+                    signal.alarm(SECONDS)
+                    before = of(shown(registry), "veritls_handshakes_total")
+                    tell(handshake())
+                    failed = of(shown(registry), "veritls_handshakes_total") != before + 1
+                finally:
+                    os._exit(failed)
             assert os.waitpid(child, 0)[1] == 0
     finally:
         done.set()
@@ -380,8 +384,32 @@ def test_forked_workers_are_added_up_and_one_that_dies_stays_counted(files: File
         series = scrape(metrics)
         assert of(series, "veritls_handshakes_total", side="server", outcome="completed") == 16
         assert of(series, name, **told) == 1.9e9
-        for worker in set(workers) - {teller}:
-            os.kill(worker, signal.SIGKILL)
+
+
+WITHOUT_FILES = """
+import os, shutil, sys
+import veritls
+from tests.support.connections import client_context, server_context
+from tests.support.memory import handshake, memory_pair
+from veritls.events import prometheus
+
+prometheus.export()
+shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+child = os.fork()
+handshake(*memory_pair(server_context(sys.argv[1]), client_context(sys.argv[2])))
+os.write(1, b"1\\n")  # both processes write there
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_folder_of_values_that_is_gone_hurts_no_connection(files: Files, tmp_path: Path) -> None:
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "values")}
+    (tmp_path / "values").mkdir()
+    with program("-c", WITHOUT_FILES, str(files.server), str(files.ca), env=environment) as both:
+        assert both.numbers() == both.numbers() == [1]
+        both.logged("FileNotFoundError")
 
 
 def test_the_page_lists_the_metrics_and_their_labels(registry: Any) -> None:

@@ -53,13 +53,16 @@ class Freshness:
     """Until when the set of one follower may be used. `renew` moves that; connections read it."""
 
     def __init__(self, follower: Follower, limit: float, began: float) -> None:
-        self._follower = follower
+        self._follower = weakref.ref(follower)
+        self.name = follower.name
+        self.checked = 0.0
         self.limit = limit
         self._untold: list[None] = []
         self.renew(began)
 
     def renew(self, began: float) -> None:
         """The source was read with success; the load began at `began`, by `clock`."""
+        self.checked = time.time()
         self._until = began + self.limit
         self._untold[:] = [None]
 
@@ -68,9 +71,9 @@ class Freshness:
         late = clock() - self._until
         if late <= 0:
             return None
-        checked = moment(moment_of(int(self._follower.state.checked)))
+        checked = moment(moment_of(int(self.checked)))
         words = (
-            f"material stale: {self._follower.name} was last read with success at {checked}, "
+            f"material stale: {self.name} was last read with success at {checked}, "
             f"which is longer ago than max_stale ({span(timedelta(seconds=self.limit))})"
         )
         try:
@@ -78,7 +81,10 @@ class Freshness:
         except IndexError:
             pass
         else:
-            self._follower.tell("stale", "stale", words)
+            follower = self._follower()
+            if follower is not None:
+                follower.told_of_trouble = True
+                follower.tell("stale", "stale", words)
         return ssl_error("MATERIAL_STALE", words)
 
 
@@ -134,7 +140,7 @@ class Follower:
         self.fresh: Freshness | None = None
         self.state = State(0.0, 0.0)
         self._contents: object = None
-        self._told_failure = False
+        self.told_of_trouble = False
         self._levels: dict[bytes, int] = {}
         self._watcher: Watcher | None = None
         ours = weakref.ref(self)  # else what the context let go of would be a circle, and stay
@@ -283,10 +289,10 @@ class Follower:
         """Tells what came of a load; of a failure only where `told`."""
         if taken.error is not None:
             if told:
-                self._told_failure = True
+                self.told_of_trouble = True
                 self.tell("failed", kind_of(taken.error), _sentence(taken.error))
-        elif taken.changed or self._told_failure:
-            self._told_failure = False
+        elif taken.changed or self.told_of_trouble:
+            self.told_of_trouble = False
             self.tell("loaded", None, None)
         self.look()
 
