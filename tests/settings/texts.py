@@ -170,6 +170,19 @@ def _in_hsm(_: Path) -> None:
     context().load_cert_chain([LEAF.certificate], key)
 
 
+_BUNDLES = {"a.example": ROOT.der}
+
+
+def _too_many_intermediates(_: Path) -> None:
+    with mock.patch("veritls._context.trust_store.MOST_INTERMEDIATES", 0):
+        context().load_intermediates(ROOT.der)
+
+
+def _without_allowed_peers(_: Path) -> None:
+    client = context("client")
+    client.check_hostname, client.spiffe_bundles = False, _BUNDLES
+
+
 _NOT_CALLABLE: Any = 7
 _CHAIN = LEAF.pem + ROOT.pem
 
@@ -317,6 +330,20 @@ CASES: dict[str, Case] = {
     "empty cadata as a list": call("load_verify_locations", cadata=[]),
     "cadata that holds something else": call("load_verify_locations", cadata=[7]),
     "cadata that is damaged": call("load_verify_locations", cadata=b"junk"),
+    "intermediates of another type": call("load_intermediates", None),
+    "intermediates that hold something else": call("load_intermediates", [7]),
+    "no intermediates": call("load_intermediates", []),
+    "too many intermediates": _too_many_intermediates,
+    "bundles with check_hostname": put("spiffe_bundles", _BUNDLES, "client"),
+    "bundles without allowed_peers": _without_allowed_peers,
+    "bundles of another type": put("spiffe_bundles", [ROOT.der]),
+    "no bundles": put("spiffe_bundles", {}),
+    "a trust domain of another type": put("spiffe_bundles", {7: ROOT.der}),
+    "a trust domain that is none": put("spiffe_bundles", {"spiffe://a.example": ROOT.der}),
+    "a bundle of a leaf": put("spiffe_bundles", {"a.example": [ROOT.der, LEAF.der]}),
+    "too many trust domains": put("spiffe_bundles", dict.fromkeys(map(str, range(1001)), ROOT.der)),
+    "too many certificates in bundles": put("spiffe_bundles", {"a.example": [ROOT.der] * 10_001}),
+    "identities that are no tuples": call("replace_identities", [LEAF.pem]),
     # Files.
     "an empty file": loaded("load_verify_locations", b""),
     "empty data": call("load_cert_chain", bytearray(b" ")),
