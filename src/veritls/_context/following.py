@@ -53,13 +53,16 @@ class Freshness:
     """Until when the set of one follower may be used. `renew` moves that; connections read it."""
 
     def __init__(self, follower: Follower, limit: float, began: float) -> None:
-        self._follower = follower
+        self._follower = weakref.ref(follower)
+        self.name = follower.name
+        self.checked = 0.0
         self.limit = limit
         self._untold: list[None] = []
         self.renew(began)
 
     def renew(self, began: float) -> None:
         """The source was read with success; the load began at `began`, by `clock`."""
+        self.checked = time.time()
         self._until = began + self.limit
         self._untold[:] = [None]
 
@@ -68,9 +71,9 @@ class Freshness:
         late = clock() - self._until
         if late <= 0:
             return None
-        checked = moment(moment_of(int(self._follower.state.checked)))
+        checked = moment(moment_of(int(self.checked)))
         words = (
-            f"material stale: {self._follower.name} was last read with success at {checked}, "
+            f"material stale: {self.name} was last read with success at {checked}, "
             f"which is longer ago than max_stale ({span(timedelta(seconds=self.limit))})"
         )
         try:
@@ -78,8 +81,10 @@ class Freshness:
         except IndexError:
             pass
         else:
-            self._follower.told_of_trouble = True
-            self._follower.tell("stale", "stale", words)
+            follower = self._follower()
+            if follower is not None:
+                follower.told_of_trouble = True
+                follower.tell("stale", "stale", words)
         return ssl_error("MATERIAL_STALE", words)
 
 
@@ -138,15 +143,17 @@ class Follower:
         self.told_of_trouble = False
         self._levels: dict[bytes, int] = {}
         self._watcher: Watcher | None = None
-        self._context = weakref.ref(context, self._gone)
+        ours = weakref.ref(self)  # else what the context let go of would be a circle, and stay
+
+        def gone(_: object) -> None:
+            follower = ours()
+            if follower is not None:
+                follower.leave()
+
+        self._context = weakref.ref(context, gone)
 
     def __repr__(self) -> str:
         return f"<Follower of {self.name}>"
-
-    def _gone(self, _: object) -> None:
-        # It may run amid anything.
-        if self._watcher is not None:
-            self._watcher.wake()
 
     def begin(self, context: SSLContext, max_stale: float | None) -> None:
         """Loads now, and takes over what there is. Raises what is wrong; nothing has changed then."""
@@ -182,7 +189,7 @@ class Follower:
         self.look()
 
     def leave(self) -> None:
-        """The context follows this no more."""
+        """The context follows this no more, or is gone. It may run amid anything."""
         if self._watcher is not None:
             self._watcher.wake()
 

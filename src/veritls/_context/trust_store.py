@@ -186,13 +186,17 @@ class TrustStore:
         """The trust of a connection that began under `first` and goes on under this one.
 
         This one's, but a bundle map is not left behind: where both have one, for the trust domains of both;
-        where only `first` has one, `first` stays.
+        where only `first` has one, `first` stays, with the CRLs of both.
         """
         mine, theirs = self._bundles, first.bundles
         if theirs is None:
             return self
         if mine is None:
-            return first
+            if not self.crls:
+                return first
+            from veritls._loading.crls import Found
+
+            return first.plus_crls([Found(*each) for each in self.crls], foreign=True)[0]
         shared = {domain: bundle for domain, bundle in mine.items() if domain in theirs}
         return self.with_bundles(shared)
 
