@@ -55,8 +55,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
+    from veritls._context.following import Follower, Freshness
     from veritls._context.ocsp_renewal import Renewal
     from veritls.events import Subscription
+    from veritls.events.material import Kind
 
     SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
 
@@ -88,9 +90,7 @@ class Frozen(Value):
     """Whether the peer's SPIFFE ID chooses the trust anchors."""
 
 
-def _all_listeners(
-    first: tuple[Subscription, ...], second: tuple[Subscription, ...]
-) -> tuple[Subscription, ...]:
+def _both(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*first, *(each for each in second if each not in first))
 
 
@@ -108,7 +108,12 @@ class Settings(Value):
     own: Keyring = choice()
     sni_callback: SNICallback | None = choice(None)
     renewal: Renewal | None = choice(None)
-    listeners: tuple[Subscription, ...] = demand(_all_listeners, ())
+    listeners: tuple[Subscription, ...] = demand(_both, ())
+    material_listeners: tuple[Subscription, ...] = choice(())
+    followed: Follower | None = choice(None)
+    """Which source is followed, where one is."""
+    fresh: tuple[Freshness, ...] = demand(_both, ())
+    """Until when what was loaded from sources may be used; empty where that is unlimited."""
     generation: int = choice(0)
     """How often own identities, trust, intermediates and CRLs were changed."""
     statistics: _engine.Statistics = choice()
@@ -161,6 +166,16 @@ class Settings(Value):
             above = self.trust.path_above(identity.chain[0]) if len(identity.chain) == 1 else []
             own.append(identity.completed(above) if above else identity)
         return own
+
+    def check_unfollowed(self, *kinds: Kind) -> None:
+        """Raises ValueError where a followed source provides one of the `kinds`: only it sets them then."""
+        if self.followed is not None:
+            for kind in kinds:
+                if kind in self.followed.provides:
+                    raise ValueError(
+                        f"{kind} comes from {self.followed.name}, which this context follows: "
+                        "follow(None) ends that"
+                    )
 
     def after(self, first: Settings) -> Settings:
         """This value for a connection that began under `first`: with the demands of both."""

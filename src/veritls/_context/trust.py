@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from veritls._loading.crls import CRLSource
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import Batch, TrustData
+    from veritls.events.material import Kind
+
+
+def _kinds_in(batches: list[Batch]) -> tuple[Kind, ...]:
+    crls = any(batch.crls or batch.place is not None for batch in batches)
+    return ("trust", "crls") if crls else ("trust",)
 
 
 class TrustMembers:
@@ -31,7 +37,8 @@ class TrustMembers:
     def _trust(self) -> TrustStore:
         raise NotImplementedError
 
-    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore], *kinds: Kind) -> None:
+        """`kinds`: what is changed. Raises ValueError where a followed source provides it."""
         raise NotImplementedError
 
     @property
@@ -39,7 +46,7 @@ class TrustMembers:
         raise NotImplementedError
 
     def _trust_also(self, batches: list[Batch]) -> None:
-        self._change_trust(lambda store: store.plus(batches))
+        self._change_trust(lambda store: store.plus(batches), *_kinds_in(batches))
 
     def load_verify_locations(
         self,
@@ -86,7 +93,7 @@ class TrustMembers:
         resumed; connections that exist go on.
         """
         batches = self._batches(cafile, capath, cadata)
-        self._change_trust(lambda store: store.with_trust(batches))
+        self._change_trust(lambda store: store.with_trust(batches), *_kinds_in(batches))
 
     def clear_trust(self) -> int:
         """Trusts no certificate any more, and returns how many it were; `spiffe_bundles` is None afterwards.
@@ -100,7 +107,7 @@ class TrustMembers:
             before = store.count
             return store.with_trust(()) if before or store.bundles is not None else store
 
-        self._change_trust(change)
+        self._change_trust(change, "trust")
         return before
 
     def remove_trust(self, certificates: CertificateSource) -> int:
@@ -126,7 +133,7 @@ class TrustMembers:
             store, removed = store.without(gone)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "trust", "intermediates")
         return removed
 
     def load_intermediates(self, source: CertificateSource) -> int:
@@ -154,7 +161,7 @@ class TrustMembers:
             store, added = store.plus_intermediates(found)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "intermediates")
         return added
 
     @property
@@ -188,7 +195,7 @@ class TrustMembers:
         from veritls._loading.bundles import as_bundles
 
         bundles = None if value is None else as_bundles(value, "spiffe_bundles")
-        self._change_trust(lambda store: store.with_bundles(bundles))
+        self._change_trust(lambda store: store.with_bundles(bundles), "trust")
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
         """Adds the certificates that the operating system trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR.
@@ -234,7 +241,7 @@ class TrustMembers:
             store, added = store.plus_crls(found, older=allow_older)
             return store.remembering(place) if place is not None else store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def reload_crls(self) -> int:
@@ -252,7 +259,7 @@ class TrustMembers:
             store, added = store.plus_crls(found)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def list_trust(self) -> list[TrustEntry]:

@@ -216,6 +216,11 @@ class TrustStore:
         """
         return self._replaced(crls=None).plus_crls(found)[0]
 
+    def with_newer_crls(self, former: TrustStore) -> TrustStore:
+        """With those CRLs of `former` that are newer than what is here of the same issuer, key and point."""
+        crls = self.crls.with_newer(former.crls, lambda name: self._by_subject().get(name, ()))
+        return self if crls is self.crls else self._replaced(crls=crls)
+
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""
         return self._replaced(crls=self.crls.remembering(place))
