@@ -175,6 +175,50 @@ def test_a_wait_that_never_returns_holds_up_neither_follow_nor_its_end() -> None
     go_on.set()
 
 
+def test_a_source_that_raises_where_nobody_asks_does_not_end_its_watcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", reported.append)
+
+    class Odd(Memory):
+        @property
+        def patience(self) -> float:
+            raise SystemExit("no patience")
+
+    source, context = Odd("identity", identity=own()[0]), server()
+    with followed(context, source) as told:
+        source.put(OSError("gone"))
+        until(lambda: bool(reported))
+        identity, serial = own()
+        source.put(identity=identity)
+        told.wait(lambda event: event.generation == 2)
+        assert served(context) == serial
+
+
+def test_a_source_that_has_something_new_all_the_time_is_no_busy_loop() -> None:
+    parties = [own()[0] for _ in range(2)]
+    source, context = Waits(lambda *_: None), server()
+    source.put(lambda: Material(identity=parties[len(source.loads) % 2]))
+    with followed(context, source):
+        before, began = len(source.loads), time.monotonic()
+        until(lambda: time.monotonic() > began + 1)
+        assert len(source.loads) - before <= 2 + (time.monotonic() - began) / watching.SHORTEST
+
+
+def test_what_is_raised_of_a_set_holds_no_frame_with_its_keys() -> None:
+    identity = Identity(own()[0].cert, own()[0].key)
+    with pytest.raises(ssl.SSLError) as caught:
+        server().follow(Memory("identity", identity=identity))
+    seen: list[object] = []
+    trace, error = caught.value.__traceback__, caught.value
+    while trace is not None:
+        seen += [trace.tb_frame.f_code.co_name]
+        trace = trace.tb_next
+    assert "load_identity" not in seen and "_identities" not in seen
+    assert error.__context__ is None and error.__cause__ is None
+
+
 def test_a_source_without_weak_references_and_hash_can_be_followed() -> None:
     class Bare:
         __slots__ = ("given",)

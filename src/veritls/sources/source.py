@@ -73,6 +73,7 @@ class Source(Protocol):
     def load(self) -> Material:
         """What there is now, all of it. Raises whatever says why there is none; it is called again then.
 
+        The text of what it raises is logged: it must hold no secret.
         It may take its time: handshakes do not wait for it. `follow` does, the first time.
         """
 
