@@ -361,6 +361,35 @@ def test_an_ocsp_callback_is_asked_about_a_new_identity_before_it_is_used() -> N
         context.set_ocsp_response(None)
 
 
+def test_what_ends_following_amid_a_swap_ends_it() -> None:
+    source, context = Memory("identity", identity=own()[0]), server()
+    asked = threading.Event()
+
+    def fetch(certificate: Any, issuer: Any) -> None:
+        if threading.current_thread() in watchers():
+            context.follow(None)
+            asked.set()
+
+    context.follow(source)
+    context.set_ocsp_response(fetch)
+    generation = context.generation
+    source.put(identity=own()[0])
+    assert asked.wait(SECONDS)
+    until(lambda: not watchers())
+    assert context.generation == generation
+    context.set_ocsp_response(None)
+
+
+def test_trust_by_domain_does_not_become_trust_for_all() -> None:
+    """A source that gave a bundle map must not widen by mistake what each anchor vouches for."""
+    source, context = Memory("trust", trust={"a.example": CA.pem}), server()
+    with followed(context, source) as told:
+        bundles = context.spiffe_bundles
+        source.put(trust=CA.pem)
+        assert told.outcome("failed").kind == "unusable"
+        assert context.spiffe_bundles == bundles
+
+
 def in_child(work: Callable[[], None]) -> int:
     child = os.fork()
     if child == 0:
