@@ -80,5 +80,6 @@ class Source(Protocol):
     def wait(self, stop: threading.Event, timeout: float) -> Any:
         """Returns when there may be something new, when `stop` is set, or after `timeout` seconds.
 
-        ``stop.wait(timeout)`` is enough for a source that can only be asked. The result is not used.
+        ``stop.wait(timeout)`` is enough for a source that can only be asked; one that must not be asked so
+        often (10 s) may wait longer on `stop`, and is read as often as that. The result is not used.
         """
