@@ -100,9 +100,9 @@ class SPIFFE(_Pattern):
     """A SPIFFE ID (X509-SVID, section 2), or a pattern for several of one trust domain.
 
     In the path ``*`` is exactly one segment and ``**``, at the end, one or more. A certificate with more than
-    one URI, or of a CA, has no SPIFFE ID. Every trust anchor of a context may issue IDs of every trust
-    domain: use one context for each domain. Raises TypeError where `value` is not a str, ValueError where it
-    is no such pattern.
+    one URI, or of a CA, has no SPIFFE ID. With `SSLContext.spiffe_bundles` an anchor vouches for IDs of its
+    own trust domain only; without, every anchor of the context may issue IDs of every domain. Raises
+    TypeError where `value` is not a str, ValueError where it is no such pattern.
     """
 
     _kind = "SPIFFE"

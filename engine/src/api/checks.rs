@@ -9,11 +9,18 @@ use crate::verify::ocsp::check;
 use crate::verify::peer_policy::Matcher;
 use crate::verify::rejection::Kind;
 use crate::verify::signature_cache;
+use crate::verify::spiffe;
 
 /// Why a pattern cannot be used, as a code; None where it can.
 #[pyfunction]
 pub fn matcher_fault(kind: &str, value: &str) -> Option<&'static str> {
     Matcher::new(kind, value).err()
+}
+
+/// The SPIFFE ID of a workload's certificate (DER); None where it has none, or not exactly one.
+#[pyfunction]
+pub fn spiffe_id(der: &[u8]) -> Option<String> {
+    spiffe::with_id(der, |id| id.text.to_owned()).ok()
 }
 
 /// The units that verifying took on this thread since this was asked last: for tests, which count no time.

@@ -149,9 +149,8 @@ def _identity(stream: _engine.Stream) -> PeerIdentity | None:
         return None
     subject, _ = described(chain[0])
     names = alternative_names(chain[0])
-    uris = [value for kind, value in names if kind == "URI"]
-    spiffe_id = uris[0] if len(uris) == 1 and uris[0].startswith("spiffe://") else None
-    return PeerIdentity(subject, names[:MOST_NAMES], max(0, len(names) - MOST_NAMES), spiffe_id)
+    left_out = max(0, len(names) - MOST_NAMES)
+    return PeerIdentity(subject, names[:MOST_NAMES], left_out, _engine.spiffe_id(chain[0]))
 
 
 def _event(

@@ -126,6 +126,18 @@ def pem_certificates(data: bytes, where: str) -> list[bytes]:
         raise ssl_error("PEM_LIB", words) from None
 
 
+def from_der(data: bytes, where: str) -> list[bytes]:
+    """The certificates of a string of DER, one after the other.
+
+    Raises ssl.SSLError naming `where` if one is malformed or there is none.
+    """
+    try:
+        return _engine.split_certificates(data)
+    except ssl.SSLError as why:
+        words = f"not enough data: {where} does not contain a certificate in DER: {words_of(why)}"
+        raise ssl_error("NOT_ENOUGH_DATA", words) from None
+
+
 def has_certificates(data: bytes) -> bool:
     """Whether a PEM text contains a certificate, well formed or not."""
     return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
