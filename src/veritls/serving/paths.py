@@ -68,9 +68,10 @@ def _read(path: str, root: str) -> Iterator[Segments]:
         if _CONTROL.search(spelled):
             raise BadPath("it has control characters")
         for text in {spelled, spelled.replace("\\", "/")}:
-            # The mount is left out before empty segments are, or afterwards.
+            # The mount is left out before anything else, or afterwards.
             collapsed = "/" + "/".join(filter(None, text.split("/")))
-            for below in {_within(text, root), _within(collapsed, root)}:
+            resolved = ("/".join(["", *_resolved(each.split("/")[1:])]) for each in (text, collapsed))
+            for below in {_within(each, root) for each in (text, collapsed, *resolved)}:
                 for kept in {below, re.sub(";[^/]*", "", below), re.split("[?#]", below)[0]}:
                     segments = kept.split("/")
                     yield _folded(segments)
@@ -108,8 +109,7 @@ def rule_path(path: object) -> Segments:
         raise TypeError(f"the path of a rule is a str, not {type(path).__name__}")
     if not path.startswith("/"):
         raise ValueError(f"the path of a rule begins with /, not so {path!r}")
-    stripped = path.rstrip("/")
-    segments = stripped.split("/")[1:] if stripped else []
+    segments = path.removesuffix("/").split("/")[1:]
     odd = any(segment in ("", ".", "..") for segment in segments) or re.search(r"[;\\?#]", path)
     if odd or _ESCAPE.search(path) or _CONTROL.search(path):
         raise ValueError(

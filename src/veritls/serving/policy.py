@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import wraps
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, overload
 
 from veritls.peers import Matcher, as_matchers
 from veritls.serving.paths import BadPath, Rules, readings
@@ -132,8 +132,8 @@ def _scope_in(arguments: Iterable[object]) -> Any:
     return None
 
 
-class _Rule:
-    """What `require_peer` returns."""
+class PeerRule:
+    """What `require_peer` returns: a decorator of one route, and a dependency of FastAPI."""
 
     def __init__(self, allowed: _Allowed) -> None:
         self._allowed = allowed
@@ -168,6 +168,13 @@ class _Rule:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameter = inspect.Parameter(_PARAMETER, kind, annotation=HTTPConnection)
         return inspect.Signature([parameter], return_annotation=Peer)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, route: F, /) -> F: ...
+        @overload
+        def __call__(self, *, veritls_connection: object) -> Peer: ...
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         connection = named.pop(_PARAMETER, None)
@@ -242,7 +249,7 @@ def _show_parameter(guarded: Any, route: Any) -> None:
     guarded.__signature__ = signature.replace(parameters=[*first, ours, *rest])
 
 
-def require_peer(*patterns: Matcher) -> Any:
+def require_peer(*patterns: Matcher) -> PeerRule:
     """The rule of one route: a client whose certificate matches one of `patterns`; any that was validated,
     where there are none.
 
@@ -253,4 +260,4 @@ def require_peer(*patterns: Matcher) -> Any:
 
     Raises TypeError for what is not a pattern, and for what is not a function.
     """
-    return _Rule(as_matchers(patterns) if patterns else ANY_PEER)
+    return PeerRule(as_matchers(patterns) if patterns else ANY_PEER)
