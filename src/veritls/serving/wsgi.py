@@ -26,7 +26,7 @@ MOST_NAMES = 100
 """Names of one kind, of subjectAltName or of a subject, that get a variable."""
 
 _HEADERS = re.compile(
-    "HTTP_(?:"
+    "(?:HTTP_)+(?:"
     "(?:X_|X_FORWARDED_|PROXY_|ORIGINAL_)*(?:SSL|TLS)(?:_.*)?"
     "|(?:X_|X_FORWARDED_|PROXY_)*(?:CLIENT|PEER)_?(?:CERT|CERTIFICATE|VERIFY|DN|S_DN|SAN|SERIAL|FINGERPRINT)(?:_.*)?"
     "|X_FORWARDED_(?:CLIENT|SSL|TLS)_?.*"
