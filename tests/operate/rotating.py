@@ -32,7 +32,7 @@ class Memory:
     name = "memory"
 
     def __init__(self, *provides: Kind, **first: Any) -> None:
-        self.provides = frozenset(provides)
+        self.provides: Any = frozenset(provides)
         self._answer: Any = Material(**first)
         self._news = threading.Event()
         self.loads: list[int] = []

@@ -60,7 +60,6 @@ CHANGES: dict[str, Callable[[World, Any], None]] = {
     "spiffe_bundles": _set("spiffe_bundles", {"a.example": Party("A CA", ca=True).der}),
     "remove_trust": lambda world, server: server.remove_trust(world.ca.der),
     "replace_trust": lambda world, server: server.replace_trust(cadata=world.other.pem.decode()),
-    "clear_trust": lambda world, server: server.clear_trust(),
     "remove_identity": lambda world, server: server.remove_identity(world.server.der),
     "replace_identities": lambda world, server: server.replace_identities(
         [(world.file(world.second_client),)]

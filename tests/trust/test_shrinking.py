@@ -11,6 +11,7 @@ import pytest
 
 import veritls
 from tests.resumption.meeting import OurClient, TheirClient, meet
+from tests.settings.test_one_value import interrupted
 from tests.support.certificates import DAY, NOW, Party, new_key, pem
 from tests.support.connections import tls_pair
 from tests.trust.domains import A_CA, B_CA, BUNDLES, A, B, kind
@@ -155,6 +156,12 @@ class TestTrust:
         assert context.remove_trust(MIDDLE.der) == 1
         assert kind(context, BELOW) == "unknown_issuer"
 
+    def test_a_replacement_that_is_interrupted_anywhere_happens_whole_or_not_at_all(self) -> None:
+        found = set()
+        for context in interrupted(lambda: client(ONE), lambda each: each.replace_trust(cadata=TWO.der)):
+            found.add((kind(context, OF_ONE), kind(context, OF_TWO)))
+        assert found == {("", "unknown_issuer"), ("unknown_issuer", "")}
+
     def test_a_connection_that_exists_goes_on(self) -> None:
         context = client(ONE)
         with tls_pair(own_server(OF_ONE), context) as (server_end, client_end):
@@ -182,7 +189,7 @@ def _replace(context: Any) -> None:
 class TestResumption:
     """A session does not outlive the anchor by which its peer was verified."""
 
-    def test_of_a_client(
+    def test_of_a_client_ends(
         self, transport: str, version: ssl.TLSVersion, strike: Any, reverify: bool, tmp_path: Path
     ) -> None:
         server = own_server(OF_ONE)
@@ -200,7 +207,7 @@ class TestResumption:
         met = meet(transport, server, attacker, "localhost", session)
         assert isinstance(met.server.error, ssl.SSLCertVerificationError)
 
-    def test_of_a_server(
+    def test_of_a_server_ends(
         self, transport: str, version: ssl.TLSVersion, strike: Any, reverify: bool, tmp_path: Path
     ) -> None:
         asks = OurClient(veritls.PROTOCOL_TLS_CLIENT)

@@ -12,6 +12,7 @@ import pytest
 import veritls
 from tests.operate.ways import ask, serving, ways
 from tests.resumption.meeting import OurClient, TheirClient, meet
+from tests.revocation.responses import response
 from tests.support.certificates import (
     SERVES_AND_SIGNS,
     Party,
@@ -203,6 +204,13 @@ class TestChains:
         assert kind(context, OF_B) == ""
         assert kind(context, svid(A_CA, f"spiffe://{A}/other")) == ""
 
+    def test_a_stapled_response_counts_by_the_ca_of_the_domain(self) -> None:
+        context = client()
+        context.require_ocsp = True
+        assert kind(context, OF_A) == "ocsp_missing"
+        assert kind(context, OF_A, ocsp_response=response(OF_A)) == ""
+        assert kind(context, OF_A, ocsp_response=response(OF_A, signer=B_CA)) == "ocsp_signature"
+
     def test_the_report_of_a_missing_issuer_names_the_bundle(self) -> None:
         with pytest.raises(veritls.SSLCertVerificationError, match=r"bundle of the trust domain b\.example"):
             server().verify_chain([IMPOSTOR.der])
@@ -374,6 +382,15 @@ class TestSwitching:
             assert self._switched(first, second, own) is welcome
         for own in (OF_A, OF_B):
             assert not self._switched(server(OF_A, {A: A_CA.der}), server(OF_A, {B: B_CA.der}), own)
+
+    def test_where_the_first_map_stays_the_crls_of_the_second_context_count_too(self) -> None:
+        for revoked, welcome in (((), True), ((OF_A,), False)):
+            first, second = server(OF_A), server(OF_A, None)
+            second.load_verify_locations(cadata=A_CA.pem.decode())
+            second.load_crls(A_CA.crl(*revoked))
+            second.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+            first.unknown_revocation_status = second.unknown_revocation_status = "accept"
+            assert self._switched(first, second, OF_A) is welcome
 
     def test_a_session_of_one_host_is_none_at_the_other(self) -> None:
         front = server(OF_A)

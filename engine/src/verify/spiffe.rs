@@ -67,3 +67,40 @@ pub fn with_id<T>(der: &[u8], take: impl FnOnce(Id<'_>) -> T) -> Result<T, &'sta
     let names = names.map_or(&[][..], |found| &found.value.general_names);
     id_among(&certificate, names).map(take)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_taken_apart_and_what_is_none_is_not() {
+        let id = parts("spiffe://a.example/ns/x", is_segment).expect("an ID");
+        assert_eq!(
+            (id.trust_domain, id.path, id.text),
+            ("a.example", vec!["ns", "x"], "spiffe://a.example/ns/x")
+        );
+        for text in [
+            "spiffe://a.example",
+            "spiffe://a.example/",
+            "spiffe://a.example/x/",
+            "spiffe://A.example/x",
+            "spiffe://a.example:1/x",
+            "spiffe://u@a.example/x",
+            "spiffe:///x",
+            "SPIFFE://a.example/x",
+        ] {
+            assert_eq!(parts(text, is_segment), None, "{text}");
+        }
+        let longest = format!("spiffe://{}/x", "a".repeat(MAX_TRUST_DOMAIN));
+        assert!(parts(&longest, is_segment).is_some());
+        assert!(parts(&format!("spiffe://{}/x", "a".repeat(MAX_TRUST_DOMAIN + 1)), is_segment).is_none());
+        let path = "x".repeat(MAX_ID - "spiffe://a/".len());
+        assert!(parts(&format!("spiffe://a/{path}"), is_segment).is_some());
+        assert!(parts(&format!("spiffe://a/{path}x"), is_segment).is_none());
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_id() {
+        assert_eq!(with_id(b"\x30\x00", |_| ()), Err("unreadable_names"));
+    }
+}

@@ -16,6 +16,9 @@ use crate::verify::certificate::{self, Examined, examine};
 use crate::verify::crl::Crl;
 use crate::verify::spiffe::is_trust_domain;
 
+/// CRLs that follow one another.
+type Line = Vec<Arc<Crl>>;
+
 /// The certificates, which others may share, and what belongs to one set.
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -24,8 +27,8 @@ pub struct Trust {
     helping: Arc<Intermediates>,
     /// Whether a path ended in the anchor, in the order of `anchors`.
     pub used: Vec<AtomicBool>,
-    /// By their issuer (DER): the CRLs that follow one another, each line in the order in which they are tried.
-    lines: HashMap<Vec<u8>, Vec<Vec<Arc<Crl>>>>,
+    /// By their issuer (DER), each line in the order in which its CRLs are tried.
+    lines: Arc<HashMap<Vec<u8>, Vec<Line>>>,
     /// What could not be read of the system's trust, in words.
     pub unread: Vec<String>,
     /// What counts for peers of each SPIFFE trust domain. This set has no anchor then: one that is used by mistake
@@ -242,7 +245,7 @@ impl Trust {
     }
 
     /// The CRLs of an issuer (DER), line by line.
-    pub fn lines_of(&self, issuer: &[u8]) -> &[Vec<Arc<Crl>>] {
+    pub fn lines_of(&self, issuer: &[u8]) -> &[Line] {
         self.lines.get(issuer).map_or(&[], Vec::as_slice)
     }
 
@@ -253,14 +256,75 @@ impl Trust {
 
     /// Puts CRLs in, here and for each trust domain: those that follow one another in one line.
     pub fn add_crls(&mut self, crls: &[Arc<Crl>]) {
-        self.each(&mut |trust| {
-            for crl in crls {
-                let lines = trust.lines.entry(crl.issuer.clone()).or_default();
-                match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
-                    Some(line) => line.push(crl.clone()),
-                    None => lines.push(vec![crl.clone()]),
-                }
+        let mut by_issuer = HashMap::clone(&self.lines);
+        for crl in crls {
+            let lines = by_issuer.entry(crl.issuer.clone()).or_default();
+            match lines.iter_mut().find(|line| line.first().is_some_and(|first| crl.follows(first))) {
+                Some(line) => line.push(crl.clone()),
+                None => lines.push(vec![crl.clone()]),
             }
-        });
+        }
+        let lines = Arc::new(by_issuer);
+        self.each(&mut |trust| trust.lines = Arc::clone(&lines));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANCHOR: &[u8] = include_bytes!("../../fuzz/seeds/certificate/anchor");
+    const LEAF: &[u8] = include_bytes!("../../fuzz/seeds/certificate/below");
+
+    fn bundles(domain: &str, der: &[u8]) -> HashMap<String, Vec<Vec<u8>>> {
+        HashMap::from([(domain.to_owned(), vec![der.to_vec()])])
+    }
+
+    #[test]
+    fn with_trust_domains_the_set_itself_has_no_anchor() {
+        let trust = Trust::of_domains(bundles("a.example", ANCHOR)).expect("a set");
+        assert!(trust.anchors.is_empty() && trust.by_itself.is_empty());
+        let domains = trust.domains().expect("domains");
+        let of_a = domains.get("a.example").expect("a domain");
+        assert_eq!((of_a.anchors.len(), of_a.domain.as_deref()), (1, Some("a.example")));
+        assert!(of_a.domains().is_none());
+    }
+
+    #[test]
+    fn an_empty_map_is_a_map() {
+        let trust = Trust::of_domains(HashMap::new()).expect("a set");
+        assert!(trust.domains().is_some_and(HashMap::is_empty));
+    }
+
+    #[test]
+    fn a_bundle_of_a_leaf_or_of_no_trust_domain_is_refused() {
+        assert!(Trust::of_domains(bundles("a.example", LEAF)).is_err());
+        for domain in ["", "A.example", "a.example/", "spiffe://a.example", "a:1"] {
+            assert!(Trust::of_domains(bundles(domain, ANCHOR)).is_err(), "{domain}");
+        }
+    }
+
+    #[test]
+    fn intermediates_are_found_after_the_trust_set_s_own_and_are_no_anchors() {
+        for partial_chain in [false, true] {
+            let trust = Trust::of(vec![ANCHOR.to_vec()], partial_chain).expect("a set");
+            let trust = trust.helped_by(vec![ANCHOR.to_vec(), LEAF.to_vec()]).expect("a set");
+            assert_eq!(trust.anchors.len(), 1);
+            assert!(!trust.by_itself.contains_key(LEAF));
+            let subject = subject_of(ANCHOR).expect("a name");
+            assert_eq!(trust.indices(&subject), [0, 1]);
+            assert_eq!(trust.certificates().count(), 3);
+            assert_eq!(trust.certificate(2).map(AsRef::as_ref), Some(LEAF));
+            assert!(trust.helps(LEAF) && !trust.helps(ANCHOR));
+        }
+    }
+
+    #[test]
+    fn every_trust_domain_has_the_intermediates_and_the_crls() {
+        let trust = Trust::of_domains(bundles("a.example", ANCHOR)).expect("a set");
+        let trust = trust.helped_by(vec![LEAF.to_vec()]).expect("a set");
+        for each in trust.domains().expect("domains").values().map(Arc::as_ref).chain([&trust]) {
+            assert!(each.helps(LEAF));
+        }
     }
 }

@@ -136,8 +136,10 @@ class ConnectionState:
     ) -> _engine.Stream:
         """A new engine's connection with `_settings`."""
         server_side, session = self._is_server(), self._session
-        if self._settings.fresh and not server_side:
-            self._refuse_stale()
+        if self._settings.fresh and not server_side and descriptor is not None:
+            refusal = self._stale()  # the first read or write may do the handshake, which asks nobody
+            if refusal is not None:
+                raise refusal
         frozen = self._settings.frozen(server_side)
         name = None if server_side else name  # a server's has no effect, as with `ssl`
         if frozen.demands["check_name"] and name is None:
@@ -164,9 +166,13 @@ class ConnectionState:
         return None
 
     def _refuse_stale(self) -> None:
-        """Raises it, on a client that has sent nothing yet. A server answers a hello by an alert."""
+        """Raises it on a client that has sent nothing yet. A server answers a hello by an alert."""
+        stream = self._stream
+        if self._is_server() or stream is None or not stream.untouched:
+            return
         refusal = self._stale()
         if refusal is not None:
+            self._failed(stream, refusal, broken=True)
             raise refusal
 
     def _watch(self, stream: _engine.Stream) -> None:

@@ -56,12 +56,12 @@ class Teller(Protocol):
 
 Why = tuple[Outcome, str | None, str | None]
 
-_ALERT_NAMES = {
+ALERT_NAMES = {
     number: words.split(" ", 1)[1].removeprefix("alert ").replace(" ", "_") if " " in words else words
     for number, (_, words) in ALERTS.items()
 } | {0: "close_notify", 90: "user_canceled", 113: "bad_certificate_status_response"}
 """As in RFC 8446, section 6."""
-_ALERTS = {reason: (number, _ALERT_NAMES[number]) for number, (reason, _) in ALERTS.items()}
+_ALERTS = {reason: (number, ALERT_NAMES[number]) for number, (reason, _) in ALERTS.items()}
 _UNKNOWN_ALERT = "UNKNOWN_ALERT_TYPE"
 
 _MEANINGS = {

@@ -15,14 +15,14 @@ import ssl
 import time
 import weakref
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
 from veritls._context import material_log
 from veritls._context.keyring import Keyring
 from veritls._context.material import KINDS, Prepared, check_dates, kind_of
 from veritls._context.material_status import lasting, status
-from veritls._context.settings import HasSettings, Settings
+from veritls._context.settings import Settings
 from veritls._context.watching import PERIOD, Joining, Loaded, Watcher, clock, name_of
 from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.trust import Batch
@@ -30,6 +30,10 @@ from veritls._report.rendering import moment, moment_of, plain, span
 from veritls._value import Value, replace
 from veritls.events.material import Kind, MaterialEvent, MaterialOutcome
 from veritls.sources.source import Source
+
+if TYPE_CHECKING:
+    from veritls._context.context import SSLContext
+    from veritls._context.trust_store import TrustStore
 
 LONGEST = 500
 """Characters of a sentence."""
@@ -49,13 +53,16 @@ class Freshness:
     """Until when the set of one follower may be used. `renew` moves that; connections read it."""
 
     def __init__(self, follower: Follower, limit: float, began: float) -> None:
-        self._follower = follower
+        self._follower = weakref.ref(follower)
+        self.name = follower.name
+        self.checked = 0.0
         self.limit = limit
         self._untold: list[None] = []
         self.renew(began)
 
     def renew(self, began: float) -> None:
         """The source was read with success; the load began at `began`, by `clock`."""
+        self.checked = time.time()
         self._until = began + self.limit
         self._untold[:] = [None]
 
@@ -64,9 +71,9 @@ class Freshness:
         late = clock() - self._until
         if late <= 0:
             return None
-        checked = moment(moment_of(int(self._follower.state.checked)))
+        checked = moment(moment_of(int(self.checked)))
         words = (
-            f"material stale: {self._follower.name} was last read with success at {checked}, "
+            f"material stale: {self.name} was last read with success at {checked}, "
             f"which is longer ago than max_stale ({span(timedelta(seconds=self.limit))})"
         )
         try:
@@ -74,7 +81,10 @@ class Freshness:
         except IndexError:
             pass
         else:
-            self._follower.tell("stale", "stale", words)
+            follower = self._follower()
+            if follower is not None:
+                follower.told_of_trouble = True
+                follower.tell("stale", "stale", words)
         return ssl_error("MATERIAL_STALE", words)
 
 
@@ -123,37 +133,38 @@ class Taken(Value):
 class Follower:
     """One context that follows one source."""
 
-    def __init__(self, context: HasSettings, source: Source, provides: frozenset[Kind]) -> None:
+    def __init__(self, context: SSLContext, source: Source, provides: frozenset[Kind]) -> None:
         self.name = name_of(source)
         self.source = source
         self.provides = provides
         self.fresh: Freshness | None = None
         self.state = State(0.0, 0.0)
         self._contents: object = None
-        self._told_failure = False
-        self._levels: dict[object, int] = {}
+        self.told_of_trouble = False
+        self._levels: dict[bytes, int] = {}
         self._watcher: Watcher | None = None
-        self._context = weakref.ref(context, self._gone)
+        ours = weakref.ref(self)  # else what the context let go of would be a circle, and stay
+
+        def gone(_: object) -> None:
+            follower = ours()
+            if follower is not None:
+                follower.leave()
+
+        self._context = weakref.ref(context, gone)
 
     def __repr__(self) -> str:
         return f"<Follower of {self.name}>"
 
-    def _gone(self, _: object) -> None:
-        # It may run amid anything.
-        if self._watcher is not None:
-            self._watcher.wake()
-
-    def begin(self, context: HasSettings, max_stale: float | None) -> None:
+    def begin(self, context: SSLContext, max_stale: float | None) -> None:
         """Loads now, and takes over what there is. Raises what is wrong; nothing has changed then."""
         former: Follower | None = None
 
         def change(settings: Settings) -> Settings:
             nonlocal former
-            assert loaded.prepared is not None
             former = settings.followed
             fresh = () if self.fresh is None else (self.fresh,)
             bound = replace(settings, followed=self, fresh=fresh)
-            return self._renewed(bound, loaded.prepared)
+            return self._renewed(bound, new, former=None)
 
         with Joining(self.source) as watcher:
             self._watcher = watcher
@@ -166,17 +177,19 @@ class Follower:
                     self.fresh = Freshness(self, max_stale, loaded.began)
                 now = time.time()
                 self.state = State(now, now)
-                self._staple(context, loaded.prepared)
+                new = self._own_copies(context, loaded.prepared)
                 context._change(change)
                 self._contents = loaded.prepared.contents
                 watcher.add(self)
+        if self.fresh is not None:
+            watcher.wake()  # it may wait for longer than this one can
         if former is not None:
             former.leave()
         self.tell("loaded", None, None)
         self.look()
 
     def leave(self) -> None:
-        """The context follows this no more."""
+        """The context follows this no more, or is gone. It may run amid anything."""
         if self._watcher is not None:
             self._watcher.wake()
 
@@ -203,44 +216,61 @@ class Follower:
             except Exception as why:
                 error = why
         if error is not None:
-            self.state = replace(self.state, failures=self.state.failures + 1, sentence=_sentence(error))
-            return Taken(error=error)
+            return self.failed(error)
         now = time.time()
         self.state = State(now if changed else self.state.since, now)
         if self.fresh is not None:
             self.fresh.renew(loaded.began)
         return Taken(changed)
 
-    def _swapped(self, context: HasSettings, loaded: Loaded) -> bool:
-        new = loaded.prepared
-        assert new is not None
-        if new.contents == self._contents:
+    def failed(self, error: BaseException) -> Taken:
+        """What came of a load, or of a wait, that failed."""
+        self.state = replace(self.state, failures=self.state.failures + 1, sentence=_sentence(error))
+        return Taken(error=error)
+
+    def _swapped(self, context: SSLContext, loaded: Loaded) -> bool:
+        assert loaded.prepared is not None
+        if loaded.prepared.contents == self._contents:
             return False
         if context._settings.followed is not self:
             raise _Ended
-        self._staple(context, new)
+        new = self._own_copies(context, loaded.prepared)
 
         def change(settings: Settings) -> Settings:
             if settings.followed is not self:
                 raise _Ended
-            return self._renewed(settings, new)
+            return self._renewed(settings, new, former=settings.trust)
 
         context._change(change)
         self._contents = new.contents
         return True
 
-    def _staple(self, context: HasSettings, new: Prepared) -> None:
-        """Fetches the OCSP responses of identities that are not in use yet, where they are renewed."""
+    def _own_copies(self, context: SSLContext, new: Prepared) -> Prepared:
+        """The set with identities that are this context's own: OCSP responses are not shared.
 
-    def _renewed(self, settings: Settings, new: Prepared) -> Settings:
-        """`settings` with the new set, ready for handshakes. Raises what is wrong with it."""
+        One that is in use keeps its response; for others a callback of `set_ocsp_response` is asked.
+        """
+        if new.identity is None:
+            return new
+        settings = context._settings
+        present = {tuple(each.chain): each for each in settings.own.preferred()}
+        identities = []
+        for each in new.identity:
+            kept = present.get(tuple(each.chain))
+            identities.append(kept or each.apart())
+            if kept is None and settings.renewal is not None:
+                settings.renewal.prepare(context, identities[-1])
+        return replace(new, identity=tuple(identities))
+
+    def _renewed(self, settings: Settings, new: Prepared, former: TrustStore | None) -> Settings:
+        """`settings` with the new set, ready for handshakes. Raises what is wrong with it.
+
+        `former`: what this source gave before; its CRLs are not replaced by older ones.
+        """
         own, trust = settings.own, settings.trust
         if new.identity is not None:
-            present = {tuple(each.chain): each for each in own.preferred()}
-            check_dates([each.chain[0] for each in new.identity], [chain[0] for chain in present])
-            # One that is in use keeps its OCSP response; contexts do not share responses.
-            chosen = (present.get(tuple(each.chain)) or each.apart() for each in new.identity)
-            own = Keyring.of(chosen, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
+            check_dates([each.chain[0] for each in new.identity], [each.chain[0] for each in own.preferred()])
+            own = Keyring.of(new.identity, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
         if new.trust is not None:
             trust = trust.with_trust([Batch(new.trust, (), self.name)])
         if new.bundles is not None:
@@ -249,6 +279,8 @@ class Follower:
             trust = trust.with_intermediates(new.intermediates)
         if new.crls is not None:
             trust = trust.with_crls(new.crls)
+            if former is not None:
+                trust = trust.with_newer_crls(former)
         renewed = replace(settings, own=own, trust=trust, generation=settings.generation + 1)
         _freeze(renewed)
         return renewed
@@ -257,10 +289,10 @@ class Follower:
         """Tells what came of a load; of a failure only where `told`."""
         if taken.error is not None:
             if told:
-                self._told_failure = True
+                self.told_of_trouble = True
                 self.tell("failed", kind_of(taken.error), _sentence(taken.error))
-        elif taken.changed or self._told_failure:
-            self._told_failure = False
+        elif taken.changed or self.told_of_trouble:
+            self.told_of_trouble = False
             self.tell("loaded", None, None)
         self.look()
 
@@ -272,14 +304,14 @@ class Follower:
         settings, now = context._settings, time.time()
         if settings.followed is not self:
             return
-        levels: dict[object, int] = {}
+        levels: dict[bytes, int] = {}
         news: dict[Kind, list[tuple[float, str, int]]] = {}
         for each in lasting(settings):
             level = each.level(now)
             if not level:
                 continue
-            levels[each.item] = level
-            if level > self._levels.get(each.item, 0):
+            levels[each.der] = level
+            if level > self._levels.get(each.der, 0):
                 found = news.setdefault(each.item.kind, [])
                 found.append((each.item.not_after or 0.0, each.item.name, level))
         self._levels = levels
@@ -347,7 +379,7 @@ def _expiry(kind: Kind, found: list[tuple[float, str, int]], now: float) -> str:
     return f"{_NOUNS[kind]} {name or 'without a name'} {left} ({when}){more}"
 
 
-def follow(context: HasSettings, source: Source | None, max_stale: float | timedelta | None) -> None:
+def follow(context: SSLContext, source: Source | None, max_stale: float | timedelta | None) -> None:
     """`SSLContext.follow`."""
     limit = seconds_of(max_stale)
     if source is None:

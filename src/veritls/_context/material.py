@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error
+from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.bundles import as_bundles, certificates_in
 from veritls._loading.certificates import subject_text
 from veritls._loading.crls import Found, in_source
 from veritls._loading.identities import load_identity
-from veritls._loading.pem import pem_blocks
+from veritls._loading.pem import HERE, pem_blocks
 from veritls._loading.trust import trust_set
 from veritls._report.rendering import plain
 from veritls._value import Field, Value
@@ -68,7 +68,11 @@ def _identities(given: Any, where: str) -> tuple[_engine.Identity, ...]:
         # Bytes that are no PEM could be taken for a path.
         cert = bytearray(cert) if isinstance(cert, bytes) else cert
         key = bytearray(key) if isinstance(key, bytes) else key
-        found.append(load_identity(cert, key, each.password))
+        try:
+            found.append(load_identity(cert, key, each.password))
+        except ssl.SSLError as error:
+            words = words_of(error).replace(HERE, where)
+            raise ssl_error(str(error.reason), words) from None
         if len(found) > MOST_IDENTITIES:
             raise ValueError(f"{where} gave more than {MOST_IDENTITIES} identities")
     if not found:
@@ -154,8 +158,8 @@ def check_dates(new: Iterable[bytes], former: Iterable[bytes]) -> None:
 def kind_of(error: BaseException) -> str:
     """One word of a bounded list for what a load raised."""
     match error:
-        case ssl.SSLError(reason=str(reason)) if reason:
-            return reason.lower().replace(" ", "_").removeprefix("material_")
+        case ssl.SSLError(reason=str(reason)) if reason.replace("_", "").isalnum() and len(reason) < 60:
+            return plain(reason.lower()).removeprefix("material_")
         case ssl.SSLError():
             return "ssl_error"
         case FileNotFoundError():

@@ -9,7 +9,7 @@ from veritls._context.material import KINDS
 from veritls._context.settings import Settings
 from veritls._loading.certificates import described, name_text
 from veritls._report.rendering import plain
-from veritls._value import Value
+from veritls._value import Field, Value
 from veritls.events.material import Kind, MaterialItem, MaterialStatus
 
 MOST_ITEMS = 100
@@ -20,10 +20,11 @@ _THIRD, _TENTH = 1 / 3, 1 / 10
 
 
 class Lasting(Value):
-    """An item, and how long it is valid in all."""
+    """An item, how long it is valid in all, and the certificate or CRL itself (DER)."""
 
     item: MaterialItem
     lifetime: float
+    der: bytes = Field(secret=True)  # type: ignore[assignment]
 
     def level(self, now: float) -> int:
         """How near its end is: 0 far, 1 and 2 near, 3 it is over.
@@ -45,7 +46,8 @@ class Lasting(Value):
 def _certificate(kind: Kind, der: bytes, source: str) -> Lasting:
     contents = _engine.contents(der)
     since, until = contents["not_before"], contents["not_after"]
-    return Lasting(MaterialItem(kind, plain(described(der)[0]), source, float(until)), float(until - since))
+    item = MaterialItem(kind, plain(described(der)[0]), source, float(until))
+    return Lasting(item, float(until - since), der)
 
 
 def _all(settings: Settings, source: str) -> Iterator[Lasting]:
@@ -59,7 +61,7 @@ def _all(settings: Settings, source: str) -> Iterator[Lasting]:
     for crl, where in settings.trust.crls:
         since, until = crl.period
         item = MaterialItem("crls", plain(name_text(crl.issuer)), where, float(until))
-        yield Lasting(item, float(until - since))
+        yield Lasting(item, float(until - since), crl.der)
 
 
 def lasting(settings: Settings) -> tuple[Lasting, ...]:

@@ -21,7 +21,7 @@ class OwnIdentity:
     """
 
     subject: str
-    names: tuple[tuple[str, str], ...]
+    names: tuple[tuple[str, str], ...] = field(repr=False)
     key: str
     not_after: datetime | None
     sha256: str

@@ -186,13 +186,17 @@ class TrustStore:
         """The trust of a connection that began under `first` and goes on under this one.
 
         This one's, but a bundle map is not left behind: where both have one, for the trust domains of both;
-        where only `first` has one, `first` stays.
+        where only `first` has one, `first` stays, with the CRLs of both.
         """
         mine, theirs = self._bundles, first.bundles
         if theirs is None:
             return self
         if mine is None:
-            return first
+            if not self.crls:
+                return first
+            from veritls._loading.crls import Found
+
+            return first.plus_crls([Found(*each) for each in self.crls], foreign=True)[0]
         shared = {domain: bundle for domain, bundle in mine.items() if domain in theirs}
         return self.with_bundles(shared)
 
@@ -211,6 +215,11 @@ class TrustStore:
         Raises ssl.SSLError for a CRL whose issuer is here and did not sign it: replace the trust first.
         """
         return self._replaced(crls=None).plus_crls(found)[0]
+
+    def with_newer_crls(self, former: TrustStore) -> TrustStore:
+        """With those CRLs of `former` that are newer than what is here of the same issuer, key and point."""
+        crls = self.crls.with_newer(former.crls, lambda name: self._by_subject().get(name, ()))
+        return self if crls is self.crls else self._replaced(crls=crls)
 
     def remembering(self, place: StrPath) -> TrustStore:
         """With a file or folder that CRLs are read from again."""

@@ -77,6 +77,7 @@ class Follows(Protocol):
 
     def alive(self) -> bool: ...
     def take(self, loaded: Loaded) -> Any: ...
+    def failed(self, error: BaseException) -> Any: ...
     def after(self, taken: Any, *, told: bool) -> None: ...
     def hurry(self) -> float: ...
 
@@ -138,7 +139,9 @@ class Watcher:
             fault = self._wait(stop, timeout)
             spent = time.monotonic() - before
             pause = 0.0 if changed or spent >= timeout else min(MOST, max(LEAST, 2 * pause))
-            rest = (timeout if fault is not None else pause) - spent
+            if fault is not None:
+                pause = timeout if self._failures else 0.0
+            rest = pause - spent
             if rest > 0 and not stop.is_set():
                 stop.wait(rest)
             changed = self._goes_on(stop) and self._round(fault)
@@ -178,14 +181,16 @@ class Watcher:
         return None
 
     def _round(self, fault: BaseException | None) -> bool:
-        """One load for all; whether there was anything new. `fault`: what the wait before raised."""
+        """One load for all; whether there was anything new. `fault`: what the wait before raised, which is a
+        failure, though what is loaded is taken over."""
         with self.loading:
             sets: dict[frozenset[Kind], Loaded] = {}
             results: list[tuple[Follows, Any]] = []
             for follower in self._followers:
                 if follower.provides not in sets:
                     sets[follower.provides] = self.load(follower.provides)
-                results.append((follower, follower.take(sets[follower.provides])))
+                taken = follower.take(sets[follower.provides])
+                results.append((follower, taken if fault is None else follower.failed(fault)))
         failed = any(taken.error is not None for _, taken in results)
         if failed and self._failing_since is None:
             self._failing_since = time.monotonic()
@@ -224,10 +229,11 @@ class Joining:
             watcher._joining += 1
         return watcher
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with _registry:
             self._watcher._joining = max(0, self._watcher._joining - 1)
-        self._watcher.wake()
+        if kind is not None:
+            self._watcher.wake()
 
 
 def _after_fork() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Content: TypeAlias = StrPath | bytearray | memoryview
     """A path, or what a file would hold: see `is_content`."""
 
-_HERE = "the data given"
+HERE = "the data given"
 _DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
 _BEGIN = b"-----BEGIN "
@@ -89,7 +89,7 @@ def read_content(source: Content, what: str) -> tuple[bytes, str]:
         data = bytes(source)
         if not data.strip():
             raise ssl_error("PEM_LIB", f"PEM lib: the {what} is empty")
-        return data, _HERE
+        return data, HERE
     assert not isinstance(source, bytearray | memoryview)
     return read_file(source, what), repr(os.fsdecode(source))
 

@@ -222,6 +222,8 @@ class SSLTransport(transports._FlowControlMixin):
 
     def _handshake(self, readable: bool) -> None:
         try:
+            if self._ssl_object._settings.fresh:
+                self._ssl_object._refuse_stale()
             done = self._stream.handshake(readable)
         except (SystemExit, KeyboardInterrupt):
             raise

@@ -12,7 +12,7 @@ class PeerIdentity:
     """Whom a validated certificate names.
 
     `subject`: as in RFC 4514. `names`: the first 100 of subjectAltName, (kind, value) as `getpeercert` has
-    them; `names_left_out` counts the others. `spiffe_id`: where exactly one URI is there, and is a SPIFFE ID.
+    them; `names_left_out` counts the others. `spiffe_id`: of a workload (X509-SVID, 5.2): its one URI.
     The text is the certificate's, with whatever characters it has there; the repr escapes and shortens it.
     """
 

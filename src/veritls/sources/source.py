@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from veritls._value import MISSING, Field, Value
@@ -52,17 +52,32 @@ class Material(Value):
 
 @runtime_checkable
 class Source(Protocol):
-    """What `SSLContext.follow` takes. One thread of the process, its watcher's, calls it at a time.
+    """What `SSLContext.follow` takes: an object with these three members, for one secret store or another.
 
-    A source may also have a `name`, a str for logs and metrics; its class's name stands there otherwise.
+    The thread of its watcher, one for all contexts of the process, calls `wait` and then `load`, over and
+    over; after a fork there is a new one in the child. A context that begins to follow calls `load` in its
+    own thread. Never do two threads call `load` at a time; `wait` may run meanwhile.
+
+    It may also have a `name`, a str for logs and metrics (its class's name stands there otherwise), and a
+    `patience`: seconds, by default 0, for which a failure may last before it is told of, for a source that is
+    written in several steps.
     """
 
     @property
-    def provides(self) -> frozenset[Kind]:
-        """The kinds that it has. Constant."""
+    def provides(self) -> Collection[str]:
+        """The kinds that it has, of "identity", "trust", "intermediates" and "crls". Read once, by `follow`.
+
+        What it gives of other kinds is not used.
+        """
 
     def load(self) -> Material:
-        """What there is now. Raises whatever says why there is none; it is called again later then."""
+        """What there is now, all of it. Raises whatever says why there is none; it is called again then.
+
+        It may take its time: handshakes do not wait for it. `follow` does, the first time.
+        """
 
     def wait(self, stop: threading.Event, timeout: float) -> Any:
-        """Returns when there may be something new, when `stop` is set, or after `timeout` seconds."""
+        """Returns when there may be something new, when `stop` is set, or after `timeout` seconds.
+
+        ``stop.wait(timeout)`` is enough for a source that can only be asked. The result is not used.
+        """
