@@ -40,6 +40,15 @@ class Peer(PeerIdentity):
         extension = extensions.get("tls") if isinstance(extensions, Mapping) else scope.get(KEY)
         return extension._peer if type(extension) is TLSExtension else None
 
+    @classmethod
+    def of_connection(cls, connection: Any) -> Peer | None:
+        """The client of an SSLSocket, of an SSLObject, or of what has one, such as a transport or a
+        StreamWriter of asyncio; None for anything else, and where there is none that was validated."""
+        if not isinstance(connection, ConnectionState):
+            ask = getattr(connection, "get_extra_info", None)
+            connection = ask("ssl_object") if ask is not None else None
+        return peer_of(connection) if isinstance(connection, ConnectionState) else None
+
     @property
     def certificate(self) -> bytes:
         """The client's certificate (DER)."""
