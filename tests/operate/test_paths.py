@@ -84,7 +84,7 @@ ADMIN = [
     "/admin%2f..",
     "/admin/..",
     "/x/../admin//../y",
-    "/x/..;/admin//../y",
+    "/x/..;/admin//..;/y",
 ]
 
 
