@@ -14,6 +14,14 @@ from typing import ClassVar, TypeAlias
 
 from veritls import _engine
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cryptography import x509
+
+    from veritls.events.identity import PeerIdentity
+
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
 
@@ -34,6 +42,8 @@ class _Pattern:
     value: str
 
     _kind: ClassVar[str]
+    _shown: ClassVar[str | None]
+    """The kind of name in `PeerIdentity.names`; None: `spiffe_id` is meant."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
@@ -45,6 +55,41 @@ class _Pattern:
 
     def _normal(self, value: str) -> str:
         return value
+
+    def matches(self, peer: bytes | str | x509.Certificate | PeerIdentity) -> bool:
+        """Whether the pattern matches a peer, as `SSLContext.allowed_peers` compares.
+
+        `peer`: a certificate (DER, or of `cryptography`), one of whose names is to match; whom a validated
+        certificate names, as events and `veritls.serving.Peer` have it; or a name alone, as text: a DNS name,
+        an address, a URI, a SPIFFE ID or a mail address, as the pattern is for.
+
+        It compares names and verifies nothing: ask it of a certificate only that was validated. False for
+        what cannot be read. Raises TypeError for anything else.
+        """
+        if isinstance(peer, str):
+            return _engine.matches_name(self._kind, self.value, peer)
+        if isinstance(peer, bytes | bytearray | memoryview):
+            return _engine.matches_certificate(self._kind, self.value, bytes(peer))
+        chain = getattr(peer, "chain", None)
+        if chain:
+            return _engine.matches_certificate(self._kind, self.value, chain[0])
+        if hasattr(peer, "spiffe_id"):
+            names = self._names_of(peer)
+            return any(_engine.matches_name(self._kind, self.value, name) for name in names)
+        if hasattr(peer, "public_bytes"):
+            from cryptography import x509
+            from cryptography.hazmat.primitives.serialization import Encoding
+
+            if isinstance(peer, x509.Certificate):
+                der = peer.public_bytes(Encoding.DER)
+                return _engine.matches_certificate(self._kind, self.value, der)
+        raise TypeError(f"matches() takes a certificate, an identity or a name, not {type(peer).__name__}")
+
+    def _names_of(self, identity: Any) -> list[str]:
+        if self._shown is None:
+            return [identity.spiffe_id] if identity.spiffe_id is not None else []
+        # A backslash: text that broke its encoding, and is no name.
+        return [name for kind, name in identity.names if kind == self._shown and "\\" not in name]
 
     def _for_engine(self) -> tuple[str, str]:
         return self._kind, self.value
@@ -62,6 +107,7 @@ class DNSPattern(_Pattern):
     """
 
     _kind = "DNS"
+    _shown = "DNS"
 
     def _normal(self, value: str) -> str:
         try:
@@ -79,6 +125,7 @@ class Network(_Pattern):
     """
 
     _kind = "network"
+    _shown = "IP Address"
 
     def _normal(self, value: str) -> str:
         try:
@@ -94,6 +141,7 @@ class URI(_Pattern):
     """
 
     _kind = "URI"
+    _shown = "URI"
 
 
 class SPIFFE(_Pattern):
@@ -106,6 +154,7 @@ class SPIFFE(_Pattern):
     """
 
     _kind = "SPIFFE"
+    _shown = None
 
 
 class Email(_Pattern):
@@ -116,22 +165,21 @@ class Email(_Pattern):
     """
 
     _kind = "email"
+    _shown = "email"
 
 
 Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email
 """A pattern for `SSLContext.allowed_peers`."""
 
 
-def as_matchers(values: Iterable[Matcher]) -> tuple[Matcher, ...]:
-    """The patterns as a tuple. Raises TypeError for anything else."""
+def as_matchers(values: Iterable[Matcher], of: str = "allowed_peers") -> tuple[Matcher, ...]:
+    """The patterns as a tuple. `of`: what takes them. Raises TypeError for anything else."""
     if isinstance(values, str | bytes | _Pattern):
-        raise TypeError(f"allowed_peers must be a list of patterns, not {type(values).__name__}")
+        raise TypeError(f"{of} must be a list of patterns, not {type(values).__name__}")
     matchers = tuple(values)
     for each in matchers:
         if not isinstance(each, Matcher):
-            raise TypeError(
-                f"allowed_peers: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email pattern"
-            )
+            raise TypeError(f"{of}: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email pattern")
     return matchers
 
 

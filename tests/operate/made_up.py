@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from veritls import _engine
-from veritls.events import Event, HandshakeEvent, MaterialEvent, PeerIdentity, material
+from veritls.events import AccessEvent, Event, HandshakeEvent, MaterialEvent, PeerIdentity, material
 
 HOSTILE = 'x"}\n1 2\n\x00\u202e' + "y" * 5000
 """What breaks out of a label, a line or a bound."""
@@ -30,6 +30,20 @@ def handshake(**changed: Any) -> HandshakeEvent:
         "time": 1_800_000_000.0,
     }
     return HandshakeEvent(**told | changed)
+
+
+def access(**changed: Any) -> AccessEvent:
+    told: dict[str, Any] = {
+        "kind": "no_peer",
+        "sentence": "the client showed no certificate that was validated",
+        "scope": "http",
+        "method": "GET",
+        "path": "/admin",
+        "peer_address": ("192.0.2.1", 50000),
+        "peer_identity": None,
+        "time": 1_800_000_000.0,
+    }
+    return AccessEvent(**told | changed)
 
 
 def hostile_handshakes(count: int) -> list[HandshakeEvent]:

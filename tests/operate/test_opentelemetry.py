@@ -12,7 +12,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import library
-from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal, tell
+from tests.operate.made_up import HOSTILE, access, handshake, hostile_handshakes, renewal, tell
 from tests.operate.rotating import Memory, followed, own
 from tests.operate.ways import LOOPS, Heard, ask, mutual, serving, ways
 from tests.support.connections import SECONDS, client_context, server_context
@@ -111,6 +111,15 @@ def test_a_refusal_after_the_handshake_is_not_another_handshake(collected: Colle
     assert list(collected.values("veritls.handshakes").values()) == [1]
     late = collected.values("veritls.late_refusals")
     assert late == {frozenset({("error.type", "certificate_expired")}): 1}
+
+
+def test_refused_requests_are_counted_by_words_of_ours(collected: Collected) -> None:
+    tell(access(), access(kind="x" * 1000, scope="x" * 1000))
+    found = collected.values("veritls.requests_refused")
+    assert found == {
+        frozenset({("veritls.scope", "http"), ("error.type", "no_peer")}): 1,
+        frozenset({("veritls.scope", "other"), ("error.type", "other")}): 1,
+    }
 
 
 def test_no_metric_has_an_attribute_that_a_peer_chose(collected: Collected) -> None:

@@ -20,7 +20,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import library
-from tests.operate.made_up import HOSTILE, handshake, hostile_handshakes, renewal, tell
+from tests.operate.made_up import HOSTILE, access, handshake, hostile_handshakes, renewal, tell
 from tests.operate.processes import ROOT, program
 from tests.operate.rotating import Memory, followed, own
 from tests.operate.ways import WAYS, Heard, ask, mutual, serving
@@ -113,6 +113,16 @@ def test_a_refusal_after_the_handshake_is_not_another_handshake(registry: Any) -
     assert of(series, "veritls_handshakes_total") == 1
     assert of(series, "veritls_handshake_duration_seconds_count") == 1
     assert of(series, "veritls_late_refusals_total", kind="certificate_expired") == 1
+
+
+def test_refused_requests_are_counted_by_words_of_ours(registry: Any) -> None:
+    tell(access(), access(kind="unlisted", scope="websocket", path=HOSTILE, method=HOSTILE))
+    tell(access(kind=HOSTILE, scope=HOSTILE))
+    series = shown(registry)
+    assert of(series, "veritls_requests_refused_total", scope="http", kind="no_peer") == 1
+    assert of(series, "veritls_requests_refused_total", scope="websocket", kind="unlisted") == 1
+    assert of(series, "veritls_requests_refused_total", scope="other", kind="other") == 1
+    assert of(series, "veritls_material_loads_total") == 0 == of(series, "veritls_handshakes_total")
 
 
 def test_no_label_is_one_that_a_peer_chose_and_their_number_is_bounded(registry: Any) -> None:
@@ -330,7 +340,7 @@ WORKERS = """
 import os, ssl, socket, sys, threading
 import prometheus_client, veritls
 from prometheus_client import multiprocess
-from tests.operate.made_up import renewal, tell
+from tests.operate.made_up import access, renewal, tell
 from veritls.events import prometheus
 
 def work():

@@ -17,6 +17,18 @@ pub fn matcher_fault(kind: &str, value: &str) -> Option<&'static str> {
     Matcher::new(kind, value).err()
 }
 
+/// Whether one of the names of a certificate (DER) matches the pattern; False where either is malformed.
+#[pyfunction]
+pub fn matches_certificate(kind: &str, value: &str, der: &[u8]) -> bool {
+    Matcher::new(kind, value).is_ok_and(|matcher| matcher.matches_certificate(der))
+}
+
+/// Whether a name of the pattern's own kind matches it; False where either is malformed.
+#[pyfunction]
+pub fn matches_name(kind: &str, value: &str, name: &str) -> bool {
+    Matcher::new(kind, value).is_ok_and(|matcher| matcher.matches_name(name))
+}
+
 /// The SPIFFE ID of a workload's certificate (DER); None where it has none, or not exactly one.
 #[pyfunction]
 pub fn spiffe_id(der: &[u8]) -> Option<String> {

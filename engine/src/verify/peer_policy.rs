@@ -55,6 +55,27 @@ impl Matcher {
         Ok(Self { text: format!("{kind} {value}"), pattern: pattern? })
     }
 
+    /// Whether one of the names of a certificate (DER) matches, whoever issued it.
+    pub fn matches_certificate(&self, der: &[u8]) -> bool {
+        let Ok(certificate) = read(der) else { return false };
+        let Ok(names) = certificate.subject_alternative_name() else { return false };
+        let names = names.as_ref().map_or(&[][..], |found| &found.value.general_names);
+        self.matches(&Presented::of(&certificate, names))
+    }
+
+    /// Whether `name` matches, of the pattern's own kind: a DNS name, an address, a URI, a SPIFFE ID, a mail address.
+    pub fn matches_name(&self, name: &str) -> bool {
+        let mut presented = Presented::default();
+        match &self.pattern {
+            Pattern::Dns(_) => presented.add(&GeneralName::DNSName(name)),
+            Pattern::Network(..) => presented.addresses.extend(name.parse::<IpAddr>()),
+            Pattern::Uri(_) => presented.add(&GeneralName::URI(name)),
+            Pattern::Spiffe(..) => presented.spiffe = spiffe::parts(name, is_segment),
+            Pattern::Email(..) => presented.add(&GeneralName::RFC822Name(name)),
+        }
+        self.matches(&presented)
+    }
+
     fn matches(&self, presented: &Presented<'_>) -> bool {
         match &self.pattern {
             Pattern::Dns(pattern) => match pattern.strip_prefix("*.") {

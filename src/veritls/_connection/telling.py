@@ -143,14 +143,17 @@ def _why(end: str, error: BaseException | None, server: bool, timed_out: bool, f
     return why
 
 
+def named(certificate: bytes) -> tuple[str, tuple[tuple[str, str], ...], int, str | None]:
+    """What `PeerIdentity` has of a certificate (DER)."""
+    subject, _ = described(certificate)
+    names = alternative_names(certificate)
+    left_out = max(0, len(names) - MOST_NAMES)
+    return subject, names[:MOST_NAMES], left_out, _engine.spiffe_id(certificate)
+
+
 def _identity(stream: _engine.Stream) -> PeerIdentity | None:
     chain = stream.peer_chain if stream.validated else None
-    if not chain:
-        return None
-    subject, _ = described(chain[0])
-    names = alternative_names(chain[0])
-    left_out = max(0, len(names) - MOST_NAMES)
-    return PeerIdentity(subject, names[:MOST_NAMES], left_out, _engine.spiffe_id(chain[0]))
+    return PeerIdentity(*named(chain[0])) if chain else None
 
 
 def _event(

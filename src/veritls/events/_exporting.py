@@ -29,7 +29,7 @@ from veritls._connection.kinds import FAILURES as FAILURES, KINDS as KINDS
 from veritls._context.cipher_suites import VERSIONS
 from veritls._context.watching import followed as followed
 from veritls._report.rendering import plain
-from veritls.events import Event, HandshakeEvent, MaterialEvent, Outcome, subscribe
+from veritls.events import AccessEvent, AccessKind, Event, HandshakeEvent, MaterialEvent, Outcome, subscribe
 from veritls.events.material import Kind
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -42,6 +42,8 @@ LONGEST = 200
 MATERIAL_KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES = frozenset(("client", "server"))
 OUTCOMES = frozenset(get_args(Outcome))
+SCOPES = frozenset(("http", "websocket"))
+ACCESS_KINDS = frozenset(get_args(AccessKind))
 VERSION_WORDS = frozenset(VERSIONS.values())
 
 _lock = threading.RLock()
@@ -67,6 +69,9 @@ class Exporting:
         self._owner: int | None = None
 
     def _count_handshake(self, event: HandshakeEvent) -> None:
+        raise NotImplementedError
+
+    def _count_access(self, event: AccessEvent) -> None:
         raise NotImplementedError
 
     def _count_material(self, event: MaterialEvent, source: str) -> None:
@@ -101,6 +106,8 @@ class Exporting:
             try:
                 if isinstance(event, HandshakeEvent):
                     self._count_handshake(event)
+                elif isinstance(event, AccessEvent):
+                    self._count_access(event)
                 else:
                     source = self._source(event.source)
                     self._forget_ended({source, *followed()})

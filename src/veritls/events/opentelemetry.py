@@ -20,13 +20,15 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from veritls._report.rendering import plain
-from veritls.events import HandshakeEvent, MaterialEvent
+from veritls.events import AccessEvent, HandshakeEvent, MaterialEvent
 from veritls.events._exporting import (
+    ACCESS_KINDS,
     BUCKETS,
     FAILURES,
     KINDS,
     LONGEST,
     OUTCOMES,
+    SCOPES,
     SIDES,
     VERSION_WORDS,
     Exporting,
@@ -137,6 +139,11 @@ class Export(Exporting):
             unit="{refusal}",
             description="Refusals by a TLS 1.3 server after the client's handshake, counted as completed.",
         )
+        self._refused = meter.create_counter(
+            "veritls.requests_refused",
+            unit="{request}",
+            description="Requests that were refused because of who their peer is.",
+        )
         self._loads = meter.create_counter(
             "veritls.material.loads",
             unit="{load}",
@@ -173,6 +180,10 @@ class Export(Exporting):
         if event.version is not None:
             labels["tls.protocol.version"] = word(event.version, VERSION_WORDS).removeprefix("TLSv")
         self._handshakes.add(1, labels)
+
+    def _count_access(self, event: AccessEvent) -> None:
+        labels = {"veritls.scope": word(event.scope, SCOPES), "error.type": word(event.kind, ACCESS_KINDS)}
+        self._refused.add(1, labels)
 
     def _count_material(self, event: MaterialEvent, source: str) -> None:
         status, labels = event.status, {"veritls.source": source}

@@ -19,13 +19,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from veritls.events import HandshakeEvent, MaterialEvent
+from veritls.events import AccessEvent, HandshakeEvent, MaterialEvent
 from veritls.events._exporting import (
+    ACCESS_KINDS,
     BUCKETS,
     FAILURES,
     KINDS,
     MATERIAL_KINDS,
     OUTCOMES,
+    SCOPES,
     SIDES,
     VERSION_WORDS,
     Exporting,
@@ -84,6 +86,12 @@ class Export(Exporting):
             "late_refusals",
             "Refusals by a TLS 1.3 server after the client's handshake, which was counted as completed.",
             "kind",
+        )
+        self._refused = add(
+            Counter,
+            "requests_refused",
+            "Requests that were refused because of who their peer is.",
+            *("scope", "kind"),
         )
         self._loads = add(
             Counter, "material_loads", "How often a context took over new certificates.", "source"
@@ -154,6 +162,9 @@ class Export(Exporting):
         count.inc()
         if event.duration is not None:
             durations.observe(event.duration)
+
+    def _count_access(self, event: AccessEvent) -> None:
+        self._refused.labels(word(event.scope, SCOPES), word(event.kind, ACCESS_KINDS)).inc()
 
     def _count_material(self, event: MaterialEvent, source: str) -> None:
         status = event.status
