@@ -31,9 +31,8 @@ import veritls
 from tests.revocation.responses import response
 from tests.support.certificates import NOW, Party, der, pem
 from veritls._context import combining
-from veritls._context.settings import TicketSecret
 from veritls._loading import certificates as shown
-from veritls._value import Value
+from veritls._value import TicketSecret, Value
 
 FILE = Path(__file__).with_name("texts.toml")
 EXPECTED: dict[str, list[str]] = tomllib.loads(FILE.read_text()).get("texts", {}) if FILE.exists() else {}

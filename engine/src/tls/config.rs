@@ -18,12 +18,13 @@ use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::fatal_alert::cipher_suites;
 use crate::tls::fingerprint::fingerprint;
+use crate::tls::keyring::Keyring;
 use crate::tls::own_identity::Own;
 use crate::tls::peer_verifier::RustlsVerifier;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::resolvers::{OwnCertificates, OwnIdentities};
 use crate::tls::side::Side;
-use crate::tls::ticket_keys::{Fingerprint, Secret, TicketKeys};
+use crate::tls::ticket_keys::Fingerprint;
 use crate::tls::tickets::Tickets;
 use crate::verify::peer_policy::{Conditions, Matcher};
 use crate::verify::trust::Trust;
@@ -128,7 +129,7 @@ fn conditions(demands: &Demands) -> Result<Conditions, Unusable> {
 }
 
 impl Config {
-    /// `ticket_secret`: of the context; what tickets are sealed with is derived from it and the fingerprint.
+    /// `keyring`: what tickets are sealed with is derived from its secrets and the fingerprint.
     /// `policy_token`: changes with each callback.
     pub fn new(
         recipe: Recipe,
@@ -136,10 +137,9 @@ impl Config {
         identities: Vec<Arc<Own>>,
         trust: Arc<Trust>,
         counters: Arc<Counters>,
-        ticket_secret: [u8; 32],
+        keyring: Arc<Keyring>,
         policy_token: &[u8],
     ) -> Result<Self, Unusable> {
-        let ticket_secret = Secret::new(ticket_secret);
         let mut provider = default_provider();
         provider.cipher_suites = cipher_suites().to_vec();
         let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);
@@ -203,8 +203,7 @@ impl Config {
             config.send_tls13_tickets = tickets.unwrap_or(0);
             if let Some(fingerprint) = fingerprint.filter(|_| tickets.is_some()) {
                 // No ticket outlives a change of the settings.
-                let keys = TicketKeys::new(ticket_secret, fingerprint);
-                config.ticketer = Arc::new(Tickets { keys, verifier: verifier.clone() });
+                config.ticketer = Arc::new(Tickets { keyring, fingerprint, verifier: verifier.clone() });
             }
             RustlsConfig::Server(Arc::new(config))
         } else {

@@ -37,8 +37,8 @@ that is not enforced. Records 0009 and 0046 have the cases.
 
 from __future__ import annotations
 
-import os
 import ssl
+from operator import or_
 
 from veritls import _engine
 from veritls._context.combining import choice, combined, demand
@@ -47,7 +47,7 @@ from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
 from veritls._context.trust import TrustStore
-from veritls._value import Value
+from veritls._value import TicketSecret, Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,25 +56,9 @@ if TYPE_CHECKING:
 
     from veritls._context.ocsp_renewal import Renewal
     from veritls.events import Subscription
+    from veritls.tickets import TicketKeys
 
     SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
-
-
-class TicketSecret(bytes):
-    """The secret that ticket keys are derived from. Its repr hides it from tracebacks and logs."""
-
-    @classmethod
-    def drawn(cls) -> TicketSecret:
-        """A new secret."""
-        return cls(os.urandom(32))
-
-    def __repr__(self) -> str:
-        return "<TicketSecret>"
-
-    __str__ = __repr__
-
-    def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("cannot pickle 'TicketSecret' object")
 
 
 class Frozen(Value):
@@ -107,6 +91,10 @@ class Settings(Value):
     """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
+    ticket_keys: TicketKeys | None = choice(None)
+    """Those that the context shares with others."""
+    by_callback: bool = demand(or_, False)
+    """Whether an sni_callback chose this value for a connection."""
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -136,10 +124,21 @@ class Settings(Value):
             self._identities(),
             self.trust.frozen(partial_chain=peer.partial_chain),
             self.statistics,
-            self.ticket_secret,
-            peer.token,
+            *self._sealing(peer),
         )
         return Frozen(settings, peer, demands)
+
+    def _sealing(self, peer: PeerPolicy) -> tuple[_engine.TicketKeyring | TicketSecret, bytes]:
+        """What tickets are sealed with, and what stands for the callbacks in the fingerprint."""
+        keys = self.ticket_keys
+        asked = self.by_callback or self.sni_callback is not None
+        if keys is None or (keys.policy_version is None and (asked or peer.callbacks)):
+            return self.ticket_secret, peer.token
+        if not (asked or peer.callbacks):
+            return keys._keyring, b""
+        # The version has no say in where it ends: the numbers before it are of a fixed length.
+        kinds = len(peer.callbacks).to_bytes(4, "big") + bytes([asked])
+        return keys._keyring, b"version" + kinds + str(keys.policy_version).encode("utf-8", "surrogatepass")
 
     def _identities(self) -> list[_engine.Identity]:
         """The own identities in the engine's form, the preferred first.
@@ -163,7 +162,7 @@ class Settings(Value):
         combinations: WeakKeyDictionary[Settings, Settings] = vars(self)["_after"]
         kept = combinations.get(first)
         if kept is None:
-            kept = combinations[first] = combined(first, self)
+            kept = combinations[first] = replace(combined(first, self), by_callback=True)
         return kept
 
     def check_side(self, server_side: bool) -> None:
