@@ -28,6 +28,13 @@ class Keys:
         settings = server._settings if first is None else server._settings.after(first._settings)
         return cls(settings.ticket_secret, settings.frozen(True).settings.fingerprint)
 
+    @classmethod
+    def of_epoch(cls, secret: bytes, salt: bytes | None, period: int, epoch: int, fingerprint: bytes) -> Self:
+        """Of a fleet, by decision 0072. Without a salt `epoch` is 0."""
+        info = b"veritls fleet 1" + bytes([salt is not None])
+        info += period.to_bytes(4, "big") + epoch.to_bytes(4, "big")
+        return cls(HKDF(SHA256(), 32, salt, info).derive(secret), fingerprint)
+
     def _derive(self, epoch: int, salt: bytes) -> tuple[AESGCM, bytes]:
         info = b"veritls ticket 1" + self.fingerprint + epoch.to_bytes(4, "big")
         both = HKDF(SHA256(), 44, salt, info).derive(self.secret)

@@ -34,7 +34,10 @@ _BASE64 = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"+
 
 def read(path: StrPath) -> tuple[TicketSecret, int]:
     """The content of a file, and its mode. Raises OSError, ValueError where it is too long."""
-    with open(path, "rb", buffering=0) as file:
+    # A pipe would be waited for.
+    with open(
+        path, "rb", buffering=0, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)
+    ) as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):
             raise ValueError("it is not a regular file")

@@ -62,6 +62,7 @@ class Refresher:
 
     def begin(self) -> None:
         """Starts the thread: in the first process, and again in each process forked from it."""
+        self._looked = threading.Event()
         wake = self._wake = SimpleQueue()
         # A queue may be put into amid anything, where an Event's lock may be held by the thread that puts.
         mine = weakref.ref(self, lambda _: wake.put(None))

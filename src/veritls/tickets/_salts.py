@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis._parsers import _RESP2Parser
 from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, parse_url
 from redis.retry import Retry
+
+from veritls.tickets._secrets import AHEAD, BACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,7 @@ class _Bounded:
 
     def __init__(self, plain: socket.socket) -> None:
         self._socket = plain
+        self._timeout = plain.gettimeout()
         self._left = MOST_READ
         self._deadline = time.monotonic() + SECONDS
 
@@ -50,7 +53,11 @@ class _Bounded:
             raise TimeoutError(f"no answer within {SECONDS:.0f} seconds")
         if self._left <= 0:
             raise TooMuch(f"the answer is longer than {MOST_READ} bytes")
-        self._socket.settimeout(rest)
+        self._socket.settimeout(rest if self._timeout is None else min(rest, self._timeout))
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
+        self._socket.settimeout(seconds)
 
     def recv(self, size: int, *flags: int) -> bytes:
         self._limit()
@@ -109,17 +116,20 @@ class Salts:
         Whatever it has: not every value is a salt. Raises redis.RedisError, OSError, and anything else that
         an answer can lead its client to.
         """
-        with Redis(connection_pool=ConnectionPool(**self._arguments)) as client:
+        pool = ConnectionPool(**self._arguments)
+        try:
+            client = Redis(connection_pool=pool)
             found = self._read(client, list(offered))
-            missing = [epoch for epoch, salt in offered.items() if epoch not in found and salt is not None]
+            missing = {each: salt for each, salt in offered.items() if each not in found and salt is not None}
             if missing:
                 with client.pipeline(transaction=False) as pipeline:
-                    for epoch in missing:
-                        life = max(1, (epoch + 5) * self._period - int(now))
-                        pipeline.set(self._key(epoch), cast(bytes, offered[epoch]), nx=True, ex=life)
+                    for epoch, salt in missing.items():
+                        life = max(1, (epoch + AHEAD + BACK + 1) * self._period - int(now))
+                        pipeline.set(self._key(epoch), salt, nx=True, ex=life)
                     pipeline.execute()
-                found |= self._read(client, missing)
-            client.connection_pool.disconnect()
+                found |= self._read(client, list(missing))
+        finally:
+            pool.disconnect()
         return found
 
     def _key(self, epoch: int) -> str:
