@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,6 +29,11 @@ OURS = [getattr(veritls, name) for name in veritls.__all__] + [
     report.Refusal,
     report.Request,
 ]
+
+for module in ("prometheus", "opentelemetry"):
+    with suppress(ImportError):  # of what is optional; tests/operate fails under CI where it is missing
+        optional = importlib.import_module(f"veritls.events.{module}")
+        OURS += [getattr(optional, name) for name in optional.__all__ if name.lower() == "export"]
 
 DELEGATED = {
     "DNSPattern": "TypeError ValueError",
@@ -50,6 +57,7 @@ DELEGATED = {
     "SSLContext.maximum_version": "ValueError",
     "SSLContext.minimum_version": "ValueError",
     "SSLContext.on_handshake": "TypeError",
+    "export": "ValueError",
     "subscribe": "TypeError",
     "SSLContext.num_tickets": "TypeError ValueError",
     "SSLContext.options": "TypeError OverflowError",

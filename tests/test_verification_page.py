@@ -150,7 +150,7 @@ def test_the_server_that_checks_spiffe_ids_admits_only_the_right_clients(
     client.load_cert_chain("client.pem", "client.key")
     with listening() as (listener, address):
         monkeypatch.setattr(socket, "create_server", lambda *_, **__: listener)
-        code = block("SPIFFE")
+        code = block("tls.accept")
         assert len(code.strip().splitlines()) <= 15
         serving = in_thread(run, code)
         with connect(client, address) as tls:
@@ -161,6 +161,19 @@ def test_the_server_that_checks_spiffe_ids_admits_only_the_right_clients(
                 with pytest.raises(ssl.SSLError):
                     tls.recv(100)
                 assert isinstance(serving.exception(SECONDS), ssl.SSLCertVerificationError)
+
+
+def test_a_client_with_bundles_trusts_the_server_that_it_named_and_no_other(here: Path) -> None:
+    context = run(block("spiffe_bundles"))[0]["context"]
+    ids = ("example.org/ns/prod/sa/db", "example.org/ns/prod/sa/web", "example.com/ns/prod/sa/db")
+    kinds = []
+    for text in ids:
+        party = Party("db", root(), names=[x509.UniformResourceIdentifier(f"spiffe://{text}")])
+        try:
+            kinds.append(str(context.verify_chain([party.der]).kind))
+        except veritls.SSLCertVerificationError as refused:
+            kinds.append(str(refused.report.kind))
+    assert kinds == ["None", "not_allowed", "trust_domain"]
 
 
 def test_a_server_without_a_pinned_key_is_refused(here: Path) -> None:

@@ -40,6 +40,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::failure::set_translator, module)?)?;
     module.add_function(wrap_pyfunction!(api::identity::is_private_key, module)?)?;
     module.add_function(wrap_pyfunction!(api::checks::matcher_fault, module)?)?;
+    module.add_function(wrap_pyfunction!(api::checks::matches_certificate, module)?)?;
+    module.add_function(wrap_pyfunction!(api::checks::matches_name, module)?)?;
+    module.add_function(wrap_pyfunction!(api::checks::spiffe_id, module)?)?;
     module.add_function(wrap_pyfunction!(api::checks::check_ocsp_response, module)?)?;
     module.add_function(wrap_pyfunction!(api::settings::signature_schemes, module)?)?;
     module.add_function(wrap_pyfunction!(api::settings::is_server_name, module)?)?;

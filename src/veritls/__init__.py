@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from veritls._compat.injection import extract as extract, inject as inject
     from veritls._connection.session import SSLSession as SSLSession
+    from veritls._context.own_entries import OwnIdentity as OwnIdentity
     from veritls._context.signature_algorithms import get_sigalgs as get_sigalgs
     from veritls._context.trust_entries import TrustEntry as TrustEntry
     from veritls.peers import (
@@ -54,6 +55,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
     "extract": "veritls._compat.injection",
     "get_sigalgs": "veritls._context.signature_algorithms",
     "inject": "veritls._compat.injection",
+    "OwnIdentity": "veritls._context.own_entries",
     "TrustEntry": "veritls._context.trust_entries",
     "VerificationReport": "veritls.report",
 }

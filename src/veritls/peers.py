@@ -14,6 +14,14 @@ from typing import ClassVar, TypeAlias
 
 from veritls import _engine
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cryptography import x509
+
+    from veritls.events.identity import PeerIdentity
+
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
 
@@ -34,6 +42,8 @@ class _Pattern:
     value: str
 
     _kind: ClassVar[str]
+    _shown: ClassVar[str | None]
+    """The kind of name in `PeerIdentity.names`; None: `spiffe_id` is meant."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.value, str):
@@ -45,6 +55,41 @@ class _Pattern:
 
     def _normal(self, value: str) -> str:
         return value
+
+    def matches(self, peer: bytes | str | x509.Certificate | PeerIdentity) -> bool:
+        """Whether the pattern matches a peer, as `SSLContext.allowed_peers` compares.
+
+        `peer`: a certificate (DER, or of `cryptography`), one of whose names is to match; whom a validated
+        certificate names, as events and `veritls.serving.Peer` have it; or a name alone, as text: a DNS name,
+        an address, a URI, a SPIFFE ID or a mail address, as the pattern is for.
+
+        It compares names and verifies nothing: ask it of a certificate only that was validated. False for
+        what cannot be read. Raises TypeError for anything else.
+        """
+        if isinstance(peer, str):
+            return _engine.matches_name(self._kind, self.value, peer)
+        if isinstance(peer, bytes | bytearray | memoryview):
+            return _engine.matches_certificate(self._kind, self.value, bytes(peer))
+        chain = getattr(peer, "chain", None)
+        if chain:
+            return _engine.matches_certificate(self._kind, self.value, chain[0])
+        if hasattr(peer, "spiffe_id"):
+            names = self._names_of(peer)
+            return any(_engine.matches_name(self._kind, self.value, name) for name in names)
+        if hasattr(peer, "public_bytes"):
+            from cryptography import x509
+            from cryptography.hazmat.primitives.serialization import Encoding
+
+            if isinstance(peer, x509.Certificate):
+                der = peer.public_bytes(Encoding.DER)
+                return _engine.matches_certificate(self._kind, self.value, der)
+        raise TypeError(f"matches() takes a certificate, an identity or a name, not {type(peer).__name__}")
+
+    def _names_of(self, identity: Any) -> list[str]:
+        if self._shown is None:
+            return [identity.spiffe_id] if identity.spiffe_id is not None else []
+        # A backslash: text that broke its encoding, and is no name.
+        return [name for kind, name in identity.names if kind == self._shown and "\\" not in name]
 
     def _for_engine(self) -> tuple[str, str]:
         return self._kind, self.value
@@ -62,6 +107,7 @@ class DNSPattern(_Pattern):
     """
 
     _kind = "DNS"
+    _shown = "DNS"
 
     def _normal(self, value: str) -> str:
         try:
@@ -79,6 +125,7 @@ class Network(_Pattern):
     """
 
     _kind = "network"
+    _shown = "IP Address"
 
     def _normal(self, value: str) -> str:
         try:
@@ -94,18 +141,20 @@ class URI(_Pattern):
     """
 
     _kind = "URI"
+    _shown = "URI"
 
 
 class SPIFFE(_Pattern):
     """A SPIFFE ID (X509-SVID, section 2), or a pattern for several of one trust domain.
 
     In the path ``*`` is exactly one segment and ``**``, at the end, one or more. A certificate with more than
-    one URI, or of a CA, has no SPIFFE ID. Every trust anchor of a context may issue IDs of every trust
-    domain: use one context for each domain. Raises TypeError where `value` is not a str, ValueError where it
-    is no such pattern.
+    one URI, or of a CA, has no SPIFFE ID. With `SSLContext.spiffe_bundles` an anchor vouches for IDs of its
+    own trust domain only; without, every anchor of the context may issue IDs of every domain. Raises
+    TypeError where `value` is not a str, ValueError where it is no such pattern.
     """
 
     _kind = "SPIFFE"
+    _shown = None
 
 
 class Email(_Pattern):
@@ -116,6 +165,7 @@ class Email(_Pattern):
     """
 
     _kind = "email"
+    _shown = "email"
 
 
 Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email

@@ -172,6 +172,7 @@ class VerificationReport:
                 "revocation": request.revocation,
                 "strict": request.strict,
                 "ocsp": request.ocsp,
+                "by_trust_domain": request.by_trust_domain,
                 "allowed_peers": list(request.allowed_peers) if request.allowed_peers is not None else None,
                 "pinned_keys": list(request.pinned_keys) if request.pinned_keys is not None else None,
                 "chain_length": len(request.chain),

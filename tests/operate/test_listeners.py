@@ -390,7 +390,7 @@ def event(**fields: Any) -> HandshakeEvent:
 
 
 def test_a_queue_keeps_so_many_and_counts_the_others() -> None:
-    kept = Queue(2)
+    kept: Any = Queue(2)
     assert not len(kept) and kept
     for number in range(5):
         kept(event(generation=number))

@@ -19,6 +19,7 @@ from tests.operate.ways import KNOW_ADDRESSES, SEND_ALERTS, Heard, ask, mutual, 
 from tests.support.certificates import Party, common_name
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls._connection import log
+from veritls._report import limiter as limits
 from veritls.events import HandshakeEvent, PeerIdentity
 
 LOGGER = "veritls.handshake"
@@ -26,7 +27,7 @@ LOGGER = "veritls.handshake"
 
 @pytest.fixture(autouse=True)
 def _unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "_limiter", log.Limiter())
+    monkeypatch.setattr(log, "_limiter", limits.Limiter())
 
 
 class Lines(logging.Handler):
@@ -184,44 +185,44 @@ def test_every_text_of_an_event_is_escaped_and_shortened_in_a_line(name: str) ->
 
 def test_lines_of_one_kind_are_held_back_by_rate_and_counted() -> None:
     now = 100.0
-    limiter = log.Limiter(lambda: now)
+    limiter = limits.Limiter(lambda: now)
     key = ("server", "refused", "expired")
-    assert [limiter.admit(key) for _ in range(log.BURST)] == [0] * log.BURST
+    assert [limiter.admit(key) for _ in range(limits.BURST)] == [0] * limits.BURST
     assert [limiter.admit(key) for _ in range(50)] == [None] * 50
     assert limiter.admit(("server", "refused", "unknown_issuer")) == 0
-    now += log.EVERY
+    now += limits.EVERY
     assert limiter.admit(key) == 50
     assert limiter.admit(key) is None
     now -= 1000.0  # a clock that goes back
     assert limiter.admit(key) is None
     now += 1_000_000.0
     assert limiter.admit(key) == 2
-    assert [limiter.admit(key) for _ in range(log.BURST)] == [0] * (log.BURST - 1) + [None]
+    assert [limiter.admit(key) for _ in range(limits.BURST)] == [0] * (limits.BURST - 1) + [None]
 
 
 def test_the_table_of_kinds_is_bounded() -> None:
-    limiter = log.Limiter(lambda: 1.0)
-    for number in range(10 * log.MOST_KINDS):
+    limiter = limits.Limiter(lambda: 1.0)
+    for number in range(10 * limits.MOST_KINDS):
         limiter.admit(("server", "refused", str(number)))
-    assert len(limiter) <= log.MOST_KINDS + 1
+    assert len(limiter) <= limits.MOST_KINDS + 1
     assert limiter.admit(("server", "refused", "new")) is None
     assert limiter.admit(("server", "refused", "0")) == 0
 
 
 def test_the_next_line_says_how_many_were_held_back(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(log, "_limiter", log.Limiter(lambda: now))
+    monkeypatch.setattr(log, "_limiter", limits.Limiter(lambda: now))
     server, client = mutual(files, "stranger")
     refused = Heard()
     server.on_handshake(refused)
     with Lines() as lines, serving("veritls", server) as port:
-        for _ in range(log.BURST + 7):
+        for _ in range(limits.BURST + 7):
             tried(port, client)
-        refused.wait(log.BURST + 7)
-        assert len(lines.of("server")) == log.BURST
-        now += log.EVERY
+        refused.wait(limits.BURST + 7)
+        assert len(lines.of("server")) == limits.BURST
+        now += limits.EVERY
         tried(port, client)
-        refused.wait(log.BURST + 8)
+        refused.wait(limits.BURST + 8)
     assert lines.of("server")[-1].endswith("(7 more of this kind were not logged)")
 
 

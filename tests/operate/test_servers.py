@@ -20,13 +20,14 @@ from tests.operate.test_log import LOGGER, Lines, tried
 from tests.operate.ways import in_a_loop, mutual
 from tests.support.connections import SECONDS
 from veritls._connection import log
+from veritls._report import limiter as limits
 
 OUR_LOOPS = ["veritls", "veritls-uvloop"]
 
 
 @pytest.fixture(autouse=True)
 def _unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "_limiter", log.Limiter())
+    monkeypatch.setattr(log, "_limiter", limits.Limiter())
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

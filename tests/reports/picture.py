@@ -10,27 +10,34 @@ PAGE = Path(__file__).parents[2] / "docs" / "verification.md"
 BEGIN, END = "<!-- drawn by python -m tests.reports.picture -->", "<!-- end -->"
 
 
+_BOXES = {
+    "before": "which trust anchors count",
+    "path": "for each way up to the trust set, until one is good",
+    "path found": "on the path that was found",
+}
+"""What each stage of the checks is."""
+
+
 def _node(number: int, step: Step) -> str:
     kind = ":::asked" if step.asked_by is not None else ""
     return f'    c{number}["<b>{step.name}</b><br/>{step.asks}"]{kind}'
 
 
 def picture() -> str:
-    """The flow chart: the search for a path, then what is asked of the path that was found."""
+    """The flow chart: which anchors count, the search for a path, what is asked of the one found."""
     numbered = list(enumerate(STEPS))
     lines = [
         "```mermaid",
         "flowchart TD",
         "  start([a chain, a purpose, a time, maybe a name]) --> c0",
     ]
-    for stage, title in (("path", "for each way up to the trust set, until one is good"), ("path found", "")):
+    for stage, box in _BOXES.items():
         members = [number for number, step in numbered if step.stage == stage]
-        box = title or "on the path that was found"
         lines += [f'  subgraph s{members[0]}["{box}"]', *(_node(number, STEPS[number]) for number in members)]
         lines += [f"    {' --> '.join(f'c{number}' for number in members)}", "  end"]
-    first_after = next(number for number, step in numbered if step.stage == "path found")
+    firsts = [number for number, step in numbered[1:] if step.stage != STEPS[number - 1].stage]
     lines += [
-        f"  c{first_after - 1} --> c{first_after}",
+        *(f"  c{first - 1} --> c{first}" for first in firsts),
         f"  c{len(STEPS) - 1} --> trusted([trusted, with a report])",
         "  classDef asked stroke-dasharray: 5 5",
         "```",

@@ -131,6 +131,29 @@ SITUATIONS: dict[str, Callable[[], VerificationReport]] = {
         Refusal("unknown_issuer", anchors=1), _with_a_place()
     ),
     "self-signed, no anchors": lambda: refused(Refusal("self_signed", anchors=0), _of_itself()),
+    "no SPIFFE ID": lambda: _usual("spiffe_id"),
+    "an unknown trust domain": lambda: _usual("trust_domain"),
+    "no anchor of the trust domain": lambda: refused(
+        Refusal("unknown_issuer", anchors=1, trust_domain="a.example"), leaf()
+    ),
+    "no anchor of the trust domain, with others sent": lambda: refused(
+        Refusal("unknown_issuer", anchors=1, trust_domain="a.example"), leaf(), middle()
+    ),
+    "self-signed, with a trust domain": lambda: refused(
+        Refusal("self_signed", anchors=1, trust_domain="a.example"), _of_itself()
+    ),
+    "the end is an intermediate": lambda: refused(
+        Refusal("unknown_issuer", anchors=1, above=((middle().der, False),), helping=(middle().der,)), leaf()
+    ),
+    "the end is a self-signed intermediate": lambda: refused(
+        Refusal(
+            "unknown_issuer",
+            anchors=1,
+            above=((middle().der, False), (root().der, False)),
+            helping=(middle().der, root().der),
+        ),
+        leaf(),
+    ),
     "not allowed": lambda: _usual("not_allowed"),
     "not pinned": lambda: _usual("not_pinned"),
     "callback": lambda: _usual("callback"),
@@ -176,6 +199,11 @@ def situation(name: str) -> list[str]:
 
 CHECKS: dict[str, Callable[[], VerificationReport]] = {
     **{name: SITUATIONS[name] for name in ("accepted", "accepted by itself", "not verified", "no anchors")},
+    "accepted by its trust domain": lambda: _accepted(by_trust_domain=True),
+    "an unknown trust domain": lambda: refused(Refusal("trust_domain"), leaf(), by_trust_domain=True),
+    "no anchor of the trust domain": lambda: refused(
+        Refusal("unknown_issuer", anchors=1, trust_domain="a.example"), leaf(), by_trust_domain=True
+    ),
     "accepted with CRLs": lambda: _accepted(revocation="chain"),
     "accepted with the leaf's CRL": lambda: _accepted(revocation="leaf"),
     "not allowed": lambda: refused(
@@ -198,6 +226,12 @@ REJECTIONS: dict[str, dict[str, Any]] = {
         "wanted": ["DNS a.example"],
     },
     "nothing presented": {"kind": "not_allowed"},
+    "an unknown trust domain": {
+        "kind": "trust_domain",
+        "presented": ["spiffe://a.example/x"],
+        "wanted": ["b.example"],
+    },
+    "no SPIFFE ID": {"kind": "spiffe_id", "detail": "several_uris"},
     "not pinned": {"kind": "not_pinned", "presented": ["aa"], "wanted": ["bb"]},
     "callback raised": {"kind": "callback", "cause": LookupError("unknown user")},
     "callback raised what cannot be shown": {"kind": "callback", "cause": Unshown()},

@@ -236,6 +236,32 @@ def _client_changes_identity(stage: Stage) -> None:
     stage.client.load_cert_chain(stage.world.file(stage.world.second_client))
 
 
+def _workload(world: World) -> Stage:
+    stage = _mutual(world)
+    workload = world.ca.issue(x509.UniformResourceIdentifier("spiffe://a.example/web"))
+    stage.client.load_cert_chain(world.file(workload))
+    other = {"b.example": world.other.der}
+    stage.server.spiffe_bundles = {"a.example": world.ca.der, **other}
+    return stage
+
+
+def _bundle_is_removed(stage: Stage) -> None:
+    stage.server.spiffe_bundles = {"b.example": stage.world.other.der}
+
+
+def _bundles_come(stage: Stage) -> None:
+    stage.server.spiffe_bundles = {"b.example": stage.world.ca.der}
+
+
+def _anchor_is_removed(stage: Stage) -> None:
+    stage.server.load_verify_locations(cadata=stage.world.other.pem.decode())
+    stage.server.remove_trust(stage.world.ca.der)
+
+
+def _client_replaces_trust(stage: Stage) -> None:
+    stage.client.replace_trust(cadata=stage.world.other.pem.decode())
+
+
 _LATER_DEMANDS: list[tuple[str, Victim, Callable[[Stage], None]]] = [
     ("other allowed peers", "server", _server_allows_others),
     ("other pinned keys", "server", _server_pins_another),
@@ -349,6 +375,42 @@ ATTACKS = [
         "client",
         _visiting,
         _client_revokes,
+    ),
+    Attack(
+        "a trust anchor that was removed in place",
+        "CVE-2025-68121 (Go)",
+        "A client whose CA was taken out of the server's pool kept resuming.",
+        "The change ended all tickets, and the client's path ends in no anchor.",
+        "server",
+        _mutual,
+        _anchor_is_removed,
+    ),
+    Attack(
+        "trust that was replaced in place",
+        "CVE-2025-68121 (Go)",
+        "The same, seen from the client.",
+        "The change ended all sessions, and the server's path ends in no anchor.",
+        "client",
+        _visiting,
+        _client_replaces_trust,
+    ),
+    Attack(
+        "a federated SPIFFE bundle that was removed",
+        "the same class",
+        "A workload of a trust domain that is not federated any more resumes.",
+        "The change ended all tickets; its trust domain has no anchors.",
+        "server",
+        _workload,
+        _bundle_is_removed,
+    ),
+    Attack(
+        "anchors that now vouch for one trust domain only",
+        "the same class",
+        "A client that was trusted by any anchor resumes where anchors go by SPIFFE ID.",
+        "The change ended all tickets; the client has no SPIFFE ID.",
+        "server",
+        _mutual,
+        _bundles_come,
     ),
     Attack(
         "another certificate of one's own",

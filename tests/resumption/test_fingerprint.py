@@ -14,7 +14,7 @@ import pytest
 
 import veritls
 from tests.resumption.attacks import World, serving
-from tests.support.certificates import pem
+from tests.support.certificates import Party, pem
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,14 @@ def _partial_chain(world: World, server: Any) -> None:
 
 
 CHANGES: dict[str, Callable[[World, Any], None]] = {
+    "load_intermediates": lambda world, server: server.load_intermediates(world.other.der),
+    "spiffe_bundles": _set("spiffe_bundles", {"a.example": Party("A CA", ca=True).der}),
+    "remove_trust": lambda world, server: server.remove_trust(world.ca.der),
+    "replace_trust": lambda world, server: server.replace_trust(cadata=world.other.pem.decode()),
+    "remove_identity": lambda world, server: server.remove_identity(world.server.der),
+    "replace_identities": lambda world, server: server.replace_identities(
+        [(world.file(world.second_client),)]
+    ),
     "minimum_version": _set("minimum_version", ssl.TLSVersion.TLSv1_3),
     "maximum_version": _set("maximum_version", ssl.TLSVersion.TLSv1_2),
     "ALPN": lambda world, server: server.set_alpn_protocols(["h2"]),

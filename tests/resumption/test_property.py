@@ -59,12 +59,22 @@ def _require_first(change: Change) -> Change:
     return both
 
 
+def _by_trust_domain(world: World, context: Any) -> None:
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.spiffe_bundles = {"one.example": world.ca.der}
+
+
 CHANGES: dict[str, Change] = {
     "CERT_NONE": _mode(ssl.CERT_NONE),
     "CERT_OPTIONAL": _mode(ssl.CERT_OPTIONAL),
     "CERT_REQUIRED": _mode(ssl.CERT_REQUIRED),
     "trusts one": lambda world, context: context.load_verify_locations(cadata=world.ca.pem.decode()),
     "trusts two": lambda world, context: context.load_verify_locations(cadata=world.other.pem.decode()),
+    "trusts one no more": lambda world, context: context.remove_trust(world.ca.der),
+    "trusts two alone": lambda world, context: context.replace_trust(cadata=world.other.pem.decode()),
+    "trusts nobody": lambda world, context: context.clear_trust(),
+    "knows an intermediate": lambda world, context: context.load_intermediates(world.ca.der),
+    "a server trusts by trust domain": lambda world, context: _by_trust_domain(world, context),
     "the peer is revoked": _require_first(
         lambda world, context: _crl(
             world,

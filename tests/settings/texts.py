@@ -6,12 +6,14 @@ changes in the code and in that file.
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import re
 import ssl
 import sys
 import tempfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -33,6 +35,7 @@ from tests.support.certificates import NOW, Party, der, pem
 from veritls._context import combining
 from veritls._loading import certificates as shown
 from veritls._value import TicketSecret, Value
+from veritls.sources import Identity, Material
 
 FILE = Path(__file__).with_name("texts.toml")
 EXPECTED: dict[str, list[str]] = tomllib.loads(FILE.read_text()).get("texts", {}) if FILE.exists() else {}
@@ -166,8 +169,69 @@ def _in_hsm(_: Path) -> None:
     context().load_cert_chain([LEAF.certificate], key)
 
 
+_BUNDLES = {"a.example": ROOT.der}
+
+
+def _too_many_intermediates(_: Path) -> None:
+    with mock.patch("veritls._context.trust_store.MOST_INTERMEDIATES", 0):
+        context().load_intermediates(ROOT.der)
+
+
+def _without_allowed_peers(_: Path) -> None:
+    client = context("client")
+    client.check_hostname, client.spiffe_bundles = False, _BUNDLES
+
+
 _NOT_CALLABLE: Any = 7
 _CHAIN = LEAF.pem + ROOT.pem
+
+
+class _Source:
+    """A source that gives one thing, and is never new."""
+
+    name = "a source"
+
+    def __init__(self, given: Any, *provides: str) -> None:
+        self.given, self.provides = given, provides
+
+    def load(self) -> Any:
+        return self.given
+
+    def wait(self, stop: threading.Event, timeout: float) -> None:
+        stop.wait(timeout)
+
+
+class _Str(_Source):
+    provides: Any = "trust"
+
+    def __init__(self) -> None:
+        pass
+
+
+def _followed(*provides: str, **material: Any) -> Case:
+    return lambda _: context().follow(_Source(Material(**material), *provides))
+
+
+def _a_setter_while_following(_: Path) -> None:
+    server = context()
+    server.follow(_Source(Material(trust=ROOT.pem), "trust"))
+    try:
+        server.load_verify_locations(cadata=ROOT.der)
+    finally:
+        server.follow(None)
+
+
+def _out_of_date(start: Any, end: Any) -> Case:
+    def follow(_: Path) -> None:
+        server = context()
+        server.load_cert_chain(LEAF.pem, LEAF.key)
+        other = ROOT.issue("localhost", start=start, end=end)
+        server.follow(_Source(Material(identity=Identity(other.pem, other.key)), "identity"))
+
+    return follow
+
+
+_OWN = Identity(LEAF.pem, LEAF.key)
 
 CASES: dict[str, Case] = {
     # Protocol.
@@ -265,6 +329,20 @@ CASES: dict[str, Case] = {
     "empty cadata as a list": call("load_verify_locations", cadata=[]),
     "cadata that holds something else": call("load_verify_locations", cadata=[7]),
     "cadata that is damaged": call("load_verify_locations", cadata=b"junk"),
+    "intermediates of another type": call("load_intermediates", None),
+    "intermediates that hold something else": call("load_intermediates", [7]),
+    "no intermediates": call("load_intermediates", []),
+    "too many intermediates": _too_many_intermediates,
+    "bundles with check_hostname": put("spiffe_bundles", _BUNDLES, "client"),
+    "bundles without allowed_peers": _without_allowed_peers,
+    "bundles of another type": put("spiffe_bundles", [ROOT.der]),
+    "no bundles": put("spiffe_bundles", {}),
+    "a trust domain of another type": put("spiffe_bundles", {7: ROOT.der}),
+    "a trust domain that is none": put("spiffe_bundles", {"spiffe://a.example": ROOT.der}),
+    "a bundle of a leaf": put("spiffe_bundles", {"a.example": [ROOT.der, LEAF.der]}),
+    "too many trust domains": put("spiffe_bundles", dict.fromkeys(map(str, range(1001)), ROOT.der)),
+    "too many certificates in bundles": put("spiffe_bundles", {"a.example": [ROOT.der] * 10_001}),
+    "identities that are no tuples": call("replace_identities", [LEAF.pem]),
     # Files.
     "an empty file": loaded("load_verify_locations", b""),
     "empty data": call("load_cert_chain", bytearray(b" ")),
@@ -306,6 +384,27 @@ CASES: dict[str, Case] = {
     "a fetched OCSP response of another type": _stapled(lambda *_: "text"),
     "a fetched OCSP response about another certificate": _stapled(lambda *_: response(OTHER)),
     "what is no certificate": lambda _: shown.decoded(b"junk"),
+    # Sources.
+    "what is no source": call("follow", 7),
+    "a source that provides nothing": _followed(),
+    "a source that provides a text": lambda _: context().follow(_Str()),
+    "max_stale of another type": call("follow", _Source(None, "trust"), max_stale="1"),
+    "max_stale that is not positive": call("follow", _Source(None, "trust"), max_stale=0),
+    "max_stale without a source": call("follow", None, max_stale=1),
+    "a load of another type": call("follow", _Source(7, "trust")),
+    "a kind that is provided and missing": _followed("trust", "identity", identity=_OWN),
+    "an identity of another type": _followed("identity", identity=7),
+    "an identity by path": _followed("identity", identity=Identity("cert.pem", b"")),
+    "no identity among several": _followed("identity", identity=[]),
+    "too many identities": _followed("identity", identity=itertools.repeat(_OWN)),
+    "trust of a source that is empty": _followed("trust", trust=b" "),
+    "CRLs among trust": _followed("trust", trust=ROOT.pem + pem(ROOT.crl())),
+    "no CRLs of a source": _followed("crls", crls=[]),
+    "an expired certificate of a source": _out_of_date(NOW - timedelta(days=9), NOW - timedelta(days=1)),
+    "a certificate of a source that is not valid yet": _out_of_date(
+        NOW + timedelta(days=1), NOW + timedelta(days=9)
+    ),
+    "a setter of what is followed": _a_setter_while_following,
 }
 """Everything that is refused before a connection."""
 

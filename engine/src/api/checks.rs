@@ -9,11 +9,30 @@ use crate::verify::ocsp::check;
 use crate::verify::peer_policy::Matcher;
 use crate::verify::rejection::Kind;
 use crate::verify::signature_cache;
+use crate::verify::spiffe;
 
 /// Why a pattern cannot be used, as a code; None where it can.
 #[pyfunction]
 pub fn matcher_fault(kind: &str, value: &str) -> Option<&'static str> {
     Matcher::new(kind, value).err()
+}
+
+/// Whether one of the names of a certificate (DER) matches the pattern; False where either is malformed.
+#[pyfunction]
+pub fn matches_certificate(kind: &str, value: &str, der: &[u8]) -> bool {
+    Matcher::new(kind, value).is_ok_and(|matcher| matcher.matches_certificate(der))
+}
+
+/// Whether a name of the pattern's own kind matches it; False where either is malformed.
+#[pyfunction]
+pub fn matches_name(kind: &str, value: &str, name: &str) -> bool {
+    Matcher::new(kind, value).is_ok_and(|matcher| matcher.matches_name(name))
+}
+
+/// The SPIFFE ID of a workload's certificate (DER); None where it has none, or not exactly one.
+#[pyfunction]
+pub fn spiffe_id(der: &[u8]) -> Option<String> {
+    spiffe::with_id(der, |id| id.text.to_owned()).ok()
 }
 
 /// The units that verifying took on this thread since this was asked last: for tests, which count no time.

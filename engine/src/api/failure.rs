@@ -1,5 +1,7 @@
 //! Failures as Python sees them: codes and evidence, of which Python makes an exception and its words.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyBaseException, PyException, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -32,12 +34,13 @@ impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
         Python::attach(|py| {
             // KeyboardInterrupt and its like refuse no peer: they end the program.
+            let ends = |cause: &&Arc<PyErr>| !cause.is_instance_of::<PyException>(py);
             let cause = match &failure {
-                Failure::Certificate(rejection) => rejection.cause.as_ref(),
+                Failure::Certificate(rejection) => rejection.cause.as_ref().filter(ends),
                 Failure::HelloRefused(cause) => cause.as_ref(),
                 _ => None,
             };
-            if let Some(cause) = cause.filter(|cause| !cause.is_instance_of::<PyException>(py)) {
+            if let Some(cause) = cause {
                 return cause.clone_ref(py);
             }
             let made = match TRANSLATOR.get(py) {

@@ -29,6 +29,11 @@ impl Identity {
         Self(Arc::new(self.0.completed(above)))
     }
 
+    /// The same certificates and key, with an OCSP response of their own: none yet.
+    fn apart(&self) -> Self {
+        Self(Arc::new(self.0.apart()))
+    }
+
     /// Sends `response` (an OCSP response, DER) along from now on, up to the second `until` of the epoch; None
     /// sends none. It is not looked at here.
     fn staple(&self, response: Option<Vec<u8>>, until: u64) {

@@ -1,6 +1,7 @@
 //! Trust anchors, intermediates and CRLs, as Python holds them.
 
 use std::cell::LazyCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,18 +22,28 @@ pub struct TrustSet(pub Arc<Trust>);
 impl TrustSet {
     /// What `certificates` (DER) and the CRLs `crls` make; of CRLs that follow one another the first
     /// that is signed as it should be counts. Refuses what cannot be read. `unread`: what the program could not
-    /// read, for the explanation of a refusal.
+    /// read, for the explanation of a refusal. `intermediates` (DER) help to build paths and are never trusted.
+    /// `bundles`: the anchors of each SPIFFE trust domain; then `certificates` count for nobody.
     #[new]
-    #[pyo3(signature = (certificates, crls, partial_chain, unread = Vec::new()))]
+    #[pyo3(signature = (
+        certificates, crls, partial_chain, unread = Vec::new(), intermediates = Vec::new(), bundles = None
+    ))]
     fn new(
         certificates: Vec<Vec<u8>>,
         crls: Vec<PyRef<'_, Crl>>,
         partial_chain: bool,
         unread: Vec<String>,
+        intermediates: Vec<Vec<u8>>,
+        bundles: Option<HashMap<String, Vec<Vec<u8>>>>,
     ) -> PyResult<Self> {
-        let mut trust = Trust::of(certificates, partial_chain)?;
+        let trust = match bundles {
+            None => Trust::of(certificates, partial_chain)?,
+            Some(bundles) => Trust::of_domains(bundles)?,
+        };
+        let mut trust = trust.helped_by(intermediates)?;
         trust.unread = unread;
-        trust.add_crls(crls.iter().map(|crl| crl.0.clone()));
+        let crls: Vec<_> = crls.iter().map(|crl| crl.0.clone()).collect();
+        trust.add_crls(&crls);
         Ok(Self(Arc::new(trust)))
     }
 
@@ -46,17 +57,34 @@ impl TrustSet {
 
     /// The certificates of that subject (DER with its header), each with whether it is an anchor.
     fn by_subject<'py>(&self, py: Python<'py>, subject: &[u8]) -> Vec<(Bound<'py, PyBytes>, bool)> {
-        let found = self.0.indices(subject).iter();
+        let found = self.0.indices(subject).into_iter();
         found
-            .filter_map(|index| Some((*index, self.0.certificate(*index)?)))
+            .filter_map(|index| Some((index, self.0.certificate(index)?)))
             .map(|(index, der)| (PyBytes::new(py, der), index < self.0.anchors.len()))
             .collect()
+    }
+
+    /// Whether a certificate (DER) only helps to build paths.
+    fn helps(&self, der: &[u8]) -> bool {
+        self.0.helps(der)
     }
 
     /// How many anchors there are.
     #[getter]
     fn anchors(&self) -> usize {
         self.0.anchors.len()
+    }
+
+    /// Whether the anchors depend on the trust domain of the peer's SPIFFE ID.
+    #[getter]
+    fn by_trust_domain(&self) -> bool {
+        self.0.domains().is_some() || self.0.domain.is_some()
+    }
+
+    /// The trust domain for whose peers these are the anchors; None where they are for all.
+    #[getter]
+    fn trust_domain(&self) -> Option<String> {
+        self.0.domain.clone()
     }
 
     #[getter]

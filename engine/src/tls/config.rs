@@ -128,6 +128,18 @@ fn conditions(demands: &Demands) -> Result<Conditions, Unusable> {
     Ok(Conditions { allowed, pinned })
 }
 
+/// A client that knows its servers by SPIFFE IDs has to say which of them it means: any workload of a trust domain could
+/// take the server's place. Python says so first.
+fn refuse_any_workload(recipe: &Recipe, demands: &Demands, trust: &Trust) -> Result<(), Unusable> {
+    let names_its_servers = demands.validate && !demands.allowed.is_empty() && !demands.check_name;
+    match trust.domains() {
+        Some(_) if !recipe.server_side && !names_its_servers => {
+            Err(Unusable::new(Thing::AllowedPeers, "any_workload"))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Config {
     /// `keyring`: what tickets are sealed with is derived from its secrets and the fingerprint.
     /// `policy_token`: changes with each callback.
@@ -140,6 +152,7 @@ impl Config {
         keyring: Arc<Keyring>,
         policy_token: &[u8],
     ) -> Result<Self, Unusable> {
+        refuse_any_workload(&recipe, demands, &trust)?;
         let mut provider = default_provider();
         provider.cipher_suites = cipher_suites().to_vec();
         let place = |number: u16, order: &[u16]| order.iter().position(|each| *each == number);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
 
 use crate::tls::own_identity::Own;
 use crate::tls::recipe::{Demands, Recipe};
@@ -11,7 +12,7 @@ use crate::tls::ticket_keys::Fingerprint;
 use crate::verify::trust::Trust;
 
 /// What an engine of one version verified counts for that version.
-const VERSION: &str = concat!("veritls fingerprint 1, engine ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("veritls fingerprint 2, engine ", env!("CARGO_PKG_VERSION"));
 
 /// All by which a peer is verified, and all that a connection is made of. `policy_token` stands for what cannot
 /// be compared: the program's callbacks.
@@ -73,12 +74,18 @@ pub fn fingerprint(
     hash(&list(fields.map(|(name, value)| list([name.as_bytes(), &value]))))
 }
 
-/// Of the certificates and CRLs of a trust set; their order means nothing.
+/// Of the certificates and CRLs of a trust set, and of the trust domains that its anchors are for; their order means
+/// nothing.
 fn trust_fingerprint(trust: &Trust) -> Fingerprint {
-    let anchors = set(trust.anchor_certificates.iter().map(|der| hash(der)));
-    let intermediates = set(trust.intermediates.iter().map(|der| hash(der)));
+    let certificates = |those: &[CertificateDer<'_>]| set(those.iter().map(|der| hash(der)));
+    let [between, helping] = trust.intermediates().map(certificates);
     let crls = set(trust.crls().map(|crl| hash(&crl.der)));
-    hash(&list([anchors, intermediates, crls]))
+    // Beside its anchors each domain has what is hashed here once.
+    let domain = |(name, trust): (&String, &Arc<Trust>)| {
+        list([name.as_bytes(), &hash(&certificates(&trust.anchor_certificates))])
+    };
+    let domains = trust.domains().map(|domains| set(domains.iter().map(domain)));
+    hash(&list([certificates(&trust.anchor_certificates), between, helping, crls, list(domains)]))
 }
 
 fn identity(own: &Own) -> Vec<u8> {

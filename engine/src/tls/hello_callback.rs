@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::prelude::*;
 
 use crate::memory::{call, report};
@@ -18,7 +18,8 @@ const INTERNAL_ERROR: u8 = 80;
 /// What a connection goes on with after the hello: another configuration and its verify callback, if any.
 pub type Switched = Option<(Arc<Config>, Option<Py<PyAny>>)>;
 
-/// What `sni_callback` answers: an alert or None, and what to go on with.
+/// What `sni_callback` answers: an alert or None, and what to go on with. An exception instead of an alert: this side
+/// cannot serve the client, and says so to its caller.
 pub type Answer<'py> = (Bound<'py, PyAny>, Switched);
 
 /// `sni_callback`, and how its answer is read: the classes in it are those of the layer above.
@@ -27,7 +28,8 @@ pub struct HelloCallback {
     pub read: for<'py> fn(&Bound<'py, PyAny>) -> PyResult<Answer<'py>>,
 }
 
-/// Why a hello is refused: the alert, and an exception that ends the program (KeyboardInterrupt).
+/// Why a hello is refused: the alert, and an exception for the caller, such as one that ends the program
+/// (KeyboardInterrupt).
 pub struct Refusal {
     pub alert: u8,
     pub cause: Option<Arc<PyErr>>,
@@ -54,6 +56,10 @@ pub fn ask(
         let answer = guest.refuse_depth().and_then(|()| call(callback, (name,)));
         let answer = answer.and_then(|answer| (hello.read)(&answer));
         let (alert, switched) = answer.map_err(|error| raised(error, HANDSHAKE_FAILURE))?;
+        if alert.is_instance_of::<PyBaseException>() {
+            let cause = Some(Arc::new(PyErr::from_value(alert)));
+            return Err(Refusal { alert: INTERNAL_ERROR, cause });
+        }
         match alert.extract::<Option<u8>>() {
             Ok(None) => Ok(switched),
             Ok(Some(alert)) => Err(refusal(alert)),

@@ -61,6 +61,11 @@ impl Own {
         Self::with(own, self.staple.clone())
     }
 
+    /// The same certificates and key, with an OCSP response of their own: none yet.
+    pub fn apart(&self) -> Self {
+        Self::with(CertifiedKey::clone(&self.bare), Arc::default())
+    }
+
     /// Sends `response` (an OCSP response, DER) along from now on, up to the second `until` of the epoch; None
     /// sends none. It is not looked at here.
     pub fn staple(&self, response: Option<Vec<u8>>, until: u64) {

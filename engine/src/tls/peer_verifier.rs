@@ -35,7 +35,9 @@ pub fn error_of(kind: Kind) -> CertificateError {
         Kind::Expired => CertificateError::Expired,
         Kind::NotYetValid => CertificateError::NotValidYet,
         Kind::Name => CertificateError::NotValidForName,
-        Kind::UnknownIssuer | Kind::LeafAsCa | Kind::PathLength => CertificateError::UnknownIssuer,
+        Kind::UnknownIssuer | Kind::LeafAsCa | Kind::PathLength | Kind::TrustDomain => {
+            CertificateError::UnknownIssuer
+        }
         Kind::Revoked | Kind::OcspRevoked => CertificateError::Revoked,
         Kind::RevocationUnknown | Kind::CrlSignature | Kind::CrlSigner => {
             CertificateError::UnknownRevocationStatus
@@ -44,7 +46,7 @@ pub fn error_of(kind: Kind) -> CertificateError {
         Kind::Signature | Kind::Algorithm => CertificateError::BadSignature,
         Kind::Purpose | Kind::KeyUsage | Kind::CaAsLeaf => CertificateError::InvalidPurpose,
         Kind::CriticalExtension => CertificateError::UnhandledCriticalExtension,
-        Kind::NotAllowed | Kind::NotPinned | Kind::Callback => {
+        Kind::SpiffeId | Kind::NotAllowed | Kind::NotPinned | Kind::Callback => {
             CertificateError::ApplicationVerificationFailure
         }
         Kind::OcspMissing

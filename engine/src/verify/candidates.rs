@@ -208,7 +208,10 @@ impl<'a> Candidates<'a> {
                 let mut named = by_subject.remove(&name).unwrap_or_default();
                 for index in trust.intermediates_of(&name) {
                     budget.spend(budget::NAMES)?;
-                    let der = &trust.intermediates[*index];
+                    let der = trust.intermediate(index);
+                    if trust.by_itself.contains_key(der.as_ref()) {
+                        continue;
+                    }
                     match EndEntityCert::try_from(der) {
                         Ok(read) if seen.insert(der.as_ref()) => named.push((sent.len() + index, read)),
                         Ok(_) => {}
@@ -220,7 +223,7 @@ impl<'a> Candidates<'a> {
                         found.more = true;
                         break;
                     }
-                    let der = sent.get(place).unwrap_or_else(|| &trust.intermediates[place - sent.len()]);
+                    let der = sent.get(place).unwrap_or_else(|| trust.intermediate(place - sent.len()));
                     next.push(read.issuer().to_vec());
                     above.push((place, Candidate::read(der, read, role, now, budget)?));
                 }

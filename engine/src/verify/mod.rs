@@ -18,6 +18,7 @@ pub mod search;
 pub mod signature_cache;
 pub mod signed;
 pub mod specific;
+pub mod spiffe;
 pub mod trust;
 pub mod types;
 pub mod verifier;

@@ -294,8 +294,7 @@ impl<'a> StapleCheck<'a> {
         let (signed, leaf) =
             (Signed::read(self.chain.own).ok()?, EndEntityCert::try_from(self.chain.own).ok()?);
         let trust = self.trust;
-        let intermediates =
-            trust.intermediates_of(leaf.issuer()).iter().map(|index| &trust.intermediates[*index]);
+        let intermediates = trust.intermediates_of(leaf.issuer()).map(|index| trust.intermediate(index));
         let anchors = trust.anchors_of(leaf.issuer()).iter().map(|index| &trust.anchor_certificates[*index]);
         let mut known = self.chain.certificates().chain(intermediates).chain(anchors);
         known.find(|der| {

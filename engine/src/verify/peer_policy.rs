@@ -13,10 +13,8 @@ use x509_parser::extensions::GeneralName;
 
 use crate::verify::certificate::{outline, read};
 use crate::verify::rejection::{Kind, Rejection};
+use crate::verify::spiffe::{self, Id, id_among, is_segment};
 
-/// SPIFFE-ID, sections 2.1 and 2.3: how long a trust domain and an ID may be.
-const MAX_TRUST_DOMAIN: usize = 255;
-const MAX_SPIFFE_ID: usize = 2048;
 /// How many of a certificate's names an error holds.
 pub const MAX_PRESENTED: usize = 100;
 
@@ -57,6 +55,27 @@ impl Matcher {
         Ok(Self { text: format!("{kind} {value}"), pattern: pattern? })
     }
 
+    /// Whether one of the names of a certificate (DER) matches, whoever issued it.
+    pub fn matches_certificate(&self, der: &[u8]) -> bool {
+        let Ok(certificate) = read(der) else { return false };
+        let Ok(names) = certificate.subject_alternative_name() else { return false };
+        let names = names.as_ref().map_or(&[][..], |found| &found.value.general_names);
+        self.matches(&Presented::of(&certificate, names))
+    }
+
+    /// Whether `name` matches, of the pattern's own kind: a DNS name, an address, a URI, a SPIFFE ID, a mail address.
+    pub fn matches_name(&self, name: &str) -> bool {
+        let mut presented = Presented::default();
+        match &self.pattern {
+            Pattern::Dns(_) => presented.add(&GeneralName::DNSName(name)),
+            Pattern::Network(..) => presented.addresses.extend(name.parse::<IpAddr>()),
+            Pattern::Uri(_) => presented.add(&GeneralName::URI(name)),
+            Pattern::Spiffe(..) => presented.spiffe = spiffe::parts(name, is_segment),
+            Pattern::Email(..) => presented.add(&GeneralName::RFC822Name(name)),
+        }
+        self.matches(&presented)
+    }
+
     fn matches(&self, presented: &Presented<'_>) -> bool {
         match &self.pattern {
             Pattern::Dns(pattern) => match pattern.strip_prefix("*.") {
@@ -70,7 +89,7 @@ impl Matcher {
             Pattern::Spiffe(trust_domain, path) => presented
                 .spiffe
                 .as_ref()
-                .is_some_and(|(found, segments)| found == trust_domain && path_matches(path, segments)),
+                .is_some_and(|id| id.trust_domain == trust_domain && path_matches(path, &id.path)),
             Pattern::Email(..) => presented.emails.contains(&self.pattern),
         }
     }
@@ -86,12 +105,12 @@ struct Presented<'a> {
     addresses: Vec<IpAddr>,
     uris: HashSet<&'a str>,
     emails: HashSet<Pattern>,
-    spiffe: Option<(&'a str, Vec<&'a str>)>,
+    spiffe: Option<Id<'a>>,
 }
 
 impl<'a> Presented<'a> {
     fn of(certificate: &X509Certificate<'_>, names: &[GeneralName<'a>]) -> Self {
-        let mut presented = Self { spiffe: spiffe_id(certificate, names), ..Self::default() };
+        let mut presented = Self { spiffe: id_among(certificate, names).ok(), ..Self::default() };
         names.iter().for_each(|name| presented.add(name));
         presented
     }
@@ -163,25 +182,9 @@ fn email(text: &str) -> Option<Pattern> {
     Some(Pattern::Email(local.to_owned(), domain))
 }
 
-/// The trust domain and the path of a SPIFFE ID (SPIFFE-ID, section 2), or of a pattern for one.
-fn spiffe_parts(text: &str, segment: impl Fn(&str) -> bool) -> Option<(&str, Vec<&str>)> {
-    let (trust_domain, path) = text.strip_prefix("spiffe://")?.split_once('/')?;
-    let own =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
-    let named = (1..=MAX_TRUST_DOMAIN).contains(&trust_domain.len()) && trust_domain.bytes().all(own);
-    let segments: Vec<&str> = path.split('/').collect();
-    let good = named && text.len() <= MAX_SPIFFE_ID && segments.iter().all(|each| segment(each));
-    good.then_some((trust_domain, segments))
-}
-
-fn is_segment(text: &str) -> bool {
-    let own = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    !matches!(text, "" | "." | "..") && text.bytes().all(own)
-}
-
 fn spiffe_pattern(text: &str) -> Result<Pattern, &'static str> {
-    let (trust_domain, path) =
-        spiffe_parts(text, |each| matches!(each, "*" | "**") || is_segment(each)).ok_or("spiffe")?;
+    let Id { trust_domain, path, .. } =
+        spiffe::parts(text, |each| matches!(each, "*" | "**") || is_segment(each)).ok_or("spiffe")?;
     match path.iter().position(|each| *each == "**") {
         Some(place) if place + 1 < path.len() => Err("spiffe_stars"),
         _ => Ok(Pattern::Spiffe(trust_domain.to_owned(), path.into_iter().map(str::to_owned).collect())),
@@ -195,23 +198,6 @@ fn path_matches(pattern: &[String], path: &[&str]) -> bool {
     };
     let long_enough = if open { path.len() > fixed.len() } else { path.len() == fixed.len() };
     long_enough && fixed.iter().zip(path).all(|(wanted, found)| wanted == "*" || wanted == found)
-}
-
-/// The ID of a workload's certificate (X509-SVID, sections 2 and 5.2): it has one URI, and signs nothing.
-fn spiffe_id<'a>(
-    certificate: &X509Certificate<'_>,
-    names: &[GeneralName<'a>],
-) -> Option<(&'a str, Vec<&'a str>)> {
-    let is_uri = |name: &&GeneralName<'_>| {
-        matches!(name, GeneralName::URI(_)) || matches!(name, GeneralName::Invalid(tag, _) if tag.0 == 6)
-    };
-    let mut uris = names.iter().filter(is_uri);
-    let (Some(GeneralName::URI(uri)), None) = (uris.next(), uris.next()) else { return None };
-    let constraints = certificate.basic_constraints().ok()?;
-    let usage = certificate.key_usage().ok()?;
-    let signs = constraints.is_some_and(|found| found.value.ca)
-        || usage.is_some_and(|found| found.value.key_cert_sign() || found.value.crl_sign());
-    if signs { None } else { spiffe_parts(uri, is_segment) }
 }
 
 /// A name of a certificate, safe to print; "other" for a kind that none can match.
@@ -313,8 +299,8 @@ mod tests {
 
     fn spiffe(pattern: &str, id: &str) -> bool {
         let Ok(Pattern::Spiffe(trust_domain, path)) = spiffe_pattern(pattern) else { panic!("{pattern}") };
-        spiffe_parts(id, is_segment)
-            .is_some_and(|(found, segments)| found == trust_domain && path_matches(&path, &segments))
+        spiffe::parts(id, is_segment)
+            .is_some_and(|id| id.trust_domain == trust_domain && path_matches(&path, &id.path))
     }
 
     #[test]

@@ -58,6 +58,8 @@ kinds! {
     OcspNotYetValid = "ocsp_not_yet_valid",
     OcspUnknown = "ocsp_unknown",
     OcspRevoked = "ocsp_revoked",
+    SpiffeId = "spiffe_id",
+    TrustDomain = "trust_domain",
     NotAllowed = "not_allowed",
     NotPinned = "not_pinned",
     Callback = "callback",

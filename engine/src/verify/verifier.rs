@@ -1,7 +1,9 @@
 //! Is this chain good enough for what the settings ask?
 //!
 //! **How a verification runs.** `PeerVerifier` is a policy: one immutable value for all connections of a context, which
-//! holds no state of any of them, knows no rustls, and answers with a path or a `Rejection`. `verify` goes
+//! holds no state of any of them, knows no rustls, and answers with a path or a `Rejection`. Where SPIFFE trust domains
+//! have anchors of their own, `trust_for` chooses one domain's set by the ID of the peer's certificate, before anything
+//! else; all that follows sees this set alone. `verify` goes
 //!
 //! 1. for a path: the one that the peer sent, where it stands in order (`candidates::straight`), else a search
 //!    (`candidates`, `search`) within a `Budget`. Each path is handed to webpki with its one anchor; webpki asks back,
@@ -39,6 +41,7 @@ use crate::verify::peer_policy::{Conditions, MAX_PRESENTED};
 use crate::verify::rejection::{Demanded, Kind, Rejection};
 use crate::verify::search::Search;
 use crate::verify::signature_cache::Meter;
+use crate::verify::spiffe;
 use crate::verify::trust::Trust;
 use crate::verify::types::{Path, RevocationPolicy, Role, SentChain, Verified};
 use crate::verify::webpki_errors::rejected;
@@ -95,8 +98,23 @@ impl PeerVerifier {
         name: Option<&ServerName<'_>>,
         at: UnixTime,
     ) -> Result<Option<Path>, Box<Rejection>> {
+        self.verify_against(role, chain, name, at).map(|(path, _)| path)
+    }
+
+    /// The same, with the trust that counted.
+    fn verify_against(
+        &self,
+        role: Role,
+        chain: SentChain<'_>,
+        name: Option<&ServerName<'_>>,
+        at: UnixTime,
+    ) -> Result<(Option<Path>, &Arc<Trust>), Box<Rejection>> {
+        let demanded = |trust| self.demanded(trust, role, name.map(in_words));
+        // What is not validated leads to no anchor, whatever ID it holds.
+        let trust = if self.validate { self.trust_for(chain.own) } else { Ok(&self.trust) };
+        let trust = trust.map_err(|rejection| rejection.of(chain, at, demanded(&self.trust)))?;
         let path = match self.validate {
-            true => self.verify_path(role, chain, at).and_then(|path| {
+            true => self.verify_path(trust, role, chain, at).and_then(|path| {
                 name.map_or(Ok(()), |name| verify_name(chain.own, name, at))
                     .map_err(|rejection| rejection.on_path(&path))?;
                 Ok(Some(path))
@@ -104,10 +122,28 @@ impl PeerVerifier {
             false => Ok(None),
         };
         path.and_then(|path| match self.conditions.check(chain.own, path.as_deref()) {
-            Ok(()) => Ok(path),
+            Ok(()) => Ok((path, trust)),
             Err(rejection) => Err(rejection.on_path(path.as_deref().unwrap_or_default())),
         })
-        .map_err(|rejection| rejection.of(chain, at, self.demanded(role, name.map(in_words))))
+        .map_err(|rejection| rejection.of(chain, at, demanded(trust)))
+    }
+
+    /// The anchors that count for a peer: where trust domains have their own, those of the domain of its one SPIFFE
+    /// ID, and no others.
+    fn trust_for(&self, own: &CertificateDer<'_>) -> Result<&Arc<Trust>, Box<Rejection>> {
+        let Some(domains) = self.trust.domains() else { return Ok(&self.trust) };
+        let found = spiffe::with_id(own, |id| {
+            domains.get(id.trust_domain).ok_or_else(|| {
+                let mut rejection = Rejection::new(Kind::TrustDomain, "");
+                rejection.presented = vec![id.text.to_owned()];
+                let mut known: Vec<_> = domains.keys().cloned().collect();
+                known.sort();
+                known.truncate(MAX_PRESENTED);
+                rejection.wanted = known;
+                rejection
+            })
+        });
+        found.unwrap_or_else(|fault| Err(Rejection::new(Kind::SpiffeId, fault)))
     }
 
     /// The same of a server, with the OCSP response that it stapled; empty where none came.
@@ -119,9 +155,9 @@ impl PeerVerifier {
         response: &[u8],
         at: UnixTime,
     ) -> Result<Option<Path>, Box<Rejection>> {
-        let path = self.verify(role, chain, name, at)?;
+        let (path, trust) = self.verify_against(role, chain, name, at)?;
         if let Some(path) = &path {
-            self.verify_staple(role, chain, path, response, name, at)?;
+            self.verify_staple(trust, role, chain, path, response, name, at)?;
         }
         Ok(path)
     }
@@ -152,8 +188,8 @@ impl PeerVerifier {
         }
     }
 
-    /// What is demanded of a chain, for the evidence of a refusal.
-    pub fn demanded(&self, purpose: Role, name: Option<String>) -> Demanded {
+    /// What is demanded of a chain, and the trust that counts for it, for the evidence of a refusal.
+    fn demanded(&self, trust: &Arc<Trust>, purpose: Role, name: Option<String>) -> Demanded {
         Demanded {
             purpose,
             name,
@@ -162,7 +198,7 @@ impl PeerVerifier {
             allowed: self.conditions.allowed_texts(),
             pinned: self.conditions.pinned_texts(),
             ocsp: self.require_ocsp && purpose == Role::Server,
-            trust: Some(self.trust.clone()),
+            trust: Some(trust.clone()),
         }
     }
 
@@ -172,7 +208,10 @@ impl PeerVerifier {
         rejection: Box<Rejection>,
         verified: Option<&Verified>,
     ) -> Box<Rejection> {
-        let mut demanded = self.demanded(self.peer, verified.and_then(|verified| verified.name.clone()));
+        let own = verified.and_then(|verified| verified.chain.first());
+        let trust = own.and_then(|own| self.trust_for(own).ok()).unwrap_or(&self.trust);
+        let name = verified.and_then(|verified| verified.name.clone());
+        let mut demanded = self.demanded(trust, self.peer, name);
         demanded.ocsp |= verified.is_some_and(|verified| verified.stapled);
         match verified.and_then(|verified| Some((verified, SentChain::of(&verified.chain)?))) {
             Some((verified, chain)) => {
@@ -189,8 +228,10 @@ impl PeerVerifier {
     }
 
     /// The last check of a chain that is good otherwise.
+    #[expect(clippy::too_many_arguments, reason = "what was verified, and against what")]
     fn verify_staple(
         &self,
+        trust: &Arc<Trust>,
         role: Role,
         chain: SentChain<'_>,
         above: &[CertificateDer<'static>],
@@ -202,29 +243,31 @@ impl PeerVerifier {
         if response.is_empty() && !required {
             return Ok(());
         }
-        let (trust, revocation) = (&*self.trust, self.revocation);
-        StapleCheck { trust, revocation, required, chain, above, now }.run(response).map_err(|rejection| {
-            let demanded = Demanded { ocsp: true, ..self.demanded(role, name.map(in_words)) };
+        let staple = StapleCheck { trust, revocation: self.revocation, required, chain, above, now };
+        staple.run(response).map_err(|rejection| {
+            let demanded = self.demanded(trust, role, name.map(in_words));
+            let demanded = Demanded { ocsp: true, ..demanded };
             rejection.on_path(above).of(chain, now, demanded)
         })
     }
 
     fn verify_path(
         &self,
+        trust: &Trust,
         role: Role,
         SentChain { own: end_entity, above: intermediates }: SentChain<'_>,
         now: UnixTime,
     ) -> Result<Path, Box<Rejection>> {
-        let checks = PathChecks::new(&self.trust, end_entity, role, self.strict, now);
+        let checks = PathChecks::new(trust, end_entity, role, self.strict, now);
         let refused = |error| checks.kind_of(&error).map_or_else(|| rejected(error, now), further_rejection);
         let budget = Budget::new(budget::PATH);
         let meter = Meter::new(&budget);
         let metered = meter.algorithms();
         let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
             metered.iter().map(|each| each as _).collect();
-        if let Some(itself) = self.trust.by_itself.get(end_entity.as_ref()) {
+        if let Some(itself) = trust.by_itself.get(end_entity.as_ref()) {
             checks.check_alone(itself).map_err(refused)?;
-            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now)
+            RevocationCheck::new(trust, self.revocation, (&algorithms, &budget), intermediates, now)
                 .check_itself(end_entity)
                 .and_then(|numbered| checks.check_numbers(numbered))
                 .map_err(refused)?;
@@ -232,18 +275,27 @@ impl PeerVerifier {
         }
         let certificate = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
         let revocation =
-            RevocationCheck::new(&self.trust, self.revocation, (&algorithms, &budget), intermediates, now);
+            RevocationCheck::new(trust, self.revocation, (&algorithms, &budget), intermediates, now);
         let verify = |above: &[CertificateDer<'_>], anchor: Option<usize>| {
-            self.verify_candidate(&certificate, above, anchor, (role, now), &revocation, &algorithms, &checks)
+            self.verify_candidate(
+                trust,
+                &certificate,
+                above,
+                anchor,
+                (role, now),
+                &revocation,
+                &algorithms,
+                &checks,
+            )
         };
-        if let Some((above, anchor)) = straight(end_entity, intermediates, &self.trust, &budget)
+        if let Some((above, anchor)) = straight(end_entity, intermediates, trust, &budget)
             && let Ok(path) = verify(above, Some(anchor))
         {
             return Ok(path);
         }
         let read = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;
-        Candidates::of(end_entity, read, intermediates, &self.trust, (role, now), &budget)
-            .and_then(|candidates| Search::new(candidates, &self.trust, &algorithms, &budget, &verify).run())
+        Candidates::of(end_entity, read, intermediates, trust, (role, now), &budget)
+            .and_then(|candidates| Search::new(candidates, trust, &algorithms, &budget, &verify).run())
             .map_err(|_| too_complex())?
             .map_err(refused)
     }
@@ -252,6 +304,7 @@ impl PeerVerifier {
     #[expect(clippy::too_many_arguments, reason = "webpki's own, and what it leaves open")]
     fn verify_candidate(
         &self,
+        trust: &Trust,
         certificate: &EndEntityCert<'_>,
         above: &[CertificateDer<'_>],
         anchor: Option<usize>,
@@ -264,7 +317,6 @@ impl PeerVerifier {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
-        let trust = &self.trust;
         let unrevoked = |path: &VerifiedPath<'_>| {
             let numbered = revocation.check_verified(path)?;
             checks.check_numbers(numbered)

@@ -105,6 +105,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         certificate is refused; ssl.SSLError naming the alert where the peer refuses the handshake;
         ssl.SSLEOFError where `incoming` is at its end.
         """
+        if self._settings.fresh:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])
@@ -125,6 +127,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         Raises ssl.SSLWantReadError where there is nothing to read, ssl.SSLEOFError at an end without
         close_notify, ValueError where `len` is negative, ssl.SSLError for a record that cannot be decrypted.
         """
+        if self._settings.fresh:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])
@@ -148,6 +152,8 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
 
         Raises ssl.SSLWantReadError where the handshake is not done, ssl.SSLError where it fails.
         """
+        if self._settings.fresh:
+            self._refuse_stale()
         foreign = self._foreign
         if foreign is not None:
             self._take_in(foreign[0])

@@ -206,6 +206,8 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         socket is non-blocking; ValueError where TLS is not on; OSError.
         """
         stream = self._stream or self._tls()
+        if self._settings.fresh:
+            self._refuse_stale()
         timeout = self.gettimeout()
         if timeout == 0.0 and block:
             timeout = None

@@ -136,6 +136,10 @@ class ConnectionState:
     ) -> _engine.Stream:
         """A new engine's connection with `_settings`."""
         server_side, session = self._is_server(), self._session
+        if self._settings.fresh and not server_side and descriptor is not None:
+            refusal = self._stale()  # the first read or write may do the handshake, which asks nobody
+            if refusal is not None:
+                raise refusal
         frozen = self._settings.frozen(server_side)
         name = None if server_side else name  # a server's has no effect, as with `ssl`
         if frozen.demands["check_name"] and name is None:
@@ -152,6 +156,24 @@ class ConnectionState:
         if everywhere or self._settings.listeners or _logs_everything():
             self._watch(stream)
         return stream
+
+    def _stale(self) -> ssl.SSLError | None:
+        """The error where what the context follows was read too long ago (`max_stale`); else None."""
+        for each in self._settings.fresh:
+            refusal = each.refusal()
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _refuse_stale(self) -> None:
+        """Raises it on a client that has sent nothing yet. A server answers a hello by an alert."""
+        stream = self._stream
+        if self._is_server() or stream is None or not stream.untouched:
+            return
+        refusal = self._stale()
+        if refusal is not None:
+            self._failed(stream, refusal, broken=True)
+            raise refusal
 
     def _watch(self, stream: _engine.Stream) -> None:
         """Has the engine say when the handshake is completed."""
@@ -240,13 +262,14 @@ class ConnectionState:
         self._context = context
 
     def _client_hello_handler(self) -> Callable[[str | None], object] | None:
-        """The function that a server's engine calls with a client's hello; None without `sni_callback`.
+        """The function that a server's engine calls with a client's hello; None where nothing is asked.
 
-        Its result: the callback's, and the engine's form of the chosen context's settings, if there are any.
+        Its result: the callback's, or an error of this side's; and the engine's form of the chosen context's
+        settings, if there are any.
         """
         context = self._context
         callback = self._settings.sni_callback
-        if callback is None:
+        if callback is None and not self._settings.fresh:
             return None
         import weakref
 
@@ -257,14 +280,22 @@ class ConnectionState:
             connection = reference()
             if connection is None:
                 raise RuntimeError("the connection is gone")
+            stale = connection._stale()
+            if stale is not None or callback is None:
+                return stale, None
             connection._sni_callback_thread = get_ident()
             try:
                 answer = callback(connection, name, context)
                 chosen = connection._chosen_in_callback
                 if answer is not None or chosen is None:
+                    if isinstance(answer, BaseException):
+                        raise TypeError(f"sni_callback must return an alert or None, not {answer!r}")
                     return answer, None
                 frozen = chosen[1].frozen(True)
                 connection._context, connection._settings = chosen
+                stale = connection._stale()
+                if stale is not None:
+                    return stale, None
                 stream = connection._stream
                 if chosen[1].listeners and not connection._watched and stream is not None:
                     connection._watch(stream)

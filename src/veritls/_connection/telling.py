@@ -56,12 +56,12 @@ class Teller(Protocol):
 
 Why = tuple[Outcome, str | None, str | None]
 
-_ALERT_NAMES = {
+ALERT_NAMES = {
     number: words.split(" ", 1)[1].removeprefix("alert ").replace(" ", "_") if " " in words else words
     for number, (_, words) in ALERTS.items()
 } | {0: "close_notify", 90: "user_canceled", 113: "bad_certificate_status_response"}
 """As in RFC 8446, section 6."""
-_ALERTS = {reason: (number, _ALERT_NAMES[number]) for number, (reason, _) in ALERTS.items()}
+_ALERTS = {reason: (number, ALERT_NAMES[number]) for number, (reason, _) in ALERTS.items()}
 _UNKNOWN_ALERT = "UNKNOWN_ALERT_TYPE"
 
 _MEANINGS = {
@@ -143,15 +143,17 @@ def _why(end: str, error: BaseException | None, server: bool, timed_out: bool, f
     return why
 
 
+def named(certificate: bytes) -> tuple[str, tuple[tuple[str, str], ...], int, str | None]:
+    """What `PeerIdentity` has of a certificate (DER)."""
+    subject, _ = described(certificate)
+    names = alternative_names(certificate)
+    left_out = max(0, len(names) - MOST_NAMES)
+    return subject, names[:MOST_NAMES], left_out, _engine.spiffe_id(certificate)
+
+
 def _identity(stream: _engine.Stream) -> PeerIdentity | None:
     chain = stream.peer_chain if stream.validated else None
-    if not chain:
-        return None
-    subject, _ = described(chain[0])
-    names = alternative_names(chain[0])
-    uris = [value for kind, value in names if kind == "URI"]
-    spiffe_id = uris[0] if len(uris) == 1 and uris[0].startswith("spiffe://") else None
-    return PeerIdentity(subject, names[:MOST_NAMES], max(0, len(names) - MOST_NAMES), spiffe_id)
+    return PeerIdentity(*named(chain[0])) if chain else None
 
 
 def _event(

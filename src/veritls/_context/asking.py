@@ -40,7 +40,7 @@ def _moment(at: datetime | None) -> datetime:
 
 
 def request(
-    peer: PeerPolicy,
+    frozen: Frozen,
     chain: Sequence[bytes],
     purpose: Purpose,
     at: datetime,
@@ -48,7 +48,8 @@ def request(
     check_hostname: bool,
     stapled: bool,
 ) -> Request:
-    """The request to verify a chain under a policy; `stapled`: with an OCSP response."""
+    """The request to verify a chain under settings; `stapled`: with an OCSP response."""
+    peer = frozen.peer
     allowed, pins = peer.allowed_peers, peer.pinned_keys
     return Request(
         chain=tuple(chain),
@@ -61,6 +62,7 @@ def request(
         revocation=peer.revocation,
         strict=peer.strict,
         ocsp=stapled or (peer.require_ocsp and purpose == "server"),
+        by_trust_domain=frozen.by_trust_domain,
     )
 
 
@@ -79,12 +81,12 @@ def verify_callback(frozen: Frozen, purpose: Purpose, name: str | None) -> _engi
 
     It holds no reference to the connection, which the engine would keep alive.
     """
-    peer, checked = frozen.peer, frozen.demands["check_name"]
+    checked = frozen.demands["check_name"]
 
     def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:
         moment = datetime.fromtimestamp(at, UTC)
-        asked = request(peer, chain, purpose, moment, name, checked, stapled)
-        _ask(peer, unverified(asked) if path is None else accepted(asked, tuple(path)))
+        asked = request(frozen, chain, purpose, moment, name, checked, stapled)
+        _ask(frozen.peer, unverified(asked) if path is None else accepted(asked, tuple(path)))
 
     return ask
 
@@ -102,7 +104,7 @@ def verify_chain(
     name = on_the_wire(server_hostname) if server_hostname is not None else None
     frozen = settings.frozen(purpose == "client", validating=True)
     named, stapled = name is not None, bool(ocsp_response)
-    asked = request(frozen.peer, der_chain(chain), purpose, moment, name, named, stapled)
+    asked = request(frozen, der_chain(chain), purpose, moment, name, named, stapled)
     verified: list[VerificationReport] = []
 
     def ask(chain: list[bytes], path: list[bytes] | None, at: int, stapled: bool) -> None:

@@ -9,18 +9,20 @@ import warnings
 from types import FunctionType
 
 from veritls import _engine
-from veritls._context.own_identities import Keyring, OwnMembers
+from veritls._context.keyring import Keyring
+from veritls._context.own_identities import OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings
-from veritls._context.trust import TrustMembers, TrustStore
+from veritls._context.trust import TrustMembers
+from veritls._context.trust_store import TrustStore
 from veritls._value import TicketSecret, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from typing import Any, Self
 
     from veritls._connection.sslobject import SSLObject
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from veritls._context.settings import SNICallback
     from veritls._loading.chains import Chain
     from veritls._report.request import Purpose
-    from veritls.events import Listener, Subscription
+    from veritls.events import Listener, MaterialEvent, MaterialStatus, Subscription
+    from veritls.events.material import Kind
     from veritls.report import VerificationReport
+    from veritls.sources import Source
     from veritls.tickets import TicketKeys
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
@@ -38,7 +42,7 @@ PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = ssl.PROTOCOL_TLS_SERVER
 
 _PROTOCOLS = (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLSv1_2)
-_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response", "on_handshake")
+_TAKES_A_CALLABLE = ("set_verify_callback", "set_ocsp_response", "on_handshake", "on_material")
 
 
 def _declared(kind: type) -> Iterable[str]:
@@ -145,8 +149,9 @@ class SSLContext(  # type: ignore[misc, override]
     def _trust(self) -> TrustStore:
         return self._settings.trust
 
-    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore], *kinds: Kind) -> None:
         def changed(settings: Settings) -> Settings:
+            settings.check_unfollowed(*kinds)
             trust = change(settings.trust)
             if trust is settings.trust:
                 return settings
@@ -166,9 +171,14 @@ class SSLContext(  # type: ignore[misc, override]
         return self._settings.own
 
     def _change_own(self, change: Callable[[Keyring], Keyring]) -> None:
-        self._change(
-            lambda settings: replace(settings, own=change(settings.own), generation=settings.generation + 1)
-        )
+        def changed(settings: Settings) -> Settings:
+            settings.check_unfollowed("identity")
+            own = change(settings.own)
+            if own is settings.own:
+                return settings
+            return replace(settings, own=own, generation=settings.generation + 1)
+
+        self._change(changed)
 
     @property
     def _is_client_only(self) -> bool:
@@ -307,7 +317,7 @@ class SSLContext(  # type: ignore[misc, override]
 
     @property
     def generation(self) -> int:
-        """How often the own identities, trust anchors and CRLs of this context were changed: it only grows.
+        """How often own identities, trust, intermediates and CRLs were changed: it only grows.
 
         A connection is made with one generation, whole; `veritls.events.HandshakeEvent` names it.
         """
@@ -329,6 +339,63 @@ class SSLContext(  # type: ignore[misc, override]
 
         subscription = Subscription(listener, lambda _: self._change(without))
         self._change(lambda settings: replace(settings, listeners=(*settings.listeners, subscription)))
+        return subscription
+
+    def follow(self, source: Source | None, *, max_stale: float | timedelta | None = None) -> None:
+        """Takes over what `source` has now, and from then on whatever it has.
+
+        `source`: a `veritls.sources.Source`, such as a `FileSource`. The kinds that it provides are replaced
+        whole: what was loaded of them before is gone, and setting them raises ValueError. Other kinds stay.
+        A thread watches the source, and swaps in the next set, or nothing: where it cannot be read, or what
+        it gave cannot be used, the last good set stays, a `MaterialEvent` and a line of the logger
+        "veritls.material" say so, and it is tried again. New connections use the new set; sessions of older
+        ones are not resumed. A CRL is not replaced by an older one. A context follows one source at a time:
+        following another, or None, ends the former, and leaves its last set. It ends with the context.
+
+        `max_stale`: seconds, or a timedelta, for which a set may be used after the source was last read with
+        success; then new handshakes are refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends
+        the alert internal_error). None, the default, is unlimited. Where `sni_callback` chooses a second
+        context, the limits of both hold.
+
+        Raises what `source.load` raises; ValueError where a kind that it provides is missing or empty;
+        ssl.SSLError, ValueError or TypeError where one cannot be used, and for other arguments. Nothing has
+        changed then.
+        """
+        from veritls._context.following import follow
+
+        follow(self, source, max_stale)
+
+    @property
+    def material_status(self) -> MaterialStatus:
+        """What this context holds, since when, from where, and what expires when; no keys."""
+        from veritls._context.material_status import status
+
+        return status(self._settings)
+
+    def on_material(self, listener: Callable[[MaterialEvent], object]) -> Subscription:
+        """Has `listener` hear what becomes of what this context follows: loads, failures, expiry ahead.
+
+        It gets a `veritls.events.MaterialEvent`, in the thread that watches the source, or in that of
+        `follow`, or of a handshake that is refused because the set is too old. While it runs, the source is
+        not read. See `veritls.events`. The result takes the listener back (`close`, or ``with``). Raises
+        TypeError for what is not callable.
+        """
+        from veritls.events import Subscription
+
+        def without(settings: Settings) -> Settings:
+            rest = tuple(each for each in settings.material_listeners if each is not subscription)
+            return (
+                settings
+                if rest == settings.material_listeners
+                else replace(settings, material_listeners=rest)
+            )
+
+        subscription = Subscription(listener, lambda _: self._change(without))
+        self._change(
+            lambda settings: replace(
+                settings, material_listeners=(*settings.material_listeners, subscription)
+            )
+        )
         return subscription
 
     def session_stats(self) -> dict[str, int]:

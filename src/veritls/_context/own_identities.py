@@ -1,62 +1,30 @@
-"""A context's own certificates and keys: which replaces which, and SSLContext's members about them."""
+"""SSLContext's members about its own certificates and keys."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from veritls import _engine
+from veritls._context.keyring import Keyring
 from veritls._explaining.reasons import ssl_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias
 
     from cryptography import x509
 
     from veritls._context.ocsp_renewal import OCSPRenewal, Period, Renewal
+    from veritls._context.own_entries import OwnIdentity
+    from veritls._loading import bundles
     from veritls._loading.identities import CertificateSource, KeySource, Password
     from veritls._loading.pem import Content
 
-_KEY_PREFERENCE = ("ECDSA", "ED25519", "RSA")
-"""Kinds of keys as the engine names them, the preferred first: ECDSA signs and verifies faster than RSA."""
-
-
-class Keyring:
-    """The identities of one context, in the order in which they were loaded. Immutable: `plus` gives the
-    next.
-
-    A certificate replaces those with the same kind of key that share a name with it.
-    """
-
-    def __init__(self, claims: Mapping[_engine.Identity, frozenset[Hashable]] = MappingProxyType({})) -> None:
-        """`claims`: the kinds of key and names of each identity."""
-        self._claims = claims
-
-    def plus(self, identity: _engine.Identity, *, only_one: bool) -> Keyring:
-        """With another identity. `only_one`: one of each kind of key is kept, whatever the names."""
-        from veritls._loading.certificates import names
-
-        algorithm = identity.algorithm
-        known = () if only_one else names(identity.chain[0])
-        claims: frozenset[Hashable] = frozenset((algorithm, name) for name in known) or frozenset({algorithm})
-        replaced = [each for each, kept in self._claims.items() if kept & claims]
-        renewed: dict[_engine.Identity, frozenset[Hashable]] = {}
-        for each, kept in self._claims.items():
-            if each not in replaced:
-                renewed[each] = kept
-            elif each is replaced[-1]:
-                renewed[identity] = claims
-        return Keyring({**renewed, identity: claims})
-
-    def preferred(self) -> list[_engine.Identity]:
-        """All identities, the preferred first: by kind of key, then the newest."""
-
-        def rank(identity: _engine.Identity) -> int:
-            kind = identity.algorithm
-            return _KEY_PREFERENCE.index(kind) if kind in _KEY_PREFERENCE else len(_KEY_PREFERENCE)
-
-        newest_first = reversed(list(self._claims))
-        return sorted(newest_first, key=rank)
+    Loaded: TypeAlias = (
+        tuple[CertificateSource]
+        | tuple[CertificateSource, KeySource | None]
+        | tuple[CertificateSource, KeySource | None, Password]
+    )
+    """The arguments of `load_cert_chain`."""
 
 
 class OwnMembers:
@@ -121,6 +89,58 @@ class OwnMembers:
         from veritls._loading.identities import load_pkcs12_identity
 
         self._add_identity(load_pkcs12_identity(source, password))
+
+    def list_identities(self) -> list[OwnIdentity]:
+        """The own certificates with what goes with them, the preferred first; never a key."""
+        from veritls._context.own_entries import entry_of
+
+        return [entry_of(each.chain, each.algorithm) for each in self._identities()]
+
+    def remove_identity(self, certificates: bundles.CertificateSource) -> int:
+        """Removes the identities with these own certificates, and returns how many there were.
+
+        `certificates`: of `list_identities()` the first of a `chain`; else as for `remove_trust`, whose
+        errors it raises. Without any identity a server cannot be connected to. Sessions of before are not
+        resumed; connections that exist go on.
+        """
+        from veritls._loading.bundles import in_source
+
+        gone = in_source(certificates, "certificates")
+        removed = 0
+
+        def change(own: Keyring) -> Keyring:
+            nonlocal removed
+            own, removed = own.without(gone)
+            return own
+
+        self._change_own(change)
+        return removed
+
+    def replace_identities(self, identities: Iterable[Loaded]) -> None:
+        """Has these identities instead of all others, by one change: no connection has some of both.
+
+        `identities`: for each the arguments of `load_cert_chain`, as a tuple of (certfile,), (certfile,
+        keyfile) or (certfile, keyfile, password). Among themselves they replace each other as there. An empty
+        iterable removes all. Raises as `load_cert_chain`, TypeError for anything but tuples; nothing changes
+        then. A callable of `set_ocsp_response` is called for each.
+        """
+        from veritls._loading.identities import load_identity
+
+        loaded = []
+        for each in identities:
+            if not isinstance(each, tuple) or not 1 <= len(each) <= 3:
+                raise TypeError("identities must be tuples of (certfile, keyfile, password)")
+            certfile, keyfile, password = (*each, None, None)[:3]
+            loaded.append(load_identity(certfile, keyfile, password))
+        self._replace_identities(loaded)
+
+    def _replace_identities(self, identities: list[_engine.Identity]) -> None:
+        ring = Keyring.of(identities, only_one=self._is_client_only)
+        renewal = self._renewal
+        if renewal is not None:
+            for each in ring.preferred():
+                renewal.prepare(self, each)
+        self._change_own(lambda _: ring)
 
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
         """Staples an OCSP response (RFC 6960; RFC 6066, section 8) to the certificate that it is for.

@@ -24,7 +24,8 @@ modes.
 context holds for later connections. Sessions are bound to the value by the fingerprint of its form.
 
 **Two contexts.** Where `sni_callback` moves a connection to a second context, `Settings.after` gives a
-third value: the demands of both, the choices of the second. Each field declares which of the two it is
+third value: the demands of both, the choices of the second; of trust, the second's, within a bundle map
+of the first. Each field declares which of the two it is
 (`veritls._context.combining`); one that does not is a TypeError, and a test. The result is kept with the
 second value, weakly by the first, so that a server with many names combines two contexts once.
 
@@ -42,11 +43,11 @@ from operator import or_
 
 from veritls import _engine
 from veritls._context.combining import choice, combined, demand
-from veritls._context.own_identities import Keyring
+from veritls._context.keyring import Keyring
 from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
-from veritls._context.trust import TrustStore
+from veritls._context.trust_store import TrustStore
 from veritls._value import TicketSecret, Value, replace
 
 TYPE_CHECKING = False
@@ -54,8 +55,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeAlias
 
+    from veritls._context.following import Follower, Freshness
     from veritls._context.ocsp_renewal import Renewal
     from veritls.events import Subscription
+    from veritls.events.material import Kind
     from veritls.tickets import TicketKeys
 
     SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
@@ -67,12 +70,17 @@ class Frozen(Value):
     settings: _engine.Settings
     peer: PeerPolicy
     demands: _engine.Demands
+    by_trust_domain: bool
+    """Whether the peer's SPIFFE ID chooses the trust anchors."""
 
 
-def _all_listeners(
-    first: tuple[Subscription, ...], second: tuple[Subscription, ...]
-) -> tuple[Subscription, ...]:
+def _both(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*first, *(each for each in second if each not in first))
+
+
+def _trust_of_both(first: TrustStore, second: TrustStore) -> TrustStore:
+    """The second's choice, within a bundle map of the first."""
+    return second.after(first)
 
 
 class Settings(Value):
@@ -80,13 +88,18 @@ class Settings(Value):
 
     protocol: ProtocolSettings = demand(combined)
     peer: PeerPolicy = demand(combined)
-    trust: TrustStore = choice()
+    trust: TrustStore = demand(_trust_of_both)
     own: Keyring = choice()
     sni_callback: SNICallback | None = choice(None)
     renewal: Renewal | None = choice(None)
-    listeners: tuple[Subscription, ...] = demand(_all_listeners, ())
+    listeners: tuple[Subscription, ...] = demand(_both, ())
+    material_listeners: tuple[Subscription, ...] = choice(())
+    followed: Follower | None = choice(None)
+    """Which source is followed, where one is."""
+    fresh: tuple[Freshness, ...] = demand(_both, ())
+    """Until when what was loaded from sources may be used; empty where that is unlimited."""
     generation: int = choice(0)
-    """How often own identities, trust anchors and CRLs were changed."""
+    """How often own identities, trust, intermediates and CRLs were changed."""
     statistics: _engine.Statistics = choice()
     """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)
@@ -116,6 +129,8 @@ class Settings(Value):
         return kept
 
     def _freeze(self, server_side: bool, validating: bool) -> Frozen:
+        if not server_side:
+            self._refuse_any_workload()
         peer = self.peer.with_verify_mode(ssl.CERT_REQUIRED) if validating else self.peer
         demands = peer.demands(server_side)
         settings = _engine.Settings(
@@ -126,7 +141,7 @@ class Settings(Value):
             self.statistics,
             *self._sealing(peer),
         )
-        return Frozen(settings, peer, demands)
+        return Frozen(settings, peer, demands, self.trust.bundles is not None)
 
     def _sealing(self, peer: PeerPolicy) -> tuple[_engine.TicketKeyring | TicketSecret, bytes]:
         """What tickets are sealed with, and what stands for the callbacks in the fingerprint."""
@@ -151,6 +166,16 @@ class Settings(Value):
             own.append(identity.completed(above) if above else identity)
         return own
 
+    def check_unfollowed(self, *kinds: Kind) -> None:
+        """Raises ValueError where a followed source provides one of the `kinds`: only it sets them then."""
+        if self.followed is not None:
+            for kind in kinds:
+                if kind in self.followed.provides:
+                    raise ValueError(
+                        f"{kind} comes from {self.followed.name}, which this context follows: "
+                        "follow(None) ends that"
+                    )
+
     def after(self, first: Settings) -> Settings:
         """This value for a connection that began under `first`: with the demands of both."""
         if first is self:
@@ -164,6 +189,26 @@ class Settings(Value):
         if kept is None:
             kept = combinations[first] = replace(combined(first, self), by_callback=True)
         return kept
+
+    def check(self) -> None:
+        """Raises ValueError where no connection can be made of settings that are for a client only."""
+        if self.protocol.method == ssl.PROTOCOL_TLS_CLIENT:
+            self._refuse_any_workload()
+
+    def _refuse_any_workload(self) -> None:
+        """With a bundle map a client must say which workloads it means: any could impersonate its server."""
+        if self.trust.bundles is None:
+            return
+        if self.peer.check_hostname:
+            raise ValueError(
+                "a client with spiffe_bundles needs check_hostname = False: its servers have SPIFFE IDs, "
+                "which allowed_peers name"
+            )
+        if not self.peer.allowed_peers:
+            raise ValueError(
+                "a client with spiffe_bundles needs allowed_peers (veritls.SPIFFE patterns): otherwise any "
+                "workload of a trust domain could impersonate the server"
+            )
 
     def check_side(self, server_side: bool) -> None:
         """Raises ssl.SSLError where the protocol is for the other side only."""
@@ -197,9 +242,11 @@ class HasSettings:
         """Replaces the value by the result of `change`; returns the value that was replaced.
 
         Where another thread changed it meanwhile, `change` is called again, with that thread's value. If it
-        raises, nothing changes.
+        raises, or the result's `check`, nothing changes.
         """
         while True:
             before = self._cell.get()
-            if self._cell.replace(before, change(before)):
+            after = change(before)
+            after.check()
+            if self._cell.replace(before, after):
                 return before

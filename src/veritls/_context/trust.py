@@ -1,4 +1,4 @@
-"""What a context trusts: certificates and CRLs, and SSLContext's members about them."""
+"""SSLContext's members about what it trusts."""
 
 from __future__ import annotations
 
@@ -6,166 +6,28 @@ import os
 import ssl
 from types import MappingProxyType
 
-from veritls import _engine
 from veritls._loading.pem import is_content
-from veritls._loading.trust import in_data, in_file, in_folder, in_system, trust_set
+from veritls._loading.trust import in_data, in_file, in_folder, in_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from _typeshed import ReadableBuffer
 
     from veritls._context.trust_entries import TrustEntry
-    from veritls._loading.crls import CRLSource, CRLStore, Found
+    from veritls._context.trust_store import TrustStore
+    from veritls._loading.bundles import CertificateData, CertificateSource
+    from veritls._loading.crls import CRLSource
     from veritls._loading.pem import StrPath
     from veritls._loading.trust import Batch, TrustData
-
-_LONGEST_PATH = 10
-_MOST_UNREAD = 4
-"""Certificates or files that could not be read, of which an error tells."""
+    from veritls.events.material import Kind
 
 
-def _signed(issuer: bytes, subject: bytes) -> bool:
-    if _engine.is_signed_by(subject, issuer):
-        return True
-    from veritls._loading.signatures import is_signed_by
-
-    return is_signed_by(subject, issuer)
-
-
-class TrustStore:
-    """The certificates that a context trusts, and its CRLs. Never changed: `plus` gives the next one.
-
-    A self-issued certificate ends a path and is trusted by itself (`CA:TRUE` or not). Any other may stand
-    within a path; with ``VERIFY_X509_PARTIAL_CHAIN`` it ends one too. The engine's form is made once.
-    """
-
-    def __init__(
-        self,
-        certificates: Mapping[bytes, str] = MappingProxyType({}),
-        crls: CRLStore | None = None,
-        on_request: frozenset[bytes] = frozenset(),
-        unread: tuple[str, ...] = (),
-    ) -> None:
-        """`certificates`: DER -> source. `on_request`: the certificates that are not listed until used.
-
-        `unread`: the system's certificates that could not be read, in words, for the errors that follow.
-        """
-        self._certificates = certificates
-        self._crls = crls
-        self._on_request = on_request
-        self._unread = unread
-        self._frozen: dict[bool, _engine.TrustSet] = {}
-        self._subjects: dict[bytes, list[bytes]] | None = None
-
-    @property
-    def crls(self) -> CRLStore:
-        """The CRLs; empty where none was loaded."""
-        if self._crls is not None:
-            return self._crls
-        from veritls._loading.crls import CRLStore
-
-        return CRLStore()
-
-    def plus(self, batches: Sequence[Batch]) -> TrustStore:
-        """With everything in the batches."""
-        certificates, hidden = dict(self._certificates), set(self._hidden())
-        for batch in batches:
-            fresh = {der for der in batch.certificates if der not in certificates}
-            if batch.on_request:
-                hidden |= fresh
-            else:
-                hidden -= set(batch.certificates)
-            certificates |= {der: batch.source for der in batch.certificates if der in fresh}
-        unread = dict.fromkeys((*self._unread, *(words for batch in batches for words in batch.unread)))
-        store = TrustStore(certificates, self._crls, frozenset(hidden), tuple(unread)[:_MOST_UNREAD])
-        for batch in batches:
-            if batch.crls:
-                from veritls._loading.crls import read
-
-                crls = [read(der, batch.source) for der in batch.crls]
-                store, _ = store.plus_crls(crls, foreign=True)
-            if batch.place is not None:
-                store = store.remembering(batch.place)
-        return store
-
-    def plus_crls(
-        self, found: Iterable[Found], *, foreign: bool = False, older: bool = False
-    ) -> tuple[TrustStore, int]:
-        """With the CRLs, added by `CRLStore.add`, and how many of them were new."""
-        crls, added = self.crls.add(
-            found, lambda name: self._by_subject().get(name, ()), foreign=foreign, older=older
-        )
-        return self._with_crls(crls) if added else self, added
-
-    def remembering(self, place: StrPath) -> TrustStore:
-        """With a file or folder that CRLs are read from again."""
-        return self._with_crls(self.crls.remembering(place))
-
-    def _with_crls(self, crls: CRLStore) -> TrustStore:
-        return TrustStore(self._certificates, crls, self._hidden(), self._unread)
-
-    def _hidden(self) -> frozenset[bytes]:
-        if not self._on_request:
-            return self._on_request
-        used = {der for frozen in self._frozen.values() for der in frozen.used()}
-        return self._on_request - used
-
-    def _listed(self) -> list[bytes]:
-        hidden = self._hidden()
-        return [der for der in self._certificates if der not in hidden]
-
-    def ca_certificates(self) -> list[bytes]:
-        """The CA certificates, DER, in the order in which they were loaded."""
-        return [der for der in self._listed() if _engine.is_ca(der)]
-
-    def statistics(self) -> dict[str, int]:
-        """The numbers of ``SSLContext.cert_store_stats()``."""
-        return {"x509": len(self._listed()), "crl": len(self.crls), "x509_ca": len(self.ca_certificates())}
-
-    def path_above(self, der: bytes) -> list[bytes]:
-        """The issuers here of a certificate, up to its trust anchor, as far as they are known, DER."""
-        path: list[bytes] = []
-        subject, issuer = _engine.names(der)
-        while len(path) < _LONGEST_PATH and issuer != subject:
-            above = (each for each in self._by_subject().get(issuer, ()) if _signed(each, der))
-            der = next(above, b"")
-            if not der:
-                break
-            path.append(der)
-            subject, issuer = _engine.names(der)
-        return path
-
-    def _by_subject(self) -> dict[bytes, list[bytes]]:
-        subjects = self._subjects
-        if subjects is None:
-            subjects = {}
-            for der in self._certificates:
-                subjects.setdefault(_engine.names(der)[0], []).append(der)
-            self._subjects = subjects
-        return subjects
-
-    def frozen(self, *, partial_chain: bool) -> _engine.TrustSet:
-        """The engine's form."""
-        kept = self._frozen.get(partial_chain)
-        if kept is None:
-            certificates = tuple(self._certificates)
-            crls = self._crls.engines() if self._crls is not None else []
-            if crls:
-                made = _engine.TrustSet(certificates, crls, partial_chain, self._unread)
-            else:
-                made = trust_set(certificates, partial_chain, self._unread)
-                made = made.fresh() if self._on_request else made
-            kept = self._frozen.setdefault(partial_chain, made)
-        return kept
-
-    def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
-        """Every certificate, then every CRL, in the order in which they were loaded."""
-        from veritls._context.trust_entries import entries_of
-
-        return entries_of(self._certificates, self.crls, partial_chain=partial_chain)
+def _kinds_in(batches: list[Batch]) -> tuple[Kind, ...]:
+    crls = any(batch.crls or batch.place is not None for batch in batches)
+    return ("trust", "crls") if crls else ("trust",)
 
 
 class TrustMembers:
@@ -175,7 +37,8 @@ class TrustMembers:
     def _trust(self) -> TrustStore:
         raise NotImplementedError
 
-    def _change_trust(self, change: Callable[[TrustStore], TrustStore]) -> None:
+    def _change_trust(self, change: Callable[[TrustStore], TrustStore], *kinds: Kind) -> None:
+        """`kinds`: what is changed. Raises ValueError where a followed source provides it."""
         raise NotImplementedError
 
     @property
@@ -183,7 +46,7 @@ class TrustMembers:
         raise NotImplementedError
 
     def _trust_also(self, batches: list[Batch]) -> None:
-        self._change_trust(lambda store: store.plus(batches))
+        self._change_trust(lambda store: store.plus(batches), *_kinds_in(batches))
 
     def load_verify_locations(
         self,
@@ -198,6 +61,12 @@ class TrustMembers:
         types, OSError for a file that cannot be read, ssl.SSLError (naming the file) or ValueError where
         there is no usable certificate. Nothing is added then.
         """
+        self._trust_also(self._batches(cafile, capath, cadata))
+
+    @staticmethod
+    def _batches(
+        cafile: StrPath | None, capath: StrPath | None, cadata: str | ReadableBuffer | TrustData | None
+    ) -> list[Batch]:
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
         cafile, capath = (None if path is None else os.fsdecode(path) for path in (cafile, capath))
@@ -208,7 +77,125 @@ class TrustMembers:
             batches += in_file(cafile)
         if capath is not None:
             batches += in_folder(capath)
-        self._trust_also(batches)
+        return batches
+
+    def replace_trust(
+        self,
+        cafile: StrPath | None = None,
+        capath: StrPath | None = None,
+        cadata: str | ReadableBuffer | TrustData | None = None,
+    ) -> None:
+        """Trusts these certificates instead of all others: old and new are never trusted together.
+
+        Arguments and errors are those of `load_verify_locations`; nothing changes where it raises. Whatever
+        `load_verify_locations` and `load_default_certs` loaded is replaced, and `spiffe_bundles` is None
+        afterwards. CRLs and intermediates stay, because neither is trusted. Sessions of before are not
+        resumed; connections that exist go on.
+        """
+        batches = self._batches(cafile, capath, cadata)
+        self._change_trust(lambda store: store.with_trust(batches), *_kinds_in(batches))
+
+    def clear_trust(self) -> int:
+        """Trusts no certificate any more, and returns how many it were; `spiffe_bundles` is None afterwards.
+
+        CRLs and intermediates stay. A peer whose certificate is verified is refused until others are loaded.
+        """
+        before = 0
+
+        def change(store: TrustStore) -> TrustStore:
+            nonlocal before
+            before = store.count
+            return store.with_trust(()) if before or store.bundles is not None else store
+
+        self._change_trust(change, "trust")
+        return before
+
+    def remove_trust(self, certificates: CertificateSource) -> int:
+        """Removes certificates that were loaded, and returns how many of them were there.
+
+        `certificates`: the path of a file (PEM or DER), PEM text, PEM or DER bytes, `cryptography`
+        certificates, or several of those. They are removed wherever they are: trust anchors, certificates of
+        `spiffe_bundles`, intermediates. A trust domain whose last anchor is removed is not known any more;
+        `spiffe_bundles` stays a mapping then, even if it is empty, and no other anchor counts.
+
+        A certificate that is not an anchor, but was signed by one, is still trusted: CRLs revoke it. Sessions
+        of before are not resumed; connections that exist go on. Raises OSError for a file that cannot be
+        read, ssl.SSLError for what is not a certificate, ValueError where there is none, TypeError for other
+        types. Nothing is removed then.
+        """
+        from veritls._loading.bundles import in_source
+
+        gone = in_source(certificates, "certificates")
+        removed = 0
+
+        def change(store: TrustStore) -> TrustStore:
+            nonlocal removed
+            store, removed = store.without(gone)
+            return store
+
+        self._change_trust(change, "trust", "intermediates")
+        return removed
+
+    def load_intermediates(self, source: CertificateSource) -> int:
+        """Adds certificates that help to build paths and are never trusted, and returns how many were new.
+
+        `source`: the path of a file (PEM or DER), PEM text, PEM or DER bytes, `cryptography` certificates, or
+        several of those. str is a path unless it contains ``-----BEGIN``; bytes are told from a path as by
+        `load_cert_chain`. They count as if each peer had sent them after its own: none ends a path, whether
+        self-signed or under VERIFY_X509_PARTIAL_CHAIN, and none is trusted by itself. A certificate that is
+        a trust anchor, too, stays one. An own certificate that was loaded alone is sent with them, as with
+        those of the trust set. CRLs in `source` are ignored.
+
+        Raises OSError for a file that cannot be read; ssl.SSLError for what is not a certificate; ValueError
+        where there is none, and for more than 10,000 in one context; TypeError for other types. Nothing is
+        added then. A peer for whose path more than 64 certificates come into question is refused where none
+        of the first 64 leads to an anchor.
+        """
+        from veritls._loading.bundles import in_source
+
+        found = in_source(source, "load_intermediates")
+        added = 0
+
+        def change(store: TrustStore) -> TrustStore:
+            nonlocal added
+            store, added = store.plus_intermediates(found)
+            return store
+
+        self._change_trust(change, "intermediates")
+        return added
+
+    @property
+    def spiffe_bundles(self) -> Mapping[str, tuple[bytes, ...]] | None:
+        """Trust anchors by SPIFFE trust domain: each vouches for IDs of its own domain only. Default None.
+
+        While it is set, no other anchor counts, and a peer's certificate is verified with the anchors of the
+        trust domain of its SPIFFE ID. It is refused where it has no URI, more than one, or one that is not a
+        SPIFFE ID with a path; where it may sign certificates or CRLs (X509-SVID, section 5.2); and where its
+        trust domain has no bundle. `load_intermediates` and CRLs are for all domains.
+
+        A client needs `allowed_peers` and `check_hostname` False: otherwise any workload of a domain could
+        impersonate the server. Setting it on a PROTOCOL_TLS_CLIENT context raises ValueError without them,
+        and so does a change that takes them away; with PROTOCOL_TLS, making a client's connection does. A
+        server requests certificates as its `verify_mode` says. Where `sni_callback` chooses another context,
+        the trust domains of both count, with the second's anchors; if the second has no bundles, the first's.
+
+        Set it to a mapping of trust domains (``example.org``, as in ``spiffe://example.org/``) to PEM text,
+        PEM or DER bytes, `cryptography` certificates, or several of those; None removes it. Read, it contains
+        DER. Raises TypeError for other types; ValueError for an empty mapping or bundle, for what is not a
+        trust domain, for a certificate that is not a CA's, for more than 1,000 domains or 10,000
+        certificates; ssl.SSLError for what is not a certificate.
+        """
+        bundles = self._trust.bundles
+        if bundles is None:
+            return None
+        return MappingProxyType({domain: tuple(bundle) for domain, bundle in bundles.items()})
+
+    @spiffe_bundles.setter
+    def spiffe_bundles(self, value: Mapping[str, CertificateData] | None) -> None:
+        from veritls._loading.bundles import as_bundles
+
+        bundles = None if value is None else as_bundles(value, "spiffe_bundles")
+        self._change_trust(lambda store: store.with_bundles(bundles), "trust")
 
     def load_default_certs(self, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> None:
         """Adds the certificates that the operating system trusts, or those of SSL_CERT_FILE and SSL_CERT_DIR.
@@ -254,7 +241,7 @@ class TrustMembers:
             store, added = store.plus_crls(found, older=allow_older)
             return store.remembering(place) if place is not None else store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def reload_crls(self) -> int:
@@ -272,7 +259,7 @@ class TrustMembers:
             store, added = store.plus_crls(found)
             return store
 
-        self._change_trust(change)
+        self._change_trust(change, "crls")
         return added
 
     def list_trust(self) -> list[TrustEntry]:

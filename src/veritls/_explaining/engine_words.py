@@ -42,6 +42,10 @@ _DETAILS = {
     "unreadable_proof": f"{_UNPROVED}: the certificate cannot be parsed",
     "wrong_proof": f"{_UNPROVED}: its signature of the handshake is wrong",
     "without_data": "the peer sent more than 1 MiB of records without any data",
+    # Trust.
+    "any_workload": "a client with spiffe_bundles needs them: any workload could impersonate its server",
+    "not_a_ca": "the certificate is not of a CA",
+    "not_a_trust_domain": "the name is not that of a trust domain",
     # Callbacks.
     "closed": "the socket was closed during the callback",
     "no_callback": "no callback is set",
@@ -59,6 +63,12 @@ _DETAILS = {
     "too_complex": "verifying it would take too much work",
     "type": "it is of the unknown type {}",
     "unreadable": "it cannot be parsed: {}",
+    # SPIFFE IDs.
+    "no_uri": "it contains no URI",
+    "not_spiffe": "its URI is not a SPIFFE ID with a path",
+    "several_uris": "it contains more than one URI",
+    "signs_others": "it may sign certificates or CRLs",
+    "unreadable_names": "its names or its key usage cannot be parsed",
     # Kinds of refusals without a detail.
     "ocsp_expired": "it is out of date",
     "ocsp_foreign": "it is for another certificate",
@@ -107,6 +117,10 @@ def refusal_words(rejection: _engine.Rejection) -> str:
     kind, wanted = rejection.kind, _listing(rejection.wanted)
     if kind == "not_allowed":
         return f"its names: {_listing(rejection.presented, rejection.left_out)}; allowed: {wanted}"
+    if kind == "trust_domain":
+        return f"its SPIFFE ID: {_listing(rejection.presented)}; known trust domains: {wanted}"
+    if kind == "spiffe_id":
+        return words(rejection.detail)
     if kind == "not_pinned":
         return f"its keys: {_listing(rejection.presented)}; pinned: {wanted}"
     if kind == "callback" and rejection.cause is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from veritls import _engine
 from veritls._explaining.diagnosis import Case
 from veritls._report.rendering import counted, listing, moment
 
@@ -27,6 +28,7 @@ def _chain(case: Case) -> str:
 
 _EVIDENCE: dict[str, Callable[[Case], str]] = {
     "encoding": lambda case: counted(len(case.path), "certificate"),
+    "trust domain": lambda case: _engine.spiffe_id(case.leaf.der) or "",
     "validity": _validity,
     "purpose": lambda case: f"for {case.peer}s",
     "chain": _chain,

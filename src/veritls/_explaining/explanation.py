@@ -48,6 +48,8 @@ EXPLANATIONS: dict[str, Explain] = {
     "revocation_unknown": revocation.unknown,
     "revocation_list_expired": revocation.list_expired,
     "name": names.name,
+    "spiffe_id": demands.spiffe_id,
+    "trust_domain": demands.trust_domain,
     "not_allowed": demands.not_allowed,
     "not_pinned": demands.not_pinned,
     "callback": demands.callback,
@@ -205,7 +207,10 @@ class Explanation:
             return Check(step.name, "not checked", _not_asked(step))
         if self._report.refusal is not None and self._report.refusal.path and step.stage == "path":
             return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
-        open_words = "not known: path building ended" if step.stage == "path" else "not reached"
+        if step.stage == "before":
+            return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
+        searched = step.stage == "path" and failed.stage != "before"
+        open_words = "not known: path building ended" if searched else "not reached"
         return Check(step.name, "not checked", open_words)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -24,8 +24,14 @@ def _refusal(rejection: _engine.Rejection, request: Request) -> Refusal:
     plain = Refusal(kind, refusal_words(rejection), rejection.bound, presented, path)
     if trust is None:
         return plain
+    above = trusted_above(request.chain, trust)
     known = replace(
-        plain, anchors=trust.anchors, unread=tuple(trust.unread), above=trusted_above(request.chain, trust)
+        plain,
+        anchors=trust.anchors,
+        unread=tuple(trust.unread),
+        above=above,
+        helping=tuple(der for der, anchor in above if not anchor and trust.helps(der)),
+        trust_domain=trust.trust_domain,
     )
     if not kind.startswith("revo"):
         return known
@@ -48,6 +54,7 @@ def _request(rejection: _engine.Rejection) -> Request:
         allowed_peers=_texts(rejection.allowed_peers),
         pinned_keys=_texts(rejection.pinned_keys),
         ocsp=rejection.ocsp,
+        by_trust_domain=rejection.trust is not None and rejection.trust.by_trust_domain,
     )
 
 

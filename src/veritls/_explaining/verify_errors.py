@@ -59,6 +59,8 @@ VERIFY_ERRORS = {
     "strict_authority_key": (67, "CA certificate key too weak"),
     "strict_list_number": (1, "unspecified certificate verification error"),
     "strict_serial_number": (1, "unspecified certificate verification error"),
+    "spiffe_id": (50, "application verification failure"),
+    "trust_domain": (20, "unable to get local issuer certificate"),
     "not_allowed": (50, "application verification failure"),
     "not_pinned": (50, "application verification failure"),
     "callback": (50, "application verification failure"),

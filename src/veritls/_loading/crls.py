@@ -187,6 +187,24 @@ class CRLStore(Value):
         for place in self._places:
             yield from in_path(place)
 
+    def with_newer(self, former: CRLStore, signers: Callable[[bytes], Iterable[bytes]]) -> CRLStore:
+        """The same with those CRLs of `former` that are newer than one here of the same line and signer.
+
+        Of a line that is not here, nothing is taken.
+        """
+        lines = dict(self._lines)
+        for name, line in self._lines.items():
+            for old in former._lines.get(name, ()):
+                known = set(signers(old.parsed.issuer)) | {
+                    each.parsed.signer for each in (*line, old) if each.parsed.signer is not None
+                }
+                theirs = old.signers(known)
+                rivals = [each for each in line if each.signers(theirs)]
+                if rivals and _newer(old.parsed, rivals[0].parsed):
+                    line = _with(line, old, known, older=False)
+            lines[name] = line
+        return self if lines == self._lines else replace(self, _lines=lines)
+
     def add(
         self,
         found: Iterable[Found],

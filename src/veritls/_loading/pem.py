@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Content: TypeAlias = StrPath | bytearray | memoryview
     """A path, or what a file would hold: see `is_content`."""
 
-_HERE = "the data given"
+HERE = "the data given"
 _DER_STARTS = (b"\x30\x81", b"\x30\x82", b"\x30\x83")
 
 _BEGIN = b"-----BEGIN "
@@ -89,7 +89,7 @@ def read_content(source: Content, what: str) -> tuple[bytes, str]:
         data = bytes(source)
         if not data.strip():
             raise ssl_error("PEM_LIB", f"PEM lib: the {what} is empty")
-        return data, _HERE
+        return data, HERE
     assert not isinstance(source, bytearray | memoryview)
     return read_file(source, what), repr(os.fsdecode(source))
 
@@ -124,6 +124,18 @@ def pem_certificates(data: bytes, where: str) -> list[bytes]:
         why = words_of(error) if isinstance(error, ssl.SSLError) else error
         words = f"PEM lib: a certificate in {where} is malformed: {why}"
         raise ssl_error("PEM_LIB", words) from None
+
+
+def from_der(data: bytes, where: str) -> list[bytes]:
+    """The certificates of a string of DER, one after the other.
+
+    Raises ssl.SSLError naming `where` if one is malformed or there is none.
+    """
+    try:
+        return _engine.split_certificates(data)
+    except ssl.SSLError as why:
+        words = f"not enough data: {where} does not contain a certificate in DER: {words_of(why)}"
+        raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
 def has_certificates(data: bytes) -> bool:

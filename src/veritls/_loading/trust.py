@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from veritls import _engine
-from veritls._explaining.reasons import ssl_error, words_of
-from veritls._loading.pem import content_of, crls_in, has_certificates, pem_certificates, read_file
+from veritls._loading.pem import content_of, crls_in, from_der, has_certificates, pem_certificates, read_file
 from veritls._value import Value, replace
 
 TYPE_CHECKING = False
@@ -35,18 +34,6 @@ _SETTLED = 2_000_000_000
 _LONGEST_UNREAD = 300
 """Characters of a message about something that could not be read."""
 _HASHED_NAME = r"[0-9a-f]{8}\.r?\d+"
-
-
-def from_der(data: bytes, where: str) -> list[bytes]:
-    """The certificates of a string of DER, one after the other.
-
-    Raises ssl.SSLError naming `where` if one is malformed or there is none.
-    """
-    try:
-        return _engine.split_certificates(data)
-    except ssl.SSLError as why:
-        words = f"not enough data: {where} does not contain a certificate in DER: {words_of(why)}"
-        raise ssl_error("NOT_ENOUGH_DATA", words) from None
 
 
 class Batch(Value):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 CheckResult = Literal["passed", "failed", "not checked"]
-Stage = Literal["path", "path found"]
-"""Whether a check is part of path building, or is made on the path that was found."""
+Stage = Literal["before", "path", "path found"]
+"""Whether a check comes before path building, is part of it, or is made on the path that was found."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,14 @@ class Step:
 
 
 STEPS = (
+    Step(
+        "trust domain",
+        "Does the certificate have one SPIFFE ID, of a trust domain that has anchors?",
+        ("spiffe_id", "trust_domain"),
+        "before",
+        "by_trust_domain",
+        "spiffe_bundles",
+    ),
     Step("encoding", "Can every certificate be parsed?", ("encoding", "critical_extension"), "path"),
     Step("validity", "Is every certificate valid at that time?", ("expired", "not_yet_valid"), "path"),
     Step(

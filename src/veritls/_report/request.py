@@ -22,6 +22,7 @@ class Request:
     with it where `check_hostname` is True. `allowed_peers`, `pinned_keys`: these demands as text, None where
     they are not set. `revocation`: which certificates are checked, "none", "leaf" or "chain". `strict`:
     whether VERIFY_X509_STRICT is set. `ocsp`: whether a good OCSP response has to be stapled.
+    `by_trust_domain`: whether the trust domain of its SPIFFE ID chooses the trust anchors.
     """
 
     chain: tuple[bytes, ...] = field(repr=False)
@@ -34,6 +35,7 @@ class Request:
     revocation: Revocation = "none"
     strict: bool = False
     ocsp: bool = False
+    by_trust_domain: bool = False
 
     @property
     def checked_name(self) -> str | None:
@@ -50,7 +52,8 @@ class Refusal:
     the trust set has, None where that is not known; `unread`: which of the system's certificates could not be
     read, in words. `above`: the certificates of the trust set that may be issuers of those sent (DER), each
     with whether it is an anchor. `crls`: for the first certificates of the path, whether a CRL of the issuer
-    is loaded, and the revocation time in it, in seconds since 1970.
+    is loaded, and the revocation time in it, in seconds since 1970. `trust_domain`: the SPIFFE trust domain
+    whose anchors counted, None where all did. `helping`: those of `above` that only help to build paths.
     """
 
     kind: str
@@ -62,3 +65,5 @@ class Refusal:
     unread: tuple[str, ...] = ()
     above: tuple[tuple[bytes, bool], ...] = field(default=(), repr=False)
     crls: tuple[tuple[bool, int | None], ...] = field(default=(), repr=False)
+    trust_domain: str | None = None
+    helping: tuple[bytes, ...] = field(default=(), repr=False)

@@ -11,6 +11,10 @@ from typing import Any
 
 from veritls import _engine
 
+served: contextvars.ContextVar[Callable[[], Any] | None] = contextvars.ContextVar("served", default=None)
+"""A weak reference to the transport whose `connection_made` runs, on a server, in that call and in the tasks
+that it makes."""
+
 
 class Phase(IntEnum):
     """Where a connection is; it only goes forward.

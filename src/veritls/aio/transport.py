@@ -58,6 +58,7 @@ import socket
 import ssl
 import sys
 import warnings
+import weakref
 from asyncio import constants, transports
 from asyncio.log import logger
 from asyncio.trsock import TransportSocket
@@ -66,7 +67,7 @@ from typing import TYPE_CHECKING, Any
 
 from veritls import _engine
 from veritls._connection.sslobject import TransportSSLObject
-from veritls.aio.connection import Connection, Phase
+from veritls.aio.connection import Connection, Phase, served
 from veritls.aio.inbound import Inbound
 from veritls.aio.outbound import HIGH_WATER, Outbound
 from veritls.aio.timeouts import Timeouts
@@ -221,6 +222,8 @@ class SSLTransport(transports._FlowControlMixin):
 
     def _handshake(self, readable: bool) -> None:
         try:
+            if self._ssl_object._settings.fresh:
+                self._ssl_object._refuse_stale()
             done = self._stream.handshake(readable)
         except (SystemExit, KeyboardInterrupt):
             raise
@@ -269,6 +272,7 @@ class SSLTransport(transports._FlowControlMixin):
         self._outbound.drained()
         if not self._made:
             self._made = True
+            token = served.set(weakref.ref(self) if self._ssl_object.server_side else None)
             try:
                 self._protocol.connection_made(self)
             except (SystemExit, KeyboardInterrupt):
@@ -276,6 +280,8 @@ class SSLTransport(transports._FlowControlMixin):
             except BaseException as error:
                 self._fatal_error(error, "Fatal error: protocol.connection_made() call failed.")
                 return
+            finally:
+                served.reset(token)
         # Whoever waits for the handshake goes on before the protocol gets data.
         if self._waiter is None:
             self._inbound.read_at_once()

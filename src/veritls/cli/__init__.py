@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     from veritls.cli.app import app
 
+    if arguments[:1] == ["serve"]:
+        app(arguments, prog_name="veritls")
+        return
     # What these commands print says why a handshake was refused.
     log = logging.getLogger("veritls.handshake")
     level = log.level

@@ -1,9 +1,10 @@
-"""What happened: the end of each handshake, and what became of certificates, told once to every listener.
+"""What happened: the end of each handshake, what became of certificates, and requests that were refused
+because of their peer, told once to every listener.
 
 A listener is a callable that takes an event. `subscribe` has it hear all events of the process, each a
-`HandshakeEvent` or a `MaterialEvent`, those of contexts that `inject` made for others' code included;
-`SSLContext.on_handshake` the handshakes of one context. It hears of connections that are made after it
-subscribed. It is called where the handshake ended: in the thread of the call that did it, holding no lock;
+`HandshakeEvent`, a `MaterialEvent` or an `AccessEvent`, those of contexts that `inject` made for others' code
+included; `SSLContext.on_handshake` the handshakes of one context. It hears of connections that are made after
+it subscribed. It is called where the handshake ended: in the thread of the call that did it, holding no lock;
 on an event loop in the loop's thread, before the protocol is told. So a slow one holds up that thread, or
 that loop; `Queue` is a listener that never does.
 
@@ -25,7 +26,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from veritls import _engine
-from veritls._report.rendering import counted, plain
+from veritls.events.access import AccessEvent as AccessEvent, AccessKind as AccessKind
+from veritls.events.identity import PeerIdentity as PeerIdentity
 from veritls.events.material import (
     MaterialEvent as MaterialEvent,
     MaterialItem as MaterialItem,
@@ -52,26 +54,6 @@ another handshake. probe: to a server, a peer that sent no byte, or no TLS. gone
 connection, or the network did. timeout: the time for it was over. closed: this side closed the connection.
 failed: this side could not go on, for want of memory or by a fault of its own.
 """
-
-
-@dataclass(frozen=True, repr=False)
-class PeerIdentity:
-    """Whom a validated certificate names.
-
-    `subject`: as in RFC 4514. `names`: the first 100 of subjectAltName, (kind, value) as `getpeercert` has
-    them; `names_left_out` counts the others. `spiffe_id`: where exactly one URI is there, and is a SPIFFE ID.
-    The text is the certificate's, with whatever characters it has there; the repr escapes and shortens it.
-    """
-
-    subject: str
-    names: tuple[tuple[str, str], ...]
-    names_left_out: int = 0
-    spiffe_id: str | None = None
-
-    def __repr__(self) -> str:
-        names = counted(len(self.names) + self.names_left_out, "name")
-        spiffe = f", spiffe_id={plain(self.spiffe_id)!r}" if self.spiffe_id is not None else ""
-        return f"<PeerIdentity {plain(self.subject)!r}, {names}{spiffe}>"
 
 
 @dataclass(frozen=True)
@@ -107,7 +89,7 @@ class HandshakeEvent:
     time: float
 
 
-Event: TypeAlias = HandshakeEvent | MaterialEvent
+Event: TypeAlias = HandshakeEvent | MaterialEvent | AccessEvent
 
 Listener: TypeAlias = Callable[[HandshakeEvent], object]
 """Called with each handshake's event; its result is ignored."""

@@ -43,6 +43,19 @@ def _system(case: Case) -> tuple[str, ...]:
     return (install,) if case.refusal.anchors == 0 else (told, install)
 
 
+def _where(case: Case) -> str:
+    """What does not contain an issuer."""
+    domain = case.refusal.trust_domain
+    return "the trust set" if domain is None else f"the bundle of the trust domain {domain}"
+
+
+def _load(case: Case) -> str:
+    """What to do with the certificate that is missing."""
+    if case.refusal.trust_domain is None:
+        return "load its certificate (load_verify_locations)"
+    return "add its certificate to the bundle (spiffe_bundles)"
+
+
 def _same_name(case: Case, parsed: ParsedCertificate) -> str:
     if any(each.raw_names[0] == parsed.raw_names[0] for each in case.trusted):
         return ", which contains a different certificate with the same subject"
@@ -54,11 +67,18 @@ def unknown_issuer(case: Case) -> Finding | None:
     if case.leaf.certificate is None:
         return None
     top, issuer, down = case.path[-1], case.path[-1].issuer_label, _way_down(case)
-    load = f"If you trust the CA {issuer}, load its certificate (load_verify_locations)."
+    load = f"If you trust the CA {issuer}, {_load(case)}."
     if case.refusal.anchors == 0:
         words = f"the trust set contains no trust anchors{_unread(case)}; the chain leads to {down}"
         system = _system(case) or ("Or load the system's trusted certificates (load_default_certs).",)
         return Finding(words, (load, *system))
+    if top.der in case.refusal.helping:
+        missing = "" if top.self_issued else f"; its issuer {issuer} is missing"
+        words = (
+            f"{top.label}, which issued {case.short(case.path[-2])}, is an intermediate (load_intermediates) "
+            f"and not a trust anchor{missing}"
+        )
+        return Finding(words, (load, *_system(case)))
     if top.source == "trust set":
         words = (
             f"{top.label}, which issued {case.short(case.path[-2])}, is in the trust set, "
@@ -67,8 +87,8 @@ def unknown_issuer(case: Case) -> Finding | None:
         partial = f"Or accept {top.label} as a trust anchor (verify_flags: VERIFY_X509_PARTIAL_CHAIN)."
         return Finding(words, (load, partial))
     if len(case.path) > 1:
-        return Finding(f"{down}, is not in the trust set", (load, *_system(case)))
-    words = f"the certificate of {down}, is missing: it is not in the trust set"
+        return Finding(f"{down}, is not in {_where(case)}", (load, *_system(case)))
+    words = f"the certificate of {down}, is missing: it is not in {_where(case)}"
     send = f"Have the {case.peer} send the certificate of {issuer} after its own{_place(top)}."
     if len(case.request.chain) == 1:
         return Finding(f"{words}, and the {case.peer} sent no intermediates", (send, load))
@@ -80,7 +100,11 @@ def unknown_issuer(case: Case) -> Finding | None:
 def self_signed(case: Case) -> Finding | None:
     """The peer's certificate is self-signed."""
     leaf = case.leaf
-    words = f"{case.name(leaf)} is self-signed and not in the trust set{_same_name(case, leaf)}{_empty(case)}"
+    words = (
+        f"{case.name(leaf)} is self-signed and not in {_where(case)}{_same_name(case, leaf)}{_empty(case)}"
+    )
+    if case.refusal.trust_domain is not None:
+        return Finding(words, (case.replace(leaf, "one signed by a CA"),))
     trust = (
         f"If this is the right {case.peer}, load exactly this certificate (load_verify_locations); "
         f"its SHA-256 fingerprint is {leaf.fingerprint}."
@@ -94,11 +118,9 @@ def self_signed_in_chain(case: Case) -> Finding | None:
         if parsed.self_issued and not parsed.anchor:
             words = (
                 f"the chain of {case.leaf.holder} ends in {parsed.label}, which is self-signed "
-                f"and not in the trust set{_same_name(case, parsed)}{_empty(case)}"
+                f"and not in {_where(case)}{_same_name(case, parsed)}{_empty(case)}"
             )
-            load = (
-                f"If you trust the CA {parsed.label}, load its certificate "
-                f"(load_verify_locations); its SHA-256 fingerprint is {parsed.fingerprint}."
-            )
+            fingerprint = f"its SHA-256 fingerprint is {parsed.fingerprint}"
+            load = f"If you trust the CA {parsed.label}, {_load(case)}; {fingerprint}."
             return Finding(words, (load, *_system(case)))
     return None

@@ -17,6 +17,19 @@ def _words(case: Case) -> str:
     return plain(case.refusal.detail, _LONGEST)
 
 
+def spiffe_id(case: Case) -> Finding | None:
+    """Why the certificate has no SPIFFE ID."""
+    words = f"{case.name(case.leaf)} does not have exactly one SPIFFE ID: {_words(case)}"
+    return Finding(words, (case.replace(case.leaf, "an X509-SVID"),))
+
+
+def trust_domain(case: Case) -> Finding | None:
+    """The certificate's SPIFFE ID, and the trust domains that have anchors."""
+    words = f"there are no trust anchors for the trust domain of {case.name(case.leaf)} ({_words(case)})"
+    remedy = "If you trust this trust domain, add its bundle to spiffe_bundles."
+    return Finding(words, (remedy,))
+
+
 def not_allowed(case: Case) -> Finding | None:
     """The certificate's names, and those that are allowed."""
     words = f"{case.name(case.leaf)} matches none of allowed_peers ({_words(case)})"

@@ -1,0 +1,1 @@
+"""Programs to start from: each is one command, which its first lines name."""

@@ -1,0 +1,116 @@
+"""``veritls serve``: uvicorn on a loop of `veritls.aio`, with a context that follows files."""
+
+import logging
+import os
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+from veritls import PROTOCOL_TLS_SERVER, SSLContext
+from veritls._report.rendering import plain
+from veritls.serving.uvicorn import options
+from veritls.sources import FileSource
+
+MISSING = "uvicorn is not installed: pip install 'veritls[serve]'"
+_LONGEST = 500
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as why:
+        words = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else str(why)
+        raise ValueError(f"cannot listen on {host}, port {port}: {words}") from None
+
+
+def _context(cert: Path, key: Path | None, trust: Path | None, crls: Path | None, mode: Any) -> SSLContext:
+    options = {"--cert": cert, "--key": key, "--trust": trust, "--crls": crls}
+    given = {option: path for option, path in options.items() if path is not None}
+    for option, path in given.items():
+        if not path.exists():
+            raise ValueError(f"{option} {path}: there is no such file")
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.verify_mode = mode
+    try:
+        context.follow(FileSource(cert=cert, key=key, trust=trust, crls=crls))
+    except (ssl.SSLError, OSError, ValueError) as why:
+        named = ", ".join(f"{option} {path}" for option, path in given.items())
+        raise ValueError(f"{named}: cannot be used: {why}") from None
+    return context
+
+
+def _application(name: str) -> Any:
+    from uvicorn.importer import ImportFromStringError, import_from_string
+
+    if not name.partition(":")[0] or not name.partition(":")[2]:
+        raise ValueError(f"{name!r} names no application: give one as module:name, like app:app")
+    sys.path.insert(0, "")
+    try:
+        return import_from_string(name)
+    except ImportFromStringError as why:
+        raise ValueError(str(why)) from None
+
+
+def _log() -> None:
+    """What the library logs goes to stderr, unless the application set up logging."""
+    log = logging.getLogger("veritls")
+    if log.hasHandlers():
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)-8s %(name)s: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def serve(
+    name: str,
+    host: str,
+    port: int,
+    *,
+    cert: Path,
+    key: Path | None,
+    trust: Path | None,
+    crls: Path | None,
+    mode: ssl.VerifyMode,
+    http: str,
+) -> None:
+    """Serves until it is told to end. Raises ValueError, with a sentence, for what cannot be used."""
+    try:
+        import uvicorn
+    except ImportError:
+        raise ValueError(MISSING) from None
+
+    context = _context(cert, key, trust, crls, mode)
+    app = _application(name)
+    given: Any = options(lambda: context, http)
+    try:
+        config = uvicorn.Config(app, **given)
+        config.load()
+    except ImportError as why:
+        raise ValueError(f"--http {http} cannot be used: {why}") from None
+    _log()
+    with _listener(host, port) as listener:
+        where = f"[{host}]" if ":" in host else host
+        words = {
+            ssl.CERT_NONE: "clients are not asked for a certificate",
+            ssl.CERT_OPTIONAL: "a client may have a certificate",
+            ssl.CERT_REQUIRED: "a client must have a certificate",
+        }
+        print(
+            f"veritls serve: {plain(name)} on https://{where}:{listener.getsockname()[1]}; {words[mode]}",
+            file=sys.stderr,
+            flush=True,
+        )
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+    if not server.started:
+        raise ValueError("the application did not start: what it raised is above")
+    context.follow(None)
+
+
+def explained(why: Exception) -> str:
+    """The sentence of an error, for one line."""
+    return plain(str(why), _LONGEST)
