@@ -172,16 +172,14 @@ Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email
 """A pattern for `SSLContext.allowed_peers`."""
 
 
-def as_matchers(values: Iterable[Matcher]) -> tuple[Matcher, ...]:
-    """The patterns as a tuple. Raises TypeError for anything else."""
+def as_matchers(values: Iterable[Matcher], of: str = "allowed_peers") -> tuple[Matcher, ...]:
+    """The patterns as a tuple. `of`: what takes them. Raises TypeError for anything else."""
     if isinstance(values, str | bytes | _Pattern):
-        raise TypeError(f"allowed_peers must be a list of patterns, not {type(values).__name__}")
+        raise TypeError(f"{of} must be a list of patterns, not {type(values).__name__}")
     matchers = tuple(values)
     for each in matchers:
         if not isinstance(each, Matcher):
-            raise TypeError(
-                f"allowed_peers: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email pattern"
-            )
+            raise TypeError(f"{of}: {each!r} is not a DNSPattern, Network, URI, SPIFFE or Email pattern")
     return matchers
 
 

@@ -12,8 +12,9 @@ import pytest
 from cryptography import x509
 
 from tests.conftest import Files
-from tests.operate.serving_ways import get, hypercorn, served, telling, uvicorn, websocket_status
+from tests.operate.serving_ways import connected, get, hypercorn, served, telling, uvicorn, websocket_status
 from tests.operate.ways import mutual
+from tests.support.connections import received
 from veritls.serving import Peer
 
 SERVERS: list[Any] = [
@@ -117,14 +118,22 @@ def test_headers_are_not_the_peer(files: Files, make: Any) -> None:
 
 
 @servers
-def test_a_resumed_connection_has_the_peer_that_was_validated(files: Files, make: Any) -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_resumed_connection_has_the_peer_that_was_validated(
+    files: Files, make: Any, version: ssl.TLSVersion
+) -> None:
     server, client = mutual(files)
-    client.maximum_version = ssl.TLSVersion.TLSv1_2  # whose ticket is there when the handshake is done
+    client.maximum_version = version
+    session, bodies = None, []
     with served(make, telling, server) as port:
-        _, first = get(port, client)
-        _, second = get(port, client)
-    assert json.loads(first)["peer"] == json.loads(second)["peer"]
-    assert json.loads(first)["tls"]["client_cert_chain"] == json.loads(second)["tls"]["client_cert_chain"]
+        for resumed in (False, True):
+            with connected(port, client, session=session) as tls:
+                tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                bodies.append(json.loads(received(tls).partition(b"\r\n\r\n")[2]))
+                assert tls.session_reused is resumed
+                session = tls.session
+    assert bodies[0]["peer"] == bodies[1]["peer"] is not None
+    assert bodies[0]["tls"]["client_cert_chain"] == bodies[1]["tls"]["client_cert_chain"]
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given, strategies
 
-from veritls.serving.paths import LONGEST, BadPath, Rules, readings, rule_path
+from veritls.serving.paths import LONGEST, LONGEST_ODD, BadPath, Rules, readings, rule_path
 
 
 def scope(target: str, root: str = "") -> dict[str, Any]:
@@ -126,6 +126,10 @@ def test_letters_beyond_ascii_are_compared_without_case() -> None:
     assert under("/%C3%BCn%C3%AF") == {"/Ünï"}
 
 
+def test_a_long_path_that_is_plain_is_read() -> None:
+    assert under("/admin/" + "x" * (LONGEST - 7)) == {"/admin"}
+
+
 BAD = [
     "admin",
     "http://localhost/admin",
@@ -135,6 +139,7 @@ BAD = [
     "/x\x7f",
     "/%2525252561dmin",
     "/" + "x" * LONGEST,
+    "/x;" * (LONGEST_ODD // 3 + 1),
 ]
 
 

@@ -329,7 +329,7 @@ def test_rules_that_cannot_be_meant_are_an_error_at_once(rules: Any, error: Any,
 
 @pytest.mark.parametrize("pattern", [ADMIN, None, [ADMINS], ANY_PEER])
 def test_require_peer_takes_patterns_only(pattern: Any) -> None:
-    with pytest.raises(TypeError, match="allowed_peers"):
+    with pytest.raises(TypeError, match="require_peer"):
         require_peer(pattern)
 
 
@@ -337,6 +337,33 @@ def test_require_peer_takes_patterns_only(pattern: Any) -> None:
 def test_require_peer_decorates_functions_only(thing: Any) -> None:
     with pytest.raises(TypeError, match="require_peer"):
         require_peer(ADMINS)(thing)
+
+
+@makes
+def test_the_address_of_a_refusal_is_not_what_a_header_says(callers: Callers, make: Any) -> None:
+    with heard() as found, served(make, RequirePeer(telling, RULES), callers.server()) as port:
+        get(port, callers.client(), "/admin", {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1"})
+    assert found[0].peer_address[0] == "127.0.0.1"
+
+
+def test_a_route_with_two_rules_is_for_those_whom_both_name(callers: Callers) -> None:
+    library("fastapi")
+    from fastapi import FastAPI
+
+    app: Any = FastAPI()
+
+    async def route(number: int) -> dict[str, int]:
+        return {"number": number}
+
+    twice = require_peer(ADMINS)(require_peer(SPIFFE("spiffe://example.org/*"))(route))
+    crossed = require_peer(ADMINS)(require_peer(SPIFFE(WEB))(route))
+    app.get("/twice/{number}")(twice)
+    app.get("/crossed/{number}")(crossed)
+    with served(uvicorn("h11"), app, callers.server()) as port:
+        assert get(port, callers.client(callers.admin), "/twice/7") == (200, b'{"number":7}')
+        assert get(port, callers.client(callers.web), "/twice/7")[0] == 403
+        for own in (callers.admin, callers.web):
+            assert get(port, callers.client(own), "/crossed/7")[0] == 403
 
 
 def test_a_route_that_is_called_without_a_request_does_not_run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import ssl
 import threading
@@ -21,6 +22,7 @@ from tests.operate.serving_ways import get
 from tests.support.certificates import Party
 from tests.support.connections import SECONDS
 from veritls.serving import Peer
+from veritls.serving.peer import KEY
 from veritls.serving.wsgi import SSLEnviron, WSGIRequestHandler, environ_of, strip
 
 
@@ -82,6 +84,11 @@ FORGED = {
     "X-Forwarded-Tls-Client-Cert": "forged",
     "X-Forwarded-Ssl": "on",
     "X-TLS-Client-Cert": "forged",
+    "X-Amzn-Mtls-Clientcert-Leaf": "forged",
+    "X-Apache-SSL-Client-Verify": "SUCCESS",
+    "X-Client-Verified": "forged",
+    "X-Client-Subject": "forged",
+    "X-Tls-Verify": "forged",
     "Client-Cert": "forged",
     "Client-Cert-Chain": "forged",
     "HTTPS": "off",
@@ -143,12 +150,36 @@ def test_a_header_is_removed_by_its_name_in_the_environ(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["HTTP_HOST", "HTTP_ACCEPT", "HTTP_X_CLIENT_ID", "HTTP_CERTAIN", "HTTP_X_DNS"]
+    "key", ["HTTP_HOST", "HTTP_ACCEPT", "HTTP_X_CLIENT_ID", "HTTP_CERTAIN", "HTTP_X_DNS", "HTTP_X_CLIENT"]
 )
 def test_other_headers_stay(key: str) -> None:
     environ = {key: "x"}
     strip(environ)
     assert environ == {key: "x"}
+
+
+def test_a_handler_of_http_server_has_them_from_its_connection(callers: Callers) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = {key: value for key, value in environ_of(self.connection).items() if key != KEY}
+            peer = Peer.of_connection(self.connection)
+            body = json.dumps([found["SSL_CLIENT_VERIFY"], peer.spiffe_id if peer else None]).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = callers.server().wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            assert json.loads(get(server.server_port, callers.client(callers.web))[1]) == ["SUCCESS", WEB]
+            assert json.loads(get(server.server_port, callers.client())[1]) == ["NONE", None]
+        finally:
+            server.shutdown()
+            thread.join(SECONDS)
 
 
 def test_a_request_over_no_connection_of_ours_has_none_of_it() -> None:

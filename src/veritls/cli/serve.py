@@ -87,7 +87,7 @@ def serve(
     app = _application(name)
     given: Any = options(lambda: context, http)
     try:
-        config = uvicorn.Config(app, **given)
+        config = uvicorn.Config(app, proxy_headers=False, **given)
         config.load()
     except ImportError as why:
         raise ValueError(f"--http {http} cannot be used: {why}") from None

@@ -18,6 +18,8 @@ Segments = tuple[str, ...]
 
 LONGEST = 8192
 """Characters of a path; a longer one is not read."""
+LONGEST_ODD = 2048
+"""Characters of a path that has several readings: each is work that a stranger asks for."""
 _DECODED = 2
 """How often a path that is decoded is decoded again, as long as it has escapes."""
 
@@ -97,6 +99,8 @@ def readings(scope: Mapping[str, Any]) -> set[Segments]:
     if len(path) > LONGEST:
         raise BadPath(f"it is longer than {LONGEST:,} characters")
     plain = _PLAIN.fullmatch(path)
+    if not plain and len(path) > LONGEST_ODD:
+        raise BadPath(f"it is longer than {LONGEST_ODD:,} characters, and not plain")
     found = {_folded(_within(path, root).split("/"))} if plain else set(_read(path, root))
     if isinstance(raw, bytes) and len(raw) <= 3 * LONGEST:
         found.update(_undivided(raw, root))

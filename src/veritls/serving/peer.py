@@ -36,9 +36,17 @@ class Peer(PeerIdentity):
         """
         if not isinstance(scope, Mapping):
             raise TypeError(f"Peer.of() takes a scope or an environ, not {type(scope).__name__}")
-        extensions = scope.get("extensions")
-        extension = extensions.get("tls") if isinstance(extensions, Mapping) else scope.get(KEY)
-        return extension._peer if type(extension) is TLSExtension else None
+        extension = extension_of(scope)
+        return extension._peer if extension is not None else None
+
+    @classmethod
+    def of_connection(cls, connection: Any) -> Peer | None:
+        """The client of an SSLSocket, of an SSLObject, or of what has one, such as a transport or a
+        StreamWriter of asyncio; None for anything else, and where there is none that was validated."""
+        if not isinstance(connection, ConnectionState):
+            ask = getattr(connection, "get_extra_info", None)
+            connection = ask("ssl_object") if ask is not None else None
+        return peer_of(connection) if isinstance(connection, ConnectionState) else None
 
     @property
     def certificate(self) -> bytes:
@@ -55,6 +63,13 @@ class Peer(PeerIdentity):
         return f"<Peer {plain(self.subject)!r}, {names}{spiffe}>"
 
 
+def extension_of(scope: Mapping[str, Any]) -> TLSExtension | None:
+    """What veritls put into a scope or an environ; None where it did not."""
+    extensions = scope.get("extensions")
+    extension = extensions.get("tls") if isinstance(extensions, Mapping) else scope.get(KEY)
+    return extension if type(extension) is TLSExtension else None
+
+
 def peer_of(connection: ConnectionState) -> Peer | None:
     """The client of a server's connection; None before the handshake is done, and for one that is unknown."""
     stream = connection._agreed()
@@ -68,11 +83,12 @@ class TLSExtension(dict[str, Any]):
     """``scope["extensions"]["tls"]``, and whose it is. Only veritls makes one; a copy is a plain dict, and
     nobody's."""
 
-    __slots__ = ("_peer",)
+    __slots__ = ("_address", "_peer")
 
-    def __init__(self, entries: Mapping[str, Any], peer: Peer | None) -> None:
+    def __init__(self, entries: Mapping[str, Any], peer: Peer | None, address: Any) -> None:
         super().__init__(entries)
         self._peer = peer
+        self._address = address
 
     def __reduce_ex__(self, protocol: Any) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
         return dict, (dict(self),)
@@ -88,7 +104,8 @@ class Facts:
     tls_version: int
     cipher_suite: int
 
-    def extension(self) -> TLSExtension:
+    def extension(self, address: Any) -> TLSExtension:
+        """`address`: the client's, as the server has it."""
         entries = {
             "server_cert": self.server_cert,
             "client_cert_chain": list(self.client_cert_chain),
@@ -97,7 +114,7 @@ class Facts:
             "tls_version": self.tls_version,
             "cipher_suite": self.cipher_suite,
         }
-        return TLSExtension(entries, self.peer)
+        return TLSExtension(entries, self.peer, address)
 
 
 def facts_of(connection: object) -> Facts | None:
@@ -122,5 +139,5 @@ def with_facts(scope: Any, facts: Facts | None) -> dict[str, Any]:
     """`scope` with the TLS extension of its connection; without one, where that has none."""
     extensions = {key: value for key, value in (scope.get("extensions") or {}).items() if key != "tls"}
     if facts is not None:
-        extensions["tls"] = facts.extension()
+        extensions["tls"] = facts.extension(scope.get("client"))
     return {**scope, "extensions": extensions}

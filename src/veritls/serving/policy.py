@@ -40,7 +40,7 @@ def _as_rule(rule: Rule, of: str) -> _Allowed:
         return rule
     if rule is None or not isinstance(rule, Iterable):
         raise TypeError(f"the rule of {of} must be a list of patterns, ANY_PEER or ANYONE, not {rule!r}")
-    return as_matchers(rule)
+    return as_matchers(rule, f"the rule of {of}")
 
 
 def _demand(allowed: _Allowed, peer: Peer | None) -> None:
@@ -193,9 +193,11 @@ class PeerRule:
         if names[-3:] == ["scope", "receive", "send"]:
             return self._application(route)
         check = self._check_of_starlette
+        guarded_twice = _PARAMETER in names
 
         def scope_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-            scope = _scope_in([named.pop(_PARAMETER, None), *arguments, *named.values()])
+            connection = named.get(_PARAMETER) if guarded_twice else named.pop(_PARAMETER, None)
+            scope = _scope_in([connection, *arguments, *named.values()])
             if scope is None:
                 raise RuntimeError(f"{route!r} was called without a request: whose it is cannot be known")
             return scope
@@ -213,7 +215,8 @@ class PeerRule:
                 check(scope_of(arguments, named))
                 return route(*arguments, **named)
 
-        _show_parameter(guarded, route)
+        if not guarded_twice:
+            _show_parameter(guarded, route)
         return guarded
 
     def _application(self, app: Any) -> Any:
@@ -260,4 +263,4 @@ def require_peer(*patterns: Matcher) -> PeerRule:
 
     Raises TypeError for what is not a pattern, and for what is not a function.
     """
-    return PeerRule(as_matchers(patterns) if patterns else ANY_PEER)
+    return PeerRule(as_matchers(patterns, "require_peer()") if patterns else ANY_PEER)

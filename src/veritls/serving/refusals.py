@@ -12,7 +12,7 @@ from veritls import _engine
 from veritls._report.limiter import Limiter
 from veritls._report.rendering import plain
 from veritls.events import AccessEvent, AccessKind
-from veritls.serving.peer import Peer
+from veritls.serving.peer import Peer, extension_of
 
 logger = logging.getLogger("veritls.access")
 
@@ -60,13 +60,15 @@ def tell(scope: Mapping[str, Any], peer: Peer | None, refused: Refused) -> None:
             return
         kind: Literal["http", "websocket"] = "websocket" if scope.get("type") == "websocket" else "http"
         path, method = scope.get("path"), scope.get("method")
+        extension = extension_of(scope)
         event = AccessEvent(
             kind=refused.kind,
             sentence=plain(str(refused), LONGEST),
             scope=kind,
             method=plain(method) if isinstance(method, str) else None,
             path=plain(path) if isinstance(path, str) else "",
-            peer_address=scope.get("client"),
+            # Not the scope's, which middlewares replace by what a header says.
+            peer_address=extension._address if extension is not None else scope.get("client"),
             peer_identity=peer,
             time=time.time(),
         )

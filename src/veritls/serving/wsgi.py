@@ -26,15 +26,16 @@ MOST_NAMES = 100
 """Names of one kind, of subjectAltName or of a subject, that get a variable."""
 
 _HEADERS = re.compile(
-    "(?:HTTP_)+(?:"
-    "(?:X_|X_FORWARDED_|PROXY_|ORIGINAL_)*(?:SSL|TLS)(?:_.*)?"
-    "|(?:X_|X_FORWARDED_|PROXY_)*(?:CLIENT|PEER)_?(?:CERT|CERTIFICATE|VERIFY|DN|S_DN|SAN|SERIAL|FINGERPRINT)(?:_.*)?"
-    "|X_FORWARDED_(?:CLIENT|SSL|TLS)_?.*"
-    "|HTTPS"
+    "HTTP_(?:"
+    "(?:.*_)?(?:SSL|MTLS|HTTPS)(?:_.*)?"
+    "|.*(?:CLIENT|PEER)_?CERT.*"
+    "|(?:.*_)?TLS_(?:CLIENT|PEER|VERIFY|CERT).*"
+    "|(?:.*_)?(?:CLIENT|PEER)_(?:VERIFY|VERIFIED|DN|S_DN|I_DN|SUBJECT|SAN|SERIAL|FINGERPRINT)(?:_.*)?"
+    "|X_FORWARDED_TLS(?:_.*)?"
     ")"
 )
 """Headers that are read for whom a proxy has verified: SSL-Client-*, X-SSL-*, X-Client-Cert, Client-Cert
-(RFC 9440), X-Forwarded-Client-Cert, X-Forwarded-TLS-Client-Cert and their like."""
+(RFC 9440), X-Forwarded-Client-Cert, X-Forwarded-TLS-Client-Cert, X-Amzn-Mtls-* and their like."""
 
 _OWN = re.compile("SSL_.*|HTTPS")
 
@@ -152,7 +153,9 @@ def _variables(connection: ConnectionState, facts: Facts) -> dict[str, Any]:
         found |= _of_certificate("SSL_SERVER", stream.own_certificate)
     if peer is not None:
         found |= _of_client(peer)
-    return {name: _native(value) for name, value in found.items()} | {KEY: facts.extension()}
+    return {name: _native(value) for name, value in found.items()} | {
+        KEY: facts.extension(connection._address())
+    }
 
 
 class SSLEnviron:
