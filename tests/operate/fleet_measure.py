@@ -9,7 +9,6 @@ issued the ticket, and the processor time of all workers for each connection, in
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from tests.operate.stores import Store
 from tests.resumption.attacks import World, our_client
 
 WORKERS, CONNECTIONS, TURNS = 4, 400, 4
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 def run(*command: str) -> None:
@@ -69,11 +67,8 @@ def connect(client: Any, address: tuple[str, int], session: Any) -> tuple[int, b
 
 def processor_time(workers: set[int]) -> float:
     """Seconds that these processes have had."""
-    total = 0
-    for pid in workers:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICK
+    tasks = (task for pid in workers for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def workers_of(client: Any, hosts: list[Host]) -> set[int]:

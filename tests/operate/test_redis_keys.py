@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from tests.ecosystem.daemons import daemon, program
 from tests.ecosystem.parties import library
 from tests.operate.stores import Store, impostor
 from tests.operate.test_ticket_keys import SECRET, resumes, shared
@@ -273,7 +274,7 @@ def _numbers(connection: socket.socket) -> None:
 
 def _words(connection: socket.socket) -> None:
     while connection.recv(1000):
-        connection.sendall(b"-ERR \x1b[31mforged\nline " + b"x" * 5000 + b"\r\n")
+        connection.sendall((b"-ERR \x1b[31mforged\nline " + b"x" * 2000 + b"\r\n") * 20)
 
 
 def _closes(connection: socket.socket) -> None:
@@ -349,6 +350,8 @@ def test_what_a_writer_puts_into_redis_is_not_taken_for_a_salt(
             WRITTEN[written](client, key)
     look(one, other)
     assert resumes(world, shared(world, one), shared(world, other))  # with what they have at hand
+    held = one._refresher._held  # type: ignore[union-attr]
+    assert {len(salt) for salts in held.values() for salt in salts} == {32}
     new = shared(world, of_redis(store.url))
     look(new.ticket_keys)
     assert resumes(world, new, new)
@@ -406,6 +409,26 @@ def test_the_rights_that_docs_deploying_names_are_enough(tmp_path: Path) -> None
         assert len(keys._refresher._held) == 2  # type: ignore[union-attr]
     finally:
         store.stop()
+
+
+def test_a_redis_is_reached_over_tls(world: World, tmp_path: Path) -> None:
+    executable, anchors = program("redis-server"), tmp_path / "anchors.pem"
+    anchors.write_bytes(world.ca.pem)
+    identity = world.ca.issue("localhost").file(tmp_path)
+
+    def command(port: int) -> list[str]:
+        options = {"port": "0", "tls-port": str(port), "bind": "127.0.0.1", "save": "", "dir": str(tmp_path)}
+        options |= {"tls-cert-file": str(identity), "tls-key-file": str(identity)}
+        options |= {"tls-ca-cert-file": str(anchors), "tls-auth-clients": "no"}
+        return [executable, *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+    with daemon(command, b"Ready to accept connections") as port:
+        trusting = of_redis(f"rediss://localhost:{port}/0?ssl_ca_certs={anchors}")
+        look(trusting)
+        assert len(trusting._refresher._held) == 2  # type: ignore[union-attr]
+        doubting = of_redis(f"rediss://localhost:{port}/0")
+        look(doubting)
+        assert not doubting._refresher._held  # type: ignore[union-attr]
 
 
 def test_nothing_shows_the_secret_or_the_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -478,10 +501,20 @@ def test_arguments_that_cannot_be_used_are_errors(
 
 
 def test_redis_is_imported_only_where_it_is_asked_for() -> None:
-    program = (
+    text = (
         "import sys, veritls; loaded = lambda *names: [name for name in names if name in sys.modules]\n"
         "assert not loaded('redis', 'veritls.tickets')\n"
         "veritls.tickets.TicketKeys.from_secret(bytes(32))\n"
         "assert not loaded('redis', 'logging', 'threading')\n"
     )
-    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+    subprocess.run([sys.executable, "-c", text], timeout=60, check=True)
+
+
+def test_without_its_package_an_error_names_the_extra_that_brings_it() -> None:
+    text = (
+        "import sys; sys.modules['redis'] = None\n"
+        "from veritls.tickets import TicketKeys; TicketKeys.from_redis('redis://localhost', secret=bytes(32))"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: ") and last.endswith("pip install 'veritls[redis]'")

@@ -136,7 +136,10 @@ def test_a_context_with_a_callback_shares_only_with_a_policy_version(world: Worl
         assert resumes(world, *both(("1", "1"), change), version)
         assert not resumes(world, *both(("1", "2"), change), version)
         assert not resumes(world, *both(("1", None), change), version)
-        plain = shared(world, TicketKeys.from_secret(SECRET, policy_version="1"))
+        plain, next_plain = (
+            shared(world, TicketKeys.from_secret(SECRET, policy_version=each)) for each in ("1", "2")
+        )
+        assert not resumes(world, plain, next_plain, version)
         assert not resumes(world, made("1", change), plain, version)
     one, other = both(("1", "1"), calls_back)
     other.sni_callback = lambda *_: None

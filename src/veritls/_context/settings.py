@@ -147,13 +147,16 @@ class Settings(Value):
         """What tickets are sealed with, and what stands for the callbacks in the fingerprint."""
         keys = self.ticket_keys
         asked = self.by_callback or self.sni_callback is not None
-        if keys is None or (keys.policy_version is None and (asked or peer.callbacks)):
+        if keys is None:
             return self.ticket_secret, peer.token
-        if not (asked or peer.callbacks):
-            return keys._keyring, b""
-        # The version has no say in where it ends: the numbers before it are of a fixed length.
-        kinds = len(peer.callbacks).to_bytes(4, "big") + bytes([asked])
-        return keys._keyring, b"version" + kinds + str(keys.policy_version).encode("utf-8", "surrogatepass")
+        version = keys.policy_version
+        if version is not None:
+            # Where the version ends is not its own to say: what stands before it is of a fixed length.
+            kinds = len(peer.callbacks).to_bytes(4, "big") + bytes([asked])
+            return keys._keyring, b"version" + kinds + version.encode("utf-8", "surrogatepass")
+        if asked or peer.callbacks:
+            return self.ticket_secret, peer.token
+        return keys._keyring, b""
 
     def _identities(self) -> list[_engine.Identity]:
         """The own identities in the engine's form, the preferred first.

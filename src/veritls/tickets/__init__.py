@@ -51,9 +51,10 @@ class TicketKeys:
     shows no secret.
 
     `policy_version` is for contexts with a Python callback (`set_verify_callback`, `sni_callback`), which
-    cannot be compared across processes: they share tickets only where it is set, and with contexts only that
+    cannot be compared across processes: they share tickets only where it is set, and only with contexts that
     have callbacks of the same kinds and the same `policy_version`. Change it with each change of what the
-    callbacks decide. Without it such a context keeps keys of its own.
+    callbacks decide. Without it such a context keeps keys of its own. Where it is set, contexts without a
+    callback share with those of the same `policy_version` only, too.
     """
 
     __slots__ = ("__weakref__", "_keyring", "_policy_version", "_refresher")

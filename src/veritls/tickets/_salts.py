@@ -15,13 +15,18 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis import Redis
-from redis._parsers import _RESP2Parser
-from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, parse_url
-from redis.retry import Retry
-
+from veritls._report.rendering import plain
 from veritls.tickets._secrets import AHEAD, BACK
+
+try:
+    from redis import Redis
+    from redis._parsers import _RESP2Parser
+    from redis.backoff import NoBackoff
+    from redis.connection import Connection, ConnectionPool, parse_url
+    from redis.retry import Retry
+except ImportError as error:
+    _needs = "TicketKeys.from_redis needs redis: pip install 'veritls[redis]'"
+    raise ImportError(_needs, name=error.name) from error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +96,7 @@ class Salts:
         arguments = parse_url(url)  # type: ignore[no-untyped-call]
         kind = arguments.pop("connection_class", Connection)
         host = arguments.get("path") or f"{arguments.get('host', 'localhost')}:{arguments.get('port', 6379)}"
-        self.name = str(host)
+        self.name = plain(str(host))
         self._period = period
         self._prefix = f"{prefix}:{period}"
         bounds: dict[str, Any] = {
