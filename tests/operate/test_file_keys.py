@@ -98,7 +98,7 @@ def test_a_change_counts_once_two_looks_found_the_same(world: World, path: Path)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n", b"x", SECRET[:16], line(SECRET)[:20], line(SECRET)[:43], line(*[SECRET] * 9), bytes(5000)],
+    [b"", b"\n", b"x", SECRET[:16], line(SECRET)[:20], line(*[SECRET] * 9), bytes(5000), b"x" * 43 + b"\n"],
 )
 def test_what_is_no_secret_keeps_the_last_one_and_is_told_once(
     world: World, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
@@ -117,6 +117,21 @@ def test_what_is_no_secret_keeps_the_last_one_and_is_told_once(
     with pytest.raises(ValueError):
         path.write_bytes(content)
         TicketKeys.from_file(path)
+
+
+@pytest.mark.parametrize("length", [20, 32, 43, 44, 63, 64])
+def test_half_of_a_line_is_no_secret_after_whole_ones(world: World, path: Path, length: int) -> None:
+    keys = of_file(path)
+    path.write_bytes(line(OTHER)[:length])
+    look(keys, 3)
+    assert resumes(world, shared(world, keys), shared(world, TicketKeys.from_secret(SECRET)))
+
+
+def test_letters_that_are_no_base64_are_a_secret_as_they_are(world: World, path: Path) -> None:
+    for content in (b"x" * 32, b"letters" * 9):
+        path.write_bytes(content)
+        one = shared(world, TicketKeys.from_secret(content))
+        assert resumes(world, one, shared(world, TicketKeys.from_file(path)))
 
 
 def test_a_file_that_is_gone_keeps_the_last_secret(world: World, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Secrets from a file that is rotated in place.
 
 Text of base64, a secret a line, the newest first; or anything else, which is one secret as it is. A change
-counts once two looks in a row found the same, so that a file is not read while it is being written.
+counts once two looks in a row found the same, so that a file is not read while it is being written; and after
+lines, only with the end of the last one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from veritls import _engine
 from veritls._report.rendering import plain
 from veritls._value import TicketSecret
 from veritls.tickets._refreshing import Refresher, logger, reason
-from veritls.tickets._secrets import AHEAD, BACK, EPOCH, LAST_EPOCH, as_secret
+from veritls.tickets._secrets import AHEAD, BACK, EPOCH, LAST_EPOCH, SHORTEST, as_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def read(path: StrPath) -> tuple[TicketSecret, int]:
     return TicketSecret(content), mode
 
 
-def secrets_of(content: TicketSecret) -> list[TicketSecret]:
-    """The secrets in a file's content. Raises ValueError where there is none, or a short one."""
+def secrets_of(content: TicketSecret, ends: bool = False) -> list[TicketSecret]:
+    """The secrets in a file's content. `ends`: a line has to end. Raises ValueError where there is none."""
     if not _BASE64.issuperset(content):
         return [as_secret(content)]
     lines = [TicketSecret(line) for line in content.split()]
@@ -58,11 +59,15 @@ def secrets_of(content: TicketSecret) -> list[TicketSecret]:
         raise ValueError("it is empty")
     if len(lines) > MOST:
         raise ValueError(f"it has more than {MOST} secrets")
+    whole = content.endswith(b"\n")
+    if ends and not whole:
+        raise ValueError("its last line has no end: it is not all there")
     try:
-        decoded = [TicketSecret(base64.b64decode(line, validate=True)) for line in lines]
-    except ValueError:
-        raise ValueError("a line is not base64, or not all of it") from None
-    return [as_secret(each) for each in decoded]
+        return [as_secret(TicketSecret(base64.b64decode(line, validate=True))) for line in lines]
+    except ValueError as error:
+        if not whole and len(lines) == 1 and len(content) >= SHORTEST:
+            return [content]  # letters and digits that are no base64
+        raise ValueError(f"a line is not base64 of a secret: {error}") from None
 
 
 class FileRefresher(Refresher):
@@ -74,6 +79,8 @@ class FileRefresher(Refresher):
         self._name = plain(os.fsdecode(path))
         self._content: TicketSecret | None = None
         self._unsettled: TicketSecret | None = None
+        self._has_lines = False
+        """Whether the last good content ended with a line: one that does not is half of such a file."""
         self._held: list[tuple[TicketSecret, int]] = []
         """Secrets, each with the last epoch whose tickets it opens."""
 
@@ -93,7 +100,7 @@ class FileRefresher(Refresher):
         if content == self._content:
             self._unsettled = None
             return
-        secrets_of(content)
+        secrets_of(content, self._has_lines)
         if content != self._unsettled:
             self._unsettled = content
             return
@@ -102,14 +109,14 @@ class FileRefresher(Refresher):
         logger.info("The ticket secret in %s is another: tickets are made with it from now on", self._name)
 
     def _take(self, content: TicketSecret) -> None:
-        found = secrets_of(content)
+        found = secrets_of(content, self._has_lines)
         now = int(time.time()) // EPOCH
         # Others may take notice of the change later, or have a clock that is ahead.
         before = [(each, min(last, now + AHEAD)) for each, last in self._held if each not in found]
         listed = [(each, LAST_EPOCH) for each in dict.fromkeys(found)]
         self._held = (listed + [each for each in before if each[1] >= now - BACK])[:MOST]
         self.keyring.hold([(secret, None, 0, last) for secret, last in self._held])
-        self._content = content
+        self._content, self._has_lines = content, content.endswith(b"\n") and _BASE64.issuperset(content)
 
     def pause(self) -> float:
         return PERIOD if self._unsettled is None else UNSETTLED
