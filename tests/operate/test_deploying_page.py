@@ -19,7 +19,7 @@ import pytest
 
 from tests.ecosystem.parties import library
 from tests.operate.callers import ADMIN, WEB, Callers
-from tests.operate.server_processes import ROOT, START_SECONDS, Server
+from tests.operate.server_processes import ROOT, START_SECONDS, Server, answer, asked_in_plain
 from tests.operate.serving_ways import connected, get, is_refused
 from tests.operate.stores import Store
 from tests.support.connections import SECONDS
@@ -44,7 +44,7 @@ def write(folder: Path, callers: Callers) -> None:
 
 
 @contextmanager
-def started(folder: Path, *command: str) -> Iterator[int]:
+def started(folder: Path, *command: str, ready: str = "") -> Iterator[int]:
     """The port on which what was started says that it serves."""
     with subprocess.Popen(
         [sys.executable, *command],
@@ -61,6 +61,7 @@ def started(folder: Path, *command: str) -> Iterator[int]:
             server.wait_for(r"(https://127\.0\.0\.1:|port )\d+")
             said = re.search(r"(?:https://127\.0\.0\.1:|port )(\d+)", server.said())
             assert said is not None
+            server.wait_for(ready)
             yield int(said[1])
         finally:
             with suppress(ProcessLookupError):
@@ -86,6 +87,32 @@ def test_a_server_of_the_page_serves_whom_its_rules_name(
         assert get(port, callers.client(callers.web), "/admin")[0] == 403
         assert get(port, callers.client(callers.admin), "/x")[0] == 403
         assert is_refused(lambda: get(port, callers.client(), "/orders"))
+
+
+def test_uvicorn_of_the_page_serves_with_several_workers(callers: Callers, tmp_path: Path) -> None:
+    library("uvicorn")
+    write(tmp_path, callers)
+    page = tmp_path / "serve_uvicorn.py"
+    page.write_text(page.read_text().replace("port=0", "port=0, workers=2"))
+    with started(tmp_path, "serve_uvicorn.py", ready="Application startup complete|Started server") as port:
+        assert json.loads(get(port, callers.client(callers.web), "/orders")[1]) == {"spiffe": WEB}
+        assert not answer(asked_in_plain(port)).startswith(b"HTTP/")
+
+
+def test_workers_of_uvicorn_whose_context_cannot_be_made_answer_nothing(
+    callers: Callers, tmp_path: Path
+) -> None:
+    library("uvicorn")
+    write(tmp_path, callers)
+    page = tmp_path / "serve_uvicorn.py"
+    page.write_text(page.read_text().replace("port=0", "port=0, workers=2"))
+    (tmp_path / "tls.key").unlink()
+    with started(tmp_path, "serve_uvicorn.py", ready="FileNotFoundError") as port:
+        try:
+            asked = asked_in_plain(port)
+        except ConnectionError:
+            return
+        assert answer(asked) == b""
 
 
 @pytest.mark.parametrize("worker", ["SyncWorker", "ThreadWorker", "ASGIWorker"])

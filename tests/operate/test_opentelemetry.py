@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import library
 from tests.operate.made_up import HOSTILE, access, handshake, hostile_handshakes, renewal, tell
+from tests.operate.rotating import Memory, followed, own
 from tests.operate.ways import LOOPS, Heard, ask, mutual, serving, ways
 from tests.support.connections import SECONDS, client_context, server_context
 from veritls.events import PeerIdentity
@@ -132,7 +134,10 @@ def test_no_metric_has_an_attribute_that_a_peer_chose(collected: Collected) -> N
     assert sorted(collected.values("veritls.handshakes").values()) == [1, 1000]
 
 
-def test_loads_failures_and_expiry_of_a_source_are_told(collected: Collected) -> None:
+def test_loads_failures_and_expiry_of_a_source_are_told(
+    collected: Collected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opentelemetry, "followed", lambda: frozenset({"files"}))
     tell(renewal(), renewal("stale"), renewal("failed", HOSTILE, failures=3))
     source = ("veritls.source", "files")
     assert collected.values("veritls.material.loads") == {frozenset({source}): 1}
@@ -145,6 +150,22 @@ def test_loads_failures_and_expiry_of_a_source_are_told(collected: Collected) ->
     assert expiry[frozenset({source, ("veritls.kind", "trust")})] == 2_000_000_000
     tell(*(renewal(source=f"{number}{HOSTILE}") for number in range(300)))
     assert len(collected.values("veritls.material.loads")) == MOST_SOURCES + 1
+
+
+def test_the_gauges_of_a_source_that_is_followed_no_more_are_gone(collected: Collected) -> None:
+    def expiry(name: str) -> Any:
+        found = collected.values("veritls.material.not_after")
+        return found[frozenset({("veritls.source", name), ("veritls.kind", "identity")})]
+
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    first, second = Memory("identity", identity=own()[0]), Memory("identity", identity=own()[0])
+    first.name = "first"
+    with followed(context, first):
+        assert expiry("first") == context.material_status.expires["identity"]
+    assert not collected.points("veritls.material.not_after")
+    with followed(context, second):
+        assert expiry("memory") == context.material_status.expires["identity"]
+        assert len(collected.points("veritls.material.not_after")) == 1
 
 
 def test_a_current_span_gets_the_attributes_of_the_conventions(

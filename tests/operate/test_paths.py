@@ -83,6 +83,8 @@ ADMIN = [
     "/admin/..;/public",
     "/admin%2f..",
     "/admin/..",
+    "/x/../admin//../y",
+    "/x/..;/admin//..;/y",
 ]
 
 

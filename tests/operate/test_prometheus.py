@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+import veritls
 from tests.conftest import Files
 from tests.ecosystem.parties import library
 from tests.operate.made_up import HOSTILE, access, handshake, hostile_handshakes, renewal, tell
 from tests.operate.processes import ROOT, program
+from tests.operate.rotating import Memory, followed, own
 from tests.operate.ways import WAYS, Heard, ask, mutual, serving
 from tests.support.connections import SECONDS, client_context, in_thread, server_context, tls_pair
 from veritls import _engine
@@ -145,7 +147,10 @@ def test_the_names_of_sources_are_bounded_too(registry: Any) -> None:
     assert of(series, "veritls_material_failures_total", source="other", kind="other") == 1
 
 
-def test_loads_failures_and_expiry_of_a_source_are_shown(registry: Any) -> None:
+def test_loads_failures_and_expiry_of_a_source_are_shown(
+    registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "followed", lambda: frozenset({"files"}))
     tell(renewal(), renewal(generation=4, expires={"identity": 1.5e9, "crls": 1.6e9}))
     series = shown(registry)
     name = "veritls_material_not_after_timestamp_seconds"
@@ -168,6 +173,24 @@ def test_loads_failures_and_expiry_of_a_source_are_shown(registry: Any) -> None:
     tell(renewal())
     series = shown(registry)
     assert of(series, "veritls_material_failing") == of(series, "veritls_material_stale") == 0
+
+
+def test_the_gauges_of_a_source_that_is_followed_no_more_are_not_a_number(registry: Any) -> None:
+    def gauge(name: str) -> float:
+        return of(shown(registry), f"veritls_material_{name}", source="memory")
+
+    context = veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER)
+    with followed(context, Memory("identity", identity=own()[0])) as told:
+        told.outcome("loaded")
+        assert gauge("generation") == context.generation
+        assert gauge("not_after_timestamp_seconds") == context.material_status.expires["identity"]
+        assert gauge("failing") == gauge("stale") == 0
+    for name in ("generation", "not_after_timestamp_seconds", "failing", "stale", "loaded_timestamp_seconds"):
+        assert math.isnan(gauge(name)), name
+    assert gauge("loads_total") == 1
+    with followed(context, Memory("identity", identity=own()[0])) as told:
+        told.outcome("loaded")
+        assert gauge("generation") == context.generation
 
 
 def test_a_second_export_into_a_registry_says_why_not_and_a_closed_one_makes_room(files: Files) -> None:

@@ -150,12 +150,12 @@ def test_websockets_are_under_the_same_rules(callers: Callers, make: Any) -> Non
 
 
 def test_paths_without_a_rule_have_the_default(callers: Callers) -> None:
-    app = RequirePeer(telling, {"/admin": [ADMINS]}, default=ANY_PEER)
+    app = RequirePeer(telling, {"/admin": [ADMINS], "/nobody": []}, default=ANY_PEER)
     with served(uvicorn("h11"), app, callers.server()) as port:
         web = callers.client(callers.web)
         assert get(port, web, "/x")[0] == 200
         assert get(port, callers.client(), "/x")[0] == 403
-        for path in ("/admin", "/x/../admin", "/admin/../x"):
+        for path in ("/admin", "/x/../admin", "/admin/../x", "/nobody", "/x/../nobody"):
             assert get(port, web, path)[0] == 403
 
 
@@ -437,7 +437,9 @@ def test_a_pattern_matches_whom_an_event_names(callers: Callers) -> None:
     found: list[Any] = []
     with events.subscribe(found.append), served(uvicorn("h11"), telling, callers.server()) as port:
         get(port, callers.client(callers.web))
-    identity = next(each.peer_identity for each in found if each.side == "server")
+        get(port, callers.client(callers.two_ids))
+    identity, two = (each.peer_identity for each in found if each.side == "server")
+    assert not SPIFFE(WEB).matches(two) and not SPIFFE(ADMIN).matches(two) and URI(ADMIN).matches(two)
     assert SPIFFE(WEB).matches(identity) and URI(WEB).matches(identity)
     assert not SPIFFE(ADMIN).matches(identity) and not DNSPattern("localhost").matches(identity)
 

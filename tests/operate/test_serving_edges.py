@@ -71,7 +71,7 @@ def test_a_server_that_a_request_starts_does_not_inherit_its_peer(files: Files) 
         await reader.read()
         writer.close()
         server.close()
-        assert current_facts(scope) is not None
+        assert current_facts(scope) is not None and current_facts({**scope, "scheme": "http"}) is None
         await telling(scope, receive, send)
 
     server, client = mutual(files)

@@ -10,8 +10,21 @@ import pytest
 
 import veritls
 from tests.support.certificates import Party, pem
-from tests.trust.domains import A_CA, B_CA, BUNDLES, A, B, kind, server, svid
+from tests.trust.domains import A_CA, B_CA, BUNDLES, A, B, kind, server, svid, uri
 
+
+def of_version_1(party: Party) -> bytes:
+    """The certificate (DER, of 256 to 65,535 bytes) with its extensions and without its version 3."""
+    version = b"\xa0\x03\x02\x01\x02"
+    der = bytearray(party.der.replace(version, b"", 1))
+    for place in (2, 6):
+        length = int.from_bytes(der[place : place + 2]) - len(version)
+        der[place : place + 2] = length.to_bytes(2)
+    return bytes(der)
+
+
+OLD = Party("old", names=[uri(f"spiffe://{A}/web")], usage=None)
+"""With an ID, and no CA but for its age."""
 LEAF = svid(A_CA, f"spiffe://{A}/web")
 
 
@@ -62,6 +75,8 @@ def test_a_bundle_is_pem_der_or_objects_and_read_as_der(context: Any, bundle: An
         ({A: LEAF.der}, ValueError, "not of a CA"),
         ({A: [A_CA.der, LEAF.der]}, ValueError, "certificate 1 is not of a CA"),
         ({A: Party("x", ca=True, usage=None, constraints=None).der}, ValueError, "not of a CA"),
+        ({A: of_version_1(svid(Party("x", ca=True), f"spiffe://{A}/x"))}, ValueError, "not of a CA"),
+        ({A: of_version_1(OLD)}, ssl.SSLError, "trust anchor cannot be used"),
         (
             {f"{number}.example": A_CA.der for number in range(1001)},
             ValueError,

@@ -1,5 +1,6 @@
 //! Certificates, CRLs and OCSP responses.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::verify::ocsp;
 use crate::verify::peer_policy::Conditions;
 use crate::verify::rfc5280::strict;
 use crate::verify::signature_cache::algorithms;
+use crate::verify::spiffe;
 use crate::verify::trust::Trust;
 use crate::verify::types::{Revocation, RevocationPolicy, Role, SentChain};
 use crate::verify::verifier::PeerVerifier;
@@ -26,6 +28,12 @@ pub fn certificate(data: &[u8]) {
     let _ = strict(&[&CertificateDer::from(data)]);
     let trusted = Trust::of(vec![data.to_vec()], true);
     assert!(trusted.is_err() || certificate::examine(data).is_ok(), "trusted and not examined");
+    let bundles = HashMap::from([("a.example".to_owned(), vec![data.to_vec()])]);
+    let bundled = Trust::of_domains(bundles);
+    assert!(
+        bundled.is_err() || spiffe::with_id(data, |_| ()).is_err(),
+        "an anchor of a trust domain with an ID"
+    );
 }
 
 /// The pieces of a string of DER, one after the other; what follows the last of them is one, too. Not by a

@@ -212,6 +212,15 @@ _watchers: dict[int, Watcher] = {}
 """By the id of its source, which the watcher keeps alive."""
 
 
+def followed() -> frozenset[str]:
+    """The names of the sources that contexts follow now."""
+    return frozenset(
+        watcher.name
+        for watcher in list(_watchers.values())
+        if watcher._joining or any(each.alive() for each in watcher._followers)
+    )
+
+
 class Joining:
     """While one begins to follow: the watcher of the source is there, with its thread."""
 

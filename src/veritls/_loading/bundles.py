@@ -112,4 +112,6 @@ def as_bundles(value: Mapping[str, CertificateData], source: str) -> dict[str, d
         if total > MOST_IN_BUNDLES:
             raise ValueError(f"{source} has more than {MOST_IN_BUNDLES} certificates")
         found[str(domain)] = dict.fromkeys(certificates, source)
+    # As anchors: what cannot be one is an error now, not when a connection is made.
+    _engine.TrustSet([], [], False, (), (), {domain: list(bundle) for domain, bundle in found.items()})
     return found

@@ -7,6 +7,9 @@ Theory of operation
 a word of a list of this library; any other word is counted as "other". So are the sources that are met after
 the first `MOST_SOURCES`, whose names the program chose.
 
+**Sources.** A context ends to follow a source without a word, for example when it is collected. So what is
+still followed is asked for at a scrape, and when another event comes; the gauges of other sources go.
+
 **Locks.** One lock is held while an event is counted, and across a fork: the locks of the library that
 counts, of which a forked child could inherit a held one, are free then. A handshake that a signal handler
 makes while its thread holds the lock is not counted: the handler would wait for what it interrupted.
@@ -17,13 +20,14 @@ from __future__ import annotations
 import os
 import threading
 from _thread import get_ident
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self, get_args
 
 from veritls._connection.kinds import FAILURES as FAILURES, KINDS as KINDS
 from veritls._context.cipher_suites import VERSIONS
+from veritls._context.watching import followed as followed
 from veritls._report.rendering import plain
 from veritls.events import AccessEvent, AccessKind, Event, HandshakeEvent, MaterialEvent, Outcome, subscribe
 from veritls.events.material import Kind
@@ -61,6 +65,7 @@ class Exporting:
     def __init__(self) -> None:
         self.closed = False
         self._sources: set[str] = set()
+        self._shown: set[str] = set()
         self._owner: int | None = None
 
     def _count_handshake(self, event: HandshakeEvent) -> None:
@@ -70,6 +75,10 @@ class Exporting:
         raise NotImplementedError
 
     def _count_material(self, event: MaterialEvent, source: str) -> None:
+        raise NotImplementedError
+
+    def _forget(self, source: str) -> None:
+        """No context follows it any more."""
         raise NotImplementedError
 
     def _end(self) -> None:
@@ -100,14 +109,22 @@ class Exporting:
                 elif isinstance(event, AccessEvent):
                     self._count_access(event)
                 else:
-                    self._count_material(event, self._source(event.source))
+                    source = self._source(event.source)
+                    self._forget_ended({source, *followed()})
+                    self._count_material(event, source)
             finally:
                 self._owner = None
+
+    def _forget_ended(self, present: Set[str]) -> None:
+        for source in self._shown - present:
+            self._shown.discard(source)
+            self._forget(source)
 
     def _source(self, name: str) -> str:
         name = plain(name, LONGEST)
         if name in self._sources or len(self._sources) < MOST_SOURCES:
             self._sources.add(name)
+            self._shown.add(name)
             return name
         return "other"
 

@@ -15,7 +15,9 @@ in the thread of the call that did the handshake; on an event loop in the task t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 from veritls._report.rendering import plain
 from veritls.events import AccessEvent, HandshakeEvent, MaterialEvent
@@ -25,12 +27,12 @@ from veritls.events._exporting import (
     FAILURES,
     KINDS,
     LONGEST,
-    MATERIAL_KINDS,
     OUTCOMES,
     SCOPES,
     SIDES,
     VERSION_WORDS,
     Exporting,
+    followed,
     word,
 )
 
@@ -56,7 +58,32 @@ _IANA_NAMES = {
 }
 """What the conventions call the suites that OpenSSL, and so an event, names otherwise."""
 
+_GAUGES = (
+    (
+        "not_after",
+        "s",
+        "When the first certificate or CRL of this kind expires, in seconds since 1970.",
+    ),
+    ("loaded", "s", "When the set in use was taken over, in seconds since 1970."),
+    ("checked", "s", "When the source was last read with success, as of its last event, since 1970."),
+    (
+        "failing",
+        "{failure}",
+        "How often in a row the source could not be used; 0 where the last time was good.",
+    ),
+    ("stale", "1", "1 where new handshakes are refused, as the set in use is older than max_stale."),
+    ("generation", "{change}", "How often the context's certificates, anchors or CRLs changed."),
+)
+"""Name, unit, description."""
+
+_Row: TypeAlias = dict[str, Mapping[str | None, float | None]]
+"""The gauges of one source: name -> the value of each kind, or of None."""
+
 _exports: list[Export] = []
+
+
+def _of(source: str, kind: str | None) -> dict[str, str]:
+    return {"veritls.source": source} | ({} if kind is None else {"veritls.kind": kind})
 
 
 def _span_attributes(event: HandshakeEvent) -> dict[str, Any]:
@@ -95,6 +122,7 @@ class Export(Exporting):
     def __init__(self, meter_provider: metrics.MeterProvider) -> None:
         super().__init__()
         self._provider = meter_provider
+        self._rows: Mapping[str, _Row] = {}
         schema = f"https://opentelemetry.io/schemas/{CONVENTIONS}"
         meter = meter_provider.get_meter("veritls", schema_url=schema)
         self._durations = meter.create_histogram(
@@ -126,36 +154,10 @@ class Export(Exporting):
             unit="{failure}",
             description="How often a source could not be read, or its content could not be used.",
         )
-        self._not_after = meter.create_gauge(
-            "veritls.material.not_after",
-            unit="s",
-            description="When the first certificate or CRL of this kind expires, in seconds since 1970.",
-        )
-        self._loaded = meter.create_gauge(
-            "veritls.material.loaded",
-            unit="s",
-            description="When the set in use was taken over, in seconds since 1970.",
-        )
-        self._checked = meter.create_gauge(
-            "veritls.material.checked",
-            unit="s",
-            description="When the source was last read with success, as of its last event, since 1970.",
-        )
-        self._failing = meter.create_gauge(
-            "veritls.material.failing",
-            unit="{failure}",
-            description="How often in a row the source could not be used; 0 where the last time was good.",
-        )
-        self._stale = meter.create_gauge(
-            "veritls.material.stale",
-            unit="1",
-            description="1 where new handshakes are refused, as the set in use is older than max_stale.",
-        )
-        self._generation = meter.create_gauge(
-            "veritls.material.generation",
-            unit="{change}",
-            description="How often the context's certificates, anchors or CRLs changed.",
-        )
+        for name, unit, description in _GAUGES:
+            meter.create_observable_gauge(
+                f"veritls.material.{name}", [partial(self._observe, name)], unit=unit, description=description
+            )
 
     def _count_handshake(self, event: HandshakeEvent) -> None:
         span = trace.get_current_span()
@@ -189,17 +191,28 @@ class Export(Exporting):
             self._loads.add(1, labels)
         elif event.outcome == "failed":
             self._failures.add(1, {**labels, "error.type": word(event.kind, FAILURES)})
-        self._generation.set(event.generation, labels)
-        self._failing.set(status.failures, labels)
+        row: _Row = {
+            "generation": {None: event.generation},
+            "failing": {None: status.failures},
+            "loaded": {None: status.since},
+            "checked": {None: status.checked},
+            "not_after": dict(status.expires.items()),
+            "stale": self._rows.get(source, {}).get("stale", {None: 0}),
+        }
         if event.outcome in ("loaded", "stale"):
-            self._stale.set(int(event.outcome == "stale"), labels)
-        if status.since is not None:
-            self._loaded.set(status.since, labels)
-        if status.checked is not None:
-            self._checked.set(status.checked, labels)
-        for kind in MATERIAL_KINDS:
-            if kind in status.expires:
-                self._not_after.set(status.expires[kind], {**labels, "veritls.kind": kind})
+            row["stale"] = {None: int(event.outcome == "stale")}
+        self._rows = {**self._rows, source: row}
+
+    def _forget(self, source: str) -> None:
+        self._rows = {name: row for name, row in self._rows.items() if name != source}
+
+    def _observe(self, gauge: str, options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        """Called by who collects, with locks of its own: it takes none of ours."""
+        present = frozenset() if self.closed else followed()
+        for source, row in self._rows.items():
+            for kind, value in row[gauge].items():
+                if value is not None and source in present:
+                    yield metrics.Observation(value, _of(source, kind))
 
     def _end(self) -> None:
         _exports.remove(self)

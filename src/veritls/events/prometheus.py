@@ -31,6 +31,7 @@ from veritls.events._exporting import (
     SIDES,
     VERSION_WORDS,
     Exporting,
+    followed,
     word,
 )
 
@@ -139,6 +140,7 @@ class Export(Exporting):
     def collect(self) -> Iterable[Any]:
         """For the registry: the values."""
         with self._alone():
+            self._forget_ended(followed())
             return [family for metric in self._metrics for family in metric.collect()]
 
     def _count_handshake(self, event: HandshakeEvent) -> None:
@@ -181,6 +183,13 @@ class Export(Exporting):
             if expires is not None or (source, kind) in self._expiring:
                 self._expiring.add((source, kind))
                 self._not_after.labels(source, kind).set(math.nan if expires is None else expires)
+
+    def _forget(self, source: str) -> None:
+        for gauge in (self._generation, self._failing, self._stale, self._loaded, self._checked):
+            gauge.labels(source).set(math.nan)
+        for each, kind in self._expiring:
+            if each == source:
+                self._not_after.labels(source, kind).set(math.nan)
 
     def _begin(self) -> None:
         in_files: bool = values.ValueClass._multiprocess

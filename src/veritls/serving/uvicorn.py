@@ -54,16 +54,12 @@ HTTP = {
 class _Served:
     """The application, as the requests of one connection reach it."""
 
-    def __init__(self, app: Any, facts: Facts) -> None:
+    def __init__(self, app: Any, facts: Facts | None) -> None:
         self._app = app
         self._facts = facts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(with_facts(scope, self._facts), receive, send)
-
-
-async def _nobody(scope: Any, receive: Any, send: Any) -> None:
-    raise RuntimeError("this connection was closed unanswered")
 
 
 def _refuse(transport: Any) -> None:
@@ -89,7 +85,7 @@ def with_peer(protocol: type[Any]) -> type[Any]:
         def connection_made(self, transport: Any) -> None:
             facts = facts_of(transport.get_extra_info("ssl_object"))
             super().connection_made(transport)
-            self.app = _nobody if facts is None else _Served(self.app, facts)
+            self.app = _Served(self.app, facts)
             if facts is None:
                 _refuse(transport)
 
