@@ -199,6 +199,26 @@ def test_a_file_that_is_broken_is_an_error_at_first(
     assert context._settings is before
 
 
+@pytest.mark.parametrize("how", ["a fifo", "a device", "a socket", "a folder"])
+def test_what_is_no_file_is_not_even_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    write(tmp_path, leaf())
+    monkeypatch.chdir(tmp_path)
+    BROKEN[how](Path("key.pem"))
+    opened: list[str] = []
+    really_open = os.open
+
+    def noting(path: Any, *args: Any) -> int:
+        opened.append(str(path))
+        return really_open(path, *args)
+
+    monkeypatch.setattr(os, "open", noting)
+    with pytest.raises(OSError):
+        pair(tmp_path).load()
+    assert not [path for path in opened if path.endswith("key.pem")]
+
+
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_file_that_breaks_later_keeps_the_last_set_and_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str

@@ -228,6 +228,16 @@ def test_the_limits_of_both_contexts_hold_where_the_callback_chooses(clock: Cloc
         assert refused.value.reason == "TLSV1_ALERT_INTERNAL_ERROR"
 
 
+def test_a_callback_that_chooses_nothing_is_no_way_around_the_limit(clock: Clock) -> None:
+    context, calls = server(), []
+    context.sni_callback = lambda connection, name, context: calls.append(name)
+    with failing(context, Memory("identity", identity=own()[0])):
+        clock.ahead = LIMIT + 30
+        with pytest.raises(ssl.SSLError):
+            served(context)
+    assert calls == []
+
+
 def test_the_end_of_following_is_the_end_of_the_limit(clock: Clock) -> None:
     context = server()
     with failing(context, Memory("identity", identity=own()[0])):

@@ -37,12 +37,13 @@ def no_watcher_is_left() -> Iterator[None]:
 
 
 def test_there_is_no_thread_where_nobody_follows() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     context = server()
     load(context, own()[0])
     served(context)
     assert context.material_status
-    assert threading.active_count() == before
+    new = {each.name for each in set(threading.enumerate()) - before}
+    assert not {name for name in new if "veritls" in name}
 
 
 def test_two_sources_have_a_watcher_each() -> None:
@@ -173,6 +174,50 @@ def test_a_wait_that_never_returns_holds_up_neither_follow_nor_its_end() -> None
     context.follow(None)
     other.follow(None)
     go_on.set()
+
+
+def test_a_source_that_raises_where_nobody_asks_does_not_end_its_watcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", reported.append)
+
+    class Odd(Memory):
+        @property
+        def patience(self) -> float:
+            raise SystemExit("no patience")
+
+    source, context = Odd("identity", identity=own()[0]), server()
+    with followed(context, source) as told:
+        source.put(OSError("gone"))
+        until(lambda: bool(reported))
+        identity, serial = own()
+        source.put(identity=identity)
+        told.wait(lambda event: event.generation == 2)
+        assert served(context) == serial
+
+
+def test_a_source_that_has_something_new_all_the_time_is_no_busy_loop() -> None:
+    parties = [own()[0] for _ in range(2)]
+    source, context = Waits(lambda *_: None), server()
+    source.put(lambda: Material(identity=parties[len(source.loads) % 2]))
+    with followed(context, source):
+        before, began = len(source.loads), time.monotonic()
+        until(lambda: time.monotonic() > began + 1)
+        assert len(source.loads) - before <= 2 + (time.monotonic() - began) / watching.SHORTEST
+
+
+def test_what_is_raised_of_a_set_holds_no_frame_with_its_keys() -> None:
+    identity = Identity(own()[0].cert, own()[0].key)
+    with pytest.raises(ssl.SSLError) as caught:
+        server().follow(Memory("identity", identity=identity))
+    seen: list[object] = []
+    trace, error = caught.value.__traceback__, caught.value
+    while trace is not None:
+        seen += [trace.tb_frame.f_code.co_name]
+        trace = trace.tb_next
+    assert "load_identity" not in seen and "_identities" not in seen
+    assert error.__context__ is None and error.__cause__ is None
 
 
 def test_a_source_without_weak_references_and_hash_can_be_followed() -> None:
@@ -315,6 +360,35 @@ def test_an_ocsp_callback_is_asked_about_a_new_identity_before_it_is_used() -> N
         with tls_pair(context, asking) as (_, end):
             assert end.getpeercert()["serialNumber"] == serial_of(second)
         context.set_ocsp_response(None)
+
+
+def test_what_ends_following_amid_a_swap_ends_it() -> None:
+    source, context = Memory("identity", identity=own()[0]), server()
+    asked = threading.Event()
+
+    def fetch(certificate: Any, issuer: Any) -> None:
+        if threading.current_thread() in watchers():
+            context.follow(None)
+            asked.set()
+
+    context.follow(source)
+    context.set_ocsp_response(fetch)
+    generation = context.generation
+    source.put(identity=own()[0])
+    assert asked.wait(SECONDS)
+    until(lambda: not watchers())
+    assert context.generation == generation
+    context.set_ocsp_response(None)
+
+
+def test_trust_by_domain_does_not_become_trust_for_all() -> None:
+    """A source that gave a bundle map must not widen by mistake what each anchor vouches for."""
+    source, context = Memory("trust", trust={"a.example": CA.pem}), server()
+    with followed(context, source) as told:
+        bundles = context.spiffe_bundles
+        source.put(trust=CA.pem)
+        assert told.outcome("failed").kind == "unusable"
+        assert context.spiffe_bundles == bundles
 
 
 def in_child(work: Callable[[], None]) -> int:

@@ -216,6 +216,9 @@ def test_every_field_of_the_settings_has_a_case() -> None:
         "statistics",  # counts, and demands nothing
         "generation",  # the same: tests/operate/test_events.py
         "listeners",  # tests/operate/test_listeners.py
+        "material_listeners",  # tests/operate/test_material_events.py
+        "followed",  # tests/operate/test_follow.py
+        "fresh",  # tests/operate/test_max_stale.py
         "ticket_secret",  # set once, when the context is made
         "ticket_keys",  # tests/operate/test_ticket_keys.py
         "by_callback",  # the same

@@ -33,6 +33,7 @@ import veritls
 from tests.revocation.responses import response
 from tests.support.certificates import NOW, Party, der, pem
 from veritls._context import combining
+from veritls._context.material import prepared
 from veritls._loading import certificates as shown
 from veritls._value import TicketSecret, Value
 from veritls.sources import Identity, Material
@@ -221,6 +222,15 @@ def _a_setter_while_following(_: Path) -> None:
         server.follow(None)
 
 
+def _trust_for_all(_: Path) -> None:
+    server, source = context(), _Source(Material(trust={"a.example": ROOT.pem}), "trust")
+    server.follow(source)
+    follower: Any = server._settings.followed
+    server.follow(None)
+    later = prepared(Material(trust=ROOT.pem), frozenset({"trust"}), source.name)
+    follower._renewed(server._settings, later, former=server._settings.trust)
+
+
 def _out_of_date(start: Any, end: Any) -> Case:
     def follow(_: Path) -> None:
         server = context()
@@ -404,6 +414,7 @@ CASES: dict[str, Case] = {
     "a certificate of a source that is not valid yet": _out_of_date(
         NOW + timedelta(days=1), NOW + timedelta(days=9)
     ),
+    "trust for all after trust by domain": _trust_for_all,
     "a setter of what is followed": _a_setter_while_following,
 }
 """Everything that is refused before a connection."""

@@ -355,7 +355,7 @@ class SSLContext(  # type: ignore[misc, override]
         `max_stale`: seconds, or a timedelta, for which a set may be used after the source was last read with
         success; then new handshakes are refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends
         the alert internal_error). None, the default, is unlimited. Where `sni_callback` chooses a second
-        context, the limits of both hold.
+        context, the limits of both hold. `verify_chain` and connections that exist go on.
 
         Raises what `source.load` raises; ValueError where a kind that it provides is missing or empty;
         ssl.SSLError, ValueError or TypeError where one cannot be used, and for other arguments. Nothing has

@@ -232,8 +232,6 @@ class Follower:
         assert loaded.prepared is not None
         if loaded.prepared.contents == self._contents:
             return False
-        if context._settings.followed is not self:
-            raise _Ended
         new = self._own_copies(context, loaded.prepared)
 
         def change(settings: Settings) -> Settings:
@@ -272,6 +270,8 @@ class Follower:
             check_dates([each.chain[0] for each in new.identity], [each.chain[0] for each in own.preferred()])
             own = Keyring.of(new.identity, only_one=settings.protocol.method == ssl.PROTOCOL_TLS_CLIENT)
         if new.trust is not None:
+            if former is not None and former.bundles is not None:
+                raise ValueError(f"{self.name} gave trust by SPIFFE trust domain, and now for all")
             trust = trust.with_trust([Batch(new.trust, (), self.name)])
         if new.bundles is not None:
             trust = trust.with_trust([]).with_bundles(new.bundles)

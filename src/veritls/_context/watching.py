@@ -14,7 +14,8 @@ else waits for it. `follow(None)` does not: what a load gives afterwards finds n
 watcher gets new locks and a thread there.
 
 **Pace.** The source says when there may be something new; the watcher looks every `PERIOD` in any case. A
-source that says so all the time, and has nothing new, is asked once a second. After a failure the next try
+source that says so all the time, and has nothing new, is asked once a second; no source is asked more often
+than 200 times. After a failure the next try
 is after `FIRST_RETRY`, then twice as long each time, up to `LAST_RETRY`, or when the source says so.
 """
 
@@ -30,7 +31,7 @@ from veritls import _engine
 from veritls._context.material import Prepared, prepared
 from veritls._report.rendering import plain
 from veritls.events.material import Kind
-from veritls.sources.source import Source
+from veritls.sources.source import Material, Source
 
 PERIOD = 10.0
 """Seconds after which a source is read again in any case."""
@@ -38,6 +39,8 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 """Seconds until a load that failed is tried again: doubled each time, up to the last."""
 UNSETTLED_RETRY = 0.25
 """The same for a source that has patience, while that lasts."""
+SHORTEST = 0.005
+"""Seconds from one load to the next, whatever the source says."""
 LEAST, MOST = 0.05, 1.0
 """Seconds between two loads that found nothing new: doubled each time, up to the last."""
 
@@ -60,14 +63,21 @@ def name_of(source: object) -> str:
 class Loaded:
     """What one load gave: a set, or what was raised; and when it began."""
 
-    def __init__(self, load: Callable[[], Prepared]) -> None:
+    def __init__(self, load: Callable[[], Material], prepare: Callable[[Material], Prepared]) -> None:
         self.began = clock()
         self.prepared: Prepared | None = None
         self.error: BaseException | None = None
         try:
-            self.prepared = load()
+            material = load()
         except BaseException as error:
             self.error = error
+            return
+        try:
+            self.prepared = prepare(material)
+        except BaseException as error:
+            # The frames that it came from hold keys.
+            error.__context__ = error.__cause__ = None
+            self.error = error.with_traceback(None)
 
 
 class Follows(Protocol):
@@ -113,7 +123,7 @@ class Watcher:
     def load(self, provides: frozenset[Kind]) -> Loaded:
         """One load, as soon as no other thread loads."""
         with self.loading:
-            return Loaded(lambda: prepared(self.source.load(), provides, self.name))
+            return Loaded(self.source.load, lambda material: prepared(material, provides, self.name))
 
     def add(self, follower: Follows) -> None:
         """Watches for `follower`, too."""
@@ -131,20 +141,29 @@ class Watcher:
         self._runs = True
 
     def _run(self, stop: threading.Event) -> None:
-        pause, changed = 0.0, True
         with self.loading:  # the first follower loads
             pass
-        while self._goes_on(stop):
-            timeout, before = self._timeout(), time.monotonic()
-            fault = self._wait(stop, timeout)
-            spent = time.monotonic() - before
-            pause = 0.0 if changed or spent >= timeout else min(MOST, max(LEAST, 2 * pause))
-            if fault is not None:
-                pause = timeout if self._failures else 0.0
-            rest = pause - spent
-            if rest > 0 and not stop.is_set():
-                stop.wait(rest)
-            changed = self._goes_on(stop) and self._round(fault)
+        pause, changed = 0.0, True
+        while True:
+            try:
+                if not self._goes_on(stop):
+                    return
+                pause, changed = self._turn(stop, pause, changed)
+            except BaseException as error:  # whatever a source does, the thread goes on
+                _engine.report_unraisable(error, self.source)
+                stop.wait(MOST)
+
+    def _turn(self, stop: threading.Event, pause: float, changed: bool) -> tuple[float, bool]:
+        """Waits, and loads. `pause`, `changed`: of the turn before; returns those of this one."""
+        timeout, before = self._timeout(), time.monotonic()
+        fault = self._wait(stop, timeout)
+        spent = time.monotonic() - before
+        pause = SHORTEST if changed or spent >= timeout else min(MOST, max(LEAST, 2 * pause))
+        if fault is not None:
+            pause = timeout if self._failures else SHORTEST
+        if pause > spent and not stop.is_set():
+            stop.wait(pause - spent)
+        return pause, self._goes_on(stop) and self._round(fault)
 
     def _goes_on(self, stop: threading.Event) -> bool:
         with _registry:

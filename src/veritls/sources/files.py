@@ -78,7 +78,7 @@ def _read(path: str, most: int) -> tuple[bytes, _State]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        pieces, size = [], 0
+        pieces, size = [], found.st_size if found.st_size > most else 0
         while size <= most:
             piece = os.read(descriptor, min(1 << 20, most + 1 - size))
             if not piece:

@@ -73,11 +73,13 @@ class Source(Protocol):
     def load(self) -> Material:
         """What there is now, all of it. Raises whatever says why there is none; it is called again then.
 
+        The text of what it raises is logged: it must hold no secret.
         It may take its time: handshakes do not wait for it. `follow` does, the first time.
         """
 
     def wait(self, stop: threading.Event, timeout: float) -> Any:
         """Returns when there may be something new, when `stop` is set, or after `timeout` seconds.
 
-        ``stop.wait(timeout)`` is enough for a source that can only be asked. The result is not used.
+        ``stop.wait(timeout)`` is enough for a source that can only be asked; one that must not be asked so
+        often (10 s) may wait longer on `stop`, and is read as often as that. The result is not used.
         """
