@@ -26,6 +26,7 @@ from tests.operate.test_ticket_keys import SECRET, resumes, shared
 from tests.resumption.attacks import World, attacker
 from tests.resumption.meeting import meet
 from tests.resumption.sealing import Keys
+from tests.resumption.test_workers import CONNECTIONS, across_workers
 from tests.resumption.theft import ticket
 from tests.support.connections import SECONDS
 from tests.support.waiting import until
@@ -212,6 +213,16 @@ def test_without_redis_a_process_has_keys_of_its_own_until_there_is_one(
     look(other)
     assert resumes(world, first, second)
     assert meet("sockets", first, client, "a.example", session).resumed
+
+
+@VERSIONS
+def test_without_redis_workers_that_were_forked_share_keys_of_their_own(
+    world: World, tmp_path: Path, version: V
+) -> None:
+    server, client = shared(world, of_redis(f"unix://{tmp_path}/none.sock")), attacker(world, world.client)
+    look(server.ticket_keys)
+    client.maximum_version = version
+    assert sum(reused for reused, _ in across_workers(server, client)) == CONNECTIONS - 1
 
 
 def test_keys_at_hand_go_on_without_redis(
