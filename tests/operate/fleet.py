@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -71,10 +71,15 @@ class Member:
 
 
 @contextmanager
-def member(world: World, keys: str, *, anchors: Any = None, change: str = "") -> Iterator[Member]:
-    """A process whose context has the ticket keys that `keys` makes; `change` is a line about `server`."""
+def member(
+    world: World, keys: str, *, anchors: Any = None, change: str = "", under: Sequence[str] = ()
+) -> Iterator[Member]:
+    """A process whose context has the ticket keys that `keys` makes; `change` is a line about `server`.
+
+    `under`: a program that starts it.
+    """
     identity = str(world.file(world.server))
-    command = [sys.executable, "-c", PROGRAM, identity, str(anchors or ""), keys, change]
+    command = [*under, sys.executable, "-c", PROGRAM, identity, str(anchors or ""), keys, change]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
     try:
         assert process.stdout is not None

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidTag
 
 from tests.ecosystem.daemons import daemon, program
 from tests.ecosystem.parties import library
+from tests.operate.fleet import member
 from tests.operate.stores import Store, impostor
 from tests.operate.test_ticket_keys import SECRET, resumes, shared
 from tests.resumption.attacks import World, attacker
@@ -237,6 +238,26 @@ def test_keys_at_hand_go_on_without_redis(
         look(other)
     assert len(caplog.records) == 2 and "those at hand go on" in caplog.text
     assert resumes(world, shared(world, one), shared(world, other))
+
+
+@VERSIONS
+@pytest.mark.parametrize(("hours", "shares"), [(0, True), (-1, True), (1, True), (-9, False), (9, False)])
+def test_a_member_whose_clock_is_hours_off_fails_no_handshake(
+    world: World, store: Store, version: V, hours: int, shares: bool
+) -> None:
+    anchors = store.folder / "anchors.pem"
+    anchors.write_bytes(world.ca.pem)
+    client = attacker(world, world.client)
+    client.maximum_version = version
+    keys = f"TicketKeys.from_redis({store.url!r}, secret={SECRET!r})"
+    off = [program("faketime", "/usr/bin"), "-f", f"{hours:+}h"]
+    with (
+        member(world, keys, anchors=anchors) as right,
+        member(world, keys, anchors=anchors, under=off) as wrong,
+    ):
+        # A session that began in a member's future is none: it would never get old.
+        assert right.connect(client, wrong.connect(client).session).resumed is (shares and hours <= 0)
+        assert wrong.connect(client, right.connect(client).session).resumed is (shares and hours >= 0)
 
 
 def test_epochs_change_and_tickets_of_the_one_before_still_open(world: World, store: Store) -> None:
