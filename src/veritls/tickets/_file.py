@@ -86,8 +86,11 @@ class FileRefresher(Refresher):
 
     def load(self) -> None:
         """The first look, in the caller's thread. Raises OSError or ValueError."""
-        content, mode = read(self._path)
-        self._take(content)
+        try:
+            content, mode = read(self._path)
+            self._take(content)
+        except ValueError as error:
+            raise ValueError(f"the ticket secret in {self._name} cannot be used: {error}") from None
         if mode & stat.S_IROTH:
             logger.warning(
                 "The ticket secret in %s can be read by every user of this host: whoever reads it "
