@@ -216,6 +216,16 @@ def test_without_redis_a_process_has_keys_of_its_own_until_there_is_one(
     assert meet("sockets", first, client, "a.example", session).resumed
 
 
+def test_a_redis_that_is_gone_is_asked_after_twice_the_time_up_to_a_minute(store: Store) -> None:
+    refresher = of_redis(store.url)._refresher
+    assert refresher is not None
+    assert 225 <= refresher.round() <= 300
+    store.stop()
+    assert [refresher.round() for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    store.start()
+    assert 225 <= refresher.round() <= 300
+
+
 @VERSIONS
 def test_without_redis_workers_that_were_forked_share_keys_of_their_own(
     world: World, tmp_path: Path, version: V
