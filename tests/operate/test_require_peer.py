@@ -339,6 +339,25 @@ def test_require_peer_decorates_functions_only(thing: Any) -> None:
         require_peer(ADMINS)(thing)
 
 
+def test_a_framework_takes_the_middleware_as_it_takes_others(callers: Callers) -> None:
+    library("starlette")
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def free(request: Request) -> PlainTextResponse:
+        peer = Peer.of(request)
+        return PlainTextResponse(peer.spiffe_id if peer is not None else None)
+
+    app: Any = Starlette(routes=[Route("/admin", free), Route("/open", free)])
+    app.add_middleware(RequirePeer, rules=RULES)
+    with served(uvicorn("h11"), app, callers.server()) as port:
+        assert get(port, callers.client(callers.admin), "/admin") == (200, ADMIN.encode())
+        assert get(port, callers.client(callers.web), "/admin")[0] == 403
+        assert get(port, callers.client(), "/open") == (200, b"")
+
+
 @makes
 def test_the_address_of_a_refusal_is_not_what_a_header_says(callers: Callers, make: Any) -> None:
     with heard() as found, served(make, RequirePeer(telling, RULES), callers.server()) as port:

@@ -138,8 +138,7 @@ def test_a_protocol_of_ours_answers_no_plain_text(http: str, caplog: pytest.LogC
 
 
 def test_another_librarys_context_is_refused(files: Files) -> None:
-    class Config:
-        http_protocol_class = object
+    class Config: ...
 
     def foreign() -> ssl.SSLContext:
         return ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -300,3 +300,39 @@ def test_workers_of_a_server_that_followed_before_it_forked_renew_themselves(api
             assert told.heard() == ["worker", "loaded"]
         assert {asked() for _ in range(4)} == {second.der}
         told.go_on()
+
+
+def test_no_fork_amid_updates_hangs(api: WorkloadAPI) -> None:
+    text = """
+source.load()
+over = threading.Event()
+def follow():
+    while not over.is_set():
+        source.wait(over, 1)
+        source.load()
+threading.Thread(target=follow, daemon=True).start()
+for _ in range(20):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+over.set()
+say("done")
+"""
+    rotate(api)
+    over = threading.Event()
+
+    def flood() -> None:
+        messages = [response(HOME.svid("/a")) for _ in range(2)]
+        while not over.wait(0.001):
+            api.send(messages[0])
+            messages.reverse()
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        with program(api, text) as told:
+            assert told.heard() == ["done"]
+    finally:
+        over.set()
+        flooding.join(SECONDS)

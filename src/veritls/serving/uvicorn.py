@@ -138,7 +138,8 @@ class ContextFactory:
         context = self._make_context()
         if not isinstance(context, SSLContext):
             raise TypeError(f"make_context must return a context of veritls, not {type(context).__name__}")
-        offered = getattr(config.http_protocol_class, "alpn_protocols", None)
+        protocol = getattr(config, "http_protocol_class", None)  # older versions choose it afterwards
+        offered = getattr(protocol, "alpn_protocols", None)
         if offered:
             context.set_alpn_protocols(offered)
         return context

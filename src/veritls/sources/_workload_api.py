@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from typing import Any
 
 from veritls._report.rendering import plain
@@ -88,6 +89,28 @@ def settle() -> Any:
     return grpc
 
 
+_guard = threading.RLock()
+"""Held by what makes or ends a stream, and during a fork."""
+_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """Waits until no thread holds a lock that gRPC's handler in the child would wait for, for ever."""
+    _guard.acquire()
+    for stream in list(_streams):
+        condition = getattr(getattr(stream._call, "_state", None), "condition", None)
+        if condition is not None:
+            condition.acquire()
+            _held.append(condition)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+    _guard.release()
+
+
 def _ready() -> None:
     global _ready_in
     _ready_in = os.getpid()
@@ -117,10 +140,14 @@ class Stream:
         self.ended: Exception | None = None
         self._name = name
         self._changed = threading.Condition()
-        self._channel = grpc.insecure_channel(target(path), options=_OPTIONS)
-        _started()
-        fetch = self._channel.unary_stream(METHOD)
-        self._call = fetch(b"", metadata=HEADER)
+        if _started_in is None:
+            # Before gRPC registers its own: so `_before_fork` is called after gRPC's threads have paused.
+            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+        with _guard:
+            self._channel = grpc.insecure_channel(target(path), options=_OPTIONS)
+            _started()
+            self._call = self._channel.unary_stream(METHOD)(b"", metadata=HEADER)
+            _streams.add(self)
         threading.Thread(target=self._read, name="veritls-spiffe", daemon=True).start()
 
     def _read(self) -> None:
@@ -161,8 +188,10 @@ class Stream:
     def close(self) -> None:
         """Ends the call and its connection. In a process forked from its own it leaves both alone."""
         if self.process == os.getpid():
-            self._call.cancel()
-            self._channel.close()
+            with _guard:
+                _streams.discard(self)
+                self._call.cancel()
+                self._channel.close()
 
 
 def target(path: str) -> str:
