@@ -144,7 +144,8 @@ def test_uvicorn_has_the_peer_on_the_loops_of_others(files: Files, loop: str) ->
     assert json.loads(body)["peer"] is not None
 
 
-@pytest.mark.parametrize("ws", ["websockets-sansio", "wsproto"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("ws", ["websockets-sansio", "websockets", "wsproto"])
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_every_websocket_protocol_of_uvicorn_has_the_peer(files: Files, http: str, ws: str) -> None:
     server, client = mutual(files)

@@ -19,10 +19,11 @@ import pytest
 
 from tests.ecosystem.parties import library
 from tests.operate.callers import ADMIN, WEB, Callers
-from tests.operate.server_processes import ROOT, START_SECONDS, Server, answer, asked_in_plain
+from tests.operate.server_processes import ROOT, START_SECONDS, Server, answer, asked_in_plain, refused
 from tests.operate.serving_ways import connected, get, is_refused
 from tests.operate.stores import Store
 from tests.support.connections import SECONDS
+from tests.support.waiting import until
 
 PAGE = (ROOT / "docs/deploying.md").read_text("utf-8")
 BLOCKS = {name: text for text, name in re.findall(r"^```\w+\n(# (\S+)\n.*?)^```$", PAGE, re.M | re.S)}
@@ -94,7 +95,8 @@ def test_uvicorn_of_the_page_serves_with_several_workers(callers: Callers, tmp_p
     write(tmp_path, callers)
     page = tmp_path / "serve_uvicorn.py"
     page.write_text(page.read_text().replace("port=0", "port=0, workers=2"))
-    with started(tmp_path, "serve_uvicorn.py", ready="Application startup complete|Started server") as port:
+    with started(tmp_path, "serve_uvicorn.py", ready="Started server") as port:
+        until(lambda: not refused(port), "no worker listens")
         assert json.loads(get(port, callers.client(callers.web), "/orders")[1]) == {"spiffe": WEB}
         assert not answer(asked_in_plain(port)).startswith(b"HTTP/")
 

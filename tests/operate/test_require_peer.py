@@ -305,8 +305,10 @@ def test_lifespan_passes_and_another_scope_is_refused() -> None:
     for guarded in (RequirePeer(app, {}), require_peer(ADMINS)(app)):
         asyncio.run(guarded({"type": "lifespan"}, None, None))
     assert seen == ["lifespan", "lifespan"]
-    with pytest.raises(ValueError, match="RequirePeer knows HTTP and WebSocket, not 'mqtt'"):
-        asyncio.run(RequirePeer(app, {}, default=ANYONE)({"type": "mqtt"}, None, None))
+    for guarded in (RequirePeer(app, {}, default=ANYONE), require_peer(ADMINS)(app)):
+        with pytest.raises(ValueError, match="knows HTTP and WebSocket, not 'mqtt'"):
+            asyncio.run(guarded({"type": "mqtt"}, None, None))
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize(

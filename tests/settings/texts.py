@@ -312,6 +312,7 @@ CASES: dict[str, Case] = {
     "max_resumption_age below 0": put("max_resumption_age", timedelta(days=-1)),
     "allowed_peers as one text": put("allowed_peers", "a.example"),
     "allowed_peers of another type": put("allowed_peers", ["a.example"]),
+    "matches of another type": lambda _: veritls.URI("urn:x").matches(_NOT_CALLABLE),
     "a pattern of another type": lambda _: veritls.URI(_NOT_CALLABLE),
     "a DNS name that is none": lambda _: veritls.DNSPattern("a.*.example"),
     "a DNS name that IDNA does not know": lambda _: veritls.DNSPattern("\u00e4" * 64 + ".example"),

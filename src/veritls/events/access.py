@@ -20,10 +20,11 @@ that no rule can be relied on for.
 class AccessEvent:
     """A request that `veritls.serving.RequirePeer` or `require_peer` has refused.
 
-    `kind`: see `AccessKind`. `sentence`: why, for people, printable and of at most 500 characters. `scope`:
-    "http" or "websocket". `method`: of the request, None for a WebSocket. `path`: as the request has it,
-    decoded, printable and shortened. `peer_address`: as the server has it, None where it has none.
-    `peer_identity`: None without a validated certificate. `time`: in seconds since 1970.
+    `outcome`: "refused", always. `kind`: see `AccessKind`. `sentence`: why, for people, printable and of at
+    most 500 characters. `scope`: "http" or "websocket". `method`: of the request, None for a WebSocket.
+    `path`: as the request has it, decoded, printable and shortened. `peer_address`: as the server has it,
+    None where it has none. `peer_identity`: None without a validated certificate. `time`: in seconds since
+    1970.
     """
 
     kind: AccessKind
@@ -34,3 +35,4 @@ class AccessEvent:
     peer_address: Any
     peer_identity: PeerIdentity | None
     time: float
+    outcome: Literal["refused"] = "refused"

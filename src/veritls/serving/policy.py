@@ -54,6 +54,13 @@ def _demand(allowed: _Allowed, peer: Peer | None) -> None:
         raise Refused("not_allowed", f"the client's certificate matches none of those allowed here: {wanted}")
 
 
+def _has_peers(scope: Any, asked_by: str) -> bool:
+    """False of lifespan. Raises ValueError for what has other ways to refuse than these."""
+    if scope["type"] not in ("http", "websocket", "lifespan"):
+        raise ValueError(f"{asked_by} knows HTTP and WebSocket, not {scope['type']!r}")
+    return bool(scope["type"] != "lifespan")
+
+
 async def _forbid(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await receive()
@@ -104,11 +111,9 @@ class RequirePeer:
             _demand(allowed, peer)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
+        if not _has_peers(scope, "RequirePeer"):
             await self.app(scope, receive, send)
             return
-        if scope["type"] not in ("http", "websocket"):
-            raise ValueError(f"RequirePeer knows HTTP and WebSocket, not {scope['type']!r}")
         peer = Peer.of(scope)
         try:
             self._check(scope, peer)
@@ -223,7 +228,7 @@ class PeerRule:
         @wraps(app)
         async def guarded(*arguments: Any) -> None:
             scope, receive, send = arguments[-3:]
-            if scope["type"] in ("http", "websocket"):
+            if _has_peers(scope, "require_peer"):
                 try:
                     self._check(scope)
                 except Refused:

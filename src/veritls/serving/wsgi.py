@@ -13,7 +13,8 @@ import hashlib
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from wsgiref import simple_server
 
@@ -22,6 +23,8 @@ from veritls._connection.state import ConnectionState
 from veritls._loading.certificates import decoded, described, name_text
 from veritls.serving.peer import KEY, Facts, Peer, facts_of
 
+MOST_CERTIFICATES = 64
+"""Certificates whose variables are kept: each request of a connection has them."""
 MOST_NAMES = 100
 """Names of one kind, of subjectAltName or of a subject, that get a variable."""
 
@@ -93,7 +96,8 @@ def _attributes(found: dict[str, str], prefix: str, name: Any) -> None:
             _numbered(found, f"{prefix}_{short}", several)
 
 
-def _of_certificate(prefix: str, der: bytes) -> dict[str, str]:
+@lru_cache(MOST_CERTIFICATES)
+def _of_certificate(prefix: str, der: bytes) -> Mapping[str, str]:
     shown = decoded(der)
     _, issuer = _engine.names(der)
     found = {
@@ -117,7 +121,7 @@ def _of_certificate(prefix: str, der: bytes) -> dict[str, str]:
 
 
 def _of_client(peer: Peer) -> dict[str, str]:
-    found = _of_certificate("SSL_CLIENT", peer.certificate)
+    found = dict(_of_certificate("SSL_CLIENT", peer.certificate))
     ends = ssl.cert_time_to_seconds(found["SSL_CLIENT_V_END"])
     found["SSL_CLIENT_V_REMAIN"] = str(max(0, int(ends - time.time()) // 86_400))
     found["SSL_CLIENT_SERIAL"] = found["SSL_CLIENT_M_SERIAL"]
