@@ -29,6 +29,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<api::settings::Settings>()?;
     module.add_class::<api::settings::Statistics>()?;
     module.add_class::<api::stream::Stream>()?;
+    module.add_class::<api::ticket_keyring::TicketKeyring>()?;
     module.add_class::<api::trust_set::TrustSet>()?;
     module.add_class::<api::file_states::FileStates>()?;
     module.add_function(wrap_pyfunction!(api::memory_bio::pass_on, module)?)?;

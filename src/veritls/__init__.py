@@ -61,7 +61,7 @@ _IMPORTED_WHEN_ASKED_FOR = {
 }
 """What a program that makes one request needs no more than `ssl` does; tests/test_start.py."""
 
-_MODULES = ("errors", "events", "peers", "report")
+_MODULES = ("errors", "events", "peers", "report", "tickets")
 
 
 def __getattr__(name: str) -> object:

@@ -111,6 +111,11 @@ Facts: TypeAlias = tuple[float | None, bool, int | None, int | None, int | None,
 VerifyCallback: TypeAlias = Callable[[list[bytes], list[bytes] | None, int, bool], None]
 
 @final
+class TicketKeyring:
+    def __new__(cls, period: int) -> TicketKeyring: ...
+    def hold(self, secrets: Sequence[tuple[bytes, bytes | None, int, int]]) -> None: ...
+
+@final
 class Settings:
     fingerprint: bytes | None
     def __new__(
@@ -120,7 +125,7 @@ class Settings:
         identities: Sequence[Identity],
         trust: TrustSet,
         statistics: Statistics,
-        ticket_secret: bytes,
+        ticket_keys: TicketKeyring | bytes,
         policy_token: bytes,
     ) -> Settings: ...
     def verify(

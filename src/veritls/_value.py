@@ -1,6 +1,8 @@
-"""Immutable values, declared as with `dataclasses`, whose import costs a third of that of `ssl`."""
+"""Immutable values, declared as with `dataclasses`, whose import costs a third of that of `ssl`; a secret."""
 
 from __future__ import annotations
+
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,3 +95,20 @@ def contents(value: Value) -> dict[str, Any]:
 def replace(value: Kind, **changes: Any) -> Kind:
     """The same with other fields. Raises TypeError for a name that is no field."""
     return type(value)(**{**contents(value), **changes})
+
+
+class TicketSecret(bytes):
+    """The secret that ticket keys are derived from. Its repr hides it from tracebacks and logs."""
+
+    @classmethod
+    def drawn(cls) -> TicketSecret:
+        """A new secret."""
+        return cls(os.urandom(32))
+
+    def __repr__(self) -> str:
+        return "<TicketSecret>"
+
+    __str__ = __repr__
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError("cannot pickle 'TicketSecret' object")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.ecosystem.parties import library
 from tests.operate.callers import ADMIN, WEB, Callers
 from tests.operate.server_processes import ROOT, START_SECONDS, Server, answer, asked_in_plain, refused
 from tests.operate.serving_ways import connected, get, is_refused
+from tests.operate.stores import Store
 from tests.support.connections import SECONDS
 from tests.support.waiting import until
 
@@ -148,10 +150,46 @@ def test_streams_of_the_page_serve(callers: Callers, tmp_path: Path) -> None:
         assert tls.recv(100) == f"{WEB}\n".encode()
 
 
+def test_servers_of_the_page_that_share_ticket_keys_resume_each_others_sessions(
+    callers: Callers, tmp_path: Path
+) -> None:
+    library("uvicorn")
+    library("redis")
+    store = Store(tmp_path)
+    store.start()
+    write(tmp_path, callers)
+    (tmp_path / "fleet-secret").write_bytes(os.urandom(32))
+    fleet = (tmp_path / "fleet.py").read_text().replace("redis://cache.internal/0", store.url)
+    (tmp_path / "fleet.py").write_text(fleet)
+    serving = (tmp_path / "serve_uvicorn.py").read_text().replace("from tls import", "from fleet import")
+    (tmp_path / "serve_uvicorn.py").write_text(serving)
+    client = callers.client(callers.web)
+    try:
+        with (
+            started(tmp_path, "serve_uvicorn.py") as first,
+            started(tmp_path, "serve_uvicorn.py") as second,
+        ):
+            session, resumed = None, []
+            for port in (first, second, first, second):
+                with (
+                    socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as plain,
+                    client.wrap_socket(plain, server_hostname="localhost", session=session) as tls,
+                ):
+                    tls.sendall(b"GET /orders HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    while tls.recv(10_000):
+                        pass
+                    session = tls.session
+                    resumed.append(tls.session_reused)
+            assert resumed == [False, True, True, True]
+    finally:
+        store.stop()
+
+
 def test_every_file_of_the_page_is_among_those_that_tests_use() -> None:
     assert set(BLOCKS) == {
         "tls.py",
         "app.py",
+        "fleet.py",
         "serve_uvicorn.py",
         "serve_hypercorn.py",
         "gunicorn.conf.py",

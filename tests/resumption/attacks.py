@@ -13,6 +13,7 @@ from cryptography import x509
 import veritls
 from tests.resumption.meeting import OurClient, TheirClient
 from tests.support.certificates import Party, pem
+from veritls.tickets import TicketKeys
 
 Victim = Literal["server", "client"]
 
@@ -27,6 +28,8 @@ class World:
         self.server = self.ca.issue(*hosts)
         self.client = self.ca.issue(x509.DNSName("one.internal"))
         self.second_client = self.other.issue(x509.DNSName("two.internal"))
+        self.keys: Callable[[], TicketKeys | None] = lambda: None
+        """What each server's context shares."""
 
     def file(self, party: Party) -> Path:
         return party.file(self.folder, *party.above)
@@ -48,6 +51,7 @@ def serving(world: World, *trusted: Party, mode: ssl.VerifyMode = ssl.CERT_REQUI
     for each in trusted:
         context.load_verify_locations(cadata=each.pem.decode())
     context.verify_mode = mode if trusted else ssl.CERT_NONE
+    context.ticket_keys = world.keys()
     return context
 
 
@@ -72,6 +76,9 @@ def our_client(world: World, *trusted: Party) -> Any:
     return context
 
 
+_OF_A_CLIENT = "A client's sessions stay in its process."
+
+
 @dataclass(frozen=True)
 class Attack:
     """`set_up` makes the first connection possible, `strike` is what happens before the second one.
@@ -87,6 +94,12 @@ class Attack:
     set_up: Callable[[World], Stage]
     strike: Callable[[Stage], None]
     refused: bool = True
+    elsewhere: str = "The same: another policy, another key."
+
+    @property
+    def across(self) -> str:
+        """What happens in another process that shares ticket keys."""
+        return self.elsewhere if self.victim == "server" else _OF_A_CLIENT
 
 
 def _mutual(world: World) -> Stage:
@@ -284,6 +297,7 @@ ATTACKS = [
         "server",
         _asking_once,
         _decides_against,
+        elsewhere="With the same `policy_version` the ticket opens: the callback is called there, too.",
     ),
     Attack(
         "the program's verifier is another",
@@ -293,6 +307,7 @@ ATTACKS = [
         "server",
         _asking,
         _other_callback,
+        elsewhere="The same; with another `policy_version`, or none, a full handshake.",
     ),
     Attack(
         "the ticket of an open virtual host at a closed one",
@@ -303,6 +318,7 @@ ATTACKS = [
         "server",
         _open_and_closed_host,
         _other_name,
+        elsewhere="The same, where all hosts share keys: each has a key of its own for its policy.",
     ),
     Attack(
         "the ticket of a virtual host at one with other CAs",
@@ -312,6 +328,7 @@ ATTACKS = [
         "server",
         _two_closed_hosts,
         _other_name,
+        elsewhere="The same.",
     ),
     Attack(
         "the CAs for clients of a copied configuration are others",
@@ -444,24 +461,28 @@ RUN_OUT = [
         "golang/go#77217",
         "Only the leaf's dates, or none, were checked when a session was resumed.",
         "The path is verified anew, as of now, before the ticket is opened: a full handshake, refused.",
+        "The same: whoever opens a ticket verifies the path.",
     ),
     (
         "a client's intermediate that expired since",
         "CVE-2025-68121, golang/go#77217 (Go)",
         "The leaf was still good, the certificate above it was not.",
         "The same: the whole path is verified.",
+        "The same.",
     ),
     (
         "a server's certificate that expired since",
         "golang/go#77217",
         "The same, seen from the client.",
         "The path is verified anew before the session is offered: a full handshake, refused.",
+        _OF_A_CLIENT,
     ),
     (
         "a CRL that expired since",
         "the same class",
         "The revocation status of the certificate is not known any more.",
         "The same: an unknown status is a refusal.",
+        "The same.",
     ),
 ]
 """What time alone does, with `reverify_on_resumption`, which is on; see test_time.py."""
@@ -472,24 +493,28 @@ OLD_AND_STOLEN = [
         "the same class",
         "Each resumption gave fresh tickets: the peer never proved again that it holds its key.",
         "24 hours (`max_resumption_age`) after the last full handshake there is another.",
+        "The same: the time is in the ticket.",
     ),
     (
         "the same, for a client that expired, without `reverify_on_resumption`",
         "the same class",
         "A client with an expired certificate resumed for ever.",
         "It is accepted until those 24 hours are over, and then refused.",
+        "The same.",
     ),
     (
         "the clock was set back",
         "the same class",
         "A session from the future never gets old.",
         "A full handshake.",
+        "The same; so it is for a process whose clock is behind.",
     ),
     (
         "a ticket was stolen on its way and is offered for another name",
         "the same class",
         "The server opens it, declines it, and takes the thief for its owner.",
         "In the full handshake nothing that the ticket says counts.",
+        "The same.",
     ),
 ]
 """See test_age.py and test_unused.py."""
@@ -497,7 +522,7 @@ OLD_AND_STOLEN = [
 
 def as_markdown() -> str:
     """docs/resumption.md."""
-    rows = [(each.name, each.known_as, each.story, each.here) for each in ATTACKS]
+    rows = [(each.name, each.known_as, each.story, each.here, each.across) for each in ATTACKS]
     rows += RUN_OUT + OLD_AND_STOLEN
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return _PAGE.format(table=table)
@@ -514,6 +539,8 @@ a bypass.
 - A server's ticket keys belong to one context as it is: they are derived from a secret that was drawn when
   the context was made and from the content of its settings. A change of content makes others; no two contexts
   share one. Workers that were forked after the context was made open each other's tickets.
+- Contexts that share a secret (`context.ticket_keys`) share no policy: keys are derived from the settings
+  there, too. Each row holds between two processes that share one; the last column says what differs.
 - Before a server opens a ticket, it verifies the client's path as of now. If it would refuse the client, it
   does not open the ticket: the client gets a full handshake, and the alert that says why.
 - A client offers a session only with the same context, unchanged, for the same name, and if the server's path
@@ -526,9 +553,10 @@ a bypass.
   age; nothing else.
 
 Each row is tried in TLS 1.2 and 1.3, over sockets and asyncio; each attack on a server by the standard
-module's client, which offers any session. (Generated by `python -m tests.resumption`.)
+module's client, which offers any session; the last column over sockets, in two processes that share ticket
+keys. (Generated by `python -m tests.resumption`.)
 
-| between the two connections | known as | what happened elsewhere | what happens here |
-| --- | --- | --- | --- |
+| between the two connections | known as | what happened elsewhere | what happens here | in another process |
+| --- | --- | --- | --- | --- |
 {table}
 """

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 HEADER, SALT, TAG = 37, 32, 16
-EPOCH = 6 * 3600
+EPOCH, SHARED_EPOCH = 6 * 3600, 2 * 3600
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,19 @@ class Keys:
         """`first`: the context that a connection had before `sni_callback`."""
         settings = server._settings if first is None else server._settings.after(first._settings)
         return cls(settings.ticket_secret, settings.frozen(True).settings.fingerprint)
+
+    @classmethod
+    def shared(cls, server: Any, secret: bytes, first: Any = None) -> Self:
+        """Of a context with `TicketKeys.from_secret(secret)`."""
+        fingerprint = cls.of(server, first).fingerprint
+        return cls.of_epoch(secret, None, SHARED_EPOCH, 0, fingerprint)
+
+    @classmethod
+    def of_epoch(cls, secret: bytes, salt: bytes | None, period: int, epoch: int, fingerprint: bytes) -> Self:
+        """Of a fleet, by decision 0072. Without a salt `epoch` is 0."""
+        info = b"veritls fleet 1" + bytes([salt is not None])
+        info += period.to_bytes(4, "big") + epoch.to_bytes(4, "big")
+        return cls(HKDF(SHA256(), 32, salt, info).derive(secret), fingerprint)
 
     def _derive(self, epoch: int, salt: bytes) -> tuple[AESGCM, bytes]:
         info = b"veritls ticket 1" + self.fingerprint + epoch.to_bytes(4, "big")

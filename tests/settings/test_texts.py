@@ -16,6 +16,7 @@ MODULES = [
     *sorted((CODE / "_context").glob("*.py")),
     *sorted((CODE / "_loading").glob("*.py")),
     CODE / "peers.py",
+    *(CODE / "tickets" / name for name in ("__init__.py", "_file.py", "_secrets.py")),
 ]
 
 

@@ -6,6 +6,7 @@ changes in the code and in that file.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import pickle
@@ -30,14 +31,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 import veritls
+from tests.ecosystem.parties import library
 from tests.revocation.responses import response
 from tests.support.certificates import NOW, Party, der, pem
+from veritls import tickets
 from veritls._context import combining
 from veritls._context.material import prepared
-from veritls._context.settings import TicketSecret
 from veritls._loading import certificates as shown
-from veritls._value import Value
+from veritls._value import TicketSecret, Value
 from veritls.sources import Identity, Material
+from veritls.tickets import TicketKeys, _file as ticket_file
 
 FILE = Path(__file__).with_name("texts.toml")
 EXPECTED: dict[str, list[str]] = tomllib.loads(FILE.read_text()).get("texts", {}) if FILE.exists() else {}
@@ -242,6 +245,24 @@ def _out_of_date(start: Any, end: Any) -> Case:
     return follow
 
 
+def _keys(**arguments: Any) -> Case:
+    return lambda _: TicketKeys.from_secret(bytes(32), **arguments)
+
+
+def _of_redis(_: Path) -> None:
+    library("redis")
+    TicketKeys.from_redis(b"redis://localhost", secret=bytes(32))  # type: ignore[arg-type]
+
+
+def _ticket_file(content: bytes) -> Case:
+    def load(folder: Path) -> None:
+        path = folder / "secrets"
+        path.write_bytes(content)
+        TicketKeys.from_file(path)
+
+    return load
+
+
 _OWN = Identity(LEAF.pem, LEAF.key)
 
 CASES: dict[str, Case] = {
@@ -311,6 +332,24 @@ CASES: dict[str, Case] = {
     "a method that is set": put("set_ciphers", "ALL"),
     "a context that is pickled": call("__reduce__"),
     "a ticket secret that is pickled": lambda _: pickle.dumps(TicketSecret.drawn()),
+    "ticket keys that are none": put("ticket_keys", bytes(32)),
+    "ticket keys of a client": put("ticket_keys", TicketKeys.from_secret(bytes(32)), "client"),
+    "ticket keys of a constructor": lambda _: TicketKeys(),
+    "ticket keys that are pickled": lambda _: pickle.dumps(TicketKeys.from_secret(bytes(32))),
+    "ticket keys that are copied": lambda _: copy.copy(TicketKeys.from_secret(bytes(32))),
+    "a ticket secret of another type": lambda _: TicketKeys.from_secret("x" * 32),  # type: ignore[arg-type]
+    "a ticket secret that is short": lambda _: TicketKeys.from_secret(bytes(31)),
+    "a policy version of another type": _keys(policy_version=1),
+    "a policy version that is empty": _keys(policy_version=""),
+    "an epoch of another type": lambda _: tickets.as_period(1.5),
+    "an epoch of no time": lambda _: tickets.as_period(0),
+    "a Redis that is no text": _of_redis,
+    "a file of ticket secrets that is empty": _ticket_file(b"\n"),
+    "a file of ticket secrets that is too long": _ticket_file(bytes(5000)),
+    "a file of too many ticket secrets": _ticket_file(b"x\n" * 9),
+    "a file of no base64": _ticket_file(b"x" * 43 + b"\n"),
+    "half of a file of ticket secrets": lambda _: ticket_file.secrets_of(TicketSecret(b"x" * 43), True),
+    "a ticket secret that is no file": lambda _: TicketKeys.from_file("/dev/null"),
     "a field that is neither": _unregistered,
     "at of another type": call("verify_chain", [LEAF.der], at=7),
     "at without a zone": call("verify_chain", [LEAF.der], at=datetime(2030, 1, 1)),

@@ -15,4 +15,5 @@ pub mod session;
 pub mod settings;
 pub mod stream;
 pub mod system_trust;
+pub mod ticket_keyring;
 pub mod trust_set;

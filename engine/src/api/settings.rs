@@ -8,14 +8,17 @@ use pyo3::types::PyBytes;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::api::identity::Identity;
+use crate::api::ticket_keyring::TicketKeyring;
 use crate::api::trust_set::TrustSet;
 use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::config::{self, Config, Counters};
 use crate::tls::failure::{Failure, guarded};
 use crate::tls::hello_callback::Answer;
+use crate::tls::keyring::Keyring;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::signature_schemes::algorithms;
+use crate::tls::ticket_keys::Secret;
 use crate::verify::callback::ask;
 use crate::verify::types::{Role, SentChain, Verified};
 use crate::verify::verifier::in_words;
@@ -59,6 +62,13 @@ pub fn signature_schemes() -> Vec<u16> {
 #[pyclass(frozen, module = "veritls._engine")]
 pub struct Settings(pub Arc<Config>);
 
+/// What a context's tickets are sealed with.
+#[derive(FromPyObject)]
+enum Keys<'py> {
+    Shared(PyRef<'py, TicketKeyring>),
+    Own([u8; 32]),
+}
+
 /// What `sni_callback` answers: an alert or None, and what to go on with, if anything else.
 pub fn read_hello_answer<'py>(answer: &Bound<'py, PyAny>) -> PyResult<Answer<'py>> {
     type Switched = Option<(Py<Settings>, Option<Py<PyAny>>)>;
@@ -68,8 +78,8 @@ pub fn read_hello_answer<'py>(answer: &Bound<'py, PyAny>) -> PyResult<Answer<'py
 
 #[pymethods]
 impl Settings {
-    /// `ticket_secret`: of the context; what tickets are sealed with is derived from it and the fingerprint.
-    /// `policy_token`: changes with each callback.
+    /// `ticket_keys`: the secret of the context, or what it shares; what tickets are sealed with is derived from
+    /// either and the fingerprint. `policy_token`: changes with each callback.
     #[new]
     fn new(
         recipe: Recipe,
@@ -77,12 +87,16 @@ impl Settings {
         identities: Vec<PyRef<'_, Identity>>,
         trust: &TrustSet,
         statistics: &Statistics,
-        ticket_secret: [u8; 32],
+        ticket_keys: Keys<'_>,
         policy_token: &[u8],
     ) -> PyResult<Self> {
         let identities = identities.iter().map(|identity| identity.0.clone()).collect();
         let (trust, counters) = (trust.0.clone(), statistics.0.clone());
-        let config = Config::new(recipe, &demands, identities, trust, counters, ticket_secret, policy_token)?;
+        let keyring = match ticket_keys {
+            Keys::Shared(keyring) => keyring.0.clone(),
+            Keys::Own(secret) => Arc::new(Keyring::own(Secret::new(secret))),
+        };
+        let config = Config::new(recipe, &demands, identities, trust, counters, keyring, policy_token)?;
         Ok(Self(Arc::new(config)))
     }
 

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use crate::tls::config::{Config, Counters};
 use crate::tls::connection::Connection;
 use crate::tls::failure::Failure;
+use crate::tls::keyring::Keyring;
 use crate::tls::own_identity::Own;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::session::Session;
@@ -74,8 +75,9 @@ impl Context {
             max_resumption_age: 86_400,
         };
         let counters = Arc::<Counters>::default();
+        let keyring = Arc::new(Keyring::own(Secret::new([7; 32])));
         let config =
-            Config::new(recipe, &demands, vec![Arc::new(own)], Arc::new(trust), counters, [7; 32], &[]);
+            Config::new(recipe, &demands, vec![Arc::new(own)], Arc::new(trust), counters, keyring, &[]);
         let config = config.unwrap_or_else(|why| panic!("a configuration: {why:?}"));
         Self { config, server: setup.server }
     }

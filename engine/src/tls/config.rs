@@ -18,12 +18,13 @@ use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::fatal_alert::cipher_suites;
 use crate::tls::fingerprint::fingerprint;
+use crate::tls::keyring::Keyring;
 use crate::tls::own_identity::Own;
 use crate::tls::peer_verifier::RustlsVerifier;
 use crate::tls::recipe::{Demands, Recipe};
 use crate::tls::resolvers::{OwnCertificates, OwnIdentities};
 use crate::tls::side::Side;
-use crate::tls::ticket_keys::{Fingerprint, Secret, TicketKeys};
+use crate::tls::ticket_keys::Fingerprint;
 use crate::tls::tickets::Tickets;
 use crate::verify::peer_policy::{Conditions, Matcher};
 use crate::verify::trust::Trust;
@@ -140,7 +141,7 @@ fn refuse_any_workload(recipe: &Recipe, demands: &Demands, trust: &Trust) -> Res
 }
 
 impl Config {
-    /// `ticket_secret`: of the context; what tickets are sealed with is derived from it and the fingerprint.
+    /// `keyring`: what tickets are sealed with is derived from its secrets and the fingerprint.
     /// `policy_token`: changes with each callback.
     pub fn new(
         recipe: Recipe,
@@ -148,10 +149,9 @@ impl Config {
         identities: Vec<Arc<Own>>,
         trust: Arc<Trust>,
         counters: Arc<Counters>,
-        ticket_secret: [u8; 32],
+        keyring: Arc<Keyring>,
         policy_token: &[u8],
     ) -> Result<Self, Unusable> {
-        let ticket_secret = Secret::new(ticket_secret);
         refuse_any_workload(&recipe, demands, &trust)?;
         let mut provider = default_provider();
         provider.cipher_suites = cipher_suites().to_vec();
@@ -216,8 +216,7 @@ impl Config {
             config.send_tls13_tickets = tickets.unwrap_or(0);
             if let Some(fingerprint) = fingerprint.filter(|_| tickets.is_some()) {
                 // No ticket outlives a change of the settings.
-                let keys = TicketKeys::new(ticket_secret, fingerprint);
-                config.ticketer = Arc::new(Tickets { keys, verifier: verifier.clone() });
+                config.ticketer = Arc::new(Tickets { keyring, fingerprint, verifier: verifier.clone() });
             }
             RustlsConfig::Server(Arc::new(config))
         } else {

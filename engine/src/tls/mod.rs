@@ -8,6 +8,7 @@ pub mod fatal_alert;
 pub mod fingerprint;
 pub mod handshake;
 pub mod hello_callback;
+pub mod keyring;
 pub mod own_identity;
 pub mod peer_verifier;
 pub mod recipe;

@@ -78,6 +78,11 @@ impl TicketKeys {
         Some(ticket)
     }
 
+    /// What a ticket says of itself, before it is opened.
+    pub fn epoch(ticket: &[u8]) -> Option<Epoch> {
+        Some(Epoch::from_be_bytes(*ticket.get(1..)?.first_chunk()?))
+    }
+
     /// None for anything that was not sealed so, in one of `epochs`, with this secret, for this policy.
     pub fn open(&self, epochs: &RangeInclusive<Epoch>, ticket: &[u8]) -> Option<Vec<u8>> {
         let (header, sealed) = ticket.split_first_chunk::<HEADER>()?;

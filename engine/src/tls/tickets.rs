@@ -1,7 +1,6 @@
 //! A server's tickets. One is opened only while its client would be let in: another leads to a
 //! handshake in full, with a verification of its own.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +9,20 @@ use rustls::server::ProducesTickets;
 
 use crate::clock::now;
 use crate::tls::handshake::current;
-use crate::tls::ticket_keys::{Epoch, OVERHEAD, TicketKeys};
+use crate::tls::keyring::Keyring;
+use crate::tls::ticket_keys::{Fingerprint, OVERHEAD};
 use crate::verify::types::Role;
 use crate::verify::verifier::PeerVerifier;
 
 /// Leaves room in the 65,535 bytes of a ticket (RFC 8446, section 4.6.1) for what rustls puts beside it.
 const LONGEST: usize = 65_000 - OVERHEAD;
-/// Seconds for which a ticket is good at least, and an epoch lasts. At most it is twice as long.
-const LIFETIME: u32 = 6 * 3600;
 
 /// rustls's own encoding of a session, before which stands when its peers proved their keys and where in it
 /// each of the client's certificates lies.
 #[derive(Debug)]
 pub struct Tickets {
-    pub keys: TicketKeys,
+    pub keyring: Arc<Keyring>,
+    pub fingerprint: Fingerprint,
     pub verifier: Arc<PeerVerifier>,
 }
 
@@ -80,24 +79,13 @@ pub fn certificates(plain: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(content.chain.iter().map(|der| der.to_vec()).collect())
 }
 
-/// A clock that is centuries ahead stays in the last epoch: `max_resumption_age` bounds sessions there, too.
-fn epoch(now: UnixTime) -> Epoch {
-    Epoch::try_from(now.as_secs() / u64::from(LIFETIME)).unwrap_or(Epoch::MAX)
-}
-
-/// Those whose tickets are opened: this and the one before.
-fn epochs(now: UnixTime) -> RangeInclusive<Epoch> {
-    let now = epoch(now);
-    now.saturating_sub(1)..=now
-}
-
 impl ProducesTickets for Tickets {
     fn enabled(&self) -> bool {
         true
     }
 
     fn lifetime(&self) -> u32 {
-        LIFETIME.min(self.verifier.max_resumption_age)
+        self.keyring.lifetime().min(self.verifier.max_resumption_age)
     }
 
     fn encrypt(&self, session: &[u8]) -> Option<Vec<u8>> {
@@ -105,12 +93,12 @@ impl ProducesTickets for Tickets {
         let handshake = current().ok()?;
         let (at, chain) = handshake.verified().map_or((now, Vec::new()), |found| (found.at, found.chain));
         let since = handshake.since().unwrap_or(at);
-        self.keys.seal(epoch(now), &Content { since, chain, session }.encode()?)
+        self.keyring.seal(self.fingerprint, now, &Content { since, chain, session }.encode()?)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let handshake = current().ok().filter(|handshake| handshake.may_open())?;
-        let plain = self.keys.open(&epochs(now().ok()?), ticket)?;
+        let plain = self.keyring.open(self.fingerprint, now().ok()?, ticket)?;
         let Content { since, chain, session } = Content::decode(&plain)?;
         let found = self.verifier.verify_again(Role::Client, chain, None, since).ok()?;
         handshake.keep_opened(found, since);
@@ -143,7 +131,8 @@ mod tests {
             reverify: true,
             max_resumption_age,
         };
-        Tickets { keys: TicketKeys::new(Secret::default(), [0; 32]), verifier: Arc::new(verifier) }
+        let keyring = Arc::new(Keyring::own(Secret::default()));
+        Tickets { keyring, fingerprint: [0; 32], verifier: Arc::new(verifier) }
     }
 
     fn at(seconds: u64) -> UnixTime {
@@ -186,16 +175,7 @@ mod tests {
     #[test]
     fn a_ticket_promises_no_more_than_the_ceiling_allows() {
         assert_eq!(tickets(60).lifetime(), 60);
-        assert_eq!(tickets(u32::MAX).lifetime(), LIFETIME);
-    }
-
-    #[test]
-    fn this_epoch_and_the_one_before_are_opened() {
-        let start = u64::from(LIFETIME) * 10;
-        assert_eq!(epoch(at(start - 1)), 9);
-        assert_eq!(epochs(at(start)), 9..=10);
-        assert_eq!(epochs(at(0)), 0..=0);
-        assert_eq!(epochs(at(u64::MAX)), Epoch::MAX - 1..=Epoch::MAX);
+        assert_eq!(tickets(u32::MAX).lifetime(), 6 * 3600);
     }
 
     #[test]

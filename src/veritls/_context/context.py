@@ -13,10 +13,10 @@ from veritls._context.keyring import Keyring
 from veritls._context.own_identities import OwnMembers
 from veritls._context.peer import PeerMembers, PeerPolicy
 from veritls._context.protocol import ProtocolMembers, ProtocolSettings
-from veritls._context.settings import HasSettings, Settings, TicketSecret
+from veritls._context.settings import HasSettings, Settings
 from veritls._context.trust import TrustMembers
 from veritls._context.trust_store import TrustStore
-from veritls._value import replace
+from veritls._value import TicketSecret, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from veritls.events.material import Kind
     from veritls.report import VerificationReport
     from veritls.sources import Source
+    from veritls.tickets import TicketKeys
 
 PROTOCOL_TLS = ssl.PROTOCOL_TLS
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
@@ -290,6 +291,29 @@ class SSLContext(  # type: ignore[misc, override]
     def set_servername_callback(self, server_name_callback: SNICallback | None) -> None:
         """Sets `sni_callback`, under the older name of `ssl`. Raises as its setter."""
         self.sni_callback = server_name_callback
+
+    @property
+    def ticket_keys(self) -> TicketKeys | None:
+        """What a server's tickets are sealed with, shared with other contexts and processes: a TicketKeys.
+
+        See `veritls.tickets`. A ticket opens where the same keys *and* the same policy hold. None, the
+        default: this context's own keys, which only processes have that are forked from this one. A change
+        holds for later connections, and leads those with earlier tickets to a full handshake; so does a
+        change that is taken back, until then. Raises ValueError on a PROTOCOL_TLS_CLIENT context, TypeError
+        for anything else.
+        """
+        return self._settings.ticket_keys
+
+    @ticket_keys.setter
+    def ticket_keys(self, keys: TicketKeys | None) -> None:
+        if keys is not None:
+            from veritls.tickets import TicketKeys
+
+            if not isinstance(keys, TicketKeys):
+                raise TypeError(f"ticket_keys must be a TicketKeys or None, not {type(keys).__name__}")
+            if self._settings.protocol.method == PROTOCOL_TLS_CLIENT:
+                raise ValueError("ticket_keys cannot be set on a TLS_CLIENT context: a server makes tickets")
+        self._change(lambda settings: replace(settings, ticket_keys=keys))
 
     @property
     def generation(self) -> int:

@@ -38,8 +38,8 @@ that is not enforced. Records 0009 and 0046 have the cases.
 
 from __future__ import annotations
 
-import os
 import ssl
+from operator import or_
 
 from veritls import _engine
 from veritls._context.combining import choice, combined, demand
@@ -48,7 +48,7 @@ from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
 from veritls._context.trust_store import TrustStore
-from veritls._value import Value
+from veritls._value import TicketSecret, Value, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,25 +59,9 @@ if TYPE_CHECKING:
     from veritls._context.ocsp_renewal import Renewal
     from veritls.events import Subscription
     from veritls.events.material import Kind
+    from veritls.tickets import TicketKeys
 
     SNICallback: TypeAlias = Callable[[Any, str | None, Any], int | None]
-
-
-class TicketSecret(bytes):
-    """The secret that ticket keys are derived from. Its repr hides it from tracebacks and logs."""
-
-    @classmethod
-    def drawn(cls) -> TicketSecret:
-        """A new secret."""
-        return cls(os.urandom(32))
-
-    def __repr__(self) -> str:
-        return "<TicketSecret>"
-
-    __str__ = __repr__
-
-    def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("cannot pickle 'TicketSecret' object")
 
 
 class Frozen(Value):
@@ -120,6 +104,10 @@ class Settings(Value):
     """Counts the context's handshakes, across changes of its settings."""
     ticket_secret: TicketSecret = choice(secret=True)
     """Drawn when the context is made; the ticket keys of each value are derived from it."""
+    ticket_keys: TicketKeys | None = choice(None)
+    """Those that the context shares with others."""
+    by_callback: bool = demand(or_, False)
+    """Whether an sni_callback chose this value for a connection."""
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -151,10 +139,24 @@ class Settings(Value):
             self._identities(),
             self.trust.frozen(partial_chain=peer.partial_chain),
             self.statistics,
-            self.ticket_secret,
-            peer.token,
+            *self._sealing(peer),
         )
         return Frozen(settings, peer, demands, self.trust.bundles is not None)
+
+    def _sealing(self, peer: PeerPolicy) -> tuple[_engine.TicketKeyring | TicketSecret, bytes]:
+        """What tickets are sealed with, and what stands for the callbacks in the fingerprint."""
+        keys = self.ticket_keys
+        asked = self.by_callback or self.sni_callback is not None
+        if keys is None:
+            return self.ticket_secret, peer.token
+        version = keys.policy_version
+        if version is not None:
+            # Where the version ends is not its own to say: what stands before it is of a fixed length.
+            kinds = len(peer.callbacks).to_bytes(4, "big") + bytes([asked])
+            return keys._keyring, b"version" + kinds + version.encode("utf-8", "surrogatepass")
+        if asked or peer.callbacks:
+            return self.ticket_secret, peer.token
+        return keys._keyring, b""
 
     def _identities(self) -> list[_engine.Identity]:
         """The own identities in the engine's form, the preferred first.
@@ -188,7 +190,7 @@ class Settings(Value):
         combinations: WeakKeyDictionary[Settings, Settings] = vars(self)["_after"]
         kept = combinations.get(first)
         if kept is None:
-            kept = combinations[first] = combined(first, self)
+            kept = combinations[first] = replace(combined(first, self), by_callback=True)
         return kept
 
     def check(self) -> None:
