@@ -37,6 +37,8 @@ FAULTS = {
     "no file": "veritls.SSLContext(veritls.PROTOCOL_TLS_SERVER).load_cert_chain('/nowhere.pem')",
     "none": "return None",
     "ssl": "return ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)",
+    "of a client": "return veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)",
+    "no version": "it = context(); it.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3; return it",
 }
 
 
@@ -51,6 +53,19 @@ def test_a_context_that_cannot_be_made_ends_the_server_and_nothing_answers(
         assert [answer(each) for each in asked] == [b"", b"", b""], server.said()
         assert refused(server.port)
         assert len(server.contexts_made()) <= 2, server.said()
+
+
+@pytest.mark.parametrize("kind", ["gunicorn-sync", "gunicorn-gthread"])
+def test_a_context_that_fails_later_leaves_connections_unanswered(
+    callers: Callers, tmp_path: Path, kind: str
+) -> None:
+    """gunicorn answers with an error, and there is no TLS to answer in."""
+    failing = "type('Failing', (veritls.SSLContext,), {'wrap_socket': lambda *given, **named: 1 / 0})"
+    making = f"return {failing}(veritls.PROTOCOL_TLS_SERVER)"
+    with running(tmp_path, kind, callers.cert, callers.ca, making) as server:
+        server.wait_for(ready(kind))
+        assert answer(asked_in_plain(server.port)) == b"", server.said()
+        server.wait_for("Closed a connection unanswered.*division by zero")
 
 
 @servers

@@ -27,8 +27,10 @@ from gunicorn.workers.gasgi import ASGIWorker as GunicornASGIWorker
 from gunicorn.workers.gthread import ThreadWorker as GunicornThreadWorker
 from gunicorn.workers.sync import SyncWorker as GunicornSyncWorker
 
+from veritls._connection.state import ConnectionState
 from veritls._context.context import SSLContext
 from veritls.aio.loop import EventLoop
+from veritls.serving.making import server_context
 from veritls.serving.transport import CurrentPeer
 from veritls.serving.wsgi import SSLEnviron
 
@@ -50,15 +52,10 @@ class ContextHook:
 
     def __call__(self, config: Any, default: Callable[[], ssl.SSLContext]) -> SSLContext:
         """The context of this process. Raises what `make_context` raises, TypeError where it returns anything
-        but a context of veritls."""
+        but a context of veritls, ssl.SSLError where that is none of a server."""
         made = self._made
         if made is None or made[0] != os.getpid():
-            context = self._make_context()
-            if not isinstance(context, SSLContext):
-                raise TypeError(
-                    f"make_context must return a context of veritls, not {type(context).__name__}"
-                )
-            made = self._made = os.getpid(), context
+            made = self._made = os.getpid(), server_context(self._make_context())
         return made[1]
 
 
@@ -76,6 +73,7 @@ class _Worker:
     """Mixed into each worker of gunicorn."""
 
     cfg: Any
+    log: Any
     wsgi: Any
     asgi: Any
 
@@ -92,6 +90,14 @@ class _Worker:
         _hook_of(self.cfg)(self.cfg, _no_default)
         begin: Any = super()
         begin.init_process()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Any) -> None:
+        """Called by gunicorn, which answers with an error: not where there is no TLS to answer in."""
+        if isinstance(client, ConnectionState):
+            answer: Any = super()
+            answer.handle_error(req, client, addr, exc)
+        else:
+            self.log.warning("Closed a connection unanswered, which did not become TLS: %s", exc)
 
 
 def _no_default() -> ssl.SSLContext:

@@ -18,6 +18,7 @@ import hypercorn.config
 
 from veritls._context.context import SSLContext
 from veritls.aio.loop import EventLoop
+from veritls.serving.making import server_context
 from veritls.serving.transport import CurrentPeer
 
 
@@ -43,13 +44,10 @@ class Config(hypercorn.config.Config):
 
     def create_ssl_context(self) -> SSLContext:
         """What `make_context` returns. Raises what it raises, ValueError where there is none, TypeError where
-        it returns anything but a context of veritls."""
+        it returns anything but a context of veritls, ssl.SSLError where that is none of a server."""
         if self._make_context is None:
             raise ValueError("Config needs make_context, which returns the context of the server")
-        context = self._make_context()
-        if not isinstance(context, SSLContext):
-            raise TypeError(f"make_context must return a context of veritls, not {type(context).__name__}")
-        return context
+        return server_context(self._make_context())
 
 
 def _is_ours(loop: asyncio.AbstractEventLoop) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from veritls._context.context import SSLContext
+from veritls.serving.making import server_context
 from veritls.serving.peer import Facts, facts_of, with_facts
 
 if TYPE_CHECKING:
@@ -135,9 +135,7 @@ class ContextFactory:
         self._make_context = make_context
 
     def __call__(self, config: Any, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        context = self._make_context()
-        if not isinstance(context, SSLContext):
-            raise TypeError(f"make_context must return a context of veritls, not {type(context).__name__}")
+        context = server_context(self._make_context())
         protocol = getattr(config, "http_protocol_class", None)  # older versions choose it afterwards
         offered = getattr(protocol, "alpn_protocols", None)
         if offered:
