@@ -175,6 +175,9 @@ WRONG = [
     (["nowhere:app", "--cert", "server.pem"], 'Could not import module "nowhere"'),
     (["app:nothing", "--cert", "server.pem"], 'Attribute "nothing" not found'),
     (["app:app", "--cert", "server.pem", "--host", "192.0.2.1"], "cannot listen on 192.0.2.1, port 8443"),
+    (["app:app", "--cert", "server.pem", "--host", ""], "--host is empty"),
+    (["app:app", "--cert", "server.pem", "--host", "::1::"], "cannot listen on ::1::, port 8443: "),
+    (["app:json", "--cert", "server.pem"], "app:json is no application"),
 ]
 
 
@@ -188,6 +191,7 @@ def test_what_cannot_be_used_is_one_sentence_and_exit_code_2(
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("veritls serve: ") and words in line and "Traceback" not in line
+    assert "Unknown error" not in line
 
 
 def test_a_port_that_is_taken_is_one_sentence(folder: Path) -> None:

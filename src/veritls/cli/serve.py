@@ -18,11 +18,14 @@ _LONGEST = 500
 
 
 def _listener(host: str, port: int) -> socket.socket:
+    if not host:
+        raise ValueError("--host is empty, which would be every address: give 0.0.0.0 or :: for that")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as why:
-        words = os.strerror(why.errno) if isinstance(why, OSError) and why.errno else str(why)
+        number = getattr(why, "errno", None) or 0  # negative where the name was not found
+        words = os.strerror(number) if number > 0 else str(getattr(why, "strerror", why)).partition(" (")[0]
         raise ValueError(f"cannot listen on {host}, port {port}: {words}") from None
 
 
@@ -49,9 +52,12 @@ def _application(name: str) -> Any:
         raise ValueError(f"{name!r} names no application: give one as module:name, like app:app")
     sys.path.insert(0, "")
     try:
-        return import_from_string(name)
+        app = import_from_string(name)
     except ImportFromStringError as why:
         raise ValueError(str(why)) from None
+    if not callable(app):
+        raise ValueError(f"{name} is no application: it cannot be called")
+    return app
 
 
 def _log() -> None:
