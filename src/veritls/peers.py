@@ -37,6 +37,15 @@ _FAULTS = {
 """What is wrong with a pattern: the engine's code -> words."""
 
 
+def _is_text(name: str) -> bool:
+    """Whether it can be encoded: lone surrogates, as of bytes that are no UTF-8, are in no name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class _Pattern:
     value: str
@@ -67,6 +76,8 @@ class _Pattern:
         what cannot be read. Raises TypeError for anything else.
         """
         if isinstance(peer, str):
+            if not _is_text(peer):
+                return False
             return _engine.matches_name(self._kind, self.value, peer)
         if isinstance(peer, bytes | bytearray | memoryview):
             return _engine.matches_certificate(self._kind, self.value, bytes(peer))
@@ -74,7 +85,7 @@ class _Pattern:
         if chain:
             return _engine.matches_certificate(self._kind, self.value, chain[0])
         if hasattr(peer, "spiffe_id"):
-            names = self._names_of(peer)
+            names = filter(_is_text, self._names_of(peer))
             return any(_engine.matches_name(self._kind, self.value, name) for name in names)
         if hasattr(peer, "public_bytes"):
             from cryptography import x509

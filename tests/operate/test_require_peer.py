@@ -442,7 +442,10 @@ def test_a_pattern_matches_as_allowed_peers_does(callers: Callers, tmp_path: Pat
         (URI("urn:x"), "urn:x", True),
         (Email("a@example.org"), "a@Example.ORG", True),
         (Email("a@example.org"), "A@example.org", False),
+        (DNSPattern("*.example.org"), "\udcff.example.org", False),
+        (SPIFFE("spiffe://example.org/**"), "spiffe://example.org/\ud800", False),
     ],
+    ids=ascii,
 )
 def test_a_pattern_matches_a_name_alone(pattern: Any, name: str, matches: bool) -> None:
     assert pattern.matches(name) is matches
@@ -469,6 +472,15 @@ def test_a_pattern_matches_whom_an_event_names(callers: Callers) -> None:
 def test_what_names_nobody_is_a_type_error(thing: Any) -> None:
     with pytest.raises(TypeError, match="a certificate, an identity or a name"):
         ADMINS.matches(thing)
+
+
+def test_a_peer_takes_patterns_only_and_matches_none_of_none() -> None:
+    peer = Peer("CN=x", (("DNS", "a.example.org"), ("DNS", "\udcff.example.org")))
+    assert peer.matches(ADMINS, DNSPattern("a.example.org"))
+    assert not peer.matches() and not peer.matches(ADMINS, DNSPattern("b.example.org"))
+    for wrong in (ADMIN, None, [ADMINS]):
+        with pytest.raises(TypeError, match=r"^Peer\.matches"):
+            peer.matches(wrong)  # type: ignore[arg-type]
 
 
 def test_bytes_that_are_no_certificate_match_nothing() -> None:

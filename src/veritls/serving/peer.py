@@ -11,7 +11,7 @@ from veritls._connection.state import ConnectionState
 from veritls._connection.telling import named
 from veritls._report.rendering import counted, plain
 from veritls.events import PeerIdentity
-from veritls.peers import Matcher
+from veritls.peers import Matcher, as_matchers
 
 KEY = "veritls.tls"
 """In a WSGI environ. A header cannot have this name: those begin with HTTP_."""
@@ -54,8 +54,8 @@ class Peer(PeerIdentity):
         return self.chain[0]
 
     def matches(self, *patterns: Matcher) -> bool:
-        """Whether one of `patterns` matches the certificate."""
-        return any(pattern.matches(self) for pattern in patterns)
+        """Whether one of `patterns` matches the certificate. Raises TypeError for what is no pattern."""
+        return any(pattern.matches(self) for pattern in as_matchers(patterns, "Peer.matches()"))
 
     def __repr__(self) -> str:
         names = counted(len(self.names) + self.names_left_out, "name")
