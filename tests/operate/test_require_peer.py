@@ -288,6 +288,16 @@ def test_a_route_of_fastapi_is_for_its_peers_by_decorator_and_by_dependency(
     assert len(found) == 7
 
 
+def test_who_is_refused_by_fastapi_does_not_learn_what_a_route_takes(callers: Callers) -> None:
+    """The rule counts before the parameters and the body are read."""
+    with heard() as found, served(uvicorn("h11"), _fastapi(), callers.server()) as port:
+        assert get(port, callers.client(callers.admin), "/decorated/seven")[0] == 422
+        assert not found
+        for own in (callers.web, None):
+            assert get(port, callers.client(own), "/decorated/seven") == (403, b'{"detail":"Forbidden"}')
+        assert [each.kind for each in found] == ["not_allowed", "no_peer"]
+
+
 def test_what_fastapi_is_asked_for_stands_in_no_schema(callers: Callers) -> None:
     schema = _fastapi().openapi()
     assert [each["name"] for each in schema["paths"]["/decorated/{number}"]["get"]["parameters"]] == [

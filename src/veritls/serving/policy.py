@@ -221,7 +221,7 @@ class PeerRule:
                 return route(*arguments, **named)
 
         if not guarded_twice:
-            _show_parameter(guarded, route)
+            _show_parameter(guarded, route, check)
         return guarded
 
     def _application(self, app: Any) -> Any:
@@ -243,14 +243,27 @@ class PeerRule:
         return f"require_peer({words})"
 
 
-def _show_parameter(guarded: Any, route: Any) -> None:
-    """Has FastAPI hand over the connection, besides what the route takes."""
+def _show_parameter(guarded: Any, route: Any, check: Callable[[Any], object]) -> None:
+    """Has FastAPI hand over the connection, besides what the route takes, and ask `check` before it reads
+    that: who is refused learns nothing of it."""
     signature = inspect.signature(route)
     try:
         from starlette.requests import HTTPConnection
     except ImportError:
         return
     ours = inspect.Parameter(_PARAMETER, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
+    try:
+        from fastapi import Depends
+    except ImportError:
+        pass
+    else:
+
+        async def checked(connection: HTTPConnection) -> HTTPConnection:
+            check(connection.scope)
+            return connection
+
+        checked.__annotations__ = {"connection": HTTPConnection}
+        ours = ours.replace(default=Depends(checked))
     parameters = list(signature.parameters.values())
     rest = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
     first = [each for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
