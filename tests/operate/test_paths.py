@@ -157,9 +157,32 @@ def test_a_scope_without_a_path_is_bad(found: Any) -> None:
         readings(found)
 
 
+@pytest.mark.parametrize("path", ["/admin/*", "/admin/**", "/*", "/users/{name}", "/users/<name>"])
+def test_a_rule_that_looks_like_a_pattern_is_a_value_error(path: str) -> None:
+    """It would be taken as it is: no request had that rule, and its paths the default."""
+    with pytest.raises(ValueError, match="and no pattern"):
+        rule_path(path)
+
+
 @pytest.mark.parametrize(
     "path",
-    ["", "admin", "/a//b", "/a/./b", "/a/..", "/a;b", "/a?b", "/a#b", "/a\\b", "/%61", "/a\n", "//", "*"],
+    [
+        "/admin ",
+        "/admin /x",
+        "",
+        "admin",
+        "/a//b",
+        "/a/./b",
+        "/a/..",
+        "/a;b",
+        "/a?b",
+        "/a#b",
+        "/a\\b",
+        "/%61",
+        "/a\n",
+        "//",
+        "*",
+    ],
 )
 def test_a_rule_whose_path_no_request_has_is_a_value_error(path: str) -> None:
     with pytest.raises(ValueError, match="the path of a rule"):

@@ -113,11 +113,16 @@ def rule_path(path: object) -> Segments:
         raise TypeError(f"the path of a rule is a str, not {type(path).__name__}")
     if not path.startswith("/"):
         raise ValueError(f"the path of a rule begins with /, not so {path!r}")
+    if re.search("[*{}<>]", path):
+        raise ValueError(f"the path of a rule is for all below it, and no pattern: {path!r}")
     segments = path.removesuffix("/").split("/")[1:]
-    odd = any(segment in ("", ".", "..") for segment in segments) or re.search(r"[;\\?#]", path)
+    odd = any(segment in ("", ".", "..") or segment != segment.strip() for segment in segments) or re.search(
+        r"[;\\?#]", path
+    )
     if odd or _ESCAPE.search(path) or _CONTROL.search(path):
         raise ValueError(
-            f"the path of a rule is decoded and plain, without empty segments, dots, ; ? # and \\: {path!r}"
+            "the path of a rule is decoded and plain, without empty segments, dots, spaces at an end, "
+            f"; ? # and \\: {path!r}"
         )
     return _folded(segments)
 
