@@ -70,6 +70,19 @@ def test_a_peer_that_sends_no_byte_is_a_probe(files: Files, way: str) -> None:
     assert (event.peer_address is not None) == (way in KNOW_ADDRESSES)
 
 
+def test_a_peer_that_resets_before_it_is_accepted_is_a_probe(files: Files) -> None:
+    context, heard = server_context(files.server), Heard()
+    with context.on_handshake(heard), socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(SECONDS)
+        with socket.create_connection(listening.getsockname(), timeout=SECONDS) as raw:
+            reset(raw)
+        accepted, _ = listening.accept()
+        with accepted, pytest.raises(ConnectionError):
+            context.wrap_socket(accepted, server_side=True)
+    event = heard.one()
+    assert (event.side, event.outcome, event.kind) == ("server", "probe", "no_byte")
+
+
 @ways
 def test_a_peer_that_sends_no_tls_is_a_probe(files: Files, way: str) -> None:
     event = told(files, way, lambda raw: raw.sendall(b"GET / HTTP/1.0\r\n\r\n"))
