@@ -88,6 +88,32 @@ def test_a_listener_that_raises_hurts_nothing(fault: BaseException, monkeypatch:
     until(lambda: len(reported) >= 2)
 
 
+def test_a_log_handler_that_raises_keeps_the_event_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError("from the handler")
+
+    reported: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: reported.append(args.exc_value))
+    handler, logger = Raises(), logging.getLogger("veritls.material")
+    source = Memory("identity", identity=own()[0])
+    with followed(server(), source) as told:
+        logger.addHandler(handler)
+        try:
+            source.put(OSError("gone"))
+            assert told.outcome("failed").kind == "os_error"
+        finally:
+            logger.removeHandler(handler)
+    assert {type(each) for each in reported} == {ValueError}
+
+
+def test_an_event_can_be_a_member_of_a_set() -> None:
+    told = Told()
+    with events.subscribe(told), followed(server(), Memory("identity", identity=own()[0])):
+        event = told.outcome("loaded")
+    assert len({event, event.status}) == 2
+
+
 def test_a_listener_that_blocks_stops_no_handshake_and_no_end() -> None:
     source, context = Memory("identity", identity=own()[0]), server()
     inside, go_on = threading.Event(), threading.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["identity", "trust", "intermediates", "crls"]
@@ -46,7 +46,7 @@ class MaterialStatus:
     sentence: str | None
     items: tuple[MaterialItem, ...]
     left_out: int
-    expires: Mapping[Kind, float]
+    expires: Mapping[Kind, float] = field(hash=False)
 
 
 MaterialOutcome: TypeAlias = Literal["loaded", "failed", "expiring", "stale"]
