@@ -73,9 +73,10 @@ class Freshness:
         if late <= 0:
             return None
         checked = moment(moment_of(int(self.checked)))
+        limit = span(timedelta(seconds=self.limit)) if self.limit >= 1 else f"{self.limit:g} seconds"
         words = (
             f"material stale: {self.name} was last read with success at {checked}, "
-            f"which is longer ago than max_stale ({span(timedelta(seconds=self.limit))})"
+            f"which is longer ago than max_stale ({limit})"
         )
         try:
             self._untold.pop()
