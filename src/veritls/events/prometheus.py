@@ -15,10 +15,12 @@ yet, though it has the values of its parent's gauges as 0, and one that died is 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from veritls._report.rendering import plain
 from veritls.events import AccessEvent, HandshakeEvent, MaterialEvent
 from veritls.events._exporting import (
     ACCESS_KINDS,
@@ -43,6 +45,8 @@ except ImportError as error:
 
 __all__ = ["Export", "export"]
 
+_NAMESPACES = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""prometheus-client quotes any other, which only scrapes in its newest formats understand."""
 _RESUMED = {True: "true", False: "false", None: ""}
 
 _in_files: set[str] = set()
@@ -220,6 +224,10 @@ def export(registry: CollectorRegistry = REGISTRY, namespace: str = "veritls") -
     has metrics of these names already, which a second call would count twice; and for a namespace that
     cannot begin the name of a metric.
     """
+    if not _NAMESPACES.fullmatch(namespace):
+        raise ValueError(
+            f"a namespace is a letter, and letters, digits and _ after it, not {plain(namespace)!r}"
+        )
     made = Export(registry, namespace)
     made._begin()
     return made
