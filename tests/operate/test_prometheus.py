@@ -257,6 +257,30 @@ def test_a_handshake_amid_a_scrape_in_the_same_thread_is_not_waited_for(registry
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_thread_holds_the_registry_can_scrape(registry: Any) -> None:
+    holds, forks = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with registry._lock:
+            holds.set()
+            forks.wait(SECONDS)
+
+    holding = in_thread(hold)
+    assert holds.wait(SECONDS)
+    threading.Timer(0.05, forks.set).start()
+    child = os.fork()
+    if not child:
+        try:
+            free = registry._lock.acquire(blocking=False)
+        finally:
+            os._exit(not free)
+    assert os.waitpid(child, 0)[1] == 0
+    holding.result(SECONDS)
+    assert shown(registry) == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_child_forked_amid_counting_and_scraping_counts(registry: Any) -> None:
     counting, done = threading.Event(), threading.Event()
 

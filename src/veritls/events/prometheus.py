@@ -15,6 +15,7 @@ yet, though it has the values of its parent's gauges as 0, and one that died is 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -47,10 +48,31 @@ __all__ = ["Export", "export"]
 
 _NAMESPACES = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 """prometheus-client quotes any other, which only scrapes in its newest formats understand."""
+_LONGEST_WAIT = 1.0
+"""Seconds that a fork waits for a registry: its own thread might hold it."""
 _RESUMED = {True: "true", False: "false", None: ""}
 
 _in_files: set[str] = set()
 """The namespaces of exports whose values are in prometheus-client's files, which know no registry."""
+
+_registries: list[CollectorRegistry] = []
+"""Those of the exports that are not closed."""
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """A scrape takes its registry's lock for a moment: a child that inherited it held could never scrape."""
+    locks = {id(registry): getattr(registry, "_lock", None) for registry in list(_registries)}
+    _held.extend(lock for lock in locks.values() if lock is not None and lock.acquire(timeout=_LONGEST_WAIT))
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class Export(Exporting):
@@ -207,6 +229,7 @@ class Export(Exporting):
             self._registry.register(self)
         except ValueError as error:
             raise ValueError(twice) from error
+        _registries.append(self._registry)
         if in_files:
             _in_files.add(self._namespace)
         self._subscribe()
@@ -214,6 +237,7 @@ class Export(Exporting):
     def _end(self) -> None:
         with suppress(KeyError):  # the program emptied its registry
             self._registry.unregister(self)
+        _registries.remove(self._registry)
         _in_files.discard(self._namespace)
 
 
