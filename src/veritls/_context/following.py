@@ -182,9 +182,11 @@ class Follower:
                 new = self._own_copies(context, loaded.prepared)
                 context._change(change)
                 self._contents = loaded.prepared.contents
-                watcher.add(self)
-        if self.fresh is not None:
-            watcher.wake()  # it may wait for longer than this one can
+                shared = watcher.add(self)
+        if shared or self.fresh is not None:
+            # What this load found is no news any more, but the others do not have it; and the thread may wait
+            # for longer than this one can.
+            watcher.wake()
         if former is not None:
             former.leave()
         self.tell("loaded", None, None)

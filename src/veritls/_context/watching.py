@@ -125,10 +125,12 @@ class Watcher:
         with self.loading:
             return Loaded(self.source.load, lambda material: prepared(material, provides, self.name))
 
-    def add(self, follower: Follows) -> None:
-        """Watches for `follower`, too."""
+    def add(self, follower: Follows) -> bool:
+        """Watches for `follower`, too; whether there were others."""
         with _registry:
-            self._followers = (*self._followers, follower)
+            others = self._followers
+            self._followers = (*others, follower)
+            return bool(others)
 
     def wake(self) -> None:
         """Has the thread look who is left. May be called amid anything."""
