@@ -166,7 +166,7 @@ def test_a_failure_is_an_event_and_a_warning_and_recovery_another_event(
     assert lines(caplog) == [
         "took over a new set from memory: generation 1",
         "could not renew from memory, and keeps what it has: RuntimeError: no vault [error]",
-        "took over a new set from memory: generation 1",
+        "can use memory again, which has nothing new: generation 1",
     ]
     assert [each.levelname for each in caplog.records] == ["INFO", "WARNING", "INFO"]
     assert isinstance(caplog.records[0].material, events.MaterialEvent)  # type: ignore[attr-defined]

@@ -120,7 +120,10 @@ class Export(Exporting):
             *("scope", "kind"),
         )
         self._loads = add(
-            Counter, "material_loads", "How often a context took over new certificates.", "source"
+            Counter,
+            "material_loads",
+            "How often a context took over a new set, or could use its source again.",
+            "source",
         )
         self._failures = add(
             Counter,
