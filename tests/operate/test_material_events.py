@@ -300,6 +300,14 @@ def test_the_status_says_since_when_from_where_and_what_expires_when() -> None:
         assert status.expires == {kind: end.timestamp() for kind, end in ends.items() if end}
 
 
+def test_an_identity_is_not_said_to_be_of_a_source_that_provides_none() -> None:
+    context = server()
+    load(context, own()[0])
+    with followed(context, Memory("trust", trust=CA.pem)):
+        items = context.material_status.items
+    assert [(each.kind, each.source) for each in items] == [("identity", ""), ("trust", "memory")]
+
+
 def test_a_context_that_follows_nothing_has_a_status_too() -> None:
     context = client()
     status = context.material_status

@@ -15,8 +15,8 @@ class MaterialItem:
     """One certificate or CRL of a context.
 
     `kind`: see `Kind`. `name`: the subject of a certificate, the issuer of a CRL (RFC 4514), printable and
-    shortened. `source`: where it is from. `not_after`: when it expires, in seconds since 1970; None for a CRL
-    without nextUpdate.
+    shortened. `source`: where it is from; "" for an own certificate that is not from the source which the
+    context follows. `not_after`: when it expires, in seconds since 1970; None for a CRL without nextUpdate.
     """
 
     kind: Kind
