@@ -7,6 +7,7 @@ import gc
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import veritls
 from tests.conftest import Files
 from tests.operate.ways import KNOW_ADDRESSES, Heard, ask, in_a_loop, serving, ways
+from tests.support.certificates import Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from veritls import events
 
@@ -68,6 +70,19 @@ def test_a_peer_that_sends_no_byte_is_a_probe(files: Files, way: str) -> None:
     event = told(files, way, lambda raw: None)
     assert (event.outcome, event.kind, event.version) == ("probe", "no_byte", None)
     assert (event.peer_address is not None) == (way in KNOW_ADDRESSES)
+
+
+def test_a_peer_that_resets_before_it_is_accepted_is_a_probe(files: Files) -> None:
+    context, heard = server_context(files.server), Heard()
+    with context.on_handshake(heard), socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(SECONDS)
+        with socket.create_connection(listening.getsockname(), timeout=SECONDS) as raw:
+            reset(raw)
+        accepted, _ = listening.accept()
+        with accepted, pytest.raises(ConnectionError):
+            context.wrap_socket(accepted, server_side=True)
+    event = heard.one()
+    assert (event.side, event.outcome, event.kind) == ("server", "probe", "no_byte")
 
 
 @ways
@@ -279,3 +294,18 @@ def test_bytes_before_the_handshake_of_start_tls_refuse_the_peer(files: Files, n
         asyncio.run_coroutine_threadsafe(upgrade(), loop).result(SECONDS)
     event = heard.one()
     assert (event.outcome, event.kind) == ("refused", "data_before_handshake")
+
+
+def test_a_refusal_is_one_of_ssl_where_the_process_cannot_read_its_code_any_more(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a chroot: what else were raised there, few servers would catch."""
+    monkeypatch.setitem(sys.modules, "veritls._explaining.refusals", None)
+    other = veritls.create_default_context(cadata=Party("Other", ca=True).pem.decode())
+    with (
+        serving("sockets", server_context(files.server)) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as raw,
+        pytest.raises(ssl.SSLCertVerificationError) as refused,
+    ):
+        other.wrap_socket(raw, server_hostname="localhost")
+    assert (refused.value.reason, refused.value.verify_code) == ("CERTIFICATE_VERIFY_FAILED", 1)

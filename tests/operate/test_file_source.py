@@ -421,6 +421,8 @@ def test_a_file_that_appears_in_a_hashed_folder_is_taken(tmp_path: Path, hints: 
         ({"cert": bytearray(b"x")}, TypeError),
         ({"cert": ["cert.pem"]}, TypeError),
         ({"trust": []}, ValueError),
+        ({"trust": ["ca.pem", ""]}, ValueError),
+        ({"cert": ""}, ValueError),
         ({"trust": 5}, TypeError),
         ({"trust": "a\0b"}, ValueError),
         ({"trust": "ca.pem", "interval": 0}, ValueError),

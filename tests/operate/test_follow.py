@@ -321,6 +321,23 @@ def test_what_a_source_provides_is_checked(provides: Any) -> None:
         server().follow(source)
 
 
+@pytest.mark.parametrize("missing", ["provides", "load", "wait"])
+def test_what_lacks_a_member_is_no_source(missing: str) -> None:
+    class Stranger:
+        provides = ("trust",)
+
+        def load(self) -> Material:
+            return Material(trust=CA.pem)
+
+        def wait(self, stop: threading.Event, timeout: float) -> None:
+            stop.wait(timeout)
+
+    delattr(Stranger, missing)
+    stranger: Any = Stranger()
+    with pytest.raises(TypeError, match=f"Stranger lacks {missing}"):
+        client().follow(stranger)
+
+
 @pytest.mark.parametrize(
     ("max_stale", "error"),
     [(0, ValueError), (-1, ValueError), (float("nan"), ValueError), (float("inf"), ValueError),

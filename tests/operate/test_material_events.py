@@ -88,6 +88,32 @@ def test_a_listener_that_raises_hurts_nothing(fault: BaseException, monkeypatch:
     until(lambda: len(reported) >= 2)
 
 
+def test_a_log_handler_that_raises_keeps_the_event_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError("from the handler")
+
+    reported: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda args: reported.append(args.exc_value))
+    handler, logger = Raises(), logging.getLogger("veritls.material")
+    source = Memory("identity", identity=own()[0])
+    with followed(server(), source) as told:
+        logger.addHandler(handler)
+        try:
+            source.put(OSError("gone"))
+            assert told.outcome("failed").kind == "os_error"
+        finally:
+            logger.removeHandler(handler)
+    assert {type(each) for each in reported} == {ValueError}
+
+
+def test_an_event_can_be_a_member_of_a_set() -> None:
+    told = Told()
+    with events.subscribe(told), followed(server(), Memory("identity", identity=own()[0])):
+        event = told.outcome("loaded")
+    assert len({event, event.status}) == 2
+
+
 def test_a_listener_that_blocks_stops_no_handshake_and_no_end() -> None:
     source, context = Memory("identity", identity=own()[0]), server()
     inside, go_on = threading.Event(), threading.Event()
@@ -140,7 +166,7 @@ def test_a_failure_is_an_event_and_a_warning_and_recovery_another_event(
     assert lines(caplog) == [
         "took over a new set from memory: generation 1",
         "could not renew from memory, and keeps what it has: RuntimeError: no vault [error]",
-        "took over a new set from memory: generation 1",
+        "can use memory again, which has nothing new: generation 1",
     ]
     assert [each.levelname for each in caplog.records] == ["INFO", "WARNING", "INFO"]
     assert isinstance(caplog.records[0].material, events.MaterialEvent)  # type: ignore[attr-defined]
@@ -272,6 +298,14 @@ def test_the_status_says_since_when_from_where_and_what_expires_when() -> None:
             "crls": crl.next_update_utc,
         }
         assert status.expires == {kind: end.timestamp() for kind, end in ends.items() if end}
+
+
+def test_an_identity_is_not_said_to_be_of_a_source_that_provides_none() -> None:
+    context = server()
+    load(context, own()[0])
+    with followed(context, Memory("trust", trust=CA.pem)):
+        items = context.material_status.items
+    assert [(each.kind, each.source) for each in items] == [("identity", ""), ("trust", "memory")]
 
 
 def test_a_context_that_follows_nothing_has_a_status_too() -> None:

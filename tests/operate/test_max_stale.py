@@ -107,6 +107,29 @@ def test_a_client_refuses_before_it_sends_anything(clock: Clock, way: str) -> No
         assert ask(way, port, context) == b"x"
 
 
+@ways
+def test_a_client_that_refuses_so_tells_of_its_handshake(clock: Clock, way: str) -> None:
+    context, heard = client(), events.Queue(10)
+    with failing(context, Memory("trust", trust=CA.pem)), serving("sockets", plain_server()) as port:
+        clock.ahead = LIMIT + 30
+        with context.on_handshake(heard), pytest.raises(ssl.SSLError, match="material stale"):
+            ask(way, port, context)
+        event = heard.get(SECONDS)
+    assert isinstance(event, events.HandshakeEvent)
+    assert (event.side, event.outcome, event.kind) == ("client", "refused", "material_stale")
+    assert len(heard) == 0
+
+
+def test_a_limit_of_less_than_a_second_is_told_as_it_is(clock: Clock) -> None:
+    context, source = client(), Memory("trust", trust=CA.pem)
+    with followed(context, source, max_stale=0.25) as told:
+        source.put(OSError("gone"))
+        told.outcome("failed")
+        clock.ahead = 30
+        with pytest.raises(ssl.SSLError, match=r"max_stale \(0\.25 seconds\)"):
+            memory_pair(plain_server(), context)[1].do_handshake()
+
+
 def test_the_error_of_a_server_says_why_and_its_handshake_is_told_of(clock: Clock) -> None:
     context, heard = server(), events.Queue(10)
     context.on_handshake(heard)

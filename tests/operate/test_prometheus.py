@@ -219,17 +219,14 @@ def test_a_registry_that_was_emptied_is_no_matter_to_close() -> None:
     export.close()
 
 
-@pytest.mark.parametrize("namespace", ["with space", "1", HOSTILE])
+@pytest.mark.parametrize("namespace", ["", "with space", "1", "a-b", "ä", "a\n", HOSTILE])
 def test_a_namespace_that_begins_no_name_is_refused(namespace: str) -> None:
     registry = prometheus_client.CollectorRegistry()
     before = _engine.listeners.get()
-    try:
-        export = prometheus.export(registry, namespace)
-    except ValueError:
-        assert shown(registry) == {}
-        assert _engine.listeners.get() == before
-    else:  # prometheus-client takes and quotes any UTF-8
-        export.close()
+    with pytest.raises(ValueError, match="namespace"):
+        prometheus.export(registry, namespace)
+    assert shown(registry) == {}
+    assert _engine.listeners.get() == before
 
 
 def test_what_cannot_be_counted_hurts_no_connection(
@@ -256,6 +253,30 @@ def test_a_handshake_amid_a_scrape_in_the_same_thread_is_not_waited_for(registry
     export._metrics.insert(0, Interrupted("interrupted", "x", registry=None))
     scraped = in_thread(shown, registry)
     assert of(scraped.result(SECONDS), "veritls_handshakes_total") == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_thread_holds_the_registry_can_scrape(registry: Any) -> None:
+    holds, forks = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with registry._lock:
+            holds.set()
+            forks.wait(SECONDS)
+
+    holding = in_thread(hold)
+    assert holds.wait(SECONDS)
+    threading.Timer(0.05, forks.set).start()
+    child = os.fork()
+    if not child:
+        try:
+            free = registry._lock.acquire(blocking=False)
+        finally:
+            os._exit(not free)
+    assert os.waitpid(child, 0)[1] == 0
+    holding.result(SECONDS)
+    assert shown(registry) == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

@@ -163,6 +163,56 @@ def test_a_wait_that_always_returns_at_once_is_no_busy_loop() -> None:
         assert time.process_time() - spent < 0.9
 
 
+def test_it_waits_for_news_only_of_what_was_loaded_before() -> None:
+    """A source that has loaded nothing may not know what to wait for, and would miss what comes meanwhile."""
+    order: list[str] = []
+
+    class Slow(Memory):
+        def load(self) -> Material:
+            until(lambda: bool(watchers()))
+            time.sleep(0.05)  # a watcher that did not wait would be in `wait` by now
+            order.append("loaded")
+            return super().load()
+
+        def wait(self, stop: threading.Event, timeout: float) -> None:
+            order.append("waits")
+            super().wait(stop, timeout)
+
+    with followed(server(), Slow("identity", identity=own()[0])):
+        until(lambda: "waits" in order)
+    assert order[:2] == ["loaded", "waits"]
+
+
+def test_what_one_context_loads_when_it_begins_the_others_get_too() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    class Stream(Memory):
+        """It waits for what differs from what was loaded last."""
+
+        newest = known = 1
+
+        def load(self) -> Material:
+            self.known = self.newest
+            return super().load()
+
+        def wait(self, stop: threading.Event, timeout: float) -> None:
+            entered.set()
+            gate.wait(SECONDS)
+            while self.known == self.newest and not stop.wait(0.01):
+                pass
+
+    source = Stream("identity", identity=own()[0])
+    with followed(server(), source) as told:
+        told.outcome("loaded")
+        assert entered.wait(SECONDS)
+        source.newest = 2
+        source.put(identity=own()[0])
+        with followed(server(), source) as other:
+            other.outcome("loaded")
+            gate.set()
+            assert told.outcome("loaded").generation == 2
+
+
 def test_a_wait_that_never_returns_holds_up_neither_follow_nor_its_end() -> None:
     go_on = threading.Event()
     source, context = Waits(lambda *_: go_on.wait(SECONDS), identity=own()[0]), server()

@@ -16,6 +16,7 @@ REASONS = frozenset(
         "application_data_after_close_notify",
         "bad_write_retry",
         "callback_failed",
+        "certificate_verify_failed",
         "data_before_handshake",
         "decryption_failed_or_bad_record_mac",
         "forked",

@@ -114,7 +114,12 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         self._connected = False
         try:
             self.settimeout(timeout)
-            self._connected = self._is_connected()
+            try:
+                self._connected = self._is_connected()
+            except ConnectionError as error:
+                if server_side:  # a client that was reset while it waited to be accepted is told of, too
+                    self._failed(self._made(name, None, self.fileno()), error, broken=True)
+                raise
             if self._connected:
                 self._stream = self._made(name, None, self.fileno())
                 if do_handshake_on_connect:

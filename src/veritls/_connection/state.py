@@ -136,10 +136,6 @@ class ConnectionState:
     ) -> _engine.Stream:
         """A new engine's connection with `_settings`."""
         server_side, session = self._is_server(), self._session
-        if self._settings.fresh and not server_side and descriptor is not None:
-            refusal = self._stale()  # the first read or write may do the handshake, which asks nobody
-            if refusal is not None:
-                raise refusal
         frozen = self._settings.frozen(server_side)
         name = None if server_side else name  # a server's has no effect, as with `ssl`
         if frozen.demands["check_name"] and name is None:
@@ -155,6 +151,11 @@ class ConnectionState:
             self._heard_by = everywhere
         if everywhere or self._settings.listeners or _logs_everything():
             self._watch(stream)
+        if self._settings.fresh and not server_side and descriptor is not None:
+            refusal = self._stale()  # the first read or write may do the handshake, which asks nobody
+            if refusal is not None:
+                self._failed(stream, refusal, broken=True)
+                raise refusal
         return stream
 
     def _stale(self) -> ssl.SSLError | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ssl
 import time
 import weakref
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +73,10 @@ class Freshness:
         if late <= 0:
             return None
         checked = moment(moment_of(int(self.checked)))
+        limit = span(timedelta(seconds=self.limit)) if self.limit >= 1 else f"{self.limit:g} seconds"
         words = (
             f"material stale: {self.name} was last read with success at {checked}, "
-            f"which is longer ago than max_stale ({span(timedelta(seconds=self.limit))})"
+            f"which is longer ago than max_stale ({limit})"
         )
         try:
             self._untold.pop()
@@ -180,9 +182,11 @@ class Follower:
                 new = self._own_copies(context, loaded.prepared)
                 context._change(change)
                 self._contents = loaded.prepared.contents
-                watcher.add(self)
-        if self.fresh is not None:
-            watcher.wake()  # it may wait for longer than this one can
+                shared = watcher.add(self)
+        if shared or self.fresh is not None:
+            # What this load found is no news any more, but the others do not have it; and the thread may wait
+            # for longer than this one can.
+            watcher.wake()
         if former is not None:
             former.leave()
         self.tell("loaded", None, None)
@@ -339,11 +343,14 @@ class Follower:
                 status=status(settings),
                 time=time.time(),
             )
-            if held is not None:
-                material_log.record(event, held)
         except Exception as fault:
             _engine.report_unraisable(fault, self)
             return
+        if held is not None:
+            try:
+                material_log.record(event, held)
+            except Exception as fault:
+                _engine.report_unraisable(fault, material_log.logger)
         for subscription in dict.fromkeys(listeners):
             subscription._tell(event)
 
@@ -389,18 +396,23 @@ def follow(context: SSLContext, source: Source | None, max_stale: float | timede
         if before.followed is not None:
             before.followed.leave()
         return
-    for member in ("load", "wait"):
-        if not callable(getattr(source, member, None)):
-            raise TypeError(
-                f"a source has provides, load() and wait(); {type(source).__name__} lacks {member}()"
-            )
+    for member in ("load()", "wait()"):
+        if not callable(getattr(source, member[:-2], None)):
+            raise _no_source(source, member)
     Follower(context, source, _provided(source)).begin(context, limit)
 
 
+def _no_source(source: object, member: str) -> TypeError:
+    return TypeError(f"a source has provides, load() and wait(); {type(source).__name__} lacks {member}")
+
+
 def _provided(source: Any) -> frozenset[Kind]:
-    provides = source.provides
-    if isinstance(provides, str):
-        raise TypeError("a source's provides is a set of kinds, not a str")
+    try:
+        provides = source.provides
+    except AttributeError as error:
+        raise _no_source(source, "provides") from error
+    if isinstance(provides, str | bytes) or not isinstance(provides, Iterable):
+        raise TypeError(f"a source's provides is a set of kinds, not {type(provides).__name__}")
     found = frozenset(provides)
     if not found or not found <= frozenset(KINDS):
         known = ", ".join(KINDS)

@@ -23,6 +23,7 @@ _WORDS: dict[MaterialOutcome, str] = {
     "expiring": "expiry ahead, with {}",
     "stale": "refuses new handshakes, with {}",
 }
+_RECOVERED = "can use {} again, which has nothing new"
 
 
 def _after_fork_in_child() -> None:
@@ -45,7 +46,10 @@ def admit(source: str, outcome: MaterialOutcome, kind: str | None) -> int | None
 
 def line(event: MaterialEvent, held: int = 0) -> str:
     """The text of one line. `held`: how many like it were held back since the last."""
-    first = _WORDS[event.outcome].format(event.source)
+    words = _WORDS[event.outcome]
+    if event.outcome == "loaded" and event.status.since != event.status.checked:
+        words = _RECOVERED
+    first = words.format(event.source)
     rest = f"{event.sentence} [{event.kind}]" if event.sentence else f"generation {event.generation}"
     more = f" ({held:,} more of this kind were not logged)" if held else ""
     return f"{first}: {rest}{more}"

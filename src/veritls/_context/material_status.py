@@ -68,7 +68,8 @@ def lasting(settings: Settings) -> tuple[Lasting, ...]:
     """Everything in `settings` that can expire. Made once, and kept with them."""
     kept: tuple[Lasting, ...] | None = vars(settings).get("_lasting")
     if kept is None:
-        source = settings.followed.name if settings.followed is not None else ""
+        follower = settings.followed
+        source = follower.name if follower is not None and "identity" in follower.provides else ""
         kept = vars(settings).setdefault("_lasting", tuple(_all(settings, source)))
     return kept
 

@@ -125,10 +125,12 @@ class Watcher:
         with self.loading:
             return Loaded(self.source.load, lambda material: prepared(material, provides, self.name))
 
-    def add(self, follower: Follows) -> None:
-        """Watches for `follower`, too."""
+    def add(self, follower: Follows) -> bool:
+        """Watches for `follower`, too; whether there were others."""
         with _registry:
-            self._followers = (*self._followers, follower)
+            others = self._followers
+            self._followers = (*others, follower)
+            return bool(others)
 
     def wake(self) -> None:
         """Has the thread look who is left. May be called amid anything."""
@@ -245,6 +247,7 @@ class Joining:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._held: Any = None
 
     def __enter__(self) -> Watcher:
         with _registry:
@@ -252,7 +255,14 @@ class Joining:
             if watcher is None:
                 watcher = Watcher(self._source)
             if not watcher._runs:
-                watcher.begin()
+                # The thread waits for this: a source that has loaded nothing may not know what to wait for.
+                self._held = watcher.loading
+                self._held.acquire()
+                try:
+                    watcher.begin()
+                except BaseException:
+                    self._held.release()
+                    raise
             self._watcher = _watchers[id(self._source)] = watcher
             watcher._joining += 1
         return watcher
@@ -260,6 +270,8 @@ class Joining:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with _registry:
             self._watcher._joining = max(0, self._watcher._joining - 1)
+        if self._held is not None:
+            self._held.release()
         if kind is not None:
             self._watcher.wake()
 

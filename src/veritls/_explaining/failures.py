@@ -105,9 +105,7 @@ def exception_for(failure: _engine.Failure) -> BaseException:
         case "no_peer_certificate":
             return ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "peer did not return a certificate")
         case "certificate" if failure.rejection is not None:
-            from veritls._explaining.refusals import certificate_refused
-
-            return certificate_refused(failure.rejection)
+            return _refused(failure.rejection)
         case "not_tls":
             return _not_tls(failure.start)
         case "bad_record_mac":
@@ -122,3 +120,22 @@ def exception_for(failure: _engine.Failure) -> BaseException:
             )
         case code:
             return ssl_error("INTERNAL_ERROR", f"internal error ({code}): {failure.detail}")
+
+
+def _refused(rejection: _engine.Rejection) -> Exception:
+    """The error for a refused certificate; without a report where the modules that make it are out of reach.
+
+    A process that can no longer read its own code (chroot, setuid, an upgrade in place) has to refuse as any
+    other: a server that caught no ImportError would be ended by any client with a wrong certificate.
+    """
+    try:
+        from veritls._explaining.refusals import certificate_refused
+    except ImportError:
+        words = "unspecified certificate verification error"
+        kind = ssl.SSLCertVerificationError
+        error = ssl_error("CERTIFICATE_VERIFY_FAILED", f"certificate verify failed: {words}", kind=kind)
+        assert isinstance(error, kind)
+        error.verify_code, error.verify_message = 1, words
+        error.__cause__ = rejection.cause
+        return error
+    return certificate_refused(rejection)

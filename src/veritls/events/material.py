@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["identity", "trust", "intermediates", "crls"]
@@ -15,8 +15,8 @@ class MaterialItem:
     """One certificate or CRL of a context.
 
     `kind`: see `Kind`. `name`: the subject of a certificate, the issuer of a CRL (RFC 4514), printable and
-    shortened. `source`: where it is from. `not_after`: when it expires, in seconds since 1970; None for a CRL
-    without nextUpdate.
+    shortened. `source`: where it is from; "" for an own certificate that is not from the source which the
+    context follows. `not_after`: when it expires, in seconds since 1970; None for a CRL without nextUpdate.
     """
 
     kind: Kind
@@ -46,13 +46,14 @@ class MaterialStatus:
     sentence: str | None
     items: tuple[MaterialItem, ...]
     left_out: int
-    expires: Mapping[Kind, float]
+    expires: Mapping[Kind, float] = field(hash=False)
 
 
 MaterialOutcome: TypeAlias = Literal["loaded", "failed", "expiring", "stale"]
-"""loaded: a context took over a new set. failed: the source could not be read, or what it gave could not be
-used; the context keeps what it has. expiring: something in use expires soon, or has expired. stale: the set
-in use is older than `max_stale`, and new handshakes are refused.
+"""loaded: a context took over a new set; or, after a failure, its source could be used again and had nothing
+new, and `generation` is what it was. failed: the source could not be read, or what it gave could not be used;
+the context keeps what it has. expiring: something in use expires soon, or has expired. stale: the set in use
+is older than `max_stale`, and new handshakes are refused.
 """
 
 

@@ -147,7 +147,7 @@ class Export(Exporting):
         self._loads = meter.create_counter(
             "veritls.material.loads",
             unit="{load}",
-            description="How often a context took over new certificates.",
+            description="How often a context took over a new set, or could use its source again.",
         )
         self._failures = meter.create_counter(
             "veritls.material.failures",

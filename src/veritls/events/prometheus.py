@@ -15,10 +15,13 @@ yet, though it has the values of its parent's gauges as 0, and one that died is 
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from veritls._report.rendering import plain
 from veritls.events import AccessEvent, HandshakeEvent, MaterialEvent
 from veritls.events._exporting import (
     ACCESS_KINDS,
@@ -43,10 +46,33 @@ except ImportError as error:
 
 __all__ = ["Export", "export"]
 
+_NAMESPACES = re.compile("[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+"""prometheus-client quotes any other, which only scrapes in its newest formats understand."""
+_LONGEST_WAIT = 1.0
+"""Seconds that a fork waits for a registry: its own thread might hold it."""
 _RESUMED = {True: "true", False: "false", None: ""}
 
 _in_files: set[str] = set()
 """The namespaces of exports whose values are in prometheus-client's files, which know no registry."""
+
+_registries: list[CollectorRegistry] = []
+"""Those of the exports that are not closed."""
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """A scrape takes its registry's lock for a moment: a child that inherited it held could never scrape."""
+    locks = {id(registry): getattr(registry, "_lock", None) for registry in list(_registries)}
+    _held.extend(lock for lock in locks.values() if lock is not None and lock.acquire(timeout=_LONGEST_WAIT))
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 class Export(Exporting):
@@ -94,7 +120,10 @@ class Export(Exporting):
             *("scope", "kind"),
         )
         self._loads = add(
-            Counter, "material_loads", "How often a context took over new certificates.", "source"
+            Counter,
+            "material_loads",
+            "How often a context took over a new set, or could use its source again.",
+            "source",
         )
         self._failures = add(
             Counter,
@@ -203,6 +232,7 @@ class Export(Exporting):
             self._registry.register(self)
         except ValueError as error:
             raise ValueError(twice) from error
+        _registries.append(self._registry)
         if in_files:
             _in_files.add(self._namespace)
         self._subscribe()
@@ -210,6 +240,7 @@ class Export(Exporting):
     def _end(self) -> None:
         with suppress(KeyError):  # the program emptied its registry
             self._registry.unregister(self)
+        _registries.remove(self._registry)
         _in_files.discard(self._namespace)
 
 
@@ -220,6 +251,10 @@ def export(registry: CollectorRegistry = REGISTRY, namespace: str = "veritls") -
     has metrics of these names already, which a second call would count twice; and for a namespace that
     cannot begin the name of a metric.
     """
+    if not _NAMESPACES.fullmatch(namespace):
+        raise ValueError(
+            f"a namespace is a letter, and letters, digits and _ after it, not {plain(namespace)!r}"
+        )
     made = Export(registry, namespace)
     made._begin()
     return made

@@ -147,9 +147,10 @@ def _paths(given: Any, name: str) -> tuple[str, ...]:
     several = [given] if isinstance(given, str | bytes | os.PathLike) else given
     if isinstance(several, bytearray | memoryview) or not isinstance(several, Iterable):
         raise TypeError(f"{name} must be a path, or several, not {type(given).__name__}")
-    found = tuple(os.path.abspath(os.fsdecode(each)) for each in several)
-    if not found:
+    given = tuple(map(os.fsdecode, several))
+    if not given or not all(given):
         raise ValueError(f"{name} names no file")
+    found = tuple(map(os.path.abspath, given))
     if len(found) > MOST_FILES:
         raise ValueError(f"{name} names more than {MOST_FILES:,} files")
     if any("\0" in each for each in found):
