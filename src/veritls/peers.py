@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
+PIN_CHARACTERS = 44
+"""The same in base64."""
 
 _FAULTS = {
     "dns": "it is neither a DNS name nor *. and a DNS name",
@@ -200,7 +202,9 @@ def as_pin(value: str | bytes) -> bytes:
     curl's ``sha256//`` is accepted, too. Raises TypeError or ValueError for anything else.
     """
     if isinstance(value, str):
-        text = value.removeprefix("sha256/").removeprefix("/")
+        text = value.removeprefix("sha256/")
+        # The base64 of a digest may itself begin with a slash: only a longer text has curl's second one.
+        text = text.removeprefix("/") if len(text) > PIN_CHARACTERS else text
         try:
             digest = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):

@@ -94,6 +94,16 @@ def test_a_digest_is_bytes_or_text(world: World) -> None:
         client.pinned_keys.add(b"")
 
 
+def test_a_pin_may_begin_with_a_slash_in_base64() -> None:
+    client = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
+    pin = bytes([0xFF] * 32)
+    text = base64.b64encode(pin).decode()
+    assert text.startswith("//")
+    for written in (text, f"sha256/{text}", f"sha256//{text}"):
+        client.pinned_keys = [written]
+        assert client.pinned_keys == frozenset([pin])
+
+
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [
