@@ -82,7 +82,8 @@ def by_openssl(port: int, folder: Path, root: Party, own: Path) -> str:
     command += ["-CAfile", str(ca), "-verify_return_error", "-cert", str(own), "-key", str(own)]
     done = subprocess.run(command, input=b"x\n", capture_output=True, timeout=2 * SECONDS)
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
-    if done.returncode or b"Verify return code: 0 (ok)" not in done.stdout:
+    # Its exit code says, too, that the server may have closed before it read the end.
+    if b"Verify return code: 0 (ok)" not in done.stdout:
         raise ssl.SSLError(done.stderr.decode())
     pem = begin + done.stdout.split(begin, 1)[1].split(end, 1)[0] + end
     shown = subprocess.run(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -270,6 +272,7 @@ def detail(code: str) -> str:
     return engine_words.words(code + said)
 
 
+UNEXPLAINED = "a refusal in a process that cannot read its code any more"
 FAILURES: dict[str, dict[str, Any]] = {
     **{
         code: {"code": code}
@@ -304,13 +307,15 @@ FAILURES: dict[str, dict[str, Any]] = {
     "not TLS": {"code": "not_tls", "start": b""},
     "protocol": {"code": "protocol", "detail": "why"},
     "internal": {"code": "internal", "detail": "why"},
+    UNEXPLAINED: {"code": "certificate", "rejection": SimpleNamespace(cause=None)},
 }
 
 
 def failure(name: str) -> str:
     """The exception for one of the engine's failures: its type and text."""
     given: Any = SimpleNamespace(**{"rejection": None, "detail": "", **FAILURES[name]})
-    error = failures.exception_for(given)
+    with mock.patch.dict(sys.modules, {"veritls._explaining.refusals": None} if name == UNEXPLAINED else {}):
+        error = failures.exception_for(given)
     return f"{type(error).__name__}: {error.args[-1]}"
 
 
