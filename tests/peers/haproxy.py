@@ -28,10 +28,11 @@ from tests.peers.peer import (
 
 PINS = {VERSIONS[0]: "force-tlsv12", VERSIONS[1]: "force-tlsv13"}
 
+# maxconn bounds the numbers of descriptors too, that of the listener among them.
 CONFIGURATION = """
 global
     log stdout format raw local0
-    maxconn 10
+    maxconn 2000
     nbthread 1
 defaults
     mode tcp
