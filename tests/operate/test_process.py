@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -74,7 +75,8 @@ def by_ssl(port: int, folder: Path, root: Party, own: Path) -> str:
 
 def by_openssl(port: int, folder: Path, root: Party, own: Path) -> str:
     program = shutil.which("openssl")
-    if program is None:
+    if program is None:  # a machine of one's own may lack it; CI installs it
+        assert not os.environ.get("CI"), "openssl is not installed"
         pytest.skip("openssl is not installed")
     ca = folder / f"{root.certificate.serial_number}.ca"
     ca.write_bytes(root.pem)

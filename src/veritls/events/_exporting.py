@@ -69,17 +69,17 @@ class Exporting:
         self._owner: int | None = None
 
     def _count_handshake(self, event: HandshakeEvent) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each library counts in its own way
 
     def _count_access(self, event: AccessEvent) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each library counts in its own way
 
     def _count_material(self, event: MaterialEvent, source: str) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each library counts in its own way
 
     def _forget(self, source: str) -> None:
         """No context follows it any more."""
-        raise NotImplementedError
+        raise NotImplementedError  # each library counts in its own way
 
     def _end(self) -> None:
         """What else `close` does."""

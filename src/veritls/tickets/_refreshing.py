@@ -40,19 +40,19 @@ class Refresher:
 
     def look(self) -> None:
         """Holds what is there. Raises whatever says why that cannot be had."""
-        raise NotImplementedError
+        raise NotImplementedError  # a file and Redis have their own
 
     def pause(self) -> float:
         """Seconds until the next look after one that succeeded."""
-        raise NotImplementedError
+        raise NotImplementedError  # a file and Redis have their own
 
     def failed(self, error: Exception) -> None:
         """Called after each look that failed."""
-        raise NotImplementedError
+        raise NotImplementedError  # a file and Redis have their own
 
     def recovered(self) -> None:
         """Called after the first look that succeeded since one failed."""
-        raise NotImplementedError
+        raise NotImplementedError  # a file and Redis have their own
 
     def start(self, *, wait: float = AT_FIRST) -> None:
         """Starts the thread, and gives its first look `wait` seconds."""
