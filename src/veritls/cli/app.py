@@ -1,25 +1,36 @@
 """The commands of ``veritls``."""
 
+from typing import Annotated
+
 import typer
 
 from veritls import __version__
-from veritls.cli.commands.check import check
-from veritls.cli.commands.demo import demo
-from veritls.cli.commands.serve import serve
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+from veritls.cli.commands import check, demo, run, serve
+from veritls.cli.help import add, application
 
 
-@app.callback()
-def veritls() -> None:
-    """TLS for Python that verifies peers exactly and says why."""
-
-
-@app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
 
 
-for _command in (demo, serve, check):
-    app.command()(_command)
+def _version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+def veritls(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """TLS for Python that verifies peers exactly and says why."""
+
+
+app = application(veritls)
+add(app, check.check, check.EXAMPLES)
+add(app, serve.serve, serve.EXAMPLES)
+add(app, run.run, run.EXAMPLES)
+add(app, demo.demo, demo.EXAMPLES)
+add(app, version, "veritls version")

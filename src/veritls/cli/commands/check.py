@@ -1,17 +1,39 @@
 """``veritls check``: its options."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from veritls._report.rendering import plain
 from veritls.cli import check as checking
 from veritls.cli.console import console
-from veritls.cli.probe import Probe, argument
+from veritls.cli.options import (
+    OUTPUT,
+    Allowed,
+    At,
+    CAFiles,
+    CRLChain,
+    CRLFiles,
+    PartialChain,
+    Pins,
+    Strict,
+    Trust,
+    argument,
+    moment,
+    wrong_usage,
+)
+from veritls.cli.probe import Probe
 from veritls.cli.target import PORTS, Target, in_file, parse
+
+EXAMPLES = """\
+veritls check example.org
+veritls check db.internal:5432 --starttls postgres --ca ca.pem
+veritls check api.internal --ca ca.pem --cert me.pem
+veritls check --file hosts.txt --json
+veritls check node.internal --ca ca.pem --allow 'spiffe://example.org/node/*'
+"""
+_CONNECTION = "How to connect"
 
 
 class StartTLS(StrEnum):
@@ -22,21 +44,6 @@ class StartTLS(StrEnum):
     POP3 = "pop3"
     FTP = "ftp"
     POSTGRES = "postgres"
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A day or a moment in ISO 8601, in UTC where it names no zone. Raises ValueError."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        example = "2027-01-31 or 2027-01-31T12:00"
-        raise ValueError(f"--at {text!r} is not a date in ISO 8601: give one like {example}") from None
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    if moment < datetime(1970, 1, 1, tzinfo=UTC):
-        raise ValueError(f"--at {text} is before 1970: give a later date")
-    return moment
 
 
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
@@ -52,38 +59,87 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
 
 def check(
     hosts: Annotated[
-        list[str] | None, typer.Argument(metavar="HOST[:PORT]...", help="IPv6 addresses in [].")
+        list[str] | None,
+        typer.Argument(metavar="HOST[:PORT]...", help="Servers. IPv6 addresses in []."),
     ] = None,
     file: Annotated[
-        Path | None, typer.Option(help="File of more servers, one per line; # begins a comment.")
-    ] = None,
-    starttls: Annotated[
-        StartTLS | None, typer.Option(help="Start TLS by the command of this protocol.")
-    ] = None,
-    ca: Annotated[
-        list[Path] | None,
-        typer.Option(help="PEM file of CAs to trust instead of the system's; repeatable."),
-    ] = None,
-    cert: Annotated[
-        Path | None, typer.Option(help="PEM file of the client certificate to send, with its chain.")
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="PEM file of the client certificate's key, if it is not in --cert.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Host name to ask for and to verify, instead of HOST.")
-    ] = None,
-    at: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
-            metavar="DATE", help="Verify as of this date (ISO 8601, UTC); ignores a stapled OCSP response."
+            metavar="FILE",
+            help="File of more servers, one per line; # begins a comment.",
+            rich_help_panel=_CONNECTION,
         ),
     ] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for each connection.")] = 10.0,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Servers to check at a time.")] = 16,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per server.")] = False,
+    starttls: Annotated[
+        StartTLS | None,
+        typer.Option(
+            metavar="PROTOCOL",
+            help="Start TLS by the command of smtp, imap, pop3, ftp or postgres.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Host name to ask for and to verify, instead of HOST.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file of the client certificate to send, with its chain.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file of the client certificate's key, if it is not in --cert.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=600,
+            metavar="SECONDS",
+            help="For each connection.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = 10.0,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=256,
+            metavar="NUMBER",
+            help="Servers to check at a time.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = 16,
+    ca: CAFiles = None,
+    partial_chain: PartialChain = False,
+    crl: CRLFiles = None,
+    crl_chain: CRLChain = False,
+    strict: Strict = False,
+    pin: Pins = None,
+    allow: Allowed = None,
+    at: At = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON per server.", rich_help_panel=OUTPUT)
+    ] = False,
     chain: Annotated[
-        bool, typer.Option("--chain", help="Print the certificates that the server sent, too, as PEM.")
+        bool,
+        typer.Option(
+            "--chain",
+            help="Print the certificates that the server sent, too, as PEM.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
 ) -> None:
     """Connect to servers and report whether they are trusted, and why.
@@ -98,16 +154,23 @@ def check(
             raise ValueError("--key needs --cert, the certificate of that key")
         probe = Probe(
             starttls=starttls,
-            ca_files=tuple(ca or ()),
+            trust=Trust(
+                ca=ca or (),
+                crl=crl or (),
+                crl_chain=crl_chain,
+                strict=strict,
+                partial_chain=partial_chain,
+                pins=pin or (),
+                allowed=allow or (),
+            ),
             certificate=cert,
             key=key,
             name=name,
-            at=_moment(at),
+            at=moment(at),
             timeout=timeout,
         )
     except (OSError, ValueError, OverflowError) as why:
-        typer.echo(f"veritls check: {plain(str(why), 500)}", err=True)
-        raise typer.Exit(2) from None
+        raise wrong_usage("check", why) from None
     results = checking.check_all(targets, probe, jobs, console(stderr=True))
     if as_json:
         checking.print_json(results)

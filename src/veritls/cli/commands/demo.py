@@ -9,6 +9,11 @@ import typer
 from veritls.cli.console import console
 from veritls.cli.demo import demonstrate
 
+EXAMPLES = """\
+veritls demo
+veritls demo --tls 1.2
+"""
+
 
 class Version(StrEnum):
     """The TLS versions that `--tls` takes."""
@@ -18,6 +23,9 @@ class Version(StrEnum):
 
 
 def demo(tls: Annotated[Version, typer.Option(help="The TLS version to use.")] = Version.TLS13) -> None:
-    """Show what each verify_mode does, on real connections. Exits with 0, or with 1 if a row is WRONG."""
+    """Show what each verify_mode does, on real connections.
+
+    Exits with 0, or with 1 if a row is WRONG.
+    """
     spoken = ssl.TLSVersion.TLSv1_3 if tls is Version.TLS13 else ssl.TLSVersion.TLSv1_2
     raise typer.Exit(0 if demonstrate(spoken, console()) else 1)

@@ -9,6 +9,13 @@ import typer
 
 from veritls.cli import serve as serving
 
+EXAMPLES = """\
+veritls serve app:app --cert server.pem
+veritls serve app:app --cert server.pem --trust clients-ca.pem --require
+"""
+_FILE = "FILE"
+_TLS = "Certificates"
+
 
 class HTTP(StrEnum):
     """What `--http` takes."""
@@ -34,24 +41,53 @@ def serve(
     application: Annotated[
         str, typer.Argument(metavar="MODULE:APP", help="The ASGI application, like app:app.")
     ],
-    cert: Annotated[Path, typer.Option(help="PEM file of the server's certificate, with its chain.")],
-    key: Annotated[Path | None, typer.Option(help="PEM file of its key, if it is not in --cert.")] = None,
-    trust: Annotated[Path | None, typer.Option(help="PEM file of the CAs whose clients are trusted.")] = None,
-    crls: Annotated[Path | None, typer.Option(help="PEM file of their CRLs.")] = None,
+    cert: Annotated[
+        Path,
+        typer.Option(
+            metavar=_FILE, help="PEM file of the server's certificate, with its chain.", rich_help_panel=_TLS
+        ),
+    ],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar=_FILE, help="PEM file of its key, if it is not in --cert.", rich_help_panel=_TLS
+        ),
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            metavar=_FILE, help="PEM file of the CAs whose clients are trusted.", rich_help_panel=_TLS
+        ),
+    ] = None,
+    crls: Annotated[
+        Path | None, typer.Option(metavar=_FILE, help="PEM file of their CRLs.", rich_help_panel=_TLS)
+    ] = None,
     require: Annotated[
-        bool, typer.Option("--require", help="Refuse clients without a certificate of --trust.")
+        bool,
+        typer.Option(
+            "--require", help="Refuse clients without a certificate of --trust.", rich_help_panel=_TLS
+        ),
     ] = False,
     optional: Annotated[
-        bool, typer.Option("--optional", help="Let clients have a certificate of --trust or none.")
+        bool,
+        typer.Option(
+            "--optional", help="Let clients have a certificate of --trust or none.", rich_help_panel=_TLS
+        ),
     ] = False,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8443,
-    http: Annotated[HTTP, typer.Option(help="HTTP implementation of uvicorn.")] = HTTP.AUTO,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="NUMBER", help="Port; 0 takes a free one.")
+    ] = 8443,
+    http: Annotated[
+        HTTP,
+        typer.Option(metavar="NAME", help="HTTP implementation of uvicorn: auto, h11, httptools or http2."),
+    ] = HTTP.AUTO,
 ) -> None:
-    """Serve an ASGI application over TLS with uvicorn, and follow the files of its certificates.
+    """Serve an ASGI application over TLS, and follow its certificates.
 
-    The files may be renewed at any time. Refused clients are logged. The application sees the client:
-    `veritls.serving.Peer.of(scope)`. Exits with 0 when it is told to end, with 2 for what cannot be used.
+    uvicorn serves it. The files may be renewed at any time. Refused clients are logged. The application sees
+    the client: `veritls.serving.Peer.of(scope)`. Exits with 0 when it is told to end, with 2 for what cannot
+    be used.
     """
     try:
         serving.serve(
