@@ -6,6 +6,7 @@ text file that one of them links to becomes a page of its own, so that no link l
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 import re
 import shutil
@@ -16,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 OTHERS = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security.md"}
 """Pages outside docs/ -> their place on the site."""
 LANGUAGES = {".py": "python", ".rs": "rust", ".toml": "toml", ".json": "json"}
+
+MERMAID = "assets/mermaid.js"
+"""The script on the site. The package mermaidx brings Mermaid's own file."""
 
 _CODE = re.compile(r"(^(`{3,}|~{3,}).*?^\2`*[ ]*$|`[^`\n]+`)", re.M | re.S)
 _LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s#]+)((?:#[^)\s]*)?\))")
@@ -71,9 +75,19 @@ class Staged:
         self._put(place, f"# {path}\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n")
 
     def _put(self, place: str, text: str) -> None:
+        if "```mermaid" in text:
+            text += self._mermaid(place)
         page = self.folder / place
         page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(text, "utf-8")
+
+    def _mermaid(self, place: str) -> str:
+        """The script that draws a page's pictures. Without one the theme loads it from another host."""
+        script = self.folder / MERMAID
+        script.parent.mkdir(exist_ok=True)
+        if not script.exists():
+            script.write_bytes(importlib.resources.files("mermaidx").joinpath("assets/mermaid.js").read_bytes())
+        return f'\n<script src="{os.path.relpath(MERMAID, os.path.dirname(place) or ".")}"></script>\n'
 
 
 def navigation(tree: object, there: Iterable[str]) -> list[object]:
