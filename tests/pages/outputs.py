@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 
+_TIME = r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?: [+-]\d{4})?)?)?"
+
 VOLATILE = {
     r"\.\.\.": r"[\s\S]*?",
     r"(?<=127\.0\.0\.1:)\d+": r"\d+",
-    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?": r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?",
+    _TIME: _TIME,
     r"\b[0-9A-F]{32,64}\b": r"[0-9A-F]{32,64}",
     r"\b[0-9a-f]{32,64}\b": r"[0-9a-f]{32,64}",
     r"(?<=Testing CA #)[\w-]+": r"[\w-]+",
     r"(?<=Testing cert #)[\w-]+": r"[\w-]+",
     r"(?<=trustme v)[\d.]+": r"[\d.]+",
-    r"(?<=process \[)\d+": r"\d+",
+    r"(?<=[\[(])\d{4,7}(?=[\])])": r"\d+",
+    r"(?<=curl: \()\d+": r"\d+",  # by when it learns of a refusal: while it writes, or reads
+    r"(?<=pid: )\d+": r"\d+",
 }
 """What a page shows -> what a program may say instead. Three dots are anything, over several lines too."""
 

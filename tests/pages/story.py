@@ -80,7 +80,7 @@ def needed(blocks: list[Block]) -> Iterator[str]:
 
 
 class Story:
-    """`names`: those that the Python blocks begin with. `replaced`: texts of the page -> what they are here."""
+    """`names`: what the Python blocks begin with. `replaced`: texts of the page -> what they are here."""
 
     def __init__(
         self, folder: Path, names: dict[str, Any] | None = None, replaced: dict[str, str] | None = None
@@ -101,11 +101,13 @@ class Story:
             f'exec {shlex.quote(sys.executable)} -m tests.pages.pip "$@"\n'
         )
         (programs / "pip").chmod(0o755)
+        (programs / ".curlrc").write_text("silent\nshow-error\n")  # no progress meter, as in a terminal
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "LANG") if name in os.environ}
         self._environ = kept | {
             "PATH": os.pathsep.join(path),
             "HOME": str(folder),
+            "CURL_HOME": str(programs),
             "PYTHONUNBUFFERED": "1",  # as in a terminal
             "PYTHONPATH": os.pathsep.join(each for each in sys.path if each.endswith("src")),
         }
@@ -132,15 +134,19 @@ class Story:
             for command, shown in commands(Block(block.page, block.line, "console", text)):
                 self._shell(block.terminal, command, shown)
         elif block.language == "sh":
-            terminal = self._terminal("")
-            self.ran.append(text)
-            terminal.start("set -e\n" + text)
-            terminal.succeeds()
+            self.run(text)
         elif block.language == "python":
             code = compile("\n" * block.line + text, str(ROOT / block.page), "exec")
             exec(code, self.names)
         else:
             raise AssertionError(f"{block.place}: nothing is known to try {block.language!r} with")
+
+    def run(self, script: str) -> None:
+        """Runs lines for a shell, each of which has to end well."""
+        self.ran.append(script)
+        terminal = self._terminal("")
+        terminal.start("set -e\n" + script)
+        terminal.succeeds()
 
     def _terminal(self, name: str) -> Terminal:
         return self._terminals.setdefault(name, Terminal(self.folder, self._environ))
