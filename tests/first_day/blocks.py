@@ -1,4 +1,4 @@
-"""blocks.py PAGE FOLDER NAME...: writes blocks of a page that begin with "# NAME", as a reader would copy them."""
+"""blocks.py PAGE FOLDER NAME...: writes the blocks of a page that begin with "# NAME", as a reader would."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""connects.py SECONDS: a client with a certificate that connects anew for each request, by Python's own `ssl`."""
+"""connects.py SECONDS: a client with a certificate, by Python's own `ssl`, that connects anew each time."""
 
 import collections
 import http.client
