@@ -6,6 +6,7 @@ import ssl
 
 from veritls._explaining.reasons import ALERTS, words_of
 from veritls._report.rendering import plain
+from veritls.cli.words import in_options
 
 _LONGEST = 300
 _ALERTS = {reason: words.partition("alert ")[2] or words for reason, words in ALERTS.values()}
@@ -30,4 +31,5 @@ def problem(why: BaseException) -> str:
         words = words_of(why)
     else:
         words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    return plain(str(words) or type(why).__name__, _LONGEST)
+    words = in_options(str(words).replace("server_hostname", "the host name"))
+    return plain(words or type(why).__name__, _LONGEST)

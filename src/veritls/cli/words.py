@@ -30,6 +30,7 @@ OPTIONS = {
     " was not verified (CERT_NONE)": " was not verified",
     "(set_verify_callback)": "(of a program)",
     "the exception of the callback (__cause__)": "the exception of the callback",
+    "CERT_NONE": "nothing is verified",
     "load_verify_locations": "--ca",
     "load_crls": "--crl",
     "server_hostname": "--name",
