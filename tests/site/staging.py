@@ -86,7 +86,9 @@ class Staged:
         script = self.folder / MERMAID
         script.parent.mkdir(exist_ok=True)
         if not script.exists():
-            script.write_bytes(importlib.resources.files("mermaidx").joinpath("assets/mermaid.js").read_bytes())
+            script.write_bytes(
+                importlib.resources.files("mermaidx").joinpath("assets/mermaid.js").read_bytes()
+            )
         return f'\n<script src="{os.path.relpath(MERMAID, os.path.dirname(place) or ".")}"></script>\n'
 
 
