@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import veritls
 from veritls._report.rendering import plain
+from veritls.cli.options import Trust, argument
 from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
 from veritls.errors import SSLCertVerificationError
@@ -72,24 +72,11 @@ def report_as_dict(report: VerificationReport) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def argument(option: str, path: Path) -> Iterator[None]:
-    """Makes the error about a file that `option` names a ValueError with both in its message."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None or error.strerror is None:
-            raise ValueError(f"{option} {path}: {error}") from None
-        raise ValueError(f"{option} {error.filename}: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{option} {path}: {error}") from None
-
-
 class Probe:
     """Connects to servers and verifies them. Called with a `Target`; any thread may call it.
 
-    `starttls`: a protocol of `starttls.DIALOGUES`; None, the default: TLS begins at once. `ca_files`: PEM
-    files of CAs to trust; by default the system's. `certificate`, `key`: PEM files of the client certificate
+    `starttls`: a protocol of `starttls.DIALOGUES`; None, the default: TLS begins at once. `trust`: whom to
+    trust; by default the CAs of the system. `certificate`, `key`: PEM files of the client certificate
     to send; None, the default, sends none. `name`: the host name to ask for and to verify; None: the
     target's. `at`: the moment to verify as of; None: now. `timeout`: seconds for each connection, and for
     each of its steps; default 10. Raises ValueError, naming option and file, for files that cannot be used.
@@ -99,7 +86,7 @@ class Probe:
         self,
         *,
         starttls: str | None = None,
-        ca_files: tuple[Path, ...] = (),
+        trust: Trust | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
         name: str | None = None,
@@ -110,12 +97,7 @@ class Probe:
         self.name = name
         self.at = at
         self.timeout = timeout
-        self.verifying = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        for path in ca_files:
-            with argument("--ca", path):
-                self.verifying.load_verify_locations(path)
-        if not ca_files:
-            self.verifying.load_default_certs()
+        self.verifying = (trust or Trust()).context()
         if certificate is not None:
             with argument("--cert" if key is None else "--cert and --key", certificate):
                 self.verifying.load_cert_chain(certificate, key)
