@@ -37,7 +37,6 @@ from veritls.events.material import (
 __all__ = [
     "AccessEvent",
     "AccessKind",
-    "Empty",
     "Event",
     "HandshakeEvent",
     "Listener",
