@@ -7,11 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.blocks import ROOT, blocks
+from tests.pages import postgresql
+from tests.pages.blocks import ROOT, Block, blocks
 from tests.pages.story import Story, told
 
 TUTORIAL = "docs/tutorial.md"
 HOW_TO = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/howto").glob("*.md"))
+SERVER = "docs/howto/http-server.md", "serve.py"
+CLIENT = TUTORIAL, "client.py"
+GIVEN = {
+    "docs/howto/httpx.md": SERVER,
+    "docs/howto/requests.md": SERVER,
+    "docs/howto/pins.md": SERVER,
+    "docs/howto/crls-and-ocsp.md": CLIENT,
+}
+"""A page -> the program of another page that it tells its readers to use."""
 
 
 @pytest.fixture(scope="module")
@@ -35,5 +45,9 @@ def test_a_how_to_page_runs_with_the_certificates_of_the_tutorial(
 ) -> None:
     folder = shutil.copytree(certificates, tmp_path / "here")
     (folder / "examples").symlink_to(ROOT / "examples")
-    with told(blocks(page), Story(folder)):
+    given: list[Block] = []
+    if page in GIVEN:
+        source, name = GIVEN[page]
+        given = [next(block for block in blocks(source) if block.file == name)]
+    with told(given + blocks(page), Story(folder, players={"sql": postgresql.serving})):
         pass

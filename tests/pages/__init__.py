@@ -10,6 +10,6 @@ A page is a session in an empty folder. From top to bottom:
 - Any other `python` block is executed, with the names of the blocks before it.
 
 What is replaced: the ports of `story.PORTS`, by free ones; 0.0.0.0, by 127.0.0.1; `story.FOLDER`, by the
-folder; `pip`, by a program that looks whether what it should install is installed. What is another in each run is
-in `outputs.VOLATILE`. What cannot be run has `<!-- not run: the reason -->` in the line before.
+folder; `pip`, by a program that looks whether what it should install is installed. What differs in each run
+stands in `outputs.VOLATILE`. What cannot be run has `<!-- not run: the reason -->` in the line before.
 """

@@ -12,6 +12,7 @@ VOLATILE = {
     _TIME: _TIME,
     r"\b[0-9A-F]{32,64}\b": r"[0-9A-F]{32,64}",
     r"\b[0-9a-f]{32,64}\b": r"[0-9a-f]{32,64}",
+    r"\bsha256/[\w+/]{43}=": r"sha256/[\w+/]{43}=",
     r"(?<=Testing CA #)[\w-]+": r"[\w-]+",
     r"(?<=Testing cert #)[\w-]+": r"[\w-]+",
     r"(?<=trustme v)[\d.]+": r"[\d.]+",

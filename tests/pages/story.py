@@ -8,10 +8,11 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.pages import pip
 from tests.pages.blocks import ROOT, Block
 from tests.pages.terminals import Terminal
 
-PORTS = (8443, 9464, 6380, 5433)
+PORTS = (8443, 9464, 6380, 5432)
 """Ports that pages name."""
 
 FOLDER = "/home/me/tutorial"
@@ -79,11 +80,22 @@ def needed(blocks: list[Block]) -> Iterator[str]:
             yield from words
 
 
+Player: TypeAlias = Callable[["Story", Block], AbstractContextManager[None]]
+
+
 class Story:
-    """`names`: what the Python blocks begin with. `replaced`: texts of the page -> what they are here."""
+    """`names`: what the Python blocks begin with. `replaced`: texts of the page -> what they are here.
+
+    `players`: what is done with blocks of a language that only this page has, until its end.
+    """
 
     def __init__(
-        self, folder: Path, names: dict[str, Any] | None = None, replaced: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        names: dict[str, Any] | None = None,
+        replaced: dict[str, str] | None = None,
+        players: dict[str, Player] | None = None,
     ) -> None:
         self.folder = folder
         self.names = {"__name__": "page"} | (names or {})
@@ -91,9 +103,11 @@ class Story:
         self._port = re.compile(rf"\b({'|'.join(ports)})\b")
         self._ports = ports
         self._replaced = {"0.0.0.0": "127.0.0.1", FOLDER: str(folder)} | (replaced or {})
+        self._players = players or {}
+        self._playing = ExitStack()
         self._terminals: dict[str, Terminal] = {}
         self._written: dict[str, str] = {}
-        self.ran: list[str] = []
+        self._ran: list[str] = []
         programs = folder / ".programs"
         programs.mkdir(exist_ok=True)
         (programs / "pip").write_text(
@@ -131,10 +145,13 @@ class Story:
             path.write_text(text)
             self._written[block.file] = block.place
         elif block.language == "console":
-            for command, shown in commands(Block(block.page, block.line, "console", text)):
+            for command, shown in commands(replace(block, text=text)):
                 self._shell(block.terminal, command, shown)
         elif block.language == "sh":
             self.run(text)
+        elif block.language in self._players:
+            here = replace(block, text=text)
+            self._playing.enter_context(self._players[block.language](self, here))
         elif block.language == "python":
             code = compile("\n" * block.line + text, str(ROOT / block.page), "exec")
             exec(code, self.names)
@@ -143,7 +160,7 @@ class Story:
 
     def run(self, script: str) -> None:
         """Runs lines for a shell, each of which has to end well."""
-        self.ran.append(script)
+        self._ran.append(script)
         terminal = self._terminal("")
         terminal.start("set -e\n" + script)
         terminal.succeeds()
@@ -153,7 +170,7 @@ class Story:
 
     def _shell(self, name: str, command: str, shown: str) -> None:
         terminal = self._terminal(name)
-        self.ran.append(command)
+        self._ran.append(command)
         if command:
             terminal.start(command)
         if name:
@@ -163,14 +180,20 @@ class Story:
 
     def unused(self) -> list[str]:
         """The files that no command names, and no other file."""
-        texts = [*self.ran, *((self.folder / each).read_text() for each in self._written)]
+        texts = [*self._ran, *((self.folder / each).read_text() for each in self._written)]
         return [
             place
             for name, place in self._written.items()
             if not any(re.search(rf"\b{re.escape(Path(name).stem)}\b", _but_its_name(text)) for text in texts)
         ]
 
+    def use(self, name: str) -> Path:
+        """The path of a file that the page shows, for what uses it without its name."""
+        self._ran.append(name)
+        return self.folder / name
+
     def end(self) -> None:
+        self._playing.close()
         for terminal in self._terminals.values():
             terminal.interrupt()
 
