@@ -45,7 +45,7 @@ def _helps(names: list[str], src: Path) -> list[str]:
 def commands(said: str) -> list[str]:
     """The names of the commands that the program's help lists."""
     _, _, listed = said.partition("Commands")
-    return re.findall(r"^[│|] ?([a-z][a-z-]*) ", listed, re.M)
+    return re.findall(r"^  ([a-z][a-z-]*)  ", listed, re.M)
 
 
 def page(src: Path) -> str:
