@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from veritls._loading.certificates import name_text
@@ -54,7 +55,7 @@ class Wanted:
     def by(self) -> str:
         """By which CAs it wants the certificate, for a sentence; empty where it names none."""
         shown = listing(self.authorities, more=self.count - len(self.authorities))
-        return f"by {shown}" if shown else ""
+        return f"issued by {shown}" if shown else ""
 
     @property
     def sentence(self) -> str:
@@ -110,18 +111,30 @@ class Result:
     wanted: Wanted | None = None
     warn_days: int | None = None
 
-    @property
-    def days_left(self) -> int | None:
-        """Of the certificate of the path that ends first; of the server's own where there is no path.
+    @cached_property
+    def _first_to_end(self) -> tuple[int, str] | None:
+        """The days that are left, and the subject, of the certificate of the path that ends first.
 
-        None where that is unknown.
+        Of the server's own where there is no path; None where it is not known.
         """
         if self.report is None:
             return None
         at, shown = self.report.request.at, self.report.certificates
         path = [each for each in shown if each.role != "unused"] if self.report.trusted else shown[:1]
-        left = [days for each in path if (days := each.days_left(at)) is not None]
+        left = [
+            (days, each.subject or ", ".join(each.names[:1]))
+            for each in path
+            if (days := each.days_left(at)) is not None
+        ]
         return min(left, default=None)
+
+    @property
+    def days_left(self) -> int | None:
+        """Of the certificate of the path that ends first; of the server's own where there is no path.
+
+        None where that is not known.
+        """
+        return self._first_to_end[0] if self._first_to_end is not None else None
 
     @property
     def status(self) -> int:
@@ -142,10 +155,10 @@ class Result:
             return self.problem
         if self.status == 4 and self.wanted is not None:
             return self.wanted.sentence
+        if self.status == 3 and self._first_to_end is not None:
+            left, subject = self._first_to_end
+            return f"{subject} has {counted(max(left, 0), 'day')} left, fewer than {self.warn_days}"
         words: str = as_dict(self.report)["sentence"]
-        if self.status == 3:
-            left = counted(max(self.days_left or 0, 0), "day")
-            return f"a certificate of the path has {left} left, fewer than {self.warn_days}; {words}"
         return words
 
     def as_dict(self) -> dict[str, Any]:

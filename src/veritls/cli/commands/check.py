@@ -63,7 +63,7 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
 def check(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HOST[:PORT]...", help="Servers. IPv6 addresses in []."),
+        typer.Argument(metavar="HOST[:PORT]", help="Servers. IPv6 addresses in []."),
     ] = None,
     file: Annotated[
         Path | None,
