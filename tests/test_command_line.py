@@ -134,8 +134,8 @@ def test_a_date_is_iso_8601_or_a_time_from_now() -> None:
     week, hour = moment("+7d"), moment("+7h")
     assert week is not None and hour is not None and (week - hour).total_seconds() // 3600 in (160, 161)
     for text in (
-        *("+7", "7d", "+d", "+-7d", "+7m", "+9999999d", "+\u0667d", "-7d", "", "tomorrow", "+7d\n", "1969-12-31"),
-        *("+3000000d", "+99999999999d", "9999-12-31T23:59-14:00x"),
+        *("+7", "7d", "+d", "+-7d", "+7m", "+9999999d", "+\u0667d", "-7d", "", "tomorrow", "+7d\n"),
+        *("1969-12-31", "+3000000d", "+99999999999d", "9999-12-31T23:59-14:00x"),
     ):
         with pytest.raises(ValueError, match="--at "):
             moment(text)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -88,6 +89,17 @@ At: TypeAlias = Annotated[
     ),
 ]
 
+
+class StartTLS(StrEnum):
+    """The protocols that `--starttls` takes."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+    FTP = "ftp"
+    POSTGRES = "postgres"
+
+
 _KINDS: dict[str, type[Matcher]] = {"DNS": DNSPattern, "IP": Network, "URI": URI, "email": Email}
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 _LONGEST_MESSAGE = 500
@@ -138,16 +150,15 @@ def moment(text: str | None) -> datetime | None:
 
 def matcher(text: str) -> Matcher:
     """The pattern that a value of `--allow` writes. Raises ValueError."""
+    word, colon, value = text.partition(":")
+    kind: type[Matcher] | None = _KINDS.get(word) if colon else None
     if text.startswith("spiffe://"):
-        kind: type[Matcher] = SPIFFE
-    else:
-        word, colon, value = text.partition(":")
-        if not colon or word not in _KINDS:
-            known = ", ".join(f"{each}:..." for each in _KINDS)
-            raise ValueError(f"--allow {text!r} is no kind of name: give {known} or spiffe://...")
-        kind, text = _KINDS[word], value
+        kind, value = SPIFFE, text
+    if kind is None:
+        known = ", ".join(f"{each}:..." for each in _KINDS)
+        raise ValueError(f"--allow {text!r} is no kind of name: give {known} or spiffe://...")
     try:
-        return kind(text)
+        return kind(value)
     except ValueError as why:
         raise ValueError(f"--allow {text!r}: {str(why).partition('): ')[2] or why}") from None
 

@@ -12,7 +12,7 @@ LARGEST_FILE = 1024 * 1024
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file, or of stdin. Raises OSError, and ValueError for no regular file or a larger one."""
+    """The bytes of a file, or of stdin. Raises OSError; ValueError for no regular file and a larger one."""
     if path == STDIN:
         data = sys.stdin.buffer.read(LARGEST_FILE + 1)
     else:

@@ -11,7 +11,7 @@ import typer
 from veritls.cli.auditing.preparing import Options, audited
 from veritls.cli.auditing.table import show
 from veritls.cli.console import console
-from veritls.cli.options import OUTPUT, matcher, wrong_usage
+from veritls.cli.options import OUTPUT, StartTLS, matcher, wrong_usage
 
 EXAMPLES = """\
 veritls audit api.internal:8443 --require --ca ca.pem --ca-key ca.key
@@ -29,16 +29,6 @@ class Side(StrEnum):
 
     SERVER = "server"
     CLIENT = "client"
-
-
-class StartTLS(StrEnum):
-    """The protocols that `--starttls` takes."""
-
-    SMTP = "smtp"
-    IMAP = "imap"
-    POP3 = "pop3"
-    FTP = "ftp"
-    POSTGRES = "postgres"
 
 
 def _mode(require: bool, optional: bool) -> ssl.VerifyMode | None:
@@ -170,7 +160,9 @@ def audit(
         bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Try a server, or a context, with peers that it must refuse, and report whom it lets in.
+    """Report whom a server, or a context, lets in that it must refuse.
+
+    Tries each of a table of peers, with TLS 1.3 and TLS 1.2.
 
     Exits with 0 (nothing fails open), 1 (something does) or 2 (it could not be told, or wrong arguments).
     Without the key of the CA, or certificates of --peer, most rows are not tried: an expired certificate of

@@ -1,6 +1,5 @@
 """``veritls check``: its options."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from veritls.cli import check as checking
 from veritls.cli.console import console
 from veritls.cli.options import (
     OUTPUT,
+    TRUST,
     Allowed,
     At,
     CAFiles,
@@ -17,6 +17,7 @@ from veritls.cli.options import (
     CRLFiles,
     PartialChain,
     Pins,
+    StartTLS,
     Strict,
     Trust,
     argument,
@@ -24,26 +25,18 @@ from veritls.cli.options import (
     wrong_usage,
 )
 from veritls.cli.probe import Probe
+from veritls.cli.result import status_of
 from veritls.cli.target import PORTS, Target, in_file, parse
 
 EXAMPLES = """\
 veritls check example.org
 veritls check db.internal:5432 --starttls postgres --ca ca.pem
 veritls check api.internal --ca ca.pem --cert me.pem
-veritls check --file hosts.txt --json
+veritls check --file hosts.txt --only-failing --warn-days 14
+cut -d, -f1 hosts.csv | veritls check --file - --json
 veritls check node.internal --ca ca.pem --allow 'spiffe://example.org/node/*'
 """
 _CONNECTION = "How to connect"
-
-
-class StartTLS(StrEnum):
-    """The protocols that `--starttls` takes."""
-
-    SMTP = "smtp"
-    IMAP = "imap"
-    POP3 = "pop3"
-    FTP = "ftp"
-    POSTGRES = "postgres"
 
 
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
@@ -60,13 +53,13 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
 def check(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HOST[:PORT]...", help="Servers. IPv6 addresses in []."),
+        typer.Argument(metavar="HOST[:PORT]", help="Servers. IPv6 addresses in []."),
     ] = None,
     file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File of more servers, one per line; # begins a comment.",
+            help="File of more servers, one per line; # begins a comment; - is standard input.",
             rich_help_panel=_CONNECTION,
         ),
     ] = None,
@@ -126,10 +119,32 @@ def check(
     partial_chain: PartialChain = False,
     crl: CRLFiles = None,
     crl_chain: CRLChain = False,
+    require_ocsp: Annotated[
+        bool,
+        typer.Option(
+            "--require-ocsp",
+            help="The server must staple a good OCSP response.",
+            rich_help_panel=TRUST,
+        ),
+    ] = False,
     strict: Strict = False,
     pin: Pins = None,
     allow: Allowed = None,
     at: At = None,
+    warn_days: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=36500,
+            metavar="DAYS",
+            help="Exit with 3 if a certificate of a path has fewer days left.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    only_failing: Annotated[
+        bool,
+        typer.Option("--only-failing", help="Print only what is not in order.", rich_help_panel=OUTPUT),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON per server.", rich_help_panel=OUTPUT)
     ] = False,
@@ -144,14 +159,21 @@ def check(
 ) -> None:
     """Connect to servers and report whether they are trusted, and why.
 
-    Exits with 0 (all are trusted), 1 (one is not trusted) or 2 (could not connect, or wrong arguments). Sends
-    nothing to a server after the handshake. Connects a second time, without verification, to a server that is
-    not trusted, to see what can be negotiated with it.
+    Exits with 0 (all are trusted), 1 (one is not trusted), 2 (no connection, or wrong arguments), 3 (a
+    certificate of a path has fewer than --warn-days left) or 4 (trusted, but the server refuses the client:
+    it wants a certificate, or another one). Of several servers the gravest counts: 1, 2, 4, 3.
+
+    Sends no data to a server. Connects a second time, without verification, to a server that is not trusted,
+    to see what can be negotiated with it; and by Python's own ssl, without verification, to one with which
+    veritls has nothing in common, to see what it speaks.
     """
     try:
         targets = _targets(hosts or [], file, starttls)
         if key is not None and cert is None:
             raise ValueError("--key needs --cert, the certificate of that key")
+        moment_at = moment(at)
+        if require_ocsp and moment_at is not None:
+            raise ValueError("--require-ocsp and --at exclude each other: a stapled response is about now")
         probe = Probe(
             starttls=starttls,
             trust=Trust(
@@ -163,17 +185,19 @@ def check(
                 pins=pin or (),
                 allowed=allow or (),
             ),
+            require_ocsp=require_ocsp,
             certificate=cert,
             key=key,
             name=name,
-            at=moment(at),
+            at=moment_at,
+            warn_days=warn_days,
             timeout=timeout,
         )
     except (OSError, ValueError, OverflowError) as why:
         raise wrong_usage("check", why) from None
     results = checking.check_all(targets, probe, jobs, console(stderr=True))
     if as_json:
-        checking.print_json(results)
+        checking.print_json(checking.failing(results) if only_failing else results)
     else:
-        checking.show(results, console(), with_chain=chain)
-    raise typer.Exit(checking.status_of(results))
+        checking.show(results, console(), with_chain=chain, only_failing=only_failing)
+    raise typer.Exit(status_of(results))
