@@ -9,6 +9,7 @@ from pathlib import Path
 
 STDIN = Path("-")
 LARGEST_FILE = 1024 * 1024
+_LONGEST_PASSWORD = 1024
 
 
 def content(path: Path) -> bytes:
@@ -24,3 +25,11 @@ def content(path: Path) -> bytes:
     if len(data) > LARGEST_FILE:
         raise ValueError(f"it is larger than {LARGEST_FILE // 1024 // 1024} MiB")
     return data
+
+
+def password_in(path: Path) -> bytes:
+    """The first line of a file. Raises as `content`, and ValueError for a line that is too long."""
+    line = content(path).split(b"\n", 1)[0].removesuffix(b"\r")
+    if len(line) > _LONGEST_PASSWORD:
+        raise ValueError(f"a password has {_LONGEST_PASSWORD:,} bytes at most")
+    return line

@@ -20,13 +20,12 @@ from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
 from veritls.cli.auditing.subject import imported, names_a_context, names_for, side_of
 from veritls.cli.options import argument
-from veritls.cli.reading import content
+from veritls.cli.reading import content, password_in
 from veritls.cli.target import PORTS, parse
 from veritls.peers import Matcher
 
 _NAME = "peer.veritls-audit.example"
 """What certificates are made for where nothing else is asked for: `.example` is nobody's (RFC 2606)."""
-_LONGEST_PASSWORD = 1024
 
 _LATER = (
     "TLS let them in: whether the application refuses them later, as nginx does by HTTP 400, cannot be seen "
@@ -78,15 +77,11 @@ def _known(key: str, option: str, text: str) -> str:
     return key
 
 
-def password(path: Path | None) -> bytes | None:
-    """The first line of `--password-file`. Raises ValueError."""
+def _password(path: Path | None) -> bytes | None:
     if path is None:
         return None
     with argument("--password-file", path):
-        line = content(path).split(b"\n", 1)[0].removesuffix(b"\r")
-        if len(line) > _LONGEST_PASSWORD:
-            raise ValueError(f"a password has {_LONGEST_PASSWORD:,} bytes at most")
-    return line
+        return password_in(path)
 
 
 def _anchors(path: Path | None) -> list[x509.Certificate]:
@@ -103,7 +98,7 @@ def _issuer(options: Options, certificates: list[x509.Certificate]) -> Issuer | 
         raise ValueError("--ca-key needs --ca, the certificate of that CA")
     with argument("--ca-key", options.ca_key):
         try:
-            key: Any = load_pem_private_key(content(options.ca_key), password(options.password_file))
+            key: Any = load_pem_private_key(content(options.ca_key), _password(options.password_file))
         except TypeError as why:
             needed = "not encrypted" in str(why)
             raise ValueError(
