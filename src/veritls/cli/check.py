@@ -17,15 +17,14 @@ from rich.tree import Tree
 
 from veritls._report.rendering import counted
 from veritls._report.tree import Node, tree
+from veritls.cli.drawing import add_below
 from veritls.cli.probe import Probe
 from veritls.cli.result import STATUSES, Negotiated, Result
 from veritls.cli.target import Target
 from veritls.cli.words import as_dict
 from veritls.report import VerificationReport
 
-_STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _RESULTS = {0: "bold green", 1: "bold red", 2: "bold yellow", 3: "bold yellow", 4: "bold yellow"}
-_VERDICT = 12
 _UNLIMITED_WIDTH = 1_000_000
 _WIDE = 120
 """Columns from which the table has what was negotiated beside the reason."""
@@ -46,17 +45,6 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
         for _ in as_completed(futures):
             progress.advance(task)
         return [future.result() for future in futures]
-
-
-def _below(parent: Tree, node: Node) -> None:
-    for each in node.below:
-        line: RenderableType = Text(each.text)
-        if each.verdict:
-            line = Table.grid()
-            line.add_column(width=_VERDICT)
-            line.add_column(overflow="fold")
-            line.add_row(Text(each.verdict, style=_STYLES[each.verdict]), Text(each.text))
-        _below(parent.add(line), each)
 
 
 def _negotiated(negotiated: Negotiated | None) -> str:
@@ -96,7 +84,7 @@ def _detailed(result: Result, with_chain: bool) -> RenderableType:
     if result.report is None:
         return _titled(result)
     root = Tree(_titled(result))
-    _below(root, Node("", tuple(_lines(result, result.report))))
+    add_below(root, Node("", tuple(_lines(result, result.report))))
     if not with_chain:
         return root
     return Group(root, *(Text(text) for text in _sent(result.report)))

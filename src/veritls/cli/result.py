@@ -96,6 +96,26 @@ def authorities(names: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(_name(der) for _, der in zip(range(MOST_AUTHORITIES), names, strict=False))
 
 
+def first_to_end(report: VerificationReport) -> tuple[int, str] | None:
+    """The days that are left, and the subject, of the certificate of the path that ends first.
+
+    Of the peer's own where there is no path; None where it is not known.
+    """
+    at, shown = report.request.at, report.certificates
+    path = [each for each in shown if each.role != "unused"] if report.trusted else shown[:1]
+    left = [
+        (days, each.subject or ", ".join(each.names[:1]))
+        for each in path
+        if (days := each.days_left(at)) is not None
+    ]
+    return min(left, default=None)
+
+
+def too_few_days(left: int, subject: str, wanted: int) -> str:
+    """The sentence about a certificate that ends too soon for `--warn-days`."""
+    return f"{subject} has {counted(max(left, 0), 'day')} left, fewer than {wanted}"
+
+
 @dataclass(frozen=True)
 class Result:
     """The result for one target: a report, or why there was no connection.
@@ -113,20 +133,7 @@ class Result:
 
     @cached_property
     def _first_to_end(self) -> tuple[int, str] | None:
-        """The days that are left, and the subject, of the certificate of the path that ends first.
-
-        Of the server's own where there is no path; None where it is not known.
-        """
-        if self.report is None:
-            return None
-        at, shown = self.report.request.at, self.report.certificates
-        path = [each for each in shown if each.role != "unused"] if self.report.trusted else shown[:1]
-        left = [
-            (days, each.subject or ", ".join(each.names[:1]))
-            for each in path
-            if (days := each.days_left(at)) is not None
-        ]
-        return min(left, default=None)
+        return first_to_end(self.report) if self.report is not None else None
 
     @property
     def days_left(self) -> int | None:
@@ -156,8 +163,7 @@ class Result:
         if self.status == 4 and self.wanted is not None:
             return self.wanted.sentence
         if self.status == 3 and self._first_to_end is not None:
-            left, subject = self._first_to_end
-            return f"{subject} has {counted(max(left, 0), 'day')} left, fewer than {self.warn_days}"
+            return too_few_days(*self._first_to_end, self.warn_days or 0)
         words: str = as_dict(self.report)["sentence"]
         return words
 

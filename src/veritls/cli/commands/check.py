@@ -1,6 +1,5 @@
 """``veritls check``: its options."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from veritls.cli.options import (
     CRLFiles,
     PartialChain,
     Pins,
+    StartTLS,
     Strict,
     Trust,
     argument,
@@ -37,16 +37,6 @@ cut -d, -f1 hosts.csv | veritls check --file - --json
 veritls check node.internal --ca ca.pem --allow 'spiffe://example.org/node/*'
 """
 _CONNECTION = "How to connect"
-
-
-class StartTLS(StrEnum):
-    """The protocols that `--starttls` takes."""
-
-    SMTP = "smtp"
-    IMAP = "imap"
-    POP3 = "pop3"
-    FTP = "ftp"
-    POSTGRES = "postgres"
 
 
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
