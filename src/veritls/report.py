@@ -18,6 +18,17 @@ from veritls._report.parsed_certificate import LARGEST, Source
 from veritls._report.request import Purpose as Purpose, Refusal as Refusal, Request as Request
 from veritls._report.tree import drawn
 
+__all__ = [
+    "Certificate",
+    "Check",
+    "Purpose",
+    "Refusal",
+    "Request",
+    "Role",
+    "VerificationReport",
+    "VerifyCallback",
+]
+
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """The place of a certificate in the path; "unused": it was sent, but is not part of the path."""
 

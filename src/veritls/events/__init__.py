@@ -34,6 +34,22 @@ from veritls.events.material import (
     MaterialStatus as MaterialStatus,
 )
 
+__all__ = [
+    "AccessEvent",
+    "AccessKind",
+    "Event",
+    "HandshakeEvent",
+    "Listener",
+    "MaterialEvent",
+    "MaterialItem",
+    "MaterialStatus",
+    "Outcome",
+    "PeerIdentity",
+    "Queue",
+    "Subscription",
+    "subscribe",
+]
+
 Outcome: TypeAlias = Literal[
     "completed",
     "refused",
