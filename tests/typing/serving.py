@@ -37,6 +37,7 @@ def loops(transport: aio.SSLTransport) -> asyncio.AbstractEventLoop:
     assert_type(transport.get_write_buffer_size(), int)
     with asyncio.Runner(loop_factory=aio.UvloopEventLoop) as runner:
         runner.run(main())
+    print(aio.UvloopEventLoop().time())
     return aio.EventLoop()
 
 

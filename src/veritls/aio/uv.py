@@ -18,7 +18,7 @@ from veritls.aio.poller import Poller
 from veritls.aio.transport import SSLTransport
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop as Loop
+    from asyncio.base_events import BaseEventLoop as Loop
 
     MISSING: ImportError | None
 else:
