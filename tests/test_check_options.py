@@ -151,7 +151,7 @@ def test_a_certificate_of_the_path_that_expires_soon_has_an_exit_status_of_its_o
     assert run(*arguments, "--warn-days", 5)[0] == 0
     code, out, _ = run(*arguments, "--warn-days", 14)
     assert code == 3
-    assert "expires soon: a certificate of the path has 9 days left, fewer than 14" in out
+    assert "expires soon: CN=Middle has 9 days left, fewer than 14" in out
     [result] = as_json(*arguments, "--warn-days", 14)
     assert (result["status"], result["days_left"]) == ("expires soon", 9)
 

@@ -101,7 +101,7 @@ class Certificate:
 
 
 class Explanation(Protocol):
-    """What `veritls._explaining.explanation` makes of one result."""
+    """What is said of one result: the kind, a sentence, what to do, and the evidence."""
 
     @property
     def sentence(self) -> str: ...

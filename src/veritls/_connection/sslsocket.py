@@ -11,6 +11,7 @@ import sys
 
 from veritls import _engine
 from veritls._connection.state import ConnectionState
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _regular_file(file: Any) -> _engine.File | None:
     return source if source.regular else None
 
 
+@shown_in("veritls")
 class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     """A TCP socket with TLS, as `ssl.SSLSocket`; made by `SSLContext.wrap_socket`.
 

@@ -16,7 +16,7 @@ from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings
 from veritls._context.trust import TrustMembers
 from veritls._context.trust_store import TrustStore
-from veritls._value import TicketSecret, replace
+from veritls._value import TicketSecret, replace, shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from veritls._connection.sslsocket import SSLSocket
     from veritls._context.ocsp_renewal import Renewal
     from veritls._context.settings import SNICallback
+    from veritls._engine import MemoryBIO
     from veritls._loading.chains import Chain
     from veritls._report.request import Purpose
     from veritls.events import Listener, MaterialEvent, MaterialStatus, Subscription
@@ -61,6 +62,7 @@ def _members(kind: type) -> frozenset[str]:
     return frozenset(name for name in names if not name.startswith("_"))
 
 
+@shown_in("veritls")
 class SSLContext(  # type: ignore[misc, override]
     HasSettings, ProtocolMembers, PeerMembers, TrustMembers, OwnMembers, ssl.SSLContext
 ):
@@ -70,6 +72,11 @@ class SSLContext(  # type: ignore[misc, override]
     to connections made after it. `protocol`: PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER; PROTOCOL_TLS, the
     default, and PROTOCOL_TLSv1_2 are deprecated. Raises ValueError for any other protocol. Setting an
     attribute that does not exist raises AttributeError: a misspelt demand would have no effect.
+
+    A client or server begins with `veritls.create_default_context`. Then, in the order of `help`: what both
+    sides speak (`minimum_version`, `set_alpn_protocols`), what is demanded of the peer (`verify_mode`,
+    `check_hostname`, `allowed_peers`), what is trusted (`load_verify_locations`), and what this side has of
+    its own (`load_cert_chain`); `wrap_socket` and `wrap_bio` make connections, `follow` renews certificates.
     """
 
     sslsocket_class: type[ssl.SSLSocket]
@@ -225,8 +232,8 @@ class SSLContext(  # type: ignore[misc, override]
 
     def wrap_bio(
         self,
-        incoming: ssl.MemoryBIO | _engine.MemoryBIO,
-        outgoing: ssl.MemoryBIO | _engine.MemoryBIO,
+        incoming: ssl.MemoryBIO | MemoryBIO,
+        outgoing: ssl.MemoryBIO | MemoryBIO,
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,

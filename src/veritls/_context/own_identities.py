@@ -5,6 +5,7 @@ from __future__ import annotations
 from veritls import _engine
 from veritls._context.keyring import Keyring
 from veritls._explaining.reasons import ssl_error
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     """The arguments of `load_cert_chain`."""
 
 
+@shown_in("veritls")
 class OwnMembers:
     """SSLContext's members about its own identities. A change holds for connections made after it."""
 

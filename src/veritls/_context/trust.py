@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from veritls._loading.pem import is_content
 from veritls._loading.trust import in_data, in_file, in_folder, in_system
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _kinds_in(batches: list[Batch]) -> tuple[Kind, ...]:
     return ("trust", "crls") if crls else ("trust",)
 
 
+@shown_in("veritls")
 class TrustMembers:
     """SSLContext's members about trust. A change holds for connections made after it."""
 

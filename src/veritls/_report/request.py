@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from veritls._value import shown_in
+
 Purpose = Literal["server", "client"]
 """Whose certificate it is: a server's, verified by a client, or a client's, verified by a server."""
 
@@ -13,6 +15,7 @@ Revocation = Literal["none", "leaf", "chain"]
 """Which certificates are checked for revocation: none, the peer's own, or every one of the path."""
 
 
+@shown_in("veritls.report")
 @dataclass(frozen=True)
 class Request:
     """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
@@ -43,6 +46,7 @@ class Request:
         return self.server_hostname if self.check_hostname else None
 
 
+@shown_in("veritls.report")
 @dataclass(frozen=True)
 class Refusal:
     """Why the engine refused, and its evidence.

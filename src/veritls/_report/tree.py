@@ -51,16 +51,17 @@ def _left(end: str | None, at: str) -> str:
     return f"{span(left)} left" if left >= timedelta(0) else f"ended {span(-left)} before"
 
 
-def _checks(checks: list[dict[str, Any]]) -> list[Node]:
+def _checks(report: dict[str, Any]) -> list[Node]:
     """A line for each check that was made, and one for those that another's failure prevented.
 
-    Nothing of those that nobody asked for.
+    Nothing of those that nobody asked for. What failed is in the sentence, which stands above.
     """
     made, names = [], dict[str, list[str]]()
-    for each in checks:
+    for each in report["checks"]:
         name, verdict, evidence = each["name"], each["verdict"], each["evidence"]
         if verdict != "not checked":
-            made.append(Node(": ".join(filter(None, (name, evidence))), (), verdict))
+            shown = evidence if evidence != report["sentence"] else ""
+            made.append(Node(": ".join(filter(None, (name, shown))), (), verdict))
         elif not evidence.startswith((NOT_ENABLED, RUNS_LATER)):
             why = "another check failed" if evidence in (UNKNOWN, NOT_REACHED) else evidence
             names.setdefault(why, []).append(name)
@@ -81,7 +82,7 @@ def tree(report: dict[str, Any]) -> Node:
     below = [
         Node(asked),
         Node("certificates", tuple(certificates)),
-        Node("checks", tuple(_checks(report["checks"]))),
+        Node("checks", tuple(_checks(report))),
     ]
     if report["remedies"]:
         below.append(Node("what to do", tuple(map(Node, report["remedies"]))))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from veritls import __version__
-from veritls.cli.commands import check, demo, run, serve
+from veritls.cli.commands import audit, check, demo, run, serve, verify
 from veritls.cli.help import add, application
 
 
@@ -30,6 +30,8 @@ def veritls(
 
 app = application(veritls)
 add(app, check.check, check.EXAMPLES)
+add(app, verify.verify, verify.EXAMPLES)
+add(app, audit.audit, audit.EXAMPLES)
 add(app, serve.serve, serve.EXAMPLES)
 add(app, run.run, run.EXAMPLES)
 add(app, demo.demo, demo.EXAMPLES)

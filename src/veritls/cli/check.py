@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from rich import box
@@ -17,13 +17,13 @@ from rich.tree import Tree
 
 from veritls._report.rendering import counted
 from veritls._report.tree import Node, tree
+from veritls.cli.drawing import add_below
 from veritls.cli.probe import Probe
-from veritls.cli.result import STATUSES, Negotiated, Result, Wanted
+from veritls.cli.result import STATUSES, Negotiated, Result
 from veritls.cli.target import Target
 from veritls.cli.words import as_dict
 from veritls.report import VerificationReport
 
-_STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _RESULTS = {0: "bold green", 1: "bold red", 2: "bold yellow", 3: "bold yellow", 4: "bold yellow"}
 _UNLIMITED_WIDTH = 1_000_000
 _WIDE = 120
@@ -47,14 +47,6 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
         return [future.result() for future in futures]
 
 
-def _below(parent: Tree, node: Node) -> None:
-    for each in node.below:
-        text = Text(each.text)
-        if each.verdict:
-            text = Text.assemble((f"{each.verdict:<12}", _STYLES[each.verdict]), each.text)
-        _below(parent.add(text), each)
-
-
 def _negotiated(negotiated: Negotiated | None) -> str:
     if negotiated is None:
         return "negotiated: unknown (the second connection, which verifies nothing, failed)"
@@ -62,12 +54,25 @@ def _negotiated(negotiated: Negotiated | None) -> str:
     return f"negotiated: {', '.join(part for part in parts if part)}"
 
 
-def _wanted(wanted: Wanted) -> Node:
-    """The line about a client certificate, with the CAs below it where the sentence has no room for all."""
+def _wanted(result: Result) -> tuple[Node, ...]:
+    """The line about a client certificate, unless the title has it; the CAs below it if these are many."""
+    wanted = result.wanted
+    if wanted is None:
+        return ()
     more = wanted.count - len(wanted.authorities)
     names = (*wanted.authorities, *([f"and {more:,} more"] if more else ()))
     below = tuple(map(Node, names)) if len(names) > 3 else ()
-    return Node(f"client certificate: {wanted.sentence}", below)
+    if result.status != 4:
+        return (Node(f"client certificate: {wanted.sentence}", below),)
+    return (Node("CAs of its clients", below),) if below else ()
+
+
+def _lines(result: Result, report: VerificationReport) -> Iterator[Node]:
+    """What stands below the title; the certificates each by itself, so that a fingerprint fits 80 columns."""
+    yield Node(_negotiated(result.negotiated))
+    yield from _wanted(result)
+    for each in tree(as_dict(report)).below:
+        yield from each.below if each.text == "certificates" else (each,)
 
 
 def _titled(result: Result) -> Text:
@@ -79,9 +84,7 @@ def _detailed(result: Result, with_chain: bool) -> RenderableType:
     if result.report is None:
         return _titled(result)
     root = Tree(_titled(result))
-    root.add(Text(_negotiated(result.negotiated)))
-    wanted = (_wanted(result.wanted),) if result.wanted is not None else ()
-    _below(root, Node("", (*wanted, *tree(as_dict(result.report)).below)))
+    add_below(root, Node("", tuple(_lines(result, result.report))))
     if not with_chain:
         return root
     return Group(root, *(Text(text) for text in _sent(result.report)))

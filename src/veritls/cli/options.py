@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -87,6 +88,17 @@ At: TypeAlias = Annotated[
         rich_help_panel=TRUST,
     ),
 ]
+
+
+class StartTLS(StrEnum):
+    """The protocols that `--starttls` takes."""
+
+    SMTP = "smtp"
+    IMAP = "imap"
+    POP3 = "pop3"
+    FTP = "ftp"
+    POSTGRES = "postgres"
+
 
 _KINDS: dict[str, type[Matcher]] = {"DNS": DNSPattern, "IP": Network, "URI": URI, "email": Email}
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from veritls._loading.certificates import name_text
@@ -54,7 +55,7 @@ class Wanted:
     def by(self) -> str:
         """By which CAs it wants the certificate, for a sentence; empty where it names none."""
         shown = listing(self.authorities, more=self.count - len(self.authorities))
-        return f"by {shown}" if shown else ""
+        return f"issued by {shown}" if shown else ""
 
     @property
     def sentence(self) -> str:
@@ -95,6 +96,26 @@ def authorities(names: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(_name(der) for _, der in zip(range(MOST_AUTHORITIES), names, strict=False))
 
 
+def first_to_end(report: VerificationReport) -> tuple[int, str] | None:
+    """The days that are left, and the subject, of the certificate of the path that ends first.
+
+    Of the peer's own where there is no path; None where it is not known.
+    """
+    at, shown = report.request.at, report.certificates
+    path = [each for each in shown if each.role != "unused"] if report.trusted else shown[:1]
+    left = [
+        (days, each.subject or ", ".join(each.names[:1]))
+        for each in path
+        if (days := each.days_left(at)) is not None
+    ]
+    return min(left, default=None)
+
+
+def too_few_days(left: int, subject: str, wanted: int) -> str:
+    """The sentence about a certificate that ends too soon for `--warn-days`."""
+    return f"{subject} has {counted(max(left, 0), 'day')} left, fewer than {wanted}"
+
+
 @dataclass(frozen=True)
 class Result:
     """The result for one target: a report, or why there was no connection.
@@ -110,18 +131,17 @@ class Result:
     wanted: Wanted | None = None
     warn_days: int | None = None
 
+    @cached_property
+    def _first_to_end(self) -> tuple[int, str] | None:
+        return first_to_end(self.report) if self.report is not None else None
+
     @property
     def days_left(self) -> int | None:
         """Of the certificate of the path that ends first; of the server's own where there is no path.
 
-        None where that is unknown.
+        None where that is not known.
         """
-        if self.report is None:
-            return None
-        at, shown = self.report.request.at, self.report.certificates
-        path = [each for each in shown if each.role != "unused"] if self.report.trusted else shown[:1]
-        left = [days for each in path if (days := each.days_left(at)) is not None]
-        return min(left, default=None)
+        return self._first_to_end[0] if self._first_to_end is not None else None
 
     @property
     def status(self) -> int:
@@ -142,10 +162,9 @@ class Result:
             return self.problem
         if self.status == 4 and self.wanted is not None:
             return self.wanted.sentence
+        if self.status == 3 and self._first_to_end is not None:
+            return too_few_days(*self._first_to_end, self.warn_days or 0)
         words: str = as_dict(self.report)["sentence"]
-        if self.status == 3:
-            left = counted(max(self.days_left or 0, 0), "day")
-            return f"a certificate of the path has {left} left, fewer than {self.warn_days}; {words}"
         return words
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """``veritls check``: its options."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,7 @@ from veritls.cli.options import (
     CRLFiles,
     PartialChain,
     Pins,
+    StartTLS,
     Strict,
     Trust,
     argument,
@@ -39,16 +39,6 @@ veritls check node.internal --ca ca.pem --allow 'spiffe://example.org/node/*'
 _CONNECTION = "How to connect"
 
 
-class StartTLS(StrEnum):
-    """The protocols that `--starttls` takes."""
-
-    SMTP = "smtp"
-    IMAP = "imap"
-    POP3 = "pop3"
-    FTP = "ftp"
-    POSTGRES = "postgres"
-
-
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
     """Every target once, in the order given. Raises ValueError, saying what is wrong with which argument."""
     targets = [parse(host, PORTS[protocol]) for host in hosts]
@@ -63,7 +53,7 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
 def check(
     hosts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="HOST[:PORT]...", help="Servers. IPv6 addresses in []."),
+        typer.Argument(metavar="HOST[:PORT]", help="Servers. IPv6 addresses in []."),
     ] = None,
     file: Annotated[
         Path | None,
