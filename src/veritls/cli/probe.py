@@ -205,7 +205,7 @@ class Probe:
                     seen.refusal = self._refused_afterwards(tls)
             except ssl.SSLError as why:
                 seen.note(stream)
-                seen.refusal = alert_in(why)
+                seen.refusal = alert_in(why) or None
                 if seen.request is None or not seen.refusal:
                     raise
 
