@@ -271,3 +271,15 @@ def test_the_engine_keeps_the_names_as_they_came_where_somebody_asked(
             found = stream.certificate_request
     names = sorted(each.certificate.subject.public_bytes() for each in CLIENTS)
     assert (found and (sorted(found[0]), found[1])) == ((names, 5) if keeps else None)
+
+
+@NEEDS_OPENSSL
+def test_a_certificate_whose_key_the_server_does_not_take_is_not_said_to_be_accepted(
+    folder: Path, cas: Path, trust: list[object]
+) -> None:
+    own = ANN.file(folder)
+    demand = ("-tls1_3", "-verify", "1", "-CAfile", cas, "-client_sigalgs", "RSA-PSS+SHA256")
+    with openssl(folder, *demand) as server:
+        result = one(server, *trust, "--cert", own)
+    assert result["status"] == "trusted" and result["client_certificate"]["sent"] is False
+    assert "goes on without" in result["client_certificate"]["sentence"]

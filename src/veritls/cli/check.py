@@ -61,7 +61,7 @@ def _below(parent: Tree, node: Node) -> None:
 
 def _negotiated(negotiated: Negotiated | None) -> str:
     if negotiated is None:
-        return "negotiated: unknown (the second connection, which verifies nothing, failed)"
+        return "negotiated: unknown"
     parts = (negotiated.version, negotiated.suite, negotiated.group, f"ALPN {negotiated.alpn or 'none'}")
     return f"negotiated: {', '.join(part for part in parts if part)}"
 
