@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
     from veritls.events.identity import PeerIdentity
 
+__all__ = [
+    "SPIFFE",
+    "URI",
+    "DNSPattern",
+    "Email",
+    "Matcher",
+    "Network",
+]
+
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
 PIN_CHARACTERS = 44

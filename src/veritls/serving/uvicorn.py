@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     ZttpProtocol: type[Protocol]
     AutoZttpProtocol: type[Protocol]
 
+__all__ = [
+    "ContextFactory",
+    "options",
+]
+
 logger = logging.getLogger("veritls.serving")
 
 _CLASSES = {
