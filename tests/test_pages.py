@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.pages import postgresql
 from tests.pages.blocks import ROOT, Block, blocks
 from tests.pages.story import Story, told
+from tests.pages.workloads import attested
 
 TUTORIAL = "docs/tutorial.md"
 HOW_TO = sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/howto").glob("*.md"))
@@ -19,6 +21,7 @@ GIVEN = {
     "docs/howto/httpx.md": SERVER,
     "docs/howto/requests.md": SERVER,
     "docs/howto/pins.md": SERVER,
+    "docs/howto/key-log-and-wireshark.md": SERVER,
     "docs/howto/crls-and-ocsp.md": CLIENT,
 }
 """A page -> the program of another page that it tells its readers to use."""
@@ -49,5 +52,6 @@ def test_a_how_to_page_runs_with_the_certificates_of_the_tutorial(
     if page in GIVEN:
         source, name = GIVEN[page]
         given = [next(block for block in blocks(source) if block.file == name)]
-    with told(given + blocks(page), Story(folder, players={"sql": postgresql.serving})):
+    story = Story(folder, players={"sql": postgresql.serving}, replaced={"/run/spire": str(folder)})
+    with attested(folder) if "/spiffe." in page else nullcontext(), told(given + blocks(page), story):
         pass
