@@ -103,7 +103,7 @@ def _parsed(data: bytes, *, pem: bool) -> list[bytes]:
     try:
         return pem_certificates(data, "it") if pem else from_der(data, "it")
     except ssl.SSLError as why:
-        raise ValueError(words_of(why)) from None
+        raise ValueError(words_of(why).removeprefix("PEM lib: ")) from None
 
 
 def _in_der(data: bytes, suffix: str) -> list[bytes]:

@@ -223,7 +223,7 @@ class Workshop:
         if key == "leaf-as-ca":
             valid = self.make("valid")
             if isinstance(valid, str):
-                return f"{valid} or --peer valid=FILE"
+                return valid
             return below(valid).issue("leaf as CA", self.names, self.side)
         return self._of_the_ca(key)
 
