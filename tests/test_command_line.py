@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 import veritls
+from tests.support.terminals import on_a_terminal
 from veritls.cli.app import app
 from veritls.cli.options import matcher, moment
 
@@ -96,25 +96,9 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
 
 def shown_on_a_terminal(**environment: str) -> str:
     """What ``veritls check`` of a port that nobody listens on prints on a terminal."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "veritls", "check", "--timeout", "5", "127.0.0.1:1"]
-    given = {key: each for key, each in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR")}
-    child = subprocess.Popen(
-        command, stdout=theirs, stderr=theirs, env={**given, "TERM": "xterm-256color", **environment}
+    return on_a_terminal(
+        [sys.executable, "-m", "veritls", "check", "--timeout", "5", "127.0.0.1:1"], **environment
     )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            more = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not more:
-            break
-        shown += more
-    child.wait(60)
-    os.close(ours)
-    return shown.decode()
 
 
 def test_there_is_colour_on_a_terminal_and_none_with_no_color() -> None:

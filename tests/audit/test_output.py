@@ -54,4 +54,4 @@ def test_a_pipe_gets_one_line_for_each_peer_and_no_colours(audited: Files) -> No
     rows = [line for line in out.splitlines() if " refused " in line or " accepted " in line]
     assert len(rows) == 2 + len(INVALID)
     [none] = [row for row in rows if "no certificate" in row]
-    assert "1.3 refused: certificate_required, 1.2 refused: handshake_failure" in none
+    assert "1.3 refused: certificate required, 1.2 refused: handshake failure" in none

@@ -15,7 +15,7 @@ def serve(address: str) -> int:
     """Serve the site, and make it anew when docs/ or src/ changes, until interrupted."""
     from watchfiles import watch
 
-    config = prepare()
+    config, _ = prepare()
     command = [sys.executable, "-m", "zensical", "serve", "-f", str(config), "-a", address]
     with subprocess.Popen(command, cwd=ROOT) as server:
         try:

@@ -6,45 +6,43 @@ what comes out of docstrings and raw HTML.
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
-"""Elements whose attribute a browser loads, not only follows."""
+_TAG = re.compile(r"<(a|script|img|iframe|source|link)\b([^>]*)>")
+_ANCHOR = re.compile(r"<[^>]*?\s(?:id|name)=[\"']?([^\"'\s>]+)")
+_ATTRIBUTE = re.compile(r"\b(href|src|rel)=(?:\"([^\"]*)\"|'([^']*)'|([^\s>]+))")
 
 
-class Page(HTMLParser):
+class Page:
     """What a page of the site names: its anchors, its links, and what a browser loads for it."""
 
     def __init__(self, text: str) -> None:
-        super().__init__()
-        self.anchors: set[str] = set()
+        self.anchors = {html.unescape(name) for name in _ANCHOR.findall(text)}
         self.links: list[str] = []
         self.loaded: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.anchors |= {given[name] for name in ("id", "name") if name in given}
-        if tag == "a" and "href" in given:
-            self.links.append(given["href"])
-        if tag in LOADED and LOADED[tag] in given and given.get("rel") != "canonical":
-            self.loaded.append(given[LOADED[tag]])
+        for tag, attributes in _TAG.findall(text):
+            found = {each[0]: html.unescape("".join(each[1:])) for each in _ATTRIBUTE.findall(attributes)}
+            if tag == "a" and "href" in found:
+                self.links.append(found["href"])
+            elif tag != "a" and found.get("rel") != "canonical":
+                self.loaded += [found[name] for name in ("src", "href") if name in found]
 
 
-def read(html: Path) -> dict[Path, Page]:
+def read(site: Path) -> dict[Path, Page]:
     """Each page of the built site, but for that of a missing page: its links are those of the root."""
-    found = html.resolve().rglob("*.html")
+    found = site.resolve().rglob("*.html")
     return {path: Page(path.read_text("utf-8")) for path in found if path.name != "404.html"}
 
 
-def faults(html: Path) -> Iterator[str]:
+def faults(site: Path) -> Iterator[str]:
     """What is wrong with the built site: broken links and anchors, and what comes from another host."""
-    pages = read(html)
+    pages = read(site)
     for path, page in pages.items():
-        name = path.relative_to(html.resolve())
+        name = path.relative_to(site.resolve())
         for link in page.links:
             if not urlsplit(link).scheme and not _leads_somewhere(link, path, pages):
                 yield f"{name}: {link} leads nowhere"

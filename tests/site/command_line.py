@@ -9,10 +9,6 @@ import sys
 from pathlib import Path
 
 COLUMNS = "80"
-INTRODUCTION = """# The command line
-
-`veritls` comes with the extra `cli`: `pip install 'veritls[cli]'`. `python -m veritls` is the same
-program. What its commands say of themselves with `--help`:"""
 
 
 def _helps(names: list[str], src: Path) -> list[str]:
@@ -44,17 +40,17 @@ def _helps(names: list[str], src: Path) -> list[str]:
 
 def commands(said: str) -> list[str]:
     """The names of the commands that the program's help lists."""
-    _, _, listed = said.partition("Commands")
-    return re.findall(r"^[│|] ?([a-z][a-z-]*) ", listed, re.M)
+    return re.findall(r"^  ([a-z][a-z-]*)  ", said.partition("\nCommands:\n")[2], re.M)
 
 
-def page(src: Path) -> str:
-    """The page. Raises RuntimeError for a command that has no help, and where there is no command."""
+def blocks(src: Path) -> list[str]:
+    """The page's blocks of Markdown. Raises RuntimeError where a command, or every one, has no help."""
     (program,) = _helps([""], src)
     names = commands(program)
     if not names:
         raise RuntimeError("veritls --help lists no commands")
-    blocks = [INTRODUCTION, f"```text\n{program}\n```"]
-    for name, text in zip(names, _helps(names, src), strict=True):
-        blocks.append(f"## veritls {name}\n\n```text\n{text}\n```")
-    return "\n\n".join(blocks) + "\n"
+    helps = zip(names, _helps(names, src), strict=True)
+    return [
+        f"```text\n{program}\n```",
+        *(f"## veritls {name}\n\n```text\n{text}\n```" for name, text in helps),
+    ]

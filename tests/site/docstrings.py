@@ -23,7 +23,7 @@ def summary(docstring: str) -> str:
     """Its first sentence, without the full stop."""
     first = " ".join(docstring.strip().split("\n\n")[0].split())
     match = re.match(r".*?[^.\s]\.(?=\s|$)", first)
-    return (match.group() if match else first).rstrip(".:")
+    return re.sub(r"``(.+?)``", r"`\1`", (match.group() if match else first).rstrip(".:"))
 
 
 def _code(paragraph: str) -> str:

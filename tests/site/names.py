@@ -101,7 +101,8 @@ class Names:
         for path in paths:
             yield Entry(path, self.object(path), page["file"])
 
-    def _hidden(self, entry: Entry) -> set[str]:
+    def hidden(self, entry: Entry) -> set[str]:
+        """The members of a class that are no interface; "*" for all."""
         return {*self.spec["hidden"].get(entry.path, ()), *self.spec["hidden"]["*"]}
 
     def _members(self, entry: Entry) -> Iterator[Entry]:
@@ -112,7 +113,7 @@ class Names:
                 yield found
 
     def _public_members(self, entry: Entry) -> Iterator[tuple[str, Any]]:
-        hidden = self._hidden(entry)
+        hidden = self.hidden(entry)
         if entry.object.kind is griffe.Kind.CLASS and "*" not in hidden:
             for name, member in entry.object.all_members.items():
                 if not name.startswith("_") and name not in hidden:
@@ -152,5 +153,7 @@ class Names:
         for path in [*(f"{each}.{words}" for each in within), words]:
             if path in self._places:
                 file, _, anchor = self._places[path].partition("#")
-                return f"#{anchor}" if anchor and file == page else self._places[path]
+                if file == page:
+                    return f"#{anchor}" if anchor else None
+                return self._places[path]
         return None

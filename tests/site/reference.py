@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ NEWER = {
 """Names that are here on every Python -> since which one `ssl` has them."""
 
 
+def append(page: Path, blocks: Iterable[str]) -> None:
+    """Add blocks of Markdown to a page of docs/."""
+    page.write_text("\n\n".join([page.read_text("utf-8").rstrip(), *blocks]) + "\n", "utf-8")
+
+
 class Reference:
     """Writes the pages into the folder `reference` of the folder `docs`, a site's Markdown."""
 
@@ -51,9 +56,10 @@ class Reference:
         folder = self.docs / "reference"
         folder.mkdir(parents=True, exist_ok=True)
         pages = {page["file"]: self._page(page) for page in self.names.spec["page"]}
-        pages |= {"constants.md": self._constants(), "index.md": self._index()}
+        pages["constants.md"] = self._constants()
         for name, blocks in pages.items():
             (folder / name).write_text("\n\n".join(blocks) + "\n", "utf-8")
+        append(folder / "index.md", self._index())
 
     def _page(self, page: dict[str, Any]) -> Iterator[str]:
         entries = [entry for entry in self.names.entries.values() if entry.page == page["file"]]
@@ -118,18 +124,13 @@ class Reference:
             yield "\n".join(["| name | what it is |", "| --- | --- |", *rows])
 
     def _index(self) -> Iterator[str]:
-        yield "# Reference"
-        yield (
-            "Every public name. A name that begins with an underscore, and a module that is not here, is "
-            "private: it may change with any version. [Constants, enums and errors](constants.md) are those "
-            "of `ssl`. [The command line](command-line.md) has a page of its own."
-        )
         own = [(path, entry) for path, entry in self.names.entries.items() if entry.holder == "veritls"]
         tables = {"veritls": sorted([*own, *self.names.aliases.items()])}
         for page in self.names.spec["page"]:
             if "module" in page:
                 found = [entry for entry in self.names.entries.values() if entry.page == page["file"]]
                 tables[page["module"]] = [(entry.path, entry) for entry in found]
+        yield "## Those of ssl\n\n[Constants, enums and errors](constants.md), the same objects as in `ssl`."
         for module, rows in tables.items():
             page_of = self.names.page_of(module)
             yield f"## [{module}]({page_of})" if page_of else f"## {module}"

@@ -20,7 +20,9 @@ def signature(entry: Entry, names: Names) -> str:
     if thing.kind is griffe.Kind.CLASS:
         if entry.path in names.spec["not_called"] or "Protocol" in map(str, thing.bases):
             return ""
-        return _call(entry.name, _fields(thing) or _parameters(thing.parameters), None)
+        hidden = names.hidden(entry)
+        shown = [each for each in thing.parameters if each.name not in hidden]
+        return _call(entry.name, _fields(thing) or _parameters(shown), None)
     if thing.kind is griffe.Kind.FUNCTION:
         returns = None if thing.returns is None else str(thing.returns)
         return _call(entry.name, _parameters(thing.parameters), returns)

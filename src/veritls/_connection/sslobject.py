@@ -7,6 +7,7 @@ import ssl
 from veritls import _engine
 from veritls._connection import state
 from veritls._connection.state import NOT_YET, ConnectionState
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MemoryBIO = _engine.MemoryBIO
 
 
+@shown_in("veritls")
 class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
     """A TLS connection over two memory buffers, as `ssl.SSLObject`; made by `SSLContext.wrap_bio`.
 
