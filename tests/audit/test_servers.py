@@ -104,6 +104,14 @@ def test_openssl_s_server_with_verify_return_error_does_not_fail_open(audited: F
     assert having(result, "as it must") == {"valid", *INVALID}
 
 
+def test_a_server_that_takes_no_key_of_the_peers_kind_is_not_judged_by_them(audited: Files) -> None:
+    needs("openssl")
+    options = ["-verify", "1", "-verify_return_error", "-client_sigalgs", "RSA-PSS+SHA256"]
+    code, result = of_openssl(audited, *options)
+    assert (code, result["requests_certificates"]) == (2, True)
+    assert having(result, "unknown") >= {"valid", "other-ca", "self-signed"}
+
+
 def test_a_server_that_fails_open_in_one_version_only_fails_open(audited: Files) -> None:
     needs("openssl")
     code, result = of_openssl(audited, "-verify", "1", "-tls1_2")

@@ -63,7 +63,14 @@ def inputs(paths: Sequence[Path]) -> list[Input]:
 
 
 def _within(folder: Path, depth: int = 0) -> Iterator[Input]:
-    for each in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        if not depth:
+            raise
+        yield Input(folder, named=False)  # told of as a file that cannot be read
+        return
+    for each in entries:
         if each.name.startswith("."):
             continue
         if each.is_dir(follow_symlinks=False):
