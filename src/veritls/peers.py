@@ -14,8 +14,6 @@ from typing import ClassVar
 
 from veritls import _engine
 
-__all__ = ["SPIFFE", "URI", "DNSPattern", "Email", "Matcher", "Network"]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -23,6 +21,15 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from veritls.events.identity import PeerIdentity
+
+__all__ = [
+    "SPIFFE",
+    "URI",
+    "DNSPattern",
+    "Email",
+    "Matcher",
+    "Network",
+]
 
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""

@@ -9,7 +9,11 @@ from ssl import VerifyMode
 
 from veritls._value import Value
 
-__all__ = ["CERT_NONE", "CERT_OPTIONAL", "CERT_REQUIRED", "RULES", "Rule", "rule"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "rule",
+]
 
 CERT_NONE = VerifyMode.CERT_NONE
 CERT_OPTIONAL = VerifyMode.CERT_OPTIONAL

@@ -52,8 +52,8 @@ class Certificate:
     """One certificate, as far as it can be parsed. Text has every character escaped that is not printable.
 
     `role`: "leaf", "intermediate", "anchor" or "unused". `source`: "peer" or "trust set". `subject`,
-    `issuer`: as in RFC 4514. `serial`, `sha256`: hexadecimal digits. `names`: the first 100 of
-    subjectAltName; `names_left_out` counts the others. `not_before`, `not_after`: aware datetimes in UTC.
+    `issuer`: as in RFC 4514. `serial`, `sha256`: hexadecimal digits. `der`: its bytes. `names`: the first 100
+    of subjectAltName; `names_left_out` counts the others. `not_before`, `not_after`: aware datetimes in UTC.
     `problem`: why it cannot be parsed, empty where it can; the other text is then empty and the times are
     None.
     """

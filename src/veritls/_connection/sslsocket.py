@@ -66,6 +66,8 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
 
     Any thread may call `close`: a call that waits in another thread raises OSError (EBADF). Every method that
     sends or receives raises OSError: ENOTCONN where there is no connection, EBADF where it is closed.
+
+    `do_handshake_on_connect`, `suppress_ragged_eofs`: as they were given to `wrap_socket`.
     """
 
     _unwrapped: _engine.Stream | None = None
@@ -363,10 +365,11 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file, open in binary mode, from `offset` on (0: from its position), to its end.
 
-        `count`: the maximum in bytes. Returns the number of bytes sent; the file's position is then after the
-        last of them, also after an error. The engine reads a regular file; anything else with a `read` is
-        read here, in blocks. Raises ValueError for a text file and where the socket is non-blocking; else as
-        `sendall`.
+        `count`: the maximum in bytes; None, the default, sends all.
+
+        Returns the number of bytes sent; the file's position is then after the last of them, also after an
+        error. The engine reads a regular file; anything else with a `read` is read here, in blocks. Raises
+        ValueError for a text file and where the socket is non-blocking; else as `sendall`.
         """
         stream = self._stream
         if stream is None:

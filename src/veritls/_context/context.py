@@ -209,8 +209,12 @@ class SSLContext(  # type: ignore[misc, override]
     ) -> SSLSocket:
         """An SSLSocket that takes over the connection of `sock`, as `ssl.SSLContext.wrap_socket`.
 
-        `server_hostname`: the name or address that a client connects to. `session`: an `SSLSession` to
-        resume. Raises NotImplementedError where `sock` is not a stream socket; ssl.SSLError where the context
+        `server_side`: whether this side accepts connections. `do_handshake_on_connect`: whether the handshake
+        is done at once, or by `connect` and `accept`; otherwise call `do_handshake`. `suppress_ragged_eofs`:
+        whether an end without close_notify reads as an end of the data. `server_hostname`: the name or
+        address that a client connects to. `session`: an `SSLSession` to resume.
+
+        Raises NotImplementedError where `sock` is not a stream socket; ssl.SSLError where the context
         is for the other side or its settings cannot be used; ValueError where `check_hostname` is True and
         there is no `server_hostname`, and for arguments of the other side; TypeError for other types. If
         `sock` is connected and `do_handshake_on_connect` is True, raises as `SSLSocket.do_handshake`.
@@ -263,9 +267,11 @@ class SSLContext(  # type: ignore[misc, override]
         `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
         PEM text with all. `server_hostname`: the name to check; None, the default, checks none. `at`: an
         aware datetime, default now. `purpose`: "server" or "client", by default the peers of this context.
-        `ocsp_response`: the stapled response, DER. The chain is validated under any `verify_mode`, and the
-        verify callback is called. Raises ssl.SSLCertVerificationError as a handshake; TypeError, ValueError
-        or ssl.SSLError for arguments that cannot be used.
+        `ocsp_response`: the stapled response, DER.
+
+        The chain is validated under any `verify_mode`, and the verify callback is called. Raises
+        ssl.SSLCertVerificationError as a handshake; TypeError, ValueError or ssl.SSLError for arguments that
+        cannot be used.
         """
         from veritls._context.asking import verify_chain
 
@@ -351,18 +357,19 @@ class SSLContext(  # type: ignore[misc, override]
     def follow(self, source: Source | None, *, max_stale: float | timedelta | None = None) -> None:
         """Takes over what `source` has now, and from then on whatever it has.
 
-        `source`: a `veritls.sources.Source`, such as a `FileSource`. The kinds that it provides are replaced
-        whole: what was loaded of them before is gone, and setting them raises ValueError. Other kinds stay.
-        A thread watches the source, and swaps in the next set, or nothing: where it cannot be read, or what
-        it gave cannot be used, the last good set stays, a `MaterialEvent` and a line of the logger
-        "veritls.material" say so, and it is tried again. New connections use the new set; sessions of older
-        ones are not resumed. A CRL is not replaced by an older one. A context follows one source at a time:
-        following another, or None, ends the former, and leaves its last set. It ends with the context.
+        `source`: a `veritls.sources.Source`, such as a `FileSource`. `max_stale`: seconds, or a timedelta,
+        for which a set may be used after the source was last read with success; then new handshakes are
+        refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends the alert internal_error). None,
+        the default, is unlimited. Where `sni_callback` chooses a second context, the limits of both hold.
+        `verify_chain` and connections that exist go on.
 
-        `max_stale`: seconds, or a timedelta, for which a set may be used after the source was last read with
-        success; then new handshakes are refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends
-        the alert internal_error). None, the default, is unlimited. Where `sni_callback` chooses a second
-        context, the limits of both hold. `verify_chain` and connections that exist go on.
+        The kinds that the source provides are replaced whole: what was loaded of them before is gone, and
+        setting them raises ValueError. Other kinds stay. A thread watches the source, and swaps in the next
+        set, or nothing: where it cannot be read, or what it gave cannot be used, the last good set stays, a
+        `MaterialEvent` and a line of the logger "veritls.material" say so, and it is tried again. New
+        connections use the new set; sessions of older ones are not resumed. A CRL is not replaced by an older
+        one. A context follows one source at a time: following another, or None, ends the former, and leaves
+        its last set. It ends with the context.
 
         Raises what `source.load` raises; ValueError where a kind that it provides is missing or empty;
         ssl.SSLError, ValueError or TypeError where one cannot be used, and for other arguments. Nothing has

@@ -49,11 +49,12 @@ class Request:
 @shown_in("veritls.report")
 @dataclass(frozen=True)
 class Refusal:
-    """Why the engine refused: the kind, the details in words, and its evidence.
+    """Why the engine refused, and its evidence.
 
+    `kind`: of the refusal, for example "expired" (docs/verification.md). `detail`: more about it, in words.
     `bound`: the limit that was passed, in seconds since 1970. `presented`: the names that were compared.
     `path`: the certificates above the peer's (DER), where path building had succeeded. `anchors`: how many
-    the trust set has, None where that is not known; `unread`: which of the system's certificates could not be
+    the trust set has, None where that is not known. `unread`: which of the system's certificates could not be
     read, in words. `above`: the certificates of the trust set that may be issuers of those sent (DER), each
     with whether it is an anchor. `crls`: for the first certificates of the path, whether a CRL of the issuer
     is loaded, and the revocation time in it, in seconds since 1970. `trust_domain`: the SPIFFE trust domain
