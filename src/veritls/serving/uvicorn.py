@@ -22,6 +22,17 @@ from typing import TYPE_CHECKING, Any
 from veritls.serving.making import server_context
 from veritls.serving.peer import Facts, facts_of, with_facts
 
+__all__ = [
+    "AutoHTTPProtocol",
+    "AutoZttpProtocol",
+    "ContextFactory",
+    "H11Protocol",
+    "HttpToolsProtocol",
+    "ZttpProtocol",
+    "options",
+    "with_peer",
+]
+
 if TYPE_CHECKING:
     from asyncio import Protocol
 
@@ -74,10 +85,14 @@ def _refuse(transport: Any) -> None:
     transport.abort()
 
 
-@cache
 def with_peer(protocol: type[Any]) -> type[Any]:
     """A subclass of a protocol of uvicorn, of HTTP or of WebSockets, that puts the peer into its scopes."""
+    hashed: Any = protocol  # mypy takes a class for what has no hash
+    return _with_peer(hashed)
 
+
+@cache
+def _with_peer(protocol: Any) -> type[Any]:
     class WithPeer(protocol):  # type: ignore[misc]
         app: Any
 
