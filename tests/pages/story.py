@@ -105,7 +105,7 @@ class Story:
         (programs / ".curlrc").write_text("silent\nshow-error\n")  # no progress meter, as in a terminal
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "LANG") if name in os.environ}
-        self._environ = kept | {
+        self.environ = kept | {
             "PATH": os.pathsep.join(path),
             "HOME": str(folder),
             "CURL_HOME": str(programs),
@@ -161,7 +161,7 @@ class Story:
         return bool(block.terminal) and not words and block.terminal in self._left_out
 
     def _terminal(self, name: str) -> Terminal:
-        return self._terminals.setdefault(name, Terminal(self.folder, self._environ))
+        return self._terminals.setdefault(name, Terminal(self.folder, self.environ))
 
     def _shell(self, name: str, command: str, shown: str) -> None:
         terminal = self._terminal(name)
