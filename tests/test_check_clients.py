@@ -120,6 +120,23 @@ def test_a_server_that_is_not_trusted_is_told_what_it_wants_too(version: str, fo
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_of_a_server_that_is_not_trusted_and_gone_it_is_not_known_whether_it_goes_on(
+    version: str, folder: Path
+) -> None:
+    came: list[int] = []
+
+    def first_only(raw: socket.socket) -> None:
+        came.append(raw.fileno())
+        if len(came) > 1:
+            raise ConnectionError("gone")
+
+    with serving(context(folder, version, ssl.CERT_REQUIRED, CLIENTS[0]), first_only) as server:
+        result = one(server, "--name", "localhost")
+    assert result["status"] == "not trusted" and result["negotiated"]["version"] == f"TLSv{version}"
+    assert result["client_certificate"]["required"] is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_server_that_requires_a_certificate_can_be_verified_as_of_a_date(
     version: str, folder: Path, trust: list[object]
 ) -> None:
@@ -254,3 +271,15 @@ def test_the_engine_keeps_the_names_as_they_came_where_somebody_asked(
             found = stream.certificate_request
     names = sorted(each.certificate.subject.public_bytes() for each in CLIENTS)
     assert (found and (sorted(found[0]), found[1])) == ((names, 5) if keeps else None)
+
+
+@NEEDS_OPENSSL
+def test_a_certificate_whose_key_the_server_does_not_take_is_not_said_to_be_accepted(
+    folder: Path, cas: Path, trust: list[object]
+) -> None:
+    own = ANN.file(folder)
+    demand = ("-tls1_3", "-verify", "1", "-CAfile", cas, "-client_sigalgs", "RSA-PSS+SHA256")
+    with openssl(folder, *demand) as server:
+        result = one(server, *trust, "--cert", own)
+    assert result["status"] == "trusted" and result["client_certificate"]["sent"] is False
+    assert "goes on without" in result["client_certificate"]["sentence"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +182,13 @@ def test_servers_can_be_read_from_standard_input(server: Server, ca: Path) -> No
     assert CliRunner().invoke(app, arguments, input="x" * 2_000_000).exit_code == 2
     assert CliRunner().invoke(app, arguments, input=b"\xff\xfe\x00\n").exit_code == 2
     assert "no HOST" in CliRunner().invoke(app, arguments, input="").stderr
+
+
+def test_standard_input_without_an_end_is_refused() -> None:
+    command = [sys.executable, "-m", "veritls", "check", "--file", "-"]
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run(command, stdin=endless, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "larger than 1,048,576 bytes" in done.stderr
 
 
 @pytest.mark.parametrize(

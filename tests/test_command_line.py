@@ -97,7 +97,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
 def shown_on_a_terminal(**environment: str) -> str:
     """What ``veritls check`` of a port that nobody listens on prints on a terminal."""
     return on_a_terminal(
-        [sys.executable, "-m", "veritls", "check", "--timeout", "5", "127.0.0.1:1"], **environment
+        [sys.executable, "-m", "veritls", "check", "--timeout", "5", "127.0.0.1:1"], environment=environment
     )
 
 

@@ -198,6 +198,6 @@ def test_a_docstring_becomes_markdown() -> None:
 
 def test_the_help_of_every_command_is_on_the_site(html: Path) -> None:
     text = (html / "reference/command-line/index.html").read_text("utf-8")
-    for command in ("check", "demo", "run", "serve"):
+    for command in ("check", "demo", "doctor", "run", "serve"):
         assert f"veritls {command}</" in text or f"veritls {command}<a" in text
         assert f"veritls {command}" in text.partition("Usage:")[2]

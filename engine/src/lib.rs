@@ -1,5 +1,8 @@
 //! `veritls._engine`: TLS for Python. Knows TLS; knows no policy names and no Python classes.
 
+#[cfg(not(unix))]
+compile_error!("veritls runs on Linux and macOS: docs/platforms.md has the plan for Windows");
+
 mod api;
 mod clock;
 mod driving;
@@ -55,6 +58,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(api::certificates::names, module)?)?;
     module.add_function(wrap_pyfunction!(api::certificates::is_signed_by, module)?)?;
     module.add_function(wrap_pyfunction!(api::system_trust::system_certificates, module)?)?;
+    module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     module.add(
         "listeners",
         api::cell::Cell::new(pyo3::types::PyTuple::empty(module.py()).into_any().unbind()),

@@ -103,7 +103,7 @@ if sys.version_info < (3, 12):
 SSLContext.sslsocket_class, SSLContext.sslobject_class = SSLSocket, SSLObject
 _engine.set_translator(_exception_for)
 
-__version__ = "0.2.0"
+__version__ = _engine.VERSION
 
 _IMPORTED_WHEN_ASKED_FOR = {
     "DNSPattern": "veritls.peers",

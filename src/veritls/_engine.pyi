@@ -3,6 +3,9 @@ from typing import Any, Generic, Literal, NotRequired, TypeAlias, TypedDict, Typ
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
+VERSION: str
+"""Of engine/Cargo.toml."""
+
 @final
 class MemoryBIO:
     pending: int

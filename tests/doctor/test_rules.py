@@ -53,6 +53,18 @@ def test_what_is_said_to_break_raises_that_with_veritls_and_nothing_with_ssl(nam
     assert f"raises {type(ours).__name__}: {ours.args[-1] if ours else ''}" in finding.what
 
 
+@pytest.mark.parametrize(
+    ("line", "do"),
+    [
+        ("context.set_ciphers = 'DEFAULT'", "call it"),
+        ("context.verify_mod = 1", rules.OWN_ATTRIBUTE),
+        ("context.maximum_version = ssl.TLSVersion.TLSv1", rules.ADVICE["maximum_version"]),
+    ],
+)
+def test_what_to_do_is_of_the_attribute(line: str, do: str) -> None:
+    assert one(f"import ssl\n{CLIENT}{line}", "attribute", "breaks").do == do
+
+
 @pytest.mark.parametrize("name", NEWER)
 def test_methods_of_a_later_python_that_are_not_offered_are_found_on_every_python(name: str) -> None:
     before, line, rule = NEWER[name]
@@ -254,3 +266,4 @@ def test_an_encrypted_key_beside_the_program_needs_its_password(tmp_path: Path) 
     assert with_call("'cert.pem', 'key.pem', password") == with_call("'cert.pem', 'plain.pem'") == []
     assert with_call("'cert.pem', keyfile='key.pem', password=ask") == []
     assert with_call(f"'cert.pem', '../{tmp_path.name}x/key.pem'") == with_call("'/dev/zero'") == []
+    assert with_call(r"'a\0b'") == with_call("'" + "a/" * 4000 + "'") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,40 @@ class Block:
     def not_run(self) -> str:
         """Why it is not run."""
         return self.mark[1] if self.mark[0] == "not run" else ""
+
+    def commands(self) -> list[tuple[str, str]]:
+        """The commands of a console block, each with its output; output of an earlier command has none."""
+        found: list[list[str]] = []
+        for line in self.text.splitlines(keepends=True):
+            if line.startswith("$ "):
+                found.append([line[2:], ""])
+            elif found and found[-1][0].endswith("\\\n") and not found[-1][1]:
+                found[-1][0] += line.removeprefix("> ")
+            else:
+                if not found:
+                    found.append(["", ""])
+                found[-1][1] += line
+        return [(command.strip(), output) for command, output in found]
+
+    def words(self) -> list[list[str]]:
+        """The words of each command that it runs in a shell."""
+        if self.language == "sh":
+            lines = self.text.replace("\\\n", " ").splitlines()
+        elif self.language == "console":
+            lines = [command.replace("\\\n", " ") for command, _ in self.commands()]
+        else:
+            lines = []
+        found: list[list[str]] = []
+        for line in lines:
+            found.append([])
+            parts = shlex.shlex(line, posix=True, punctuation_chars=True)
+            parts.whitespace_split = True
+            for word in parts:
+                if set(word) <= set("&|;"):
+                    found.append([])
+                else:
+                    found[-1].append(word)
+        return [words for words in found if words]
 
 
 def blocks_of(text: str, page: str) -> list[Block]:

@@ -21,14 +21,18 @@ from tests.pages import pip
 from tests.pages.blocks import ROOT, Block
 from tests.pages.terminals import Terminal
 
-PORTS = (8443, 9464, 6380, 5432)
+PORTS = (8000, 8443, 8444, 9464, 6379, 6380, 5432)
 """Ports that pages name."""
 
 FOLDER = "/home/me/tutorial"
 """What pages call their folder."""
 
-PROGRAMS = ("curl", "openssl", "redis-server", "redis-cli", "postgres", "initdb")
+PROGRAMS = ("curl", "openssl", "redis-server", "redis-cli", "stunnel", "softhsm2-util")
 """Programs that pages use, and CI installs."""
+
+
+OPTIONAL = ("tshark",)
+"""Programs whose blocks are left out where they are not installed, or not run by root, who may capture."""
 
 
 def reserved_port() -> int:
@@ -45,39 +49,21 @@ def reserved_port() -> int:
     return port
 
 
-def commands(block: Block) -> list[tuple[str, str]]:
-    """The commands of a console block with the output of each; that of an earlier command has none."""
-    found: list[list[str]] = []
-    for line in block.text.splitlines(keepends=True):
-        if line.startswith("$ "):
-            found.append([line[2:], ""])
-        elif found and found[-1][0].endswith("\\\n") and not found[-1][1]:
-            found[-1][0] += line.removeprefix("> ")
-        else:
-            if not found:
-                found.append(["", ""])
-            found[-1][1] += line
-    return [(command.strip(), output) for command, output in found]
+def require(blocks: list[Block]) -> None:
+    """Skips, or fails under CI, where a page installs or runs something that is not there."""
+    found = [words for block in blocks if not block.not_run for words in block.words()]
+    for words in found:
+        if words[:2] == ["pip", "install"] and (absent := pip.missing(words[2:])):
+            assert not os.environ.get("CI"), f"not installed: {absent}"
+            pytest.skip(f"not installed: {absent}")
+    for each in PROGRAMS:
+        if any(each in words for words in found):
+            program(each)
 
 
-def scripts(block: Block) -> list[str]:
-    """What a block runs in a shell."""
-    if block.language == "sh":
-        return [block.text]
-    return [command for command, _ in commands(block)] if block.language == "console" else []
-
-
-def needed(blocks: list[Block]) -> Iterator[str]:
-    """The first words of every command of the page, and skips where something is not there that CI has."""
-    for script in [script for block in blocks if not block.not_run for script in scripts(block)]:
-        for line in script.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            if words[:2] == ["pip", "install"]:
-                asked = words[2 : words.index("&&")] if "&&" in words else words[2:]
-                if absent := pip.missing(asked):
-                    assert not os.environ.get("CI"), f"not installed: {absent}"
-                    pytest.skip(f"not installed: {absent}")
-            yield from words
+def absent_programs() -> set[str]:
+    """Those of OPTIONAL that are not there, or would not be allowed to work."""
+    return {each for each in OPTIONAL if shutil.which(each) is None or os.geteuid() != 0}
 
 
 Player: TypeAlias = Callable[["Story", Block], AbstractContextManager[None]]
@@ -105,6 +91,7 @@ class Story:
         self._replaced = {"0.0.0.0": "127.0.0.1", FOLDER: str(folder)} | (replaced or {})
         self._players = players or {}
         self._playing = ExitStack()
+        self._absent, self._left_out = absent_programs(), set[str]()
         self._terminals: dict[str, Terminal] = {}
         self._written: dict[str, str] = {}
         self._ran: list[str] = []
@@ -118,7 +105,7 @@ class Story:
         (programs / ".curlrc").write_text("silent\nshow-error\n")  # no progress meter, as in a terminal
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "LANG") if name in os.environ}
-        self._environ = kept | {
+        self.environ = kept | {
             "PATH": os.pathsep.join(path),
             "HOME": str(folder),
             "CURL_HOME": str(programs),
@@ -136,7 +123,7 @@ class Story:
         return self._port.sub(lambda found: self._ports[found[1]], text)
 
     def play(self, block: Block) -> None:
-        if block.not_run:
+        if block.not_run or self._is_left_out(block):
             return
         text = self.here(block.text)
         if block.file is not None:
@@ -145,7 +132,7 @@ class Story:
             path.write_text(text)
             self._written[block.file] = block.place
         elif block.language == "console":
-            for command, shown in commands(replace(block, text=text)):
+            for command, shown in replace(block, text=text).commands():
                 self._shell(block.terminal, command, shown)
         elif block.language == "sh":
             self.run(text)
@@ -165,15 +152,25 @@ class Story:
         terminal.start("set -e\n" + script)
         terminal.succeeds()
 
+    def _is_left_out(self, block: Block) -> bool:
+        """A block with a program of OPTIONAL that is not there, or of the terminal where that would run."""
+        words = block.words()
+        if any(each in command for command in words for each in self._absent):
+            self._left_out.add(block.terminal)
+            return True
+        return bool(block.terminal) and not words and block.terminal in self._left_out
+
     def _terminal(self, name: str) -> Terminal:
-        return self._terminals.setdefault(name, Terminal(self.folder, self._environ))
+        return self._terminals.setdefault(name, Terminal(self.folder, self.environ))
 
     def _shell(self, name: str, command: str, shown: str) -> None:
         terminal = self._terminal(name)
         self._ran.append(command)
         if command:
             terminal.start(command)
-        if name:
+        if not command and shown.startswith("^C\n"):
+            terminal.stops(shown.removeprefix("^C\n"))
+        elif name:
             terminal.says(shown, first=bool(command))
         else:
             terminal.ends(shown)
@@ -195,7 +192,7 @@ class Story:
     def end(self) -> None:
         self._playing.close()
         for terminal in self._terminals.values():
-            terminal.interrupt()
+            terminal.end()
 
 
 def _but_its_name(text: str) -> str:
@@ -206,10 +203,7 @@ def _but_its_name(text: str) -> str:
 def told(page_blocks: list[Block], story: Story) -> Iterator[Story]:
     """The page has been gone through; what it left running runs."""
     try:
-        words = set(needed(page_blocks))
-        for each in PROGRAMS:
-            if each in words:
-                program(each)
+        require(page_blocks)
         for block in page_blocks:
             try:
                 story.play(block)

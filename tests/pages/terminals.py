@@ -23,7 +23,7 @@ class Terminal:
 
     def start(self, command: str) -> None:
         """Ends the command before, as Ctrl-C does, and begins this one."""
-        self.interrupt()
+        self.end(signal.SIGINT)
         self._said, self._seen, self._ended = "", 0, False
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
@@ -81,12 +81,20 @@ class Terminal:
         self._until(found, shown)
         self._seen = len(self._said)
 
-    def interrupt(self) -> None:
+    def stops(self, shown: str) -> None:
+        """Presses Ctrl-C, and waits until the command ends."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGINT)
+        self.says(shown, first=False)
+        self._until(lambda: self._ended, shown)
+
+    def end(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """Ends what runs, if anything does; what outlives the signal is killed."""
         process, self._process = self._process, None
         if process is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
+            os.killpg(process.pid, by)
         with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS)
         with suppress(ProcessLookupError):

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 COLUMNS = "80"
+WITHOUT_TYPER = ("run", "doctor")
+"""Commands that need no extra, and that the program's help need not list."""
 
 
 def _helps(names: list[str], src: Path) -> list[str]:
@@ -49,6 +51,7 @@ def blocks(src: Path) -> list[str]:
     names = commands(program)
     if not names:
         raise RuntimeError("veritls --help lists no commands")
+    names = list(dict.fromkeys([*names, *WITHOUT_TYPER]))
     helps = zip(names, _helps(names, src), strict=True)
     return [
         f"```text\n{program}\n```",

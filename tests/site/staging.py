@@ -22,6 +22,7 @@ MERMAID = "assets/mermaid.js"
 """The script on the site. The package mermaidx brings Mermaid's own file."""
 
 _CODE = re.compile(r"(^(`{3,}|~{3,}).*?^\2`*[ ]*$|`[^`\n]+`)", re.M | re.S)
+_LONG = re.compile(r"(?<![\w./:(\[<\"=#-])[\w./:]{24,}(?![\w./:)\]>\"])")
 _LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s#]+)((?:#[^)\s]*)?\))")
 
 
@@ -54,7 +55,9 @@ class Staged:
 
         parts = _CODE.split(text)
         # Of each match the pattern gives the code and its fence; what is between them is prose.
-        prose = [_LINK.sub(link, part) if index % 3 == 0 else part for index, part in enumerate(parts)]
+        prose = [
+            _breakable(_LINK.sub(link, part)) if index % 3 == 0 else part for index, part in enumerate(parts)
+        ]
         return "".join(part for index, part in enumerate(prose) if index % 3 != 2)
 
     def _target(self, target: str, source: str, place: str) -> str:
@@ -92,6 +95,11 @@ class Staged:
         return f'\n<script src="{os.path.relpath(MERMAID, os.path.dirname(place) or ".")}"></script>\n'
 
 
+def _breakable(text: str) -> str:
+    """The text with places to break in the long words of tables, such as the names of tests."""
+    return _LONG.sub(lambda word: re.sub(r"(?<=[/_:])(?=\w)", "<wbr>", word.group()), text)
+
+
 def navigation(tree: object, there: Iterable[str]) -> list[object]:
     """The navigation `tree`, filled with what is there. Raises ValueError for one that it does not name."""
     left = set(there)
@@ -103,7 +111,7 @@ def navigation(tree: object, there: Iterable[str]) -> list[object]:
                 found = [node] if node in left else []
             else:
                 match = re.compile(re.escape(node).replace(r"\*", "[^/]*")).fullmatch
-                found = sorted(page for page in left - named if match(page))
+                found = sorted(filter(match, left - named), key=lambda page: page.removesuffix(".md"))
             left.difference_update(found)
             return list(found)
         if isinstance(node, dict):

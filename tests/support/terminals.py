@@ -9,13 +9,15 @@ import re
 import struct
 import subprocess
 import termios
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_a_terminal(command: Sequence[str], columns: int = 80, **environment: str) -> str:
-    """What it prints there, with its escape sequences."""
+def on_a_terminal(
+    command: Sequence[str], columns: int = 80, environment: Mapping[str, str] | None = None
+) -> str:
+    """What it prints there, with its escape sequences. `environment`: variables to set besides."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     unset = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
@@ -25,7 +27,7 @@ def on_a_terminal(command: Sequence[str], columns: int = 80, **environment: str)
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**given, "TERM": "xterm-256color", **environment},
+        env={**given, "TERM": "xterm-256color", **(environment or {})},
     )
     os.close(theirs)
     shown = b""

@@ -2,6 +2,8 @@
 pub mod bell;
 #[path = "../../src/driving/descriptor.rs"]
 pub mod descriptor;
+#[path = "../../src/driving/platform.rs"]
+pub mod platform;
 #[path = "../../src/driving/turn_lock.rs"]
 pub mod turn_lock;
 #[path = "../../src/driving/wait.rs"]

@@ -44,7 +44,7 @@ fn receive(descriptor: &Descriptor) -> Result<(), Failure> {
         }
         let bell = bell::hear().expect("a bell");
         used.check()?;
-        kernel::poll(&[number, bell.as_raw_fd()]);
+        kernel::poll(&[number, bell.numbers()[0]]);
     }
 }
 

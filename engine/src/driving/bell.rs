@@ -4,30 +4,27 @@
 //! one. So no thread has to silence it, and one that was woken in vain waits on the new bell.
 
 use std::mem;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::write;
-
+use crate::driving::platform::Bell;
 use crate::memory::close_number;
 
-static BELL: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
+static BELL: Mutex<Option<Arc<Bell>>> = Mutex::new(None);
 
 /// This process was forked while another thread had its hand on the bell.
 static OUT_OF_REACH: AtomicBool = AtomicBool::new(false);
 
-fn bell() -> Option<MutexGuard<'static, Option<Arc<OwnedFd>>>> {
+fn bell() -> Option<MutexGuard<'static, Option<Arc<Bell>>>> {
     let reachable = !OUT_OF_REACH.load(Ordering::Relaxed);
     reachable.then(|| BELL.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The bell that the next `ring` rings. None where no descriptor is left for one: wait a while at a time, then.
-pub fn hear() -> Option<Arc<OwnedFd>> {
+pub fn hear() -> Option<Arc<Bell>> {
     let mut bell = bell()?;
     if bell.is_none() {
-        *bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok().map(Arc::new);
+        *bell = Bell::new().ok().map(Arc::new);
     }
     bell.clone()
 }
@@ -36,8 +33,7 @@ pub fn hear() -> Option<Arc<OwnedFd>> {
 pub fn ring() {
     let taken_down = bell().and_then(|mut bell| bell.take());
     if let Some(bell) = taken_down {
-        // It cannot be full: this is the first and the last that is written to it.
-        let _ = write(&*bell, &1_u64.to_ne_bytes());
+        bell.ring();
     }
 }
 
@@ -47,7 +43,7 @@ pub fn renew() {
         Ok(mut bell) => {
             if let Some(parents) = bell.take() {
                 // Threads that are not here hold it too, and will not let go.
-                close_number(parents.as_raw_fd());
+                parents.numbers().into_iter().for_each(close_number);
                 mem::forget(parents);
             }
         }

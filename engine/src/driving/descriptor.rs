@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use crate::driving::bell;
+use crate::driving::{bell, platform};
 use crate::fork::{Shut, Users};
 use crate::memory::{KeepsOpen, borrow_number, close_number};
 use crate::tls::failure::Failure;
@@ -53,7 +53,10 @@ impl Descriptor {
 
     /// Says which number it is, once.
     pub fn bind(&self, number: RawFd) {
-        let _ = self.number.set(number);
+        let first = self.number.set(number).is_ok();
+        if platform::PREPARES && first {
+            let _ = self.enter().map(|used| platform::prepare(used.fd()));
+        }
     }
 
     pub fn number(&self) -> Option<RawFd> {

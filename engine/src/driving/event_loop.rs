@@ -14,12 +14,12 @@
 use std::mem;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv, send};
 
 use crate::driving::core::{Core, Progress};
 use crate::driving::descriptor::Use;
 use crate::driving::outbound::Outbound;
-use crate::driving::transport;
+use crate::driving::platform;
 use crate::driving::turn_lock::Held;
 use crate::fork::AtWork;
 use crate::tls::failure::Failure;
@@ -89,7 +89,7 @@ fn receive(core: &Core, at_work: &AtWork<'_>) -> Result<Buffer, Failure> {
 fn send_all(core: &Core, at_work: &AtWork<'_>, records: &mut Buffer) -> Result<(), Failure> {
     while !records.is_empty() {
         let used = enter(core, at_work)?;
-        match send(used.fd(), records.bytes(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        match send(used.fd(), records.bytes(), platform::SEND) {
             Ok(count) => records.discard(count),
             Err(Errno::AGAIN) => return Err(Failure::WantWrite),
             Err(Errno::INTR) => {}
@@ -236,7 +236,7 @@ impl<'a> EventLoopDriver<'a> {
 
     fn acknowledge(&self) {
         if let Ok(used) = enter(self.core, self.at_work) {
-            transport::acknowledge(&used);
+            platform::acknowledge(used.fd());
         }
     }
 

@@ -7,6 +7,7 @@ pub mod descriptor;
 pub mod event_loop;
 pub mod memory_bio;
 pub mod outbound;
+pub mod platform;
 pub mod sending;
 pub mod transport;
 pub mod turn_lock;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread};
-use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
+use rustix::net::{RecvFlags, recv, send, sockopt};
 
 use crate::driving::bell;
 use crate::driving::descriptor::{Descriptor, Use};
 use crate::driving::memory_bio::MemoryBuffer;
+use crate::driving::platform;
 use crate::driving::wait::Wait;
 use crate::fork::AtWork;
 use crate::memory::{give_back_stack, stack_is_deep};
@@ -37,15 +38,6 @@ const WITHOUT_A_BELL: Duration = Duration::from_millis(50);
 
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
-}
-
-/// Has the kernel acknowledge at once what has come, and what comes until this end sends.
-pub fn acknowledge(used: &Use<'_>) {
-    // A socket of another family has no such option.
-    #[cfg(target_os = "linux")]
-    let _ = sockopt::set_tcp_quickack(used.fd(), true);
-    #[cfg(not(target_os = "linux"))]
-    let _ = used;
 }
 
 /// Where records come from and go to.
@@ -101,7 +93,7 @@ impl Socket<'_> {
         let fd = used.fd();
         let polled = match &bell {
             Some(bell) => {
-                let both = &mut [PollFd::new(&fd, flags), PollFd::new(bell, PollFlags::IN)];
+                let both = &mut [PollFd::new(&fd, flags), PollFd::new(&**bell, PollFlags::IN)];
                 let idles = stack_is_deep() && left.is_none_or(|left| left > IDLE);
                 let polled = poll(both, if idles { Some(IDLE) } else { left }.map(timespec).as_ref());
                 if idles && polled == Ok(0) {
@@ -205,10 +197,9 @@ impl Transport for Socket<'_> {
 
     fn send(&self, records: &mut Buffer) -> Result<(), Failure> {
         // The kernel never waits here: a blocking `send` that a signal ends returns what it took, like any other.
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         while !records.is_empty() {
             let used = self.enter()?;
-            match send(used.fd(), records.bytes(), flags) {
+            match send(used.fd(), records.bytes(), platform::SEND) {
                 Ok(count) => records.discard(count),
                 Err(Errno::AGAIN) => self.writable(&used)?,
                 Err(Errno::INTR) => return Err(Failure::Interrupted),
@@ -227,7 +218,7 @@ impl Transport for Socket<'_> {
 
     fn acknowledge(&self) {
         if let Ok(used) = self.enter() {
-            acknowledge(&used);
+            platform::acknowledge(used.fd());
         }
     }
 

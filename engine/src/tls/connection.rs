@@ -372,12 +372,11 @@ impl Connection {
         let Some(handshake) = self.handshake.clone() else { return self.advance(into) };
         self.forget_declined_session(&handshake);
         let processed = handshake.run(|| self.advance(into));
-        if let Some(hello) = handshake.take_hello() {
+        let (hello, request) = handshake.take_noted();
+        if let Some(hello) = hello {
             self.hello = hello;
         }
-        if let Some(request) = handshake.take_request() {
-            self.request = Some(request);
-        }
+        self.request = request.or(self.request.take());
         drop(handshake);
         if processed.is_ok() {
             self.finish_handshake()?;

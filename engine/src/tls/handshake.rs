@@ -186,10 +186,6 @@ impl Handshake {
         self.state().hello.as_ref().is_some_and(|hello| hello.no_scheme)
     }
 
-    pub fn take_hello(&self) -> Option<Hello> {
-        self.state().hello.take()
-    }
-
     pub fn keep_request(&self) {
         self.state().keeps_request = true;
     }
@@ -204,8 +200,10 @@ impl Handshake {
         }
     }
 
-    pub fn take_request(&self) -> Option<Box<CertificateRequest>> {
-        self.state().request.take()
+    /// What the last step noted.
+    pub fn take_noted(&self) -> (Option<Hello>, Option<Box<CertificateRequest>>) {
+        let mut state = self.state();
+        (state.hello.take(), state.request.take())
     }
 
     /// Why the peer is refused, for the connection; rustls gets no more than an error.
@@ -256,10 +254,10 @@ mod tests {
     fn a_request_is_kept_on_demand_with_its_first_hundred_cas() {
         let handshake = Handshake::default();
         handshake.note_request(&[b"a"]);
-        assert_eq!(handshake.take_request(), None);
+        assert_eq!(handshake.take_noted().1, None);
         handshake.keep_request();
         handshake.note_request(&[b"a".as_slice(); 101]);
-        let request = handshake.take_request().expect("it was kept");
+        let request = handshake.take_noted().1.expect("it was kept");
         assert_eq!((request.authorities.len(), request.count), (MAX_AUTHORITIES, 101));
     }
 

@@ -15,7 +15,7 @@ from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, overload
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -233,6 +233,15 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
             raise
         if self.server_side:
             self._peer_address = None
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # typeshed has bytes for the number, too
+        def read(self, len: int = 1024, buffer: None = None) -> bytes: ...
+        @overload
+        def read(self, len: int, buffer: WriteableBuffer) -> int: ...
+        @overload
+        def read(self, len: int = 1024, *, buffer: WriteableBuffer) -> int: ...
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.

@@ -13,7 +13,7 @@ from veritls._value import shown_in
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Literal, overload
 
     from _typeshed import ReadableBuffer
 
@@ -275,6 +275,15 @@ class TrustMembers:
     def cert_store_stats(self) -> dict[str, int]:
         """The numbers of certificates ("x509"), of CA certificates ("x509_ca") and of CRLs ("crl")."""
         return self._trust.statistics()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_ca_certs(self, binary_form: Literal[False] = False) -> list[dict[str, Any]]: ...
+        @overload
+        def get_ca_certs(self, binary_form: Literal[True]) -> list[bytes]: ...
+        @overload
+        def get_ca_certs(self, binary_form: bool) -> Any: ...
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
         """The trusted CA certificates: DER bytes where `binary_form`, else dicts as of `getpeercert`."""

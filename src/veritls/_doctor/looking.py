@@ -12,7 +12,7 @@ from veritls._compat.injection import replacements
 from veritls._doctor import rules, trying
 from veritls._doctor.constants import UNKNOWN
 from veritls._doctor.findings import BREAKS, MAY, NOTE, Finding, Severity, shown
-from veritls._doctor.names import Bound, Caught, Connection, Context, Member, Module, Text, argument
+from veritls._doctor.names import Bound, Caught, Connection, Context, Member, Text, argument
 from veritls._doctor.reading import Program
 from veritls._doctor.walking import Walker
 from veritls._explaining.reasons import ALERTS
@@ -227,21 +227,13 @@ class Looker(Walker):
         self, node: ast.stmt, target: ast.Attribute, value: ast.expr, operation: ast.operator | None
     ) -> None:
         kind = self.scope.kind(target.value)
-        if isinstance(kind, Module) and kind.name == "ssl" and target.attr == "_create_default_https_context":
-            return  # what it is set to has its own finding
         if not isinstance(kind, Context):
             return
         name, wanted = target.attr, self.scope.constant(value)
         self._spend()
         error = trying.setting(kind.protocols, name, wanted, operation)
         if error is not None:
-            ours = hasattr(veritls.SSLContext, name)
-            self._raised(
-                node,
-                "attribute",
-                error,
-                rules.ADVICE.get(name, "leave it out") if ours else rules.OWN_ATTRIBUTE,
-            )
+            self._raised(node, "attribute", error, _advice(name))
         elif name == "minimum_version" and wanted in _OLD:
             what = f"{shown(node)}: TLS 1.2 is the oldest version here; a peer with an older one is refused"
             self.find(node, "versions", MAY, what, "the peer needs TLS 1.2")
@@ -308,6 +300,14 @@ class Looker(Walker):
 _VERIFY = "nothing, where that is meant; else create_default_context(cafile=…)"
 
 
+def _advice(name: str) -> str:
+    """What to do where an attribute of a context cannot be set."""
+    member = getattr(veritls.SSLContext, name, None)
+    if member is None:
+        return rules.OWN_ATTRIBUTE
+    return "call it" if callable(member) else rules.ADVICE.get(name, "leave it out")
+
+
 def _has(module: object, name: str) -> bool:
     return hasattr(module, name)
 
@@ -320,9 +320,9 @@ def _words(error: Exception) -> str:
 
 def _is_encrypted(folder: str, path: str) -> bool:
     """Whether a key file beside the program is encrypted. Files elsewhere are not read."""
-    folder = os.path.realpath(folder or ".")
-    place = os.path.realpath(os.path.join(folder, path))
     try:
+        folder = os.path.realpath(folder or ".")
+        place = os.path.realpath(os.path.join(folder, path))
         if os.path.commonpath([folder, place]) != folder or not stat.S_ISREG(os.stat(place).st_mode):
             return False
         with open(place, "rb") as file:

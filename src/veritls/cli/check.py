@@ -49,7 +49,7 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
 
 def _negotiated(negotiated: Negotiated | None) -> str:
     if negotiated is None:
-        return "negotiated: unknown (the second connection, which verifies nothing, failed)"
+        return "negotiated: unknown"
     parts = (negotiated.version, negotiated.suite, negotiated.group, f"ALPN {negotiated.alpn or 'none'}")
     return f"negotiated: {', '.join(part for part in parts if part)}"
 

@@ -39,13 +39,14 @@ _MOST_READ = 64 * 1024
 class _Seen:
     """What one connection showed, however far it came.
 
-    `refusal`: the alert that came where the server should have gone on; None where it is not known whether
-    it goes on.
+    `signed`: whether this end proved a key of its own; True where that is not known. `refusal`: the alert
+    that came where the server should have gone on; None where it is not known whether it goes on.
     """
 
     negotiated: Negotiated | None = None
     chain: tuple[bytes, ...] = ()
     request: tuple[list[bytes], int] | None = None
+    signed: bool = False
     refusal: str | None = ""
 
     def note(self, stream: _engine.Stream) -> None:
@@ -61,9 +62,10 @@ class _Seen:
             )
         self.chain = tuple(stream.peer_chain or ())
         self.request = stream.certificate_request
+        self.signed = not stream.established or stream.signature_schemes[0] is not None
 
     def wanted(self, *, sent: bool) -> Wanted | None:
-        """The server's request for a client certificate. `sent`: whether there was one to send."""
+        """The server's request for a client certificate. `sent`: whether one was sent."""
         if self.request is None:
             return None
         names, count = self.request
@@ -157,14 +159,14 @@ class Probe:
         except SSLCertVerificationError as refused:
             second = self._observed(target)
             return self._result(target, refused.report, seen if second.negotiated is None else second)
-        return self._result(target, self._reports.report, seen, sent=self.has_certificate)
+        return self._result(target, self._reports.report, seen, verified=True)
 
     def _result(
-        self, target: Target, report: VerificationReport, seen: _Seen, *, sent: bool = False
+        self, target: Target, report: VerificationReport, seen: _Seen, *, verified: bool = False
     ) -> Result:
-        if self.has_certificate and not sent:
+        if self.has_certificate and not verified:
             seen.refusal = None  # it was not tried with the one that there is
-        wanted = seen.wanted(sent=sent)
+        wanted = seen.wanted(sent=self.has_certificate and verified and seen.signed)
         return Result(target, report, seen.negotiated, wanted=wanted, warn_days=self.warn_days)
 
     def _keep(self, report: VerificationReport) -> None:
@@ -205,7 +207,7 @@ class Probe:
                     seen.refusal = self._refused_afterwards(tls)
             except ssl.SSLError as why:
                 seen.note(stream)
-                seen.refusal = alert_in(why)
+                seen.refusal = alert_in(why) or None
                 if seen.request is None or not seen.refusal:
                     raise
 

@@ -11,7 +11,7 @@ from typing import Any
 from veritls._loading.certificates import name_text
 from veritls._report.rendering import counted, listing, plain
 from veritls.cli.target import Target
-from veritls.cli.words import as_dict
+from veritls.cli.words import as_dict, in_options
 from veritls.report import VerificationReport
 
 MOST_AUTHORITIES = 20
@@ -42,7 +42,7 @@ class Wanted:
     """A server's request for a client certificate.
 
     `authorities`: the first CAs that it names, escaped; `count`: how many it names; 0: any will do. `sent`:
-    whether there was one to send. `refusal`: the alert with which it refused what it got, in words; empty
+    whether one was sent. `refusal`: the alert with which it refused what it got, in words; empty
     where it went on; None where that is not known.
     """
 
@@ -104,7 +104,7 @@ def first_to_end(report: VerificationReport) -> tuple[int, str] | None:
     at, shown = report.request.at, report.certificates
     path = [each for each in shown if each.role != "unused"] if report.trusted else shown[:1]
     left = [
-        (days, each.subject or ", ".join(each.names[:1]))
+        (days, plain(each.subject or ", ".join(each.names[:1])))
         for each in path
         if (days := each.days_left(at)) is not None
     ]
@@ -164,8 +164,7 @@ class Result:
             return self.wanted.sentence
         if self.status == 3 and self._first_to_end is not None:
             return too_few_days(*self._first_to_end, self.warn_days or 0)
-        words: str = as_dict(self.report)["sentence"]
-        return words
+        return in_options(self.report.sentence)
 
     def as_dict(self) -> dict[str, Any]:
         """The result with JSON's types."""

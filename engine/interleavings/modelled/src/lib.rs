@@ -89,7 +89,17 @@ pub mod os {
             }
         }
 
+        pub trait AsFd {
+            fn as_fd(&self) -> BorrowedFd<'_>;
+        }
+
         pub struct OwnedFd(RawFd);
+
+        impl AsFd for OwnedFd {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                BorrowedFd::borrow_raw(self.0)
+            }
+        }
 
         impl OwnedFd {
             pub fn from_raw_fd(number: RawFd) -> Self {

@@ -47,3 +47,26 @@ pub mod event {
         Ok(OwnedFd::from_raw_fd(kernel::open("the bell")))
     }
 }
+
+pub mod net {
+    pub struct SendFlags;
+
+    impl SendFlags {
+        pub const DONTWAIT: Self = Self;
+        pub const NOSIGNAL: Self = Self;
+
+        pub const fn union(self, _: Self) -> Self {
+            self
+        }
+    }
+
+    pub mod sockopt {
+        use modelled::os::fd::BorrowedFd;
+
+        use crate::io::Errno;
+
+        pub fn set_tcp_quickack(_: BorrowedFd<'_>, _: bool) -> Result<(), Errno> {
+            Ok(())
+        }
+    }
+}
