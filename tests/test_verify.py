@@ -276,6 +276,23 @@ class TestAFolder:
         assert got["pipe"]["problem"] == "it is not a regular file"
 
 
+def test_a_folder_in_a_folder_that_cannot_be_read_is_told_of(
+    ca: list[object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder, "secret/a.pem", LEAF.pem)
+    put(folder, "b.pem", LEAF.pem + MIDDLE.pem)
+    real = os.scandir
+
+    def scandir(path: Path) -> Any:
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    code, results = as_json(folder, *ca)
+    assert (code, [each["status"] for each in results]) == (2, ["trusted", "not readable"])
+
+
 def test_a_list_of_cas_is_no_chain(ca: list[object], folder: Path) -> None:
     code, [result] = as_json(put(folder, "many.pem", LEAF.pem * 65), *ca)
     assert (code, result["status"]) == (2, "not readable")

@@ -14,8 +14,6 @@ from typing import ClassVar
 
 from veritls import _engine
 
-__all__ = ["SPIFFE", "URI", "DNSPattern", "Email", "Matcher", "Network"]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -80,7 +80,7 @@ def as_json(*arguments: object) -> tuple[int, dict[str, Any]]:
     code, out, err = audit("--json", *arguments)
     assert out, err
     result: dict[str, Any] = json.loads(out)
-    assert result["status"] == ("nothing fails open", "fails open", "could not be told")[code]
+    assert result["status"] == ("nothing fails open", "fails open", "inconclusive")[code]
     return code, result
 
 

@@ -113,6 +113,16 @@ def test_allowed_peers_are_tried_with_a_name_that_they_match_and_one_that_they_d
         assert having(result, "as it must") == {"valid", "none", "other-name", *INVALID}
 
 
+def test_the_other_name_is_one_that_no_pattern_matches(named: Naming, audited: Files) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED)
+    context.allowed_peers = [veritls.SPIFFE("spiffe://example.org/**"), veritls.DNSPattern("a.internal")]
+    code, result = as_json(named(context), *audited.keys)
+    assert code == 0, result["sentences"]
+    assert "other-name" in having(result, "as it must")
+    context.allowed_peers = [veritls.DNSPattern("*.veritls-audit.example")]
+    assert not_tried(as_json(named(context), *audited.keys)[1]) == {"other-name"}
+
+
 def test_crls_of_a_context_are_tried_where_a_certificate_on_them_can_be_made(
     named: Naming, audited: Files
 ) -> None:

@@ -38,7 +38,7 @@ def test_what_is_made_with_the_key_ends_within_the_hour_and_is_written_nowhere(
     assert {Path(each).name for each in written} == {"identity.pem"}
     assert list(tmp_path.iterdir()) == []
     issuer = issuer_of([ROOT.certificate], ROOT.key)
-    workshop = Workshop("client", ("a.example",), issuer, (ROOT.certificate,))
+    workshop = Workshop("client", ("a.example",), "b.example", issuer, (ROOT.certificate,))
     for key in KEYS:
         shown = workshop.make(key)
         assert not isinstance(shown, str)

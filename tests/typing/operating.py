@@ -69,7 +69,8 @@ def outcome(event: events.Event) -> str:
         assert_type(event.method, str | None)
         return kind
     assert_type(event, events.MaterialEvent)
-    return event.outcome
+    became: events.MaterialOutcome = event.outcome
+    return became
 
 
 def listening(context: ssl.SSLContext) -> None:

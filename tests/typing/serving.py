@@ -87,6 +87,7 @@ async def under_hypercorn() -> None:
 
 def under_gunicorn() -> list[object]:
     hook = gunicorn.ContextHook(make_context)
+    assert_type(gunicorn.CERTFILE, str)
     return [hook, gunicorn.ASGIWorker, gunicorn.SyncWorker, gunicorn.ThreadWorker]
 
 

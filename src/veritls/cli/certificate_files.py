@@ -63,7 +63,14 @@ def inputs(paths: Sequence[Path]) -> list[Input]:
 
 
 def _within(folder: Path, depth: int = 0) -> Iterator[Input]:
-    for each in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        if not depth:
+            raise
+        yield Input(folder, named=False)  # told of as a file that cannot be read
+        return
+    for each in entries:
         if each.name.startswith("."):
             continue
         if each.is_dir(follow_symlinks=False):
@@ -103,7 +110,7 @@ def _parsed(data: bytes, *, pem: bool) -> list[bytes]:
     try:
         return pem_certificates(data, "it") if pem else from_der(data, "it")
     except ssl.SSLError as why:
-        raise ValueError(words_of(why)) from None
+        raise ValueError(words_of(why).removeprefix("PEM lib: ")) from None
 
 
 def _in_der(data: bytes, suffix: str) -> list[bytes]:

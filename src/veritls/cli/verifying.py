@@ -88,9 +88,14 @@ def _lines(report: VerificationReport) -> Iterator[Node]:
     """What stands below the title; each certificate by itself, so that a fingerprint fits 80 columns."""
     for each in tree(as_dict(report)).below:
         yield from each.below if each.text == "certificates" else (each,)
-    request = report.request
-    if request.purpose == "server" and request.server_hostname is None and request.allowed_peers is None:
+    if _is_unnamed(report):
         yield _NO_NAME
+
+
+def _is_unnamed(report: VerificationReport) -> bool:
+    """Whether it is about a server of which no name was asked for."""
+    request = report.request
+    return request.purpose == "server" and request.server_hostname is None and request.allowed_peers is None
 
 
 def _titled(result: Verified) -> Text:
@@ -154,6 +159,8 @@ def show(results: Sequence[Verified], console: Console, *, only_failing: bool = 
         console.print(table)
     if terminal:
         console.print(_counted(results))
+        if any(each.report is not None and _is_unnamed(each.report) for each in results):
+            console.print("host names: not checked (give --name)")
 
 
 def print_json(results: Sequence[Verified]) -> None:

@@ -22,17 +22,6 @@ from typing import TYPE_CHECKING, Any
 from veritls.serving.making import server_context
 from veritls.serving.peer import Facts, facts_of, with_facts
 
-__all__ = [
-    "AutoHTTPProtocol",
-    "AutoZttpProtocol",
-    "ContextFactory",
-    "H11Protocol",
-    "HttpToolsProtocol",
-    "ZttpProtocol",
-    "options",
-    "with_peer",
-]
-
 if TYPE_CHECKING:
     from asyncio import Protocol
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from veritls.sources.files import FileSource as FileSource
 from veritls.sources.source import Identity as Identity, Kind as Kind, Material as Material, Source as Source
 
-__all__ = ["FileSource", "Identity", "Kind", "Material", "SPIFFESource", "Source"]
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from veritls.sources.spiffe import SPIFFESource as SPIFFESource

@@ -26,7 +26,6 @@ from veritls.cli.auditing.peers import Side
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _WEAK_BITS = 1024
-OTHER_NAME = "other.veritls-audit.example"
 _SIGNS = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
 _ISSUES = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 _PURPOSES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
@@ -195,13 +194,15 @@ def below(valid: Shown) -> Issuer:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Makes what each row shows. `side`: of the peers. `names`: what a valid one is for. `issuer`: the CA
+    """Makes what each row shows. `side`: of the peers. `names`: what a valid one is for; `other_name`: a name
+    that must be refused, None where there is none. `issuer`: the CA
     with its key; None: not given. `anchors`: certificates of the CAs that are trusted. `revoked`: a serial
     number of a CRL of `issuer`. `given`: what the user gave, by key.
     """
 
     side: Side
     names: tuple[str, ...]
+    other_name: str | None
     issuer: Issuer | None = None
     anchors: tuple[x509.Certificate, ...] = ()
     revoked: int | None = None
@@ -223,7 +224,7 @@ class Workshop:
         if key == "leaf-as-ca":
             valid = self.make("valid")
             if isinstance(valid, str):
-                return f"{valid} or --peer valid=FILE"
+                return valid
             return below(valid).issue("leaf as CA", self.names, self.side)
         return self._of_the_ca(key)
 
@@ -241,7 +242,9 @@ class Workshop:
             case "purpose":
                 return self.issuer.issue("purpose", names, "server" if side == "client" else "client")
             case "other-name":
-                return self.issuer.issue("another name", [self._other_name()], side)
+                if self.other_name is None:
+                    return "every name is allowed"
+                return self.issuer.issue("another name", [self.other_name], side)
             case "weak":
                 return self.issuer.issue("weak", names, side, bits=_WEAK_BITS)
             case "revoked":
@@ -249,8 +252,3 @@ class Workshop:
                     return "needs --crl, of that CA, with a revoked certificate"
                 return self.issuer.issue("revoked", names, side, serial=self.revoked)
         raise KeyError(key)
-
-    def _other_name(self) -> str:
-        if self.names[0].startswith("spiffe://"):
-            return f"{'/'.join(self.names[0].split('/')[:3])}/veritls-audit/other"
-        return OTHER_NAME

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from veritls._report.rendering import listing
+from veritls._report.rendering import counted, listing
 from veritls.cli.auditing.contexts import Shown
 from veritls.cli.auditing.outcomes import Outcome
 from veritls.cli.auditing.peers import PEERS, VALID, VERSIONS, Demands, Fate, Peer, other
@@ -69,7 +69,7 @@ class Audit:
 
     @property
     def status(self) -> int:
-        """The exit status: 1: something fails open; 2: it could not be told; 0: nothing fails open."""
+        """The exit status: 1: something fails open; 2: that is not known; 0: nothing fails open."""
         if self.having("fails open"):
             return 1
         return 2 if not self.versions or self.having("unknown") or self._uncontrolled else 0
@@ -113,11 +113,10 @@ class Audit:
             told.append(("doubt", f"refuses whom it should accept: {self._peers(rows)}"))
         if not told:
             told.append(("good", "nothing fails open: each peer that was tried got what it must"))
-        if rows := [row for row in self.rows if row.not_tried]:
-            whys = dict.fromkeys(row.not_tried for row in rows)
-            for why in whys:
-                several = [row for row in rows if row.not_tried == why]
-                told.append(("note", f"not tried: {self._peers(several)} ({why})"))
+        if left := sum(bool(row.not_tried) for row in self.rows):
+            words = "they need what the table says, or --peer PEER=FILE"
+            told.append(("note", f"not tried: {left} of {counted(len(self.rows), 'peer')} ({words})"))
+        told += [("note", f"{_spelt(each)} is not spoken") for each in VERSIONS if each not in self.versions]
         return told + [("note", each) for each in self.notes]
 
     def _about_control(self) -> list[tuple[str, str]]:
@@ -133,7 +132,7 @@ class Audit:
                     "proves nothing",
                 )
             ]
-        where = " and ".join(each.replace("v", " ") for each in versions)
+        where = " and ".join(map(_spelt, versions))
         words = valid.cells[versions[0]].outcome.evidence
         return [
             (
@@ -150,7 +149,7 @@ class Audit:
             "target": self.target,
             "side": self.demands.side,
             "mode": self.demands.mode.name if self.demands.mode is not None else None,
-            "status": ("nothing fails open", "fails open", "could not be told")[self.status],
+            "status": ("nothing fails open", "fails open", "inconclusive")[self.status],
             "requests_certificates": self.requested if self.demands.side == "server" else None,
             "versions": self.versions,
             "sentences": [words for _, words in self.sentences()],
@@ -173,6 +172,10 @@ class Audit:
                 for row in self.rows
             ],
         }
+
+
+def _spelt(version: str) -> str:
+    return version.replace("v", " ")
 
 
 def _requested(outcomes: Iterable[Outcome]) -> bool | None:

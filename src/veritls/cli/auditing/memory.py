@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import veritls
+from veritls.cli.alerts import alert_in
 from veritls.cli.auditing.contexts import Shown, peer_context
-from veritls.cli.auditing.outcomes import Outcome, alert_in, detail, speaks_not_the_version, words
+from veritls.cli.auditing.outcomes import (
+    Outcome,
+    detail,
+    speaks_not_the_version,
+    unsent,
+    was_requested,
+    watch_for_request,
+    words,
+)
 from veritls.cli.auditing.peers import Side, other
 
 _MOST_FLIGHTS = 20
@@ -61,6 +69,7 @@ class Context:
         try:
             peer = _End(peer_context(side, shown, version), side == "server", self.name)
             audited = _End(self.context, self.side == "server", self.name)
+            watch_for_request(peer.tls)
         except (OSError, ValueError) as why:
             return Outcome("unknown", words(why))
         for _ in range(_MOST_FLIGHTS):
@@ -76,9 +85,10 @@ class Context:
     def _outcome(self, audited: _End, peer: _End, shows: bool) -> Outcome:
         why = audited.error
         if why is None and audited.done:
-            sent = shows and isinstance(peer.tls, veritls.SSLObject) and self.side == "server"
-            requested = peer.tls.client_sigalg() is not None if sent else None
-            return Outcome("accepted", "completed the handshake", requested)
+            accepted = Outcome("accepted", "completed the handshake")
+            if self.side == "client":
+                return accepted
+            return unsent(peer.tls, shows) or replace(accepted, requested=was_requested(peer.tls))
         errors = [each for each in (why, peer.error) if each is not None]
         if any(map(speaks_not_the_version, errors)):
             return Outcome("no version", words(errors[0]))
@@ -86,6 +96,6 @@ class Context:
             return Outcome("unknown", words(peer.error) if peer.error else "the handshake did not end")
         if not isinstance(why, ssl.SSLError):
             return Outcome("unknown", f"{type(why).__name__}: {words(why)}")
-        if alert_in(why) is not None or why.reason in _OWN_FAULTS:
+        if alert_in(why) or why.reason in _OWN_FAULTS:
             return Outcome("unknown", words(why))
         return Outcome("refused", words(why), detail=detail(why))

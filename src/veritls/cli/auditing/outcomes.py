@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from veritls._connection.telling import ALERT_NAMES
-from veritls._explaining.reasons import ALERTS, words_of
+import veritls
+from veritls._explaining.reasons import words_of
 from veritls._report.rendering import plain
 from veritls.errors import SSLCertVerificationError
 
@@ -15,8 +15,6 @@ What = Literal["accepted", "refused", "closed", "no version", "unknown"]
 """closed: the other side closed without an alert, which tells something only where it let others in.
 no version: it does not speak this version of TLS. unknown: the peer could not be tried."""
 
-_ALERTS = {reason: (number, ALERT_NAMES[number]) for number, (reason, _) in ALERTS.items()}
-_UNKNOWN_ALERT = "UNKNOWN_ALERT_TYPE"
 _NO_VERSION = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE")
 _LONGEST, _LONGEST_DETAIL = 200, 500
 
@@ -24,7 +22,7 @@ _LONGEST, _LONGEST_DETAIL = 200, 500
 @dataclass(frozen=True)
 class Outcome:
     """What became of one handshake. `evidence`: in few words. `requested`: whether the peer, a client, was
-    asked for its certificate and sent it; None where that is not known. `detail`: more of it, if there is.
+    asked for its certificate; None where that is not known. `detail`: more of it, if there is.
     """
 
     what: What
@@ -36,15 +34,6 @@ class Outcome:
         """The evidence, and whether there was anything to verify."""
         asked = self.requested is not False
         return self.evidence if asked or self.what != "accepted" else "was not asked for its certificate"
-
-
-def alert_in(error: BaseException) -> str | None:
-    """The alert of the other side that an error tells of; None where it tells of something else."""
-    reason = getattr(error, "reason", None) or ""
-    if reason in _ALERTS:
-        number, name = _ALERTS[reason]
-        return f"alert {name} ({number})"
-    return "an unknown alert" if reason == _UNKNOWN_ALERT else None
 
 
 def speaks_not_the_version(error: BaseException) -> bool:
@@ -68,3 +57,25 @@ def detail(error: BaseException) -> str:
     return (
         plain(error.report.sentence, _LONGEST_DETAIL) if isinstance(error, SSLCertVerificationError) else ""
     )
+
+
+def watch_for_request(tls: Any) -> None:
+    """Has a client of veritls that has not begun keep the server's request for a certificate."""
+    if isinstance(tls, veritls.SSLSocket | veritls.SSLObject) and not tls.server_side:
+        tls._require_stream().keep_certificate_request()
+
+
+def unsent(tls: Any, shows: bool) -> Outcome | None:
+    """The outcome of a client that has completed its handshake, and was asked for a certificate that it could
+    not send: what it got tells nothing of it. None for any other. `shows`: it has one.
+    """
+    if shows and was_requested(tls) and tls.client_sigalg() is None:
+        return Outcome("unknown", "asked for a certificate with a key of another kind", True)
+    return None
+
+
+def was_requested(tls: Any) -> bool | None:
+    """Whether a client of veritls that was watched was asked for a certificate; None for others."""
+    if not isinstance(tls, veritls.SSLSocket | veritls.SSLObject):
+        return None
+    return tls._require_stream().certificate_request is not None

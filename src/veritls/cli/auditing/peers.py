@@ -25,8 +25,8 @@ VERSIONS = {"TLSv1.3": ssl.TLSVersion.TLSv1_3, "TLSv1.2": ssl.TLSVersion.TLSv1_2
 
 @dataclass(frozen=True)
 class Peer:
-    """A row. `key`: its name in `--peer` and JSON; `words`: what it shows, `{other}` is the side that is
-    not its own.
+    """A row. `key`: its name in `--peer` and JSON; `words`: what it shows, `{own}` is its side, `{other}`
+    the other one.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Peer:
 
     def described(self, side: Side) -> str:
         """The words for a peer that is on `side`."""
-        return self.words.format(other=other(side))
+        return self.words.format(own=side, other=other(side))
 
 
 VALID = Peer("valid", "a valid certificate", "ca key")
@@ -48,11 +48,11 @@ PEERS = (
     VALID,
     NOTHING,
     Peer("other-ca", "a certificate of another CA", "nothing"),
-    Peer("namesake", "one of another CA that has the same name", "ca"),
+    Peer("namesake", "a certificate of a namesake CA", "ca"),
     Peer("self-signed", "a self-signed certificate", "nothing"),
-    Peer("leaf-as-ca", "a certificate that the valid one issued", "valid"),
+    Peer("leaf-as-ca", "one that a valid {own} issued", "valid"),
     Peer("expired", "an expired certificate", "ca key"),
-    Peer("not-yet-valid", "a certificate that is not valid yet", "ca key"),
+    Peer("not-yet-valid", "a certificate not valid yet", "ca key"),
     Peer("purpose", "a certificate for {other}s only", "ca key"),
     OTHER_NAME,
     REVOKED,

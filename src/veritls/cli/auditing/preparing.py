@@ -18,7 +18,7 @@ from veritls.cli.auditing.judging import Audit, judge
 from veritls.cli.auditing.memory import Context
 from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
-from veritls.cli.auditing.subject import imported, names_a_context, names_for, side_of
+from veritls.cli.auditing.subject import imported, name_for, names_a_context, other_name_for, side_of
 from veritls.cli.options import argument
 from veritls.cli.reading import content, password_in
 from veritls.cli.target import PORTS, parse
@@ -142,14 +142,19 @@ def _given(texts: Sequence[str]) -> tuple[tuple[str, Shown], ...]:
 
 
 def _workshop(
-    options: Options, side: Side, names: Sequence[str], known: Sequence[x509.Certificate] = ()
+    options: Options,
+    side: Side,
+    names: Sequence[str],
+    allowed: Sequence[Matcher],
+    known: Sequence[x509.Certificate] = (),
 ) -> Workshop:
     """`side`: of the peers. `known`: anchors besides those of `--ca`."""
     certificates = _anchors(options.ca)
     issuer = _issuer(options, certificates)
     return Workshop(
         side=side,
-        names=tuple(dict.fromkeys(names)),
+        names=tuple(names),
+        other_name=other_name_for(allowed),
         issuer=issuer,
         anchors=tuple([issuer.certificate] if issuer is not None else [*certificates, *known]),
         revoked=_revoked(options.crl, issuer),
@@ -168,7 +173,8 @@ def _of_server(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audi
         raise ValueError("--side client: what listens on HOST:PORT is a server; give MODULE:CONTEXT")
     target = parse(options.subject, PORTS[options.starttls])
     demands = Demands("server", options.mode, bool(options.allowed), options.crl is not None, expected)
-    workshop = _workshop(options, "client", names_for(options.allowed) or [_NAME])
+    names = [name_for(options.allowed) or _NAME]
+    workshop = _workshop(options, "client", names, options.allowed)
     server = Server(target, options.name or target.host, options.starttls, options.timeout, options.patience)
     audit = judge(str(target), demands, _made(demands, workshop), server.try_all)
     if audit.having("fails open"):
@@ -194,11 +200,11 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
         revocation=checks_crls or options.crl is not None,
         overrides=expected,
     )
-    names = names_for(allowed) or [name]
-    if side == "client":
-        names = [*names_for(allowed), name]
+    named = [each for each in (name_for(allowed),) if each is not None]
+    # A server has the name that is asked for, too.
+    names = list(dict.fromkeys([*named, name])) if side == "client" else named or [name]
     known = [x509.load_der_x509_certificate(der) for der in _trusted(context)]
-    workshop = _workshop(options, "client" if side == "server" else "server", names, known)
+    workshop = _workshop(options, "client" if side == "server" else "server", names, allowed, known)
     subject = Context(context, side, name)
     return judge(options.subject, demands, _made(demands, workshop), subject.try_all, _notes(context, side))
 

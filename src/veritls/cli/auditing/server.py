@@ -6,9 +6,11 @@ Theory of operation
 With TLS 1.2 the server's last message comes after it has verified the client: a handshake that completes is
 a client that was let in. With TLS 1.3 the client is done first, and learns of a refusal by reading. So the
 client waits, without sending anything, for an alert, for the server's end, or for a session ticket, which a
-server that asks for certificates sends to a client that it accepted. A server that does none of it in time
-keeps the connection open. Then the client says that it is done (close_notify, and TCP's FIN), and reads on
-to the server's end: a server that verifies slowly still has to answer the client's certificate first.
+server that asks for certificates sends to a client that it accepted. Data tell nothing: a server may send
+them before it has the client's certificate. A server that does none of it in time keeps the connection open.
+
+Then the client says that it is done (close_notify, and TCP's FIN), and reads on to the server's end: a server
+that verifies slowly still has to answer the client's certificate first.
 """
 
 from __future__ import annotations
@@ -23,8 +25,16 @@ from threading import Semaphore, Thread
 from typing import Any
 
 import veritls
+from veritls.cli.alerts import alert_in
 from veritls.cli.auditing.contexts import Shown, peer_context
-from veritls.cli.auditing.outcomes import Outcome, alert_in, speaks_not_the_version, words
+from veritls.cli.auditing.outcomes import (
+    Outcome,
+    speaks_not_the_version,
+    unsent,
+    was_requested,
+    watch_for_request,
+    words,
+)
 from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
 
@@ -32,6 +42,14 @@ MOST_AT_ONCE = 8
 """Connections at a time."""
 _LOOKS = 20
 """How often a client looks for a ticket while it waits."""
+_MOST_READ = 16_384
+_ABOUT_THE_END = (
+    "alert decode error",
+    "alert unexpected message",
+    "alert internal error",
+    "alert close notify",
+)
+"""Alerts that may be about the way in which the client ended, and not about its certificate."""
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
 
 
@@ -74,20 +92,19 @@ class Server:
             return Outcome("unknown", words(why))
         with raw:
             raw.settimeout(self.timeout)
-            tls: Any = None
-            try:
-                tls = context.wrap_socket(
-                    raw,
-                    server_hostname=self.name,
-                    do_handshake_on_connect=False,
-                    suppress_ragged_eofs=False,
-                )
-                tls.do_handshake()
-            except OSError as why:
-                return self._not_completed(why, tls)
-            with tls:
-                outcome = self._completed(tls)
-                return replace(outcome, requested=_was_requested(tls, shown))
+            with context.wrap_socket(
+                raw,
+                server_hostname=self.name,
+                do_handshake_on_connect=False,
+                suppress_ragged_eofs=False,
+            ) as tls:
+                watch_for_request(tls)
+                try:
+                    tls.do_handshake()
+                except OSError as why:
+                    return self._not_completed(why, tls)
+                unknown = unsent(tls, shown is not None)
+                return unknown or replace(self._completed(tls), requested=was_requested(tls))
 
     def _silent(self) -> Outcome:
         return Outcome("unknown", f"no answer within {self.timeout:g} seconds")
@@ -96,7 +113,7 @@ class Server:
         if speaks_not_the_version(why):
             return Outcome("no version", words(why))
         alert = alert_in(why)
-        if alert is not None:
+        if alert:
             return Outcome("refused", alert)
         if isinstance(why, TimeoutError):
             return self._silent()
@@ -115,40 +132,48 @@ class Server:
             ticket = tls.session is not None and tls.session.has_ticket
             evidence = "sent a session ticket" if ticket else "kept the connection open"
         late = self._until_the_end(tls)
-        return Outcome("refused", late) if late is not None else Outcome("accepted", evidence)
+        if not late:
+            return Outcome("accepted", evidence)
+        if late in _ABOUT_THE_END:
+            return Outcome("unknown", f"{late}, once the client was done")
+        return Outcome("refused", late)
 
     def _wait(self, tls: Any) -> Outcome | None:
         """How the server ends the connection before the client does; None where it does not."""
         for _ in range(_LOOKS):
             tls.settimeout(self.patience / _LOOKS)
             try:
-                data = tls.recv(1)
+                if not tls.recv(_MOST_READ):
+                    return Outcome("closed", "closed, without an alert")
             except TimeoutError:
-                if tls.session is not None and tls.session.has_ticket:
-                    return None
-                continue
+                pass
             except OSError as why:
                 return _ended(why)
-            return Outcome("accepted", "sent data") if data else Outcome("closed", "closed, without an alert")
+            if tls.session is not None and tls.session.has_ticket:
+                return None
         return None
 
-    def _until_the_end(self, tls: Any) -> str | None:
-        """The client is done; the alert that comes yet, None where there is none."""
+    def _until_the_end(self, tls: Any) -> str:
+        """The client is done; the alert that comes yet, empty where there is none."""
         end = time.monotonic() + self.timeout
         try:
+            if not isinstance(tls, veritls.SSLSocket):
+                tls.settimeout(self.timeout)
+                tls.unwrap()  # `shutdown` of `ssl` sends no close_notify, and reads plain text from then on
+                return ""
             tls.shutdown(socket.SHUT_WR)
             while (left := end - time.monotonic()) > 0:
                 tls.settimeout(left)
-                if not tls.recv(16_384):
+                if not tls.recv(_MOST_READ):
                     break
         except OSError as why:
             return alert_in(why)
-        return None
+        return ""
 
 
 def _ended(why: OSError) -> Outcome:
     alert = alert_in(why)
-    if alert is not None:
+    if alert:
         return Outcome("refused", alert)
     if isinstance(why, ssl.SSLEOFError):
         return Outcome("closed", "closed, without an alert")
@@ -163,14 +188,7 @@ def _broken(why: OSError) -> str:
 
 def _has_answered(tls: Any) -> bool:
     """Whether the server's hello has come: it speaks TLS, and what it closed upon came later."""
-    stream = getattr(tls, "_stream", None)
-    return stream is not None and stream.facts()[2] is not None
-
-
-def _was_requested(tls: Any, shown: Shown | None) -> bool | None:
-    if shown is None or not isinstance(tls, veritls.SSLSocket):
-        return None
-    return tls.client_sigalg() is not None
+    return isinstance(tls, veritls.SSLSocket) and tls._require_stream().facts()[2] is not None
 
 
 def _in_thread(turns: Semaphore, work: Callable[..., Outcome], *args: Any) -> Future[Outcome]:

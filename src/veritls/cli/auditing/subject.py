@@ -7,7 +7,7 @@ import ipaddress
 import re
 import ssl
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from veritls.cli.auditing.outcomes import words
@@ -15,6 +15,7 @@ from veritls.cli.auditing.peers import Side
 from veritls.peers import SPIFFE, DNSPattern, Matcher, Network
 
 _CONTEXT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_OTHER_NAME = "other.veritls-audit.example"
 _SIDES: dict[int, Side] = {ssl.PROTOCOL_TLS_SERVER: "server", ssl.PROTOCOL_TLS_CLIENT: "client"}
 
 
@@ -62,9 +63,18 @@ def side_of(context: ssl.SSLContext, stated: Side | None) -> Side:
     return side or stated or "server"
 
 
-def names_for(patterns: Iterable[Matcher]) -> list[str]:
-    """A name that matches each pattern."""
-    return [_name_for(each) for each in patterns]
+def name_for(patterns: Sequence[Matcher]) -> str | None:
+    """A name that matches the first pattern; None where there is none."""
+    return _name_for(patterns[0]) if patterns else None
+
+
+def other_name_for(patterns: Sequence[Matcher]) -> str | None:
+    """A name of the first pattern's kind that matches none of them; None where each of those tried does."""
+    names = [_OTHER_NAME]
+    if patterns and isinstance(patterns[0], SPIFFE):
+        domain = patterns[0].value.split("/")[2]
+        names = [f"spiffe://{domain}/veritls-audit-other/other/one", f"spiffe://{_OTHER_NAME}/other"]
+    return next((name for name in names if not any(each.matches(name) for each in patterns)), None)
 
 
 def _name_for(pattern: Matcher) -> str:

@@ -164,8 +164,9 @@ def audit(
 
     Tries each of a table of peers, with TLS 1.3 and TLS 1.2.
 
-    Exits with 0 (nothing fails open), 1 (something does) or 2 (it could not be told, or wrong arguments).
-    Without the key of the CA, or certificates of --peer, most rows are not tried: an expired certificate of
+    Exits with 0 (nothing fails open), 1 (something does) or 2 (that is not known, or wrong arguments).
+
+    Without the key of the CA, or certificates of --peer, most peers are not tried: an expired certificate of
     an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake. The server's
     own certificate is not verified: veritls check does that.
     """
