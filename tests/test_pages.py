@@ -34,7 +34,7 @@ ELSEWHERE = {
     ("docs/verification.md", "python mermaid"): "tests/test_verification_page.py",
     ("docs/deploying.md", "console"): "tests/pages/test_user_pages.py",
     ("docs/deploying.md", "python ini yaml"): "tests/operate/test_deploying_page.py",
-    ("docs/operating.md", "python text yaml"): "tests/pages/test_operating_page.py",
+    ("docs/operating.md", "python sh text yaml"): "tests/pages/test_operating_page.py",
 }
 """A page and languages of its blocks -> the test that runs them all, or fails for one that is new."""
 
