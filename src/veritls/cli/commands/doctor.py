@@ -6,7 +6,7 @@ import typer
 
 EXAMPLES = """\
 veritls doctor app.py
-veritls doctor src --json
+veritls doctor src tests
 """
 
 
