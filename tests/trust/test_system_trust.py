@@ -26,6 +26,7 @@ ALONE = Party("localhost")
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("veritls._loading.trust._system", None)  # what an earlier test read
 
 
 def refusal(*chain: Party) -> SSLCertVerificationError:
