@@ -54,6 +54,10 @@ pages:
     python -m tests.reports.picture
     python -m tests.resumption
 
+# the documentation site: `just site build`, into build/site/html, or `just site serve`
+site *arguments:
+    python -m tests.site "$@"
+
 # measure docs/compatibility.md: minutes
 compatibility *arguments:
     python -m tests.compatibility "$@"

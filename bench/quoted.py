@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measurements import cold_start, libraries
+from bench.measurements import cold_start
+from bench.measurements.contexts import AGAIN
 from bench.measurements.event_loops import SELECTOR_SSL, UVLOOP_SSL
 from bench.measurements.first_request import WITHOUT_NODELAY, pairing
 from bench.measurements.handshakes import FULL, MUTUAL, RESUMED
 from bench.measurements.records import DOWN, UP
 from bench.measurements.servers_bill import KEPT, NEW
-from bench.measurements.tails import QUIET
+from bench.measurements.tails import LOOP, QUIET, UVLOOP
 from bench.promises import OUR_LOOP, OUR_UVLOOP, OURS, PROMISES, Results
 from bench.recipe import TLS12, TLS13
 from bench.results import Record, find, ratio, values
@@ -25,13 +26,13 @@ README, PERFORMANCE = Path("README.md"), Path("docs") / "performance.md"
 
 @dataclass(frozen=True)
 class Row:
-    """Two entrants of a case. `leads`: the README begins with it."""
+    """Two entrants of a case. `felt`: the README's words for it, or empty, the default."""
 
     words: str
     case: Record
     theirs: str
     ours: str
-    leads: bool = False
+    felt: str = ""
 
 
 Rows = Iterator[Row]
@@ -42,7 +43,7 @@ def _processes(results: Results) -> Rows:
         yield Row("ms of processor, import, above a bare interpreter", case, "ssl", OURS)
     for kind in (cold_start.CA_FILE, cold_start.SYSTEM):
         for case in find(results, "cold-start", kind=kind):
-            yield Row(f"ms, a process with {kind}", case, "ssl", OURS, leads=True)
+            yield Row(f"ms, a process with {kind}", case, "ssl", OURS)
     for kind in (cold_start.CA_FILE, cold_start.SYSTEM):
         for case in find(results, "cold-memory", kind=kind):
             yield Row(f"MiB, peak of a process with {kind}", case, "ssl", OURS)
@@ -56,8 +57,9 @@ def _contexts(results: Results) -> Rows:
 
 def _libraries(results: Results) -> Rows:
     for case in find(results, "libraries"):
-        leads = case["tags"]["library"] == "httpx" and case["tags"]["when"] != libraries.PROCESS
-        yield Row(f"ms, {case['label']}", case, "ssl", OURS, leads)
+        again = case["tags"]["library"] == "httpx" and case["tags"]["when"] == AGAIN
+        felt = "make an `httpx.Client()`, ask once, close it" if again else ""
+        yield Row(f"ms, {case['label']}", case, "ssl", OURS, felt)
 
 
 def _first_requests(results: Results) -> Rows:
@@ -70,13 +72,15 @@ def _first_requests(results: Results) -> Rows:
             full = case["tags"]["kind"] == "full"
             words_of_kind = words if full else f"{words}, {case['tags']['kind']}"
             over, under = pairing(theirs, "ssl"), pairing(ours, OURS)
-            yield Row(f"ms to the first response, {words_of_kind}", case, over, under, leads=full)
+            yield Row(f"ms to the first response, {words_of_kind}", case, over, under)
 
 
 def _tails(results: Results) -> Rows:
     for case in find(results, "tails"):
         words = f"ms, p99 with 200 busy connections, {case['label']}"
-        yield Row(words, case, "ssl", OURS, leads=case["tags"]["load"] == QUIET)
+        leads = (case["tags"]["way"], case["tags"]["load"]) == (LOOP, QUIET)
+        felt = "the slowest hundredth of answers, 200 busy connections on asyncio" if leads else ""
+        yield Row(words, case, "ssl", OURS, felt)
 
 
 def _servers_bill(results: Results) -> Rows:
@@ -84,9 +88,10 @@ def _servers_bill(results: Results) -> Rows:
         for version in (TLS13, TLS12):
             for case in find(results, "servers-bill", what=NEW, kind=kind, version=version):
                 words = f"us of a server's processor, {NEW}, {kind}, {version}"
-                leads = (kind, version) == (FULL, TLS13)
                 for rival in (NGINX, GO, UVICORN_SSL):
-                    yield Row(words, case, rival, UVICORN_VERITLS, leads and rival != UVICORN_SSL)
+                    leads = (rival, kind, version) == (UVICORN_SSL, MUTUAL, TLS13)
+                    felt = "serve a new mutual connection (uvicorn, uvloop): processor" if leads else ""
+                    yield Row(words, case, rival, UVICORN_VERITLS, felt)
     for case in find(results, "servers-bill", what=KEPT):
         for rival in (UVICORN_PLAIN, UVICORN_SSL):
             yield Row(f"us of a server's processor, {KEPT}", case, rival, UVICORN_VERITLS)
@@ -95,9 +100,10 @@ def _servers_bill(results: Results) -> Rows:
 def _memory(results: Results) -> Rows:
     for case in find(results, "memory"):
         if case["x"] == 1000:
-            yield Row("KiB, an idle connection's end, blocking sockets", case, "ssl", OURS, leads=True)
+            yield Row("KiB, an idle connection's end, blocking sockets", case, "ssl", OURS)
     for case in find(results, "idle-thousands"):
-        yield Row(f"KiB, a server's idle connection, {case['label']}", case, "ssl", OURS, leads=True)
+        felt = "hold an idle connection, one of 10,000 on uvloop" if case["tags"]["way"] == UVLOOP else ""
+        yield Row(f"KiB, a server's idle connection, {case['label']}", case, "ssl", OURS, felt)
 
 
 def _steady(results: Results) -> Rows:
@@ -132,29 +138,40 @@ _FELT: dict[str, Callable[[Results], Rows]] = {
 """What a user waits for or pays: less of it is better."""
 
 
+def _measured(row: Row) -> tuple[str, str, str] | None:
+    """The medians of both, theirs first, and their ratio; None where one was not measured."""
+    measured = ratio(row.case, row.ours, row.theirs)
+    if measured is None:
+        return None
+    theirs, ours = (number(statistics.median(values(row.case, each))) for each in (row.theirs, row.ours))
+    return theirs, ours, str(measured)
+
+
 def _figures(head: str, rows: Sequence[Row]) -> str:
     """A table of medians; where the other is not `ssl`, its name stands beside its figure."""
     lines = []
     for row in rows:
-        measured = ratio(row.case, row.ours, row.theirs)
-        if measured is not None:
-            theirs, ours = (
-                number(statistics.median(values(row.case, each))) for each in (row.theirs, row.ours)
-            )
+        found = _measured(row)
+        if found is not None:
+            theirs, ours, measured = found
             if not row.theirs.startswith("ssl"):
                 theirs = f"{row.theirs}: {theirs}"
-            lines.append([row.words, theirs, ours, str(measured)])
+            lines.append([row.words, theirs, ours, measured])
     if not lines:
         return "Not measured."
     return table([head, "`ssl`, or as named", "veritls", "ratio (spread)"], lines)
 
 
 def readme_table(results: Results) -> str:
-    """What people feel, then what a program does in steady state; TLS 1.3 and P-256."""
-    felt = [row for rows in _FELT.values() for row in rows(results) if row.leads]
-    heads = (f"TLS 1.3, P-256: {words} is better" for words in ("less", "more"))
-    tables = [_figures(next(heads), felt), _figures(next(heads), list(_steady(results)))]
-    return "\n\n".join(tables)
+    """The few figures that people feel; of all of them less is better."""
+    lines = []
+    for row in (row for rows in _FELT.values() for row in rows(results) if row.felt):
+        found = _measured(row)
+        if found is not None:
+            theirs, ours, measured = found
+            unit = row.words.split()[0].removesuffix(",")
+            lines.append([row.felt, f"{theirs} {unit}", f"{ours} {unit}", measured])
+    return table(["", "`ssl`", "veritls", "ratio (spread)"], lines) if lines else "Not measured."
 
 
 def not_reached(results: Results) -> str:

@@ -121,7 +121,7 @@ def test_run_starts_a_script_and_a_module_with_their_arguments(tmp_path: Path) -
     (tmp_path / "module.py").write_text("x = 3\n")
     for arguments in (("program.py",), ("-m", "program")):
         outcome = ran(*arguments, "a", "--b", folder=tmp_path)
-        assert outcome.stdout == "veritls._context.context ['a', '--b'] 3\n", outcome.stderr
+        assert outcome.stdout == "veritls ['a', '--b'] 3\n", outcome.stderr
         assert outcome.returncode == 7
 
 
@@ -144,7 +144,7 @@ def test_run_includes_the_processes_that_multiprocessing_starts(tmp_path: Path, 
     )
     for arguments in (("program.py",), ("-m", "program")):
         outcome = ran(*arguments, folder=tmp_path)
-        assert outcome.stdout == "veritls._context.context\n" * 2, outcome.stderr
+        assert outcome.stdout == "veritls\n" * 2, outcome.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("-m",), ("no-such-program",)])

@@ -22,6 +22,7 @@ from tests.support.certificates import Party, pem
 from tests.support.connections import SECONDS, in_thread
 from veritls._explaining.verify_errors import VERIFY_ERRORS
 from veritls._report.checks import STEPS
+from veritls.policy import RULES
 
 TEXT = PAGE.read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
@@ -224,3 +225,29 @@ def test_a_server_without_an_ocsp_response_is_refused(here: Path) -> None:
             connect(names["context"], address)
         serving.result(SECONDS)
     assert refused.value.report.kind == "ocsp_missing"
+
+
+def test_the_table_of_modes_is_the_codes() -> None:
+    """Every cell that the rule decides; `ssl` names the modes."""
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in TEXT.splitlines()
+        if line.startswith(("| server | CERT_", "| client | CERT_"))
+    ]
+    assert [(side, mode) for side, mode, *_ in rows] == [
+        ("server" if server_side else "client", mode.name) for server_side, mode in RULES
+    ]
+    assert RULES[False, ssl.CERT_OPTIONAL] is RULES[False, ssl.CERT_REQUIRED]
+    for side, mode, asks, none, valid, invalid, name in rows:
+        if (side, mode) == ("client", "CERT_OPTIONAL"):
+            assert (asks, none, valid, invalid, name) == ("the same as CERT_REQUIRED", "", "", "", "")
+            continue
+        rule = RULES[side == "server", ssl.VerifyMode[mode]]
+        happens = rule.request or side == "client"
+        assert side == "client" or asks == ("yes" if rule.request else "no")
+        assert none.startswith("SSLError" if rule.require else "goes on")
+        assert valid == ("goes on" if happens else "cannot happen")
+        assert invalid.startswith(
+            "cannot happen" if not happens else "SSLError" if rule.validate else "goes on"
+        )
+        assert name.startswith("checked where" if rule.name_matters else "ne" if side == "server" else "not")

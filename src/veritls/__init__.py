@@ -1,7 +1,67 @@
-"""Python's `ssl` programming model on a memory-safe engine: ``import veritls as ssl``.
+"""TLS for Python that verifies peers exactly and says why: ``import veritls as ssl``.
 
-The names, signatures, defaults and errors are those of the standard module; docs/compatibility.md lists what
-differs.
+The names, signatures, defaults and errors are those of the module `ssl`, on a memory-safe engine (rustls). A
+context, an SSLContext, holds certificates, trust and demands; it wraps sockets, as with `ssl`.
+
+A server that demands a certificate of each client::
+
+    import socket
+    import veritls as ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile="ca.pem")
+    context.load_cert_chain("server.pem", "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("", 8443)) as listener:
+        while True:
+            raw, address = listener.accept()
+            try:
+                with context.wrap_socket(raw, server_side=True) as connection:
+                    connection.sendall(b"hello " + connection.recv(1024))
+            except ssl.SSLError as error:
+                print(address, error)
+
+A client that has one, and verifies the server and its name::
+
+    import socket
+    import veritls as ssl
+
+    context = ssl.create_default_context(cafile="ca.pem")
+    context.load_cert_chain("client.pem", "client.key")
+    with socket.create_connection(("localhost", 8443)) as raw:
+        with context.wrap_socket(raw, server_hostname="localhost") as connection:
+            connection.sendall(b"world")
+            print(connection.recv(1024))
+
+A refused certificate raises SSLCertVerificationError: its text says which certificate, why, and what was
+expected; `error.report` (veritls.report) holds the rest.
+
+verify_mode says what a side does about its peer's certificate:
+
+    CERT_NONE      a server asks clients for none; a client goes on with any, even an expired one
+    CERT_OPTIONAL  a server asks, goes on with a client that has none, and refuses an invalid one;
+                   a client does what it does under CERT_REQUIRED
+    CERT_REQUIRED  a peer without a valid certificate is refused; check_hostname, on a client,
+                   demands the server's name in it, too
+
+create_default_context() makes a client CERT_REQUIRED with check_hostname; with Purpose.CLIENT_AUTH it makes a
+server CERT_NONE. In any mode a peer has to prove that it holds the key of the certificate that it sent.
+
+What else there is:
+
+    SSLContext         settings: help(veritls.SSLContext) has them by topic
+    SSLSocket          a connection over a socket; SSLObject, one over two MemoryBIOs
+    SSLContext.verify_chain     the same decision without a connection
+    DNSPattern, URI, SPIFFE     and other patterns for SSLContext.allowed_peers (veritls.peers)
+    inject, extract    veritls in the place of ssl, for libraries that make their own context
+    veritls.aio        event loops for asyncio and uvloop
+    veritls.events     the end of each handshake as an event; log, Prometheus, OpenTelemetry
+    veritls.sources    files and SPIFFE that renew a context's certificates (SSLContext.follow)
+    veritls.serving    the client's certificate in ASGI and WSGI applications
+    veritls.tickets    session tickets that several processes or hosts share
+    python -m veritls  check a server, run a program, doctor (what a program uses that differs), and more
+
+docs/migrating.md says what differs from ssl, docs/verification.md what is verified, docs/deploying.md how to
+run it. Below, all names are listed in alphabetical order, those of ssl among them.
 """
 
 import sys

@@ -153,6 +153,7 @@ class Stream:
     signature_schemes: tuple[int | None, int | None]
     offered_suites: list[int]
     own_certificate: bytes | None
+    certificate_request: tuple[list[bytes], int] | None
     resumed: bool
     session: Session | None
     alpn_protocol: bytes | None
@@ -167,6 +168,7 @@ class Stream:
         fd: int | None = None,
     ) -> Stream: ...
     def do_handshake(self, timeout: float | None) -> None: ...
+    def keep_certificate_request(self) -> None: ...
     def watch(self, on_completed: Callable[[], object]) -> None: ...
     def end(
         self, completed: bool, given_up: bool

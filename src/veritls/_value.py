@@ -1,8 +1,12 @@
-"""Immutable values, declared as with `dataclasses`, whose import costs a third of that of `ssl`; a secret."""
+"""Immutable values, declared as with `dataclasses`, whose import costs a third of that of `ssl`; a secret.
+
+And the module that users know a class by.
+"""
 
 from __future__ import annotations
 
 import os
+from types import FunctionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, TypeVar, dataclass_transform
 
     Kind = TypeVar("Kind", bound="Value")
+    Class = TypeVar("Class", bound=type)
 else:
 
     def dataclass_transform(**_):
@@ -19,6 +24,24 @@ else:
 MISSING: Any = object()
 
 
+def shown_in(module: str) -> Callable[[Class], Class]:
+    """Names the module that users import a class from: `help`, its repr and pickles say so (decision 0075).
+
+    A mixin of a public class has the same module: `help` names it where it lists what is inherited.
+    """
+
+    def name(kind: Class) -> Class:
+        kind.__module__ = module
+        for member in vars(kind).values():
+            function = getattr(member, "__func__", member)
+            if type(function) is FunctionType:
+                function.__module__ = module  # else `help` of Python 3.13 says of each where it is from
+        return kind
+
+    return name
+
+
+@shown_in("veritls")
 class Field:
     """The declaration of a field. `secret`: the repr leaves it out. `combine`: how two values become one."""
 
@@ -34,6 +57,7 @@ class Field:
         self.default, self.secret, self.combine = default, secret, combine
 
 
+@shown_in("veritls")
 @dataclass_transform(frozen_default=True)
 class Value:
     """What derives from it has a field for each annotated name, with its default or its `Field`.

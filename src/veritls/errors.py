@@ -4,6 +4,8 @@ import ssl
 
 from veritls.report import VerificationReport
 
+__all__ = ["SSLCertVerificationError"]
+
 
 class SSLCertVerificationError(ssl.SSLCertVerificationError):
     """The peer's certificate was refused: `ssl.SSLCertVerificationError` with a report.

@@ -10,7 +10,7 @@ import binascii
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from veritls import _engine
 
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from veritls.events.identity import PeerIdentity
+
+__all__ = [
+    "SPIFFE",
+    "URI",
+    "DNSPattern",
+    "Email",
+    "Matcher",
+    "Network",
+]
 
 PIN_LENGTH = 32
 """Bytes of a SHA-256 digest."""
@@ -49,7 +58,12 @@ def _is_text(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Pattern:
+class Matcher:
+    """A pattern for `SSLContext.allowed_peers`: a DNSPattern, Network, URI, SPIFFE or Email.
+
+    `value`: its text. Raises TypeError where it is none of the five.
+    """
+
     value: str
 
     _kind: ClassVar[str]
@@ -57,6 +71,8 @@ class _Pattern:
     """The kind of name in `PeerIdentity.names`; None: `spiffe_id` is meant."""
 
     def __post_init__(self) -> None:
+        if not hasattr(self, "_kind"):
+            raise TypeError("a pattern is a DNSPattern, Network, URI, SPIFFE or Email")
         if not isinstance(self.value, str):
             raise TypeError(f"{type(self).__name__} takes a str, not {type(self.value).__name__}")
         object.__setattr__(self, "value", self._normal(self.value))
@@ -111,7 +127,7 @@ class _Pattern:
         return f"{self._kind} {self.value}"
 
 
-class DNSPattern(_Pattern):
+class DNSPattern(Matcher):
     """A DNS name, compared without case; a leftmost ``*`` stands for exactly one label (RFC 9525, 6.3).
 
     A certificate for ``*.example.org`` is matched only by the pattern ``*.example.org``: it is valid for
@@ -129,7 +145,7 @@ class DNSPattern(_Pattern):
             raise ValueError(f"DNSPattern({value!r}): {why}") from None
 
 
-class Network(_Pattern):
+class Network(Matcher):
     """An address, or a network in CIDR notation: ``10.0.0.0/8``, ``2001:db8::/32``.
 
     Compared with the iPAddress names (RFC 5280, section 4.2.1.6); an IPv4 network never matches an IPv6
@@ -147,7 +163,7 @@ class Network(_Pattern):
             raise ValueError(f"Network({value!r}): {why}") from None
 
 
-class URI(_Pattern):
+class URI(Matcher):
     """A URI in ASCII, compared byte for byte with the uniformResourceIdentifier names (RFC 5280, 4.2.1.6).
 
     Raises TypeError where `value` is not a str, ValueError where it is not a URI.
@@ -157,7 +173,7 @@ class URI(_Pattern):
     _shown = "URI"
 
 
-class SPIFFE(_Pattern):
+class SPIFFE(Matcher):
     """A SPIFFE ID (X509-SVID, section 2), or a pattern for several of one trust domain.
 
     In the path ``*`` is exactly one segment and ``**``, at the end, one or more. A certificate with more than
@@ -170,7 +186,7 @@ class SPIFFE(_Pattern):
     _shown = None
 
 
-class Email(_Pattern):
+class Email(Matcher):
     """A mail address: the part before ``@`` is compared byte for byte, the domain without case.
 
     Compared with the rfc822Name names (RFC 5280, section 4.2.1.6). Raises TypeError where `value` is not a
@@ -181,13 +197,9 @@ class Email(_Pattern):
     _shown = "email"
 
 
-Matcher: TypeAlias = DNSPattern | Network | URI | SPIFFE | Email
-"""A pattern for `SSLContext.allowed_peers`."""
-
-
 def as_matchers(values: Iterable[Matcher], of: str = "allowed_peers") -> tuple[Matcher, ...]:
     """The patterns as a tuple. `of`: what takes them. Raises TypeError for anything else."""
-    if isinstance(values, str | bytes | _Pattern):
+    if isinstance(values, str | bytes | Matcher):
         raise TypeError(f"{of} must be a list of patterns, not {type(values).__name__}")
     matchers = tuple(values)
     for each in matchers:

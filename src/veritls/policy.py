@@ -9,6 +9,12 @@ from ssl import VerifyMode
 
 from veritls._value import Value
 
+__all__ = [
+    "RULES",
+    "Rule",
+    "rule",
+]
+
 CERT_NONE = VerifyMode.CERT_NONE
 CERT_OPTIONAL = VerifyMode.CERT_OPTIONAL
 CERT_REQUIRED = VerifyMode.CERT_REQUIRED

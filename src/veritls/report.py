@@ -18,6 +18,17 @@ from veritls._report.parsed_certificate import LARGEST, Source
 from veritls._report.request import Purpose as Purpose, Refusal as Refusal, Request as Request
 from veritls._report.tree import drawn
 
+__all__ = [
+    "Certificate",
+    "Check",
+    "Purpose",
+    "Refusal",
+    "Request",
+    "Role",
+    "VerificationReport",
+    "VerifyCallback",
+]
+
 Role = Literal["leaf", "intermediate", "anchor", "unused"]
 """The place of a certificate in the path; "unused": it was sent, but is not part of the path."""
 
@@ -41,8 +52,8 @@ class Certificate:
     """One certificate, as far as it can be parsed. Text has every character escaped that is not printable.
 
     `role`: "leaf", "intermediate", "anchor" or "unused". `source`: "peer" or "trust set". `subject`,
-    `issuer`: as in RFC 4514. `serial`, `sha256`: hexadecimal digits. `names`: the first 100 of
-    subjectAltName; `names_left_out` counts the others. `not_before`, `not_after`: aware datetimes in UTC.
+    `issuer`: as in RFC 4514. `serial`, `sha256`: hexadecimal digits. `der`: its bytes. `names`: the first 100
+    of subjectAltName; `names_left_out` counts the others. `not_before`, `not_after`: aware datetimes in UTC.
     `problem`: why it cannot be parsed, empty where it can; the other text is then empty and the times are
     None.
     """
@@ -90,7 +101,7 @@ class Certificate:
 
 
 class Explanation(Protocol):
-    """What `veritls._explaining.explanation` makes of one result."""
+    """What is said of one result: the kind, a sentence, what to do, and the evidence."""
 
     @property
     def sentence(self) -> str: ...

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -341,3 +343,29 @@ def test_a_plain_context_of_ssl_goes_its_own_way(files: Files, loop_factory: Loo
             assert await server.has(5) == b"hello"
 
     run(loop_factory, main())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+def test_a_transport_that_outlives_its_loop_closes_without_an_error(
+    files: Files, loop_factory: LoopFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unraised: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    left: list[Any] = []
+
+    async def main() -> None:
+        listening = await asyncio.start_server(
+            lambda *_: None, "127.0.0.1", 0, ssl=server_context(files.server)
+        )
+        port = listening.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await writer.start_tls(client_context(files.ca), server_hostname="localhost")
+        left.append(writer.transport)
+        listening.close()
+
+    loop = loop_factory()
+    loop.run_until_complete(main())
+    loop.close()
+    left.clear()
+    gc.collect()
+    assert unraised == []

@@ -41,7 +41,7 @@ def write(folder: Path, callers: Callers) -> None:
     (folder / "ca.crt").write_bytes(callers.ca.read_bytes())
     for name, text in BLOCKS.items():
         text = text.replace("/etc/tls", str(folder)).replace("0.0.0.0", "127.0.0.1")
-        (folder / name).write_text(re.sub(r"\b8443\b", "0", text))
+        (folder / name).write_text(re.sub(r"\b(8443|9464)\b", "0", text))
 
 
 @contextmanager

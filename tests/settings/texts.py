@@ -34,7 +34,7 @@ import veritls
 from tests.ecosystem.parties import library
 from tests.revocation.responses import response
 from tests.support.certificates import NOW, Party, der, pem
-from veritls import tickets
+from veritls import peers, tickets
 from veritls._context import combining
 from veritls._context.material import prepared
 from veritls._loading import certificates as shown
@@ -314,6 +314,7 @@ CASES: dict[str, Case] = {
     "allowed_peers of another type": put("allowed_peers", ["a.example"]),
     "matches of another type": lambda _: veritls.URI("urn:x").matches(_NOT_CALLABLE),
     "a pattern of another type": lambda _: veritls.URI(_NOT_CALLABLE),
+    "a pattern of no kind": lambda _: peers.Matcher("a.example"),
     "a DNS name that is none": lambda _: veritls.DNSPattern("a.*.example"),
     "a DNS name that IDNA does not know": lambda _: veritls.DNSPattern("\u00e4" * 64 + ".example"),
     "a network that is none": lambda _: veritls.Network("10.0.0.1/8"),

@@ -228,6 +228,11 @@ impl Stream {
         let _ = self.on_completed.set(py, on_completed);
     }
 
+    /// From now on a server's request for a certificate is kept, for `certificate_request`.
+    fn keep_certificate_request(&self, py: Python<'_>) {
+        self.look(py, Connection::keep_request);
+    }
+
     /// Whether this is the call that is to tell of the end of the handshake, and which it is; None where there is
     /// none, or where it was told before. `given_up`: this side goes no further.
     fn end(&self, py: Python<'_>, completed: bool, given_up: bool) -> Option<&'static str> {
@@ -462,6 +467,14 @@ impl Stream {
     fn own_certificate<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         let own = self.look(py, |connection| connection.hello.own.clone())?;
         own.cert.first().map(|der| PyBytes::new(py, der))
+    }
+
+    /// The first CAs that a server named as it asked this client for a certificate, each the DER of a distinguished
+    /// name, and how many it named. None where it did not ask, or nobody had asked for this before.
+    #[getter]
+    fn certificate_request<'py>(&self, py: Python<'py>) -> Option<(Vec<Bound<'py, PyBytes>>, usize)> {
+        let request = self.look(py, |connection| connection.request.clone())?;
+        Some((request.authorities.iter().map(|name| PyBytes::new(py, name)).collect(), request.count))
     }
 
     /// Whether the handshake resumed an earlier session.

@@ -20,7 +20,7 @@ use crate::clock::now;
 use crate::error::{Thing, Unusable};
 use crate::tls::config::{Config, Counters, RustlsConfig};
 use crate::tls::failure::{Evidence, Failure, alert_of, failure_of};
-use crate::tls::handshake::{Handshake, Hello, Schemes};
+use crate::tls::handshake::{CertificateRequest, Handshake, Hello, Schemes};
 use crate::tls::hello_callback::{Greeting, HANDSHAKE_FAILURE, HelloCallback};
 use crate::tls::session::{Session, Store, Wallet};
 use crate::tls::side::Side;
@@ -69,6 +69,8 @@ pub struct Connection {
     path: Option<Box<[Place]>>,
     since: UnixTime,
     pub hello: Hello,
+    /// A client's, where it is kept: the server's request for a certificate.
+    pub request: Option<Box<CertificateRequest>>,
     /// A client's: the session that the server gives it, and the one that it offered.
     fresh: Option<Arc<Wallet>>,
     offered: Option<Arc<Wallet>>,
@@ -186,6 +188,7 @@ impl Connection {
             path: None,
             since: now()?,
             hello: Hello::default(),
+            request: None,
             fresh,
             offered,
             untouched: true,
@@ -210,6 +213,13 @@ impl Connection {
             _ => None,
         };
         [on_hello, self.handshake.as_ref().and_then(|handshake| handshake.callback.as_ref())]
+    }
+
+    /// From now on a server's request for a certificate is kept.
+    pub fn keep_request(&self) {
+        if let Some(handshake) = &self.handshake {
+            handshake.keep_request();
+        }
     }
 
     /// Whether nothing of the handshake was done yet.
@@ -362,9 +372,11 @@ impl Connection {
         let Some(handshake) = self.handshake.clone() else { return self.advance(into) };
         self.forget_declined_session(&handshake);
         let processed = handshake.run(|| self.advance(into));
-        if let Some(hello) = handshake.take_hello() {
+        let (hello, request) = handshake.take_noted();
+        if let Some(hello) = hello {
             self.hello = hello;
         }
+        self.request = request.or(self.request.take());
         drop(handshake);
         if processed.is_ok() {
             self.finish_handshake()?;

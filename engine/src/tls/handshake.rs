@@ -35,6 +35,9 @@ use crate::verify::verifier::PeerVerifier;
 /// How many tickets of one client are opened. Each may cost the verification of a chain.
 const MAX_TICKETS: usize = 4;
 
+/// How many of the CAs that a server names are kept.
+const MAX_AUTHORITIES: usize = 100;
+
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Handshake>>> = const { RefCell::new(None) };
 }
@@ -59,6 +62,9 @@ pub struct State {
     tickets: usize,
     /// A server's: what it answered the client's hello with.
     pub hello: Option<Hello>,
+    /// A client's: whether what a server asks for is kept.
+    keeps_request: bool,
+    request: Option<Box<CertificateRequest>>,
 }
 
 /// With which signature algorithms the two ends proved that they hold their keys, by their IANA numbers; None where
@@ -77,6 +83,14 @@ pub struct Hello {
     pub own: Option<Arc<CertifiedKey>>,
     /// Its key makes none of the signatures that the client can verify.
     pub no_scheme: bool,
+}
+
+/// Whom a server asked for a certificate of: the first of the CAs that it named, each as the DER of a distinguished
+/// name, and how many it named. rustls bounds them together: they came in one message of 64 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateRequest {
+    pub authorities: Vec<Box<[u8]>>,
+    pub count: usize,
 }
 
 /// Empties the register, whatever happens.
@@ -172,8 +186,24 @@ impl Handshake {
         self.state().hello.as_ref().is_some_and(|hello| hello.no_scheme)
     }
 
-    pub fn take_hello(&self) -> Option<Hello> {
-        self.state().hello.take()
+    pub fn keep_request(&self) {
+        self.state().keeps_request = true;
+    }
+
+    /// The server asked this client for a certificate.
+    pub fn note_request(&self, authorities: &[&[u8]]) {
+        let mut state = self.state();
+        if state.keeps_request {
+            let first = authorities.iter().take(MAX_AUTHORITIES).map(|name| Box::from(*name)).collect();
+            let request = CertificateRequest { authorities: first, count: authorities.len() };
+            state.request = Some(Box::new(request));
+        }
+    }
+
+    /// What the last step noted.
+    pub fn take_noted(&self) -> (Option<Hello>, Option<Box<CertificateRequest>>) {
+        let mut state = self.state();
+        (state.hello.take(), state.request.take())
     }
 
     /// Why the peer is refused, for the connection; rustls gets no more than an error.
@@ -218,6 +248,17 @@ mod tests {
         assert!(current().is_err());
         assert!(handshake.run(|| is_current(&handshake)));
         assert!(current().is_err());
+    }
+
+    #[test]
+    fn a_request_is_kept_on_demand_with_its_first_hundred_cas() {
+        let handshake = Handshake::default();
+        handshake.note_request(&[b"a"]);
+        assert_eq!(handshake.take_noted().1, None);
+        handshake.keep_request();
+        handshake.note_request(&[b"a".as_slice(); 101]);
+        let request = handshake.take_noted().1.expect("it was kept");
+        assert_eq!((request.authorities.len(), request.count), (MAX_AUTHORITIES, 101));
     }
 
     #[test]

@@ -69,7 +69,7 @@ def _value_of_later_name(name: str) -> Any:
     return getattr(veritls, name)
 
 
-def _replacements() -> dict[str, Any]:
+def replacements() -> dict[str, Any]:
     """The names that change: not those that veritls takes from the standard module as they are."""
     import veritls
 
@@ -125,7 +125,7 @@ def inject() -> None:
                 twin = _twin(member, before)
                 if twin is not member:
                     _replace(kind, name, twin, changes)
-        for name, value in _replacements().items():
+        for name, value in replacements().items():
             _replace(ssl, name, value, changes)
         _changes = changes
 

@@ -6,11 +6,13 @@ import os
 import time
 
 from veritls import _engine
+from veritls._value import shown_in
 
 TIMEOUT = 7200
 """Seconds, as with `ssl`. `max_resumption_age` and the server bound the use of a session."""
 
 
+@shown_in("veritls")
 class SSLSession:
     """A TLS session, from `SSLSocket.session`, for the `session` argument of `SSLContext.wrap_socket`.
 

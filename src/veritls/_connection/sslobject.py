@@ -7,10 +7,11 @@ import ssl
 from veritls import _engine
 from veritls._connection import state
 from veritls._connection.state import NOT_YET, ConnectionState
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, overload
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MemoryBIO = _engine.MemoryBIO
 
 
+@shown_in("veritls")
 class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
     """A TLS connection over two memory buffers, as `ssl.SSLObject`; made by `SSLContext.wrap_bio`.
 
@@ -120,6 +122,15 @@ class SSLObject(ConnectionState, ssl.SSLObject):  # type: ignore[misc]
         finally:
             if foreign is not None:
                 self._give_out(foreign[1])
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # typeshed has bytes for the number, too
+        def read(self, len: int = 1024, buffer: None = None) -> bytes: ...
+        @overload
+        def read(self, len: int, buffer: WriteableBuffer) -> int: ...
+        @overload
+        def read(self, len: int = 1024, *, buffer: WriteableBuffer) -> int: ...
 
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.

@@ -11,10 +11,11 @@ import sys
 
 from veritls import _engine
 from veritls._connection.state import ConnectionState
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, overload
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -55,6 +56,7 @@ def _regular_file(file: Any) -> _engine.File | None:
     return source if source.regular else None
 
 
+@shown_in("veritls")
 class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     """A TCP socket with TLS, as `ssl.SSLSocket`; made by `SSLContext.wrap_socket`.
 
@@ -64,6 +66,8 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
 
     Any thread may call `close`: a call that waits in another thread raises OSError (EBADF). Every method that
     sends or receives raises OSError: ENOTCONN where there is no connection, EBADF where it is closed.
+
+    `do_handshake_on_connect`, `suppress_ragged_eofs`: as they were given to `wrap_socket`.
     """
 
     _unwrapped: _engine.Stream | None = None
@@ -230,6 +234,15 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
         if self.server_side:
             self._peer_address = None
 
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # typeshed has bytes for the number, too
+        def read(self, len: int = 1024, buffer: None = None) -> bytes: ...
+        @overload
+        def read(self, len: int, buffer: WriteableBuffer) -> int: ...
+        @overload
+        def read(self, len: int = 1024, *, buffer: WriteableBuffer) -> int: ...
+
     def read(self, len: int = 1024, buffer: WriteableBuffer | None = None) -> Any:
         """Up to `len` bytes; or, with `buffer`, their number. Empty or 0 after the peer's close_notify.
 
@@ -352,10 +365,11 @@ class SSLSocket(ConnectionState, ssl.SSLSocket):  # type: ignore[misc]
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         """Sends a file, open in binary mode, from `offset` on (0: from its position), to its end.
 
-        `count`: the maximum in bytes. Returns the number of bytes sent; the file's position is then after the
-        last of them, also after an error. The engine reads a regular file; anything else with a `read` is
-        read here, in blocks. Raises ValueError for a text file and where the socket is non-blocking; else as
-        `sendall`.
+        `count`: the maximum in bytes; None, the default, sends all.
+
+        Returns the number of bytes sent; the file's position is then after the last of them, also after an
+        error. The engine reads a regular file; anything else with a `read` is read here, in blocks. Raises
+        ValueError for a text file and where the socket is non-blocking; else as `sendall`.
         """
         stream = self._stream
         if stream is None:

@@ -11,6 +11,7 @@ from veritls import _engine
 from veritls._context import groups
 from veritls._context.cipher_suites import VERSIONS, describe
 from veritls._context.settings import Frozen, HasSettings, Settings
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _tell_of_dropped() -> None:
             connection._tell(stream, "dropped" if end == "given_up" else end)
 
 
+@shown_in("veritls")
 class ConnectionState:
     """Mixed into SSLSocket and SSLObject. Most attributes are None before the handshake is done."""
 

@@ -16,7 +16,7 @@ from veritls._context.protocol import ProtocolMembers, ProtocolSettings
 from veritls._context.settings import HasSettings, Settings
 from veritls._context.trust import TrustMembers
 from veritls._context.trust_store import TrustStore
-from veritls._value import TicketSecret, replace
+from veritls._value import TicketSecret, replace, shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from veritls._connection.sslsocket import SSLSocket
     from veritls._context.ocsp_renewal import Renewal
     from veritls._context.settings import SNICallback
+    from veritls._engine import MemoryBIO
     from veritls._loading.chains import Chain
     from veritls._report.request import Purpose
     from veritls.events import Listener, MaterialEvent, MaterialStatus, Subscription
@@ -61,6 +62,7 @@ def _members(kind: type) -> frozenset[str]:
     return frozenset(name for name in names if not name.startswith("_"))
 
 
+@shown_in("veritls")
 class SSLContext(  # type: ignore[misc, override]
     HasSettings, ProtocolMembers, PeerMembers, TrustMembers, OwnMembers, ssl.SSLContext
 ):
@@ -70,6 +72,11 @@ class SSLContext(  # type: ignore[misc, override]
     to connections made after it. `protocol`: PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER; PROTOCOL_TLS, the
     default, and PROTOCOL_TLSv1_2 are deprecated. Raises ValueError for any other protocol. Setting an
     attribute that does not exist raises AttributeError: a misspelt demand would have no effect.
+
+    A client or server begins with `veritls.create_default_context`. Then, in the order of `help`: what both
+    sides speak (`minimum_version`, `set_alpn_protocols`), what is demanded of the peer (`verify_mode`,
+    `check_hostname`, `allowed_peers`), what is trusted (`load_verify_locations`), and what this side has of
+    its own (`load_cert_chain`); `wrap_socket` and `wrap_bio` make connections, `follow` renews certificates.
     """
 
     sslsocket_class: type[ssl.SSLSocket]
@@ -202,8 +209,12 @@ class SSLContext(  # type: ignore[misc, override]
     ) -> SSLSocket:
         """An SSLSocket that takes over the connection of `sock`, as `ssl.SSLContext.wrap_socket`.
 
-        `server_hostname`: the name or address that a client connects to. `session`: an `SSLSession` to
-        resume. Raises NotImplementedError where `sock` is not a stream socket; ssl.SSLError where the context
+        `server_side`: whether this side accepts connections. `do_handshake_on_connect`: whether the handshake
+        is done at once, or by `connect` and `accept`; otherwise call `do_handshake`. `suppress_ragged_eofs`:
+        whether an end without close_notify reads as an end of the data. `server_hostname`: the name or
+        address that a client connects to. `session`: an `SSLSession` to resume.
+
+        Raises NotImplementedError where `sock` is not a stream socket; ssl.SSLError where the context
         is for the other side or its settings cannot be used; ValueError where `check_hostname` is True and
         there is no `server_hostname`, and for arguments of the other side; TypeError for other types. If
         `sock` is connected and `do_handshake_on_connect` is True, raises as `SSLSocket.do_handshake`.
@@ -221,8 +232,8 @@ class SSLContext(  # type: ignore[misc, override]
 
     def wrap_bio(
         self,
-        incoming: ssl.MemoryBIO | _engine.MemoryBIO,
-        outgoing: ssl.MemoryBIO | _engine.MemoryBIO,
+        incoming: ssl.MemoryBIO | MemoryBIO,
+        outgoing: ssl.MemoryBIO | MemoryBIO,
         server_side: bool = False,
         server_hostname: str | bytes | None = None,
         session: Any = None,
@@ -256,9 +267,11 @@ class SSLContext(  # type: ignore[misc, override]
         `chain`: certificates, the peer's own first, each as DER bytes, PEM text or of `cryptography`; or one
         PEM text with all. `server_hostname`: the name to check; None, the default, checks none. `at`: an
         aware datetime, default now. `purpose`: "server" or "client", by default the peers of this context.
-        `ocsp_response`: the stapled response, DER. The chain is validated under any `verify_mode`, and the
-        verify callback is called. Raises ssl.SSLCertVerificationError as a handshake; TypeError, ValueError
-        or ssl.SSLError for arguments that cannot be used.
+        `ocsp_response`: the stapled response, DER.
+
+        The chain is validated under any `verify_mode`, and the verify callback is called. Raises
+        ssl.SSLCertVerificationError as a handshake; TypeError, ValueError or ssl.SSLError for arguments that
+        cannot be used.
         """
         from veritls._context.asking import verify_chain
 
@@ -344,18 +357,19 @@ class SSLContext(  # type: ignore[misc, override]
     def follow(self, source: Source | None, *, max_stale: float | timedelta | None = None) -> None:
         """Takes over what `source` has now, and from then on whatever it has.
 
-        `source`: a `veritls.sources.Source`, such as a `FileSource`. The kinds that it provides are replaced
-        whole: what was loaded of them before is gone, and setting them raises ValueError. Other kinds stay.
-        A thread watches the source, and swaps in the next set, or nothing: where it cannot be read, or what
-        it gave cannot be used, the last good set stays, a `MaterialEvent` and a line of the logger
-        "veritls.material" say so, and it is tried again. New connections use the new set; sessions of older
-        ones are not resumed. A CRL is not replaced by an older one. A context follows one source at a time:
-        following another, or None, ends the former, and leaves its last set. It ends with the context.
+        `source`: a `veritls.sources.Source`, such as a `FileSource`. `max_stale`: seconds, or a timedelta,
+        for which a set may be used after the source was last read with success; then new handshakes are
+        refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends the alert internal_error). None,
+        the default, is unlimited. Where `sni_callback` chooses a second context, the limits of both hold.
+        `verify_chain` and connections that exist go on.
 
-        `max_stale`: seconds, or a timedelta, for which a set may be used after the source was last read with
-        success; then new handshakes are refused (ssl.SSLError with the reason MATERIAL_STALE; a server sends
-        the alert internal_error). None, the default, is unlimited. Where `sni_callback` chooses a second
-        context, the limits of both hold. `verify_chain` and connections that exist go on.
+        The kinds that the source provides are replaced whole: what was loaded of them before is gone, and
+        setting them raises ValueError. Other kinds stay. A thread watches the source, and swaps in the next
+        set, or nothing: where it cannot be read, or what it gave cannot be used, the last good set stays, a
+        `MaterialEvent` and a line of the logger "veritls.material" say so, and it is tried again. New
+        connections use the new set; sessions of older ones are not resumed. A CRL is not replaced by an older
+        one. A context follows one source at a time: following another, or None, ends the former, and leaves
+        its last set. It ends with the context.
 
         Raises what `source.load` raises; ValueError where a kind that it provides is missing or empty;
         ssl.SSLError, ValueError or TypeError where one cannot be used, and for other arguments. Nothing has

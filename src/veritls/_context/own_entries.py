@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from veritls._loading.certificates import alternative_names, described
+from veritls._value import shown_in
 
 
+@shown_in("veritls")
 @dataclass(frozen=True)
 class OwnIdentity:
     """An own certificate of a context; see `SSLContext.list_identities`. It holds no key.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from veritls import _engine
 from veritls._context.keyring import Keyring
 from veritls._explaining.reasons import ssl_error
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     """The arguments of `load_cert_chain`."""
 
 
+@shown_in("veritls")
 class OwnMembers:
     """SSLContext's members about its own identities. A change holds for connections made after it."""
 
@@ -100,8 +102,10 @@ class OwnMembers:
         """Removes the identities with these own certificates, and returns how many there were.
 
         `certificates`: of `list_identities()` the first of a `chain`; else as for `remove_trust`, whose
-        errors it raises. Without any identity a server cannot be connected to. Sessions of before are not
-        resumed; connections that exist go on.
+        errors it raises.
+
+        Without any identity a server cannot be connected to. Sessions of before are not resumed; connections
+        that exist go on.
         """
         from veritls._loading.bundles import in_source
 
@@ -120,9 +124,10 @@ class OwnMembers:
         """Has these identities instead of all others, by one change: no connection has some of both.
 
         `identities`: for each the arguments of `load_cert_chain`, as a tuple of (certfile,), (certfile,
-        keyfile) or (certfile, keyfile, password). Among themselves they replace each other as there. An empty
-        iterable removes all. Raises as `load_cert_chain`, TypeError for anything but tuples; nothing changes
-        then. A callable of `set_ocsp_response` is called for each.
+        keyfile) or (certfile, keyfile, password). An empty iterable removes all.
+
+        Among themselves they replace each other as there. A callable of `set_ocsp_response` is called for
+        each. Raises as `load_cert_chain`, TypeError for anything but tuples; nothing changes then.
         """
         from veritls._loading.identities import load_identity
 
@@ -145,12 +150,14 @@ class OwnMembers:
     def set_ocsp_response(self, response: bytes | OCSPRenewal | None) -> None:
         """Staples an OCSP response (RFC 6960; RFC 6066, section 8) to the certificate that it is for.
 
-        `response`: DER bytes; or a callable that fetches them; or None, which ends both. The callable gets
-        (certificate, issuer's certificate or None) of each identity, `cryptography` objects, and returns DER
-        bytes, or None where there is no response yet. It is called at once, when an identity is added, and
-        then in a thread of its own when half of a response's remaining validity is over, or a minute after
-        None. What it raises at once is raised here; later it is logged (logger "veritls.ocsp"), and the call
-        is repeated after one minute, then two, up to an hour. Two threads may call it at once.
+        `response`: DER bytes; or a callable that fetches them; or None, which ends both.
+
+        The callable gets (certificate, issuer's certificate or None) of each identity, `cryptography`
+        objects, and returns DER bytes, or None where there is no response yet. It is called at once, when an
+        identity is added, and then in a thread of its own when half of a response's remaining validity is
+        over, or a minute after None. What it raises at once is raised here; later it is logged (logger
+        "veritls.ocsp"), and the call is repeated after one minute, then two, up to an hour. Two threads may
+        call it at once.
 
         No handshake waits for it: each sends the last good response until that expires. Sessions stay valid.
 

@@ -8,7 +8,7 @@ from operator import add, index, or_
 
 from veritls import _engine, policy
 from veritls._context.combining import demand
-from veritls._value import Value, replace
+from veritls._value import Value, replace, shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ def as_pinned(values: Iterable[str | bytes] | None) -> frozenset[bytes] | None:
     return as_pins(values)
 
 
+@shown_in("veritls")
 class PeerMembers:
     """SSLContext's members about the peer. A change holds for connections made after it."""
 

@@ -12,7 +12,7 @@ from veritls._context import cipher_suites as ciphers, groups
 from veritls._context.combining import choice, demand
 from veritls._explaining.reasons import ssl_error
 from veritls._loading.pem import pem_blocks, read_file
-from veritls._value import Value, replace
+from veritls._value import Value, replace, shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ class ProtocolSettings(Value):
         }
 
 
+@shown_in("veritls")
 class ProtocolMembers:
     """SSLContext's members about the protocol. A change holds for connections made after it."""
 

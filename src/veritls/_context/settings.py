@@ -48,7 +48,7 @@ from veritls._context.peer import PeerPolicy
 from veritls._context.protocol import ProtocolSettings
 from veritls._context.server_name import on_the_wire
 from veritls._context.trust_store import TrustStore
-from veritls._value import TicketSecret, Value, replace
+from veritls._value import TicketSecret, Value, replace, shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,6 +232,7 @@ class Settings(Value):
         return on_the_wire(name)
 
 
+@shown_in("veritls")
 class HasSettings:
     """The state of an SSLContext: one immutable Settings value, which is swapped. There is no lock."""
 

@@ -8,11 +8,12 @@ from types import MappingProxyType
 
 from veritls._loading.pem import is_content
 from veritls._loading.trust import in_data, in_file, in_folder, in_system
+from veritls._value import shown_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Literal, overload
 
     from _typeshed import ReadableBuffer
 
@@ -30,6 +31,7 @@ def _kinds_in(batches: list[Batch]) -> tuple[Kind, ...]:
     return ("trust", "crls") if crls else ("trust",)
 
 
+@shown_in("veritls")
 class TrustMembers:
     """SSLContext's members about trust. A change holds for connections made after it."""
 
@@ -114,9 +116,11 @@ class TrustMembers:
         """Removes certificates that were loaded, and returns how many of them were there.
 
         `certificates`: the path of a file (PEM or DER), PEM text, PEM or DER bytes, `cryptography`
-        certificates, or several of those. They are removed wherever they are: trust anchors, certificates of
-        `spiffe_bundles`, intermediates. A trust domain whose last anchor is removed is not known any more;
-        `spiffe_bundles` stays a mapping then, even if it is empty, and no other anchor counts.
+        certificates, or several of those.
+
+        They are removed wherever they are: trust anchors, certificates of `spiffe_bundles`, intermediates. A
+        trust domain whose last anchor is removed is not known any more; `spiffe_bundles` stays a mapping
+        then, even if it is empty, and no other anchor counts.
 
         A certificate that is not an anchor, but was signed by one, is still trusted: CRLs revoke it. Sessions
         of before are not resumed; connections that exist go on. Raises OSError for a file that cannot be
@@ -141,10 +145,11 @@ class TrustMembers:
 
         `source`: the path of a file (PEM or DER), PEM text, PEM or DER bytes, `cryptography` certificates, or
         several of those. str is a path unless it contains ``-----BEGIN``; bytes are told from a path as by
-        `load_cert_chain`. They count as if each peer had sent them after its own: none ends a path, whether
-        self-signed or under VERIFY_X509_PARTIAL_CHAIN, and none is trusted by itself. A certificate that is
-        a trust anchor, too, stays one. An own certificate that was loaded alone is sent with them, as with
-        those of the trust set. CRLs in `source` are ignored.
+        `load_cert_chain`. CRLs in `source` are ignored.
+
+        They count as if each peer had sent them after its own: none ends a path, whether self-signed or under
+        VERIFY_X509_PARTIAL_CHAIN, and none is trusted by itself. A certificate that is a trust anchor, too,
+        stays one. An own certificate that was loaded alone is sent with them, as with those of the trust set.
 
         Raises OSError for a file that cannot be read; ssl.SSLError for what is not a certificate; ValueError
         where there is none, and for more than 10,000 in one context; TypeError for other types. Nothing is
@@ -216,11 +221,12 @@ class TrustMembers:
 
         `source`: the path of a file (PEM, or one CRL in DER) or of a folder in OpenSSL's hashed layout
         (``9d66eef0.r0``); PEM or DER bytes; `cryptography` CRLs, one or several. Paths are told from bytes as
-        by `load_cert_chain`. A CRL replaces an older one of the same issuer, key and distribution point: by
-        CRL number, else by thisUpdate; `allow_older` lets it replace a newer one. A CRL that no known
-        certificate signed, because the peer sends its issuer's certificate, replaces none: it is kept beside
-        the others, eight at most, and the peer's chain verifies it. A CRL with a distribution point covers
-        the certificates that name this point.
+        by `load_cert_chain`. `allow_older`: whether a CRL may replace a newer one; default False.
+
+        A CRL replaces an older one of the same issuer, key and distribution point: by CRL number, else by
+        thisUpdate. A CRL that no known certificate signed, because the peer sends its issuer's certificate,
+        replaces none: it is kept beside the others, eight at most, and the peer's chain verifies it. A CRL
+        with a distribution point covers the certificates that name this point.
 
         CRLs are used where `verify_flags` contain VERIFY_CRL_CHECK_LEAF or _CHAIN.
 
@@ -269,6 +275,15 @@ class TrustMembers:
     def cert_store_stats(self) -> dict[str, int]:
         """The numbers of certificates ("x509"), of CA certificates ("x509_ca") and of CRLs ("crl")."""
         return self._trust.statistics()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def get_ca_certs(self, binary_form: Literal[False] = False) -> list[dict[str, Any]]: ...
+        @overload
+        def get_ca_certs(self, binary_form: Literal[True]) -> list[bytes]: ...
+        @overload
+        def get_ca_certs(self, binary_form: bool) -> Any: ...
 
     def get_ca_certs(self, binary_form: bool = False) -> Any:
         """The trusted CA certificates: DER bytes where `binary_form`, else dicts as of `getpeercert`."""

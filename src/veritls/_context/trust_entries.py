@@ -10,8 +10,10 @@ from typing import Literal
 from veritls import _engine
 from veritls._loading.certificates import described, name_text
 from veritls._report.rendering import moment_of
+from veritls._value import shown_in
 
 
+@shown_in("veritls")
 @dataclass(frozen=True)
 class TrustEntry:
     """A certificate or CRL that a context trusts; see `SSLContext.list_trust`.

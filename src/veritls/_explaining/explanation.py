@@ -20,7 +20,7 @@ from veritls._explaining.explanations import (
     strict,
     validity,
 )
-from veritls._report.checks import STEPS, Step, step_of
+from veritls._report.checks import NOT_ENABLED, NOT_REACHED, RUNS_LATER, STEPS, UNKNOWN, Step, step_of
 from veritls._report.parsed_certificate import ParsedCertificate, attempt
 from veritls._report.rendering import listing, plain
 from veritls._report.request import Refusal, Request
@@ -97,11 +97,11 @@ def explained(case: Case) -> Finding:
     return Finding(f"{case.name(case.leaf)} was refused: {words}")
 
 
-_RUNS_LATER = {"callback": "runs last, with this report (set_verify_callback)"}
+_RUNS_LATER = {"callback": f"{RUNS_LATER} (set_verify_callback)"}
 
 
 def _not_asked(step: Step) -> str:
-    return _RUNS_LATER.get(step.name, f"not enabled ({step.switch})")
+    return _RUNS_LATER.get(step.name, f"{NOT_ENABLED} ({step.switch})")
 
 
 def _described(parsed: ParsedCertificate, role: Role) -> Certificate:
@@ -210,8 +210,7 @@ class Explanation:
         if step.stage == "before":
             return Check(step.name, "passed", attempt(lambda: of_accepted(step.name, self._case), ""))
         searched = step.stage == "path" and failed.stage != "before"
-        open_words = "not known: path building ended" if searched else "not reached"
-        return Check(step.name, "not checked", open_words)
+        return Check(step.name, "not checked", UNKNOWN if searched else NOT_REACHED)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_case"}

@@ -80,7 +80,7 @@ def loaded_key(block: bytes, where: str, *, pem: bool, secret: bytes | None) -> 
     return key_der(key, where)
 
 
-def _ordered(own: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
+def in_order(own: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:
     """`own` and the intermediates above it; PKCS#12 keeps certificates in any order."""
     chain = [own]
     while chain[-1].issuer != chain[-1].subject:
@@ -103,5 +103,5 @@ def in_pkcs12(data: bytes, where: str, secret: bytes | None) -> tuple[list[bytes
     if key is None or own is None:
         lacks = "private key" if key is None else "certificate for its key"
         raise ssl_error("PKCS12_LIB", f"PKCS#12 {where} contains no {lacks}", library="PKCS12")
-    chain = _ordered(own.certificate, [each.certificate for each in loaded.additional_certs])
+    chain = in_order(own.certificate, [each.certificate for each in loaded.additional_certs])
     return [each.public_bytes(Encoding.DER) for each in chain], key_der(key, where)

@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 CheckResult = Literal["passed", "failed", "not checked"]
+NOT_ENABLED = "not enabled"
+RUNS_LATER = "runs last, with this report"
+"""How the evidence begins of a check that nobody asked for, or that comes after the report."""
+
+UNKNOWN = "not known: path building ended"
+NOT_REACHED = "not reached"
+"""The evidence of the checks that another failure prevented: those of path building, and others."""
+
 Stage = Literal["before", "path", "path found"]
 """Whether a check comes before path building, is part of it, or is made on the path that was found."""
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from veritls._value import shown_in
+
 Purpose = Literal["server", "client"]
 """Whose certificate it is: a server's, verified by a client, or a client's, verified by a server."""
 
@@ -13,6 +15,7 @@ Revocation = Literal["none", "leaf", "chain"]
 """Which certificates are checked for revocation: none, the peer's own, or every one of the path."""
 
 
+@shown_in("veritls.report")
 @dataclass(frozen=True)
 class Request:
     """What was asked: is `chain` (DER, as the peer sent it, its own certificate first) to be trusted?
@@ -43,13 +46,15 @@ class Request:
         return self.server_hostname if self.check_hostname else None
 
 
+@shown_in("veritls.report")
 @dataclass(frozen=True)
 class Refusal:
-    """Why the engine refused: the kind, the details in words, and its evidence.
+    """Why the engine refused, and its evidence.
 
+    `kind`: of the refusal, for example "expired" (docs/verification.md). `detail`: more about it, in words.
     `bound`: the limit that was passed, in seconds since 1970. `presented`: the names that were compared.
     `path`: the certificates above the peer's (DER), where path building had succeeded. `anchors`: how many
-    the trust set has, None where that is not known; `unread`: which of the system's certificates could not be
+    the trust set has, None where that is not known. `unread`: which of the system's certificates could not be
     read, in words. `above`: the certificates of the trust set that may be issuers of those sent (DER), each
     with whether it is an anchor. `crls`: for the first certificates of the path, whether a CRL of the issuer
     is loaded, and the revocation time in it, in seconds since 1970. `trust_domain`: the SPIFFE trust domain

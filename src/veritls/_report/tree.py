@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from veritls._report.rendering import span
+from veritls._report.checks import NOT_ENABLED, NOT_REACHED, RUNS_LATER, UNKNOWN
+from veritls._report.rendering import listing, span
 
 _MOST_NAMES = 12
 
@@ -50,22 +51,38 @@ def _left(end: str | None, at: str) -> str:
     return f"{span(left)} left" if left >= timedelta(0) else f"ended {span(-left)} before"
 
 
+def _checks(report: dict[str, Any]) -> list[Node]:
+    """A line for each check that was made, and one for those that another's failure prevented.
+
+    Nothing of those that nobody asked for. What failed is in the sentence, which stands above.
+    """
+    made, names = [], dict[str, list[str]]()
+    for each in report["checks"]:
+        name, verdict, evidence = each["name"], each["verdict"], each["evidence"]
+        if verdict != "not checked":
+            shown = evidence if evidence != report["sentence"] else ""
+            made.append(Node(": ".join(filter(None, (name, shown))), (), verdict))
+        elif not evidence.startswith((NOT_ENABLED, RUNS_LATER)):
+            why = "another check failed" if evidence in (UNKNOWN, NOT_REACHED) else evidence
+            names.setdefault(why, []).append(name)
+    return [
+        *made,
+        *(Node(f"{listing(each, len(each))}: {why}", (), "not checked") for why, each in names.items()),
+    ]
+
+
 def tree(report: dict[str, Any]) -> Node:
     """The tree of a report, given as by `VerificationReport.as_dict`."""
     request = report["question"]
     name = f" for {request['server_hostname']}" if request["server_hostname"] else ""
     asked = f"request: a {request['purpose']}'s chain{name}, at {_day(request['at'])}"
-    checks = [
-        Node(": ".join(filter(None, (each["name"], each["evidence"]))), (), each["verdict"])
-        for each in report["checks"]
-    ]
     certificates = [_certificate(each, request["at"]) for each in report["certificates"]]
     if report["certificates_left_out"]:
         certificates.append(Node(f"and {report['certificates_left_out']:,} more that were sent"))
     below = [
         Node(asked),
         Node("certificates", tuple(certificates)),
-        Node("checks", tuple(checks)),
+        Node("checks", tuple(_checks(report))),
     ]
     if report["remedies"]:
         below.append(Node("what to do", tuple(map(Node, report["remedies"]))))

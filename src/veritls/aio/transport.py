@@ -459,7 +459,8 @@ class SSLTransport(transports._FlowControlMixin):
         for name in ("socket", "sockname"):
             self.get_extra_info(name)  # which is answered afterwards, too
         sock, self._sock = self._sock, None
-        if self._lower is not None:
+        # A loop that is closed can end nothing: the transport below closes its socket when it is collected.
+        if self._lower is not None and not self._loop.is_closed():
             self._lower.abort()
         if isinstance(sock, socket.socket):
             sock.close()

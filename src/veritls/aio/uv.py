@@ -18,7 +18,8 @@ from veritls.aio.poller import Poller
 from veritls.aio.transport import SSLTransport
 
 if TYPE_CHECKING:
-    Loop: Any
+    from asyncio.base_events import BaseEventLoop as Loop
+
     MISSING: ImportError | None
 else:
     try:
@@ -48,7 +49,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class UvloopEventLoop(Loop):  # type: ignore[misc]
+class UvloopEventLoop(Loop):
     """A uvloop; a veritls context, or ``ssl=True``, gets an `SSLTransport`.
 
     TCP and Unix connections and servers of such a context are made by asyncio's own code over uvloop's

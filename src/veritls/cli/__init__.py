@@ -1,4 +1,4 @@
-"""The command line. Every command but ``run`` needs the extra ``cli``."""
+"""The command line. Every command but ``run`` and ``doctor`` needs the extra ``cli``."""
 
 import logging
 import sys
@@ -18,6 +18,11 @@ def main(arguments: list[str] | None = None) -> None:
         from veritls._compat.run import run
 
         run(arguments[1:])
+        return
+    if arguments[:1] == ["doctor"]:
+        from veritls._doctor.command import doctor
+
+        doctor(arguments[1:])
         return
     try:
         import rich  # noqa: F401

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from rich import box
@@ -14,14 +15,19 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from veritls._report.rendering import counted
 from veritls._report.tree import Node, tree
-from veritls.cli.probe import Negotiated, Probe, Result, report_as_dict
+from veritls.cli.drawing import add_below
+from veritls.cli.probe import Probe
+from veritls.cli.result import STATUSES, Negotiated, Result
 from veritls.cli.target import Target
+from veritls.cli.words import as_dict
 from veritls.report import VerificationReport
 
-_STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
-_RESULTS = (("trusted", "bold green"), ("not trusted", "bold red"), ("no connection", "bold yellow"))
+_RESULTS = {0: "bold green", 1: "bold red", 2: "bold yellow", 3: "bold yellow", 4: "bold yellow"}
 _UNLIMITED_WIDTH = 1_000_000
+_WIDE = 120
+"""Columns from which the table has what was negotiated beside the reason."""
 _SOON = 14
 """A certificate with fewer days left is yellow."""
 
@@ -41,36 +47,44 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
         return [future.result() for future in futures]
 
 
-def status_of(results: Sequence[Result]) -> int:
-    """The exit status: 1 if one is not trusted, else 2 if one could not be connected to, else 0."""
-    statuses = {result.status for result in results}
-    return next((status for status in (1, 2) if status in statuses), 0)
-
-
-def _below(parent: Tree, node: Node) -> None:
-    for each in node.below:
-        text = Text(each.text)
-        if each.verdict:
-            text = Text.assemble((f"{each.verdict:<12}", _STYLES[each.verdict]), each.text)
-        _below(parent.add(text), each)
-
-
 def _negotiated(negotiated: Negotiated | None) -> str:
     if negotiated is None:
-        return "negotiated: unknown (the second connection, which verifies nothing, failed)"
+        return "negotiated: unknown"
     parts = (negotiated.version, negotiated.suite, negotiated.group, f"ALPN {negotiated.alpn or 'none'}")
     return f"negotiated: {', '.join(part for part in parts if part)}"
 
 
+def _wanted(result: Result) -> tuple[Node, ...]:
+    """The line about a client certificate, unless the title has it; the CAs below it if these are many."""
+    wanted = result.wanted
+    if wanted is None:
+        return ()
+    more = wanted.count - len(wanted.authorities)
+    names = (*wanted.authorities, *([f"and {more:,} more"] if more else ()))
+    below = tuple(map(Node, names)) if len(names) > 3 else ()
+    if result.status != 4:
+        return (Node(f"client certificate: {wanted.sentence}", below),)
+    return (Node("CAs of its clients", below),) if below else ()
+
+
+def _lines(result: Result, report: VerificationReport) -> Iterator[Node]:
+    """What stands below the title; the certificates each by itself, so that a fingerprint fits 80 columns."""
+    yield Node(_negotiated(result.negotiated))
+    yield from _wanted(result)
+    for each in tree(as_dict(report)).below:
+        yield from each.below if each.text == "certificates" else (each,)
+
+
+def _titled(result: Result) -> Text:
+    title = (STATUSES[result.status], _RESULTS[result.status])
+    return Text.assemble((str(result.target), "bold"), " ", title, f": {result.sentence}")
+
+
 def _detailed(result: Result, with_chain: bool) -> RenderableType:
-    words, style = _RESULTS[result.status]
-    title = Text.assemble((str(result.target), "bold"), " ", (words, style))
     if result.report is None:
-        return Text.assemble(title, f": {result.problem}")
-    node = tree(report_as_dict(result.report))
-    root = Tree(Text.assemble(title, f": {result.report.sentence}"))
-    root.add(Text(_negotiated(result.negotiated)))
-    _below(root, node)
+        return _titled(result)
+    root = Tree(_titled(result))
+    add_below(root, Node("", tuple(_lines(result, result.report))))
     if not with_chain:
         return root
     return Group(root, *(Text(text) for text in _sent(result.report)))
@@ -84,46 +98,67 @@ def _sent(report: VerificationReport) -> list[str]:
 def _left(result: Result) -> Text:
     if result.report is None:
         return Text("")
-    days = result.report.certificates[0].days_left(result.report.question.at)
+    days = result.days_left
     if days is None:
         return Text("?")
-    return Text(f"{days:,}", style="red" if days < 0 else "yellow" if days < _SOON else "")
+    soon = max(_SOON, result.warn_days or 0)
+    return Text(f"{days:,}", style="red" if days < 0 else "yellow" if days < soon else "")
 
 
-def _summary(results: Sequence[Result]) -> Table:
+def _summary(results: Sequence[Result], *, wide: bool) -> Table:
+    """A row for each server. Where there is no room, what was negotiated gives way to what is wrong."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("server", overflow="fold")
+    table.add_column("server", overflow="fold", max_width=None if wide else 30)
     table.add_column("result", no_wrap=True)
     table.add_column("days\nleft", justify="right", no_wrap=True)
-    table.add_column("negotiated", overflow="fold")
-    table.add_column("why", overflow="fold")
+    if wide:
+        table.add_column("negotiated", overflow="fold")
+    table.add_column("why" if wide else "negotiated, or what is wrong", overflow="fold")
     for result in results:
-        words, style = _RESULTS[result.status]
         negotiated = result.negotiated
         parts = (negotiated.version, negotiated.suite, negotiated.group) if negotiated is not None else ()
-        why = result.problem if result.report is None else result.report.sentence
+        agreed, why = " ".join(part for part in parts if part), result.sentence
         table.add_row(
             Text(str(result.target)),
-            Text(words, style=style),
+            Text(STATUSES[result.status], style=_RESULTS[result.status]),
             _left(result),
-            Text(" ".join(part for part in parts if part)),
-            Text(why),
+            *((Text(agreed), Text(why)) if wide else (Text(why if result.status else agreed),)),
         )
     return table
 
 
-def show(results: Sequence[Result], console: Console, *, with_chain: bool) -> None:
+def _counted(results: Sequence[Result]) -> str:
+    """ "12 servers: 2 not trusted, 10 trusted"."""
+    found = Counter(result.status for result in results)
+    counts = ", ".join(f"{found[status]:,} {words}" for status, words in STATUSES.items() if found[status])
+    return f"{counted(len(results), 'server')}: {counts}"
+
+
+def show(
+    results: Sequence[Result], console: Console, *, with_chain: bool, only_failing: bool = False
+) -> None:
     """Prints one server in full, several as a table; `with_chain`: each in full, with its chain as PEM.
 
-    Into a pipe, nothing is cut or folded: each line of a report, each row of the table is one line.
+    `only_failing`: only those that are not in order. Into a pipe, nothing is cut or folded: each line of a
+    report, each row of the table is one line.
     """
-    if not console.is_terminal:
+    terminal = console.is_terminal
+    if not terminal:
         console.width = _UNLIMITED_WIDTH
+    shown = failing(results) if only_failing else results
     if len(results) == 1 or with_chain:
-        for result in results:
+        for result in shown:
             console.print(_detailed(result, with_chain))
     if len(results) > 1:
-        console.print(_summary(results))
+        if shown:
+            console.print(_summary(shown, wide=console.width >= _WIDE))
+        if terminal:
+            console.print(_counted(results))
+
+
+def failing(results: Sequence[Result]) -> list[Result]:
+    """Those that are not in order."""
+    return [result for result in results if result.status]
 
 
 def print_json(results: Sequence[Result]) -> None:

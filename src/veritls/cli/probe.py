@@ -1,19 +1,26 @@
-"""One server: whether it is trusted and why, and what was negotiated with it."""
+"""One server: whether it is trusted and why, what was negotiated, and what it wants of a client."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import veritls
+from veritls import _engine
+from veritls._context.cipher_suites import SUITES, VERSIONS
+from veritls._context.groups import name_of
 from veritls._report.rendering import plain
+from veritls.cli import older
+from veritls.cli.alerts import alert_in, problem
+from veritls.cli.options import Trust, argument
+from veritls.cli.result import Negotiated, Result, Wanted, authorities
 from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
 from veritls.errors import SSLCertVerificationError
@@ -21,101 +28,85 @@ from veritls.report import VerificationReport
 
 _WEB = ("h2", "http/1.1")
 
+_CONNECTIONS = 3
+"""How many of them the check of one server makes at most, each with its timeout."""
 
-@dataclass(frozen=True)
-class Negotiated:
-    """What was negotiated; None where the connection has no such thing."""
-
-    version: str | None
-    suite: str | None
-    group: str | None
-    alpn: str | None
+_MOST_READ = 64 * 1024
+"""What is read of a server that may refuse a client without a certificate after the handshake."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """The result for one target: a report, or why there was no connection."""
+@dataclass
+class _Seen:
+    """What one connection showed, however far it came.
 
-    target: Target
-    report: VerificationReport | None = None
+    `signed`: whether this end proved a key of its own; True where that is not known. `refusal`: the alert
+    that came where the server should have gone on; None where it is not known whether it goes on.
+    """
+
     negotiated: Negotiated | None = None
-    problem: str = ""
+    chain: tuple[bytes, ...] = ()
+    request: tuple[list[bytes], int] | None = None
+    signed: bool = False
+    refusal: str | None = ""
 
-    @property
-    def status(self) -> int:
-        """0: trusted, 1: not trusted, 2: no connection."""
-        if self.report is None:
-            return 2
-        return 0 if self.report.trusted else 1
+    def note(self, stream: _engine.Stream) -> None:
+        """Notes what the engine knows."""
+        _, _, version, suite, group, _ = stream.facts()
+        alpn = stream.alpn_protocol
+        if version is not None:
+            self.negotiated = Negotiated(
+                VERSIONS.get(version),
+                SUITES[suite].name if suite in SUITES else None,
+                name_of(group) if group is not None else None,
+                plain(alpn.decode("ascii", "backslashreplace")) if alpn is not None else None,
+            )
+        self.chain = tuple(stream.peer_chain or ())
+        self.request = stream.certificate_request
+        self.signed = not stream.established or stream.signature_schemes[0] is not None
 
-    def as_dict(self) -> dict[str, Any]:
-        """The result with JSON's types."""
-        return {
-            "host": self.target.host,
-            "port": self.target.port,
-            "status": ("trusted", "not trusted", "no connection")[self.status],
-            "problem": self.problem or None,
-            "negotiated": vars(self.negotiated) if self.negotiated is not None else None,
-            "report": report_as_dict(self.report) if self.report is not None else None,
-        }
-
-
-_OPTIONS = {"load_verify_locations": "--ca", "server_hostname": "--name"}
-"""What a report tells a program to call or pass -> the option of the command that does it."""
-
-
-def report_as_dict(report: VerificationReport) -> dict[str, Any]:
-    """`VerificationReport.as_dict`, with remedies for the user of a command line."""
-    found = report.as_dict()
-    for call, option in _OPTIONS.items():
-        found["remedies"] = [remedy.replace(call, option) for remedy in found["remedies"]]
-    return found
-
-
-@contextmanager
-def argument(option: str, path: Path) -> Iterator[None]:
-    """Makes the error about a file that `option` names a ValueError with both in its message."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None or error.strerror is None:
-            raise ValueError(f"{option} {path}: {error}") from None
-        raise ValueError(f"{option} {error.filename}: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{option} {path}: {error}") from None
+    def wanted(self, *, sent: bool) -> Wanted | None:
+        """The server's request for a client certificate. `sent`: whether one was sent."""
+        if self.request is None:
+            return None
+        names, count = self.request
+        return Wanted(authorities(names), count, sent, self.refusal)
 
 
 class Probe:
     """Connects to servers and verifies them. Called with a `Target`; any thread may call it.
 
-    `starttls`: a protocol of `starttls.DIALOGUES`; None, the default: TLS begins at once. `ca_files`: PEM
-    files of CAs to trust; by default the system's. `certificate`, `key`: PEM files of the client certificate
-    to send; None, the default, sends none. `name`: the host name to ask for and to verify; None: the
-    target's. `at`: the moment to verify as of; None: now. `timeout`: seconds for each connection, and for
-    each of its steps; default 10. Raises ValueError, naming option and file, for files that cannot be used.
+    `starttls`: a protocol of `starttls.DIALOGUES`; None, the default: TLS begins at once. `trust`: whom to
+    trust; by default the CAs of the system. `require_ocsp`: whether the server must staple a good OCSP
+    response. `certificate`, `key`: PEM files of the client certificate to send; None, the default, sends
+    none. `name`: the host name to ask for and to verify; None: the target's, which is not verified where
+    `trust` says which names to allow. `at`: the moment to verify as of; None: now. `warn_days`: see `Result`.
+    `timeout`: seconds for each connection, and for each of its steps; default 10. Raises ValueError, naming
+    option and file, for what cannot be used.
     """
 
     def __init__(
         self,
         *,
         starttls: str | None = None,
-        ca_files: tuple[Path, ...] = (),
+        trust: Trust | None = None,
+        require_ocsp: bool = False,
         certificate: Path | None = None,
         key: Path | None = None,
         name: str | None = None,
         at: datetime | None = None,
+        warn_days: int | None = None,
         timeout: float = 10.0,
     ) -> None:
         self.starttls = starttls
         self.name = name
         self.at = at
+        self.warn_days = warn_days
         self.timeout = timeout
-        self.verifying = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
-        for path in ca_files:
-            with argument("--ca", path):
-                self.verifying.load_verify_locations(path)
-        if not ca_files:
-            self.verifying.load_default_certs()
+        self.has_certificate = certificate is not None
+        trust = trust or Trust()
+        self.verifying = trust.context()
+        self.verifying.require_ocsp = require_ocsp
+        self.verifying.check_hostname = name is not None or not trust.allowed
         if certificate is not None:
             with argument("--cert" if key is None else "--cert and --key", certificate):
                 self.verifying.load_cert_chain(certificate, key)
@@ -130,51 +121,111 @@ class Probe:
         if starttls is None:
             self.verifying.set_alpn_protocols(_WEB)
             self.observing.set_alpn_protocols(_WEB)
+        self._older = older.context()
 
     def __call__(self, target: Target) -> Result:
-        """The result for one server; never raises. Takes twice the timeout at most."""
+        """The result for one server; never raises. Takes three times the timeout at most."""
         try:
-            return _within(lambda: self._check(target), 2 * self.timeout)
+            return _within(lambda: self._check_or_explain(target), _CONNECTIONS * self.timeout)
         except TimeoutError:
             return Result(target, problem=f"no answer within {self.timeout:g} seconds")
         except (OSError, StartTLSError, ValueError) as why:
-            return Result(target, problem=_problem(why))
+            return Result(target, problem=problem(why))
+
+    def _check_or_explain(self, target: Target) -> Result:
+        try:
+            return self._check(target)
+        except OSError as why:
+            if not older.may_be_older(why):
+                raise
+            return Result(target, problem=older.explained(why, self._spoken(target)))
+
+    def _spoken(self, target: Target) -> older.Spoken | None:
+        if self._older is None:
+            return None
+        try:
+            with connected(target, self.starttls, self.timeout) as raw:
+                return older.spoken(self._older, raw, self.name or target.host)
+        except (OSError, StartTLSError):
+            return None
 
     def _check(self, target: Target) -> Result:
+        seen = _Seen()
         if self.at is not None:
-            negotiated, chain = self._connect(target, self.observing)
-            return Result(target, self._verified_at(target, chain), negotiated)
+            self._connect(target, self.observing, seen)
+            return self._result(target, self._verified_at(target, seen.chain), seen)
         try:
-            negotiated, _ = self._connect(target, self.verifying)
+            self._connect(target, self.verifying, seen)
         except SSLCertVerificationError as refused:
-            return Result(target, refused.report, self._negotiated(target))
-        return Result(target, self._reports.report, negotiated)
+            second = self._observed(target)
+            return self._result(target, refused.report, seen if second.negotiated is None else second)
+        return self._result(target, self._reports.report, seen, verified=True)
+
+    def _result(
+        self, target: Target, report: VerificationReport, seen: _Seen, *, verified: bool = False
+    ) -> Result:
+        if self.has_certificate and not verified:
+            seen.refusal = None  # it was not tried with the one that there is
+        wanted = seen.wanted(sent=self.has_certificate and verified and seen.signed)
+        return Result(target, report, seen.negotiated, wanted=wanted, warn_days=self.warn_days)
 
     def _keep(self, report: VerificationReport) -> None:
         self._reports.report = report
 
-    def _verified_at(self, target: Target, chain: list[bytes]) -> VerificationReport:
-        name = self.name or target.host
+    def _verified_at(self, target: Target, chain: tuple[bytes, ...]) -> VerificationReport:
+        name = (self.name or target.host) if self.verifying.check_hostname else None
         try:
             return self.verifying.verify_chain(chain, server_hostname=name, at=self.at)
         except SSLCertVerificationError as refused:
             return refused.report
 
-    def _negotiated(self, target: Target) -> Negotiated | None:
+    def _observed(self, target: Target) -> _Seen:
+        seen = _Seen()
         try:
-            return self._connect(target, self.observing)[0]
+            self._connect(target, self.observing, seen)
         except (OSError, StartTLSError):
-            return None
+            return _Seen()
+        return seen
 
-    def _connect(self, target: Target, context: veritls.SSLContext) -> tuple[Negotiated, list[bytes]]:
-        """The handshake, and nothing after it."""
+    def _connect(self, target: Target, context: veritls.SSLContext, seen: _Seen) -> None:
+        """The handshake, and nothing after it, but where the server asks for a client certificate.
+
+        Such a server may refuse the client that has none: TLS 1.2, within the handshake; TLS 1.3, afterwards.
+        """
+        name = self.name or target.host
         raw = connected(target, self.starttls, self.timeout)
-        with raw, context.wrap_socket(raw, server_hostname=self.name or target.host) as tls:
-            suite = tls.cipher()
-            negotiated = Negotiated(
-                tls.version(), suite[0] if suite else None, tls.group(), tls.selected_alpn_protocol()
-            )
-            return negotiated, tls.get_unverified_chain()
+        with (
+            raw,
+            context.wrap_socket(raw, server_hostname=name, do_handshake_on_connect=False) as tls,
+        ):
+            stream = tls._require_stream()
+            stream.keep_certificate_request()
+            try:
+                tls.do_handshake()
+                seen.note(stream)
+                if seen.request is not None and tls.version() == "TLSv1.3":
+                    seen.refusal = self._refused_afterwards(tls)
+            except ssl.SSLError as why:
+                seen.note(stream)
+                seen.refusal = alert_in(why) or None
+                if seen.request is None or not seen.refusal:
+                    raise
+
+    def _refused_afterwards(self, tls: veritls.SSLSocket) -> str | None:
+        """The alert with which the server ends; empty where it ends without; None where it does not end."""
+        ends = time.monotonic() + self.timeout
+        unread = _MOST_READ
+        try:
+            tls.shutdown(socket.SHUT_WR)
+            while unread > 0 and (left := ends - time.monotonic()) > 0:
+                tls.settimeout(left)
+                data = tls.recv(unread)
+                if not data:
+                    return ""
+                unread -= len(data)
+        except OSError as why:
+            return alert_in(why) or None
+        return None
 
 
 def _within(work: Callable[[], Result], seconds: float) -> Result:
@@ -189,9 +240,3 @@ def _within(work: Callable[[], Result], seconds: float) -> Result:
 
     threading.Thread(target=run, daemon=True).start()
     return future.result(seconds)
-
-
-def _problem(why: BaseException) -> str:
-    """Why there is no connection, in text that a terminal can show."""
-    words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    return plain(str(words) or type(why).__name__, 300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +57,16 @@ def parse(text: str, default_port: int) -> Target:
 
 
 def in_file(path: Path, default_port: int) -> list[Target]:
-    """The targets in a file, one per line. Blank lines and comments, from a # on, are skipped.
+    """The targets in a file, one per line; ``-`` is standard input. Blank lines and comments (#) are skipped.
 
     Raises OSError for a file that cannot be read, ValueError for one over 1 MiB and, naming the line, for a
     line that is no target.
     """
-    with path.open("rb") as file:
-        data = file.read(_LARGEST_FILE + 1)
+    if str(path) == "-":
+        data = sys.stdin.buffer.read(_LARGEST_FILE + 1)
+    else:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
     if len(data) > _LARGEST_FILE:
         raise ValueError(f"the file is larger than {_LARGEST_FILE:,} bytes")
     targets = []

@@ -31,8 +31,26 @@ from veritls.events.identity import PeerIdentity as PeerIdentity
 from veritls.events.material import (
     MaterialEvent as MaterialEvent,
     MaterialItem as MaterialItem,
+    MaterialOutcome as MaterialOutcome,
     MaterialStatus as MaterialStatus,
 )
+
+__all__ = [
+    "AccessEvent",
+    "AccessKind",
+    "Event",
+    "HandshakeEvent",
+    "Listener",
+    "MaterialEvent",
+    "MaterialItem",
+    "MaterialOutcome",
+    "MaterialStatus",
+    "Outcome",
+    "PeerIdentity",
+    "Queue",
+    "Subscription",
+    "subscribe",
+]
 
 Outcome: TypeAlias = Literal[
     "completed",
@@ -47,12 +65,12 @@ Outcome: TypeAlias = Literal[
 ]
 """How a handshake ended.
 
-completed: the peers have agreed, and this side accepted the other. refused: this side refused the peer.
-refused_by_peer: the peer sent an alert. refused_late: a TLS 1.3 server refused this client by an alert after
-the client's handshake was completed; it comes with the first read or write, in a second event, and is not
-another handshake. probe: to a server, a peer that sent no byte, or no TLS. gone: the peer ended the
-connection, or the network did. timeout: the time for it was over. closed: this side closed the connection.
-failed: this side could not go on, for want of memory or by a fault of its own.
+`completed`: the peers have agreed, and this side accepted the other. `refused`: this side refused the peer.
+`refused_by_peer`: the peer sent an alert. `refused_late`: a TLS 1.3 server refused this client by an alert
+after the client's handshake was completed; it comes with the first read or write, in a second event, and is
+not another handshake. `probe`: to a server, a peer that sent no byte, or no TLS. `gone`: the peer ended the
+connection, or the network did. `timeout`: the time for it was over. `closed`: this side closed the
+connection. `failed`: this side could not go on, for want of memory or by a fault of its own.
 """
 
 
@@ -90,6 +108,7 @@ class HandshakeEvent:
 
 
 Event: TypeAlias = HandshakeEvent | MaterialEvent | AccessEvent
+"""What a listener of `subscribe` gets."""
 
 Listener: TypeAlias = Callable[[HandshakeEvent], object]
 """Called with each handshake's event; its result is ignored."""

@@ -29,6 +29,7 @@ from veritls._connection.kinds import FAILURES as FAILURES, KINDS as KINDS
 from veritls._context.cipher_suites import VERSIONS
 from veritls._context.watching import followed as followed
 from veritls._report.rendering import plain
+from veritls._value import shown_in
 from veritls.events import AccessEvent, AccessKind, Event, HandshakeEvent, MaterialEvent, Outcome, subscribe
 from veritls.events.material import Kind
 
@@ -56,6 +57,7 @@ def word(value: str | None, known: Collection[str]) -> str:
     return "" if value is None else value if value in known else "other"
 
 
+@shown_in("veritls.events")
 class Exporting:
     """A listener of the whole process, from `_subscribe` to `close`; a context manager.
 

@@ -10,9 +10,9 @@ from veritls.events.identity import PeerIdentity
 AccessKind: TypeAlias = Literal["no_peer", "not_allowed", "unlisted", "bad_path"]
 """Why a request was refused.
 
-no_peer: the client showed no certificate that was validated. not_allowed: it did, and none of the patterns
-matches. unlisted: no rule covers the path, and there is no default. bad_path: the path can be read in ways
-that no rule can be relied on for.
+`no_peer`: the client showed no certificate that was validated. `not_allowed`: it did, and none of the
+patterns matches. `unlisted`: no rule covers the path, and there is no default. `bad_path`: the path can be
+read in ways that no rule can be relied on for.
 """
 
 

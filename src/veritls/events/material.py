@@ -50,10 +50,12 @@ class MaterialStatus:
 
 
 MaterialOutcome: TypeAlias = Literal["loaded", "failed", "expiring", "stale"]
-"""loaded: a context took over a new set; or, after a failure, its source could be used again and had nothing
-new, and `generation` is what it was. failed: the source could not be read, or what it gave could not be used;
-the context keeps what it has. expiring: something in use expires soon, or has expired. stale: the set in use
-is older than `max_stale`, and new handshakes are refused.
+"""What happened to the material of a context.
+
+`loaded`: a context took over a new set; or, after a failure, its source could be used again and had nothing
+new, and `generation` is what it was. `failed`: the source could not be read, or what it gave could not be
+used; the context keeps what it has. `expiring`: something in use expires soon, or has expired. `stale`: the
+set in use is older than `max_stale`, and new handshakes are refused.
 """
 
 

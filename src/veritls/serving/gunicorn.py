@@ -34,6 +34,14 @@ from veritls.serving.making import server_context
 from veritls.serving.transport import CurrentPeer
 from veritls.serving.wsgi import SSLEnviron
 
+__all__ = [
+    "CERTFILE",
+    "ASGIWorker",
+    "ContextHook",
+    "SyncWorker",
+    "ThreadWorker",
+]
+
 CERTFILE = os.devnull
 """For `certfile`: gunicorn speaks TLS only where that is set. Nothing reads it."""
 

@@ -21,6 +21,8 @@ from veritls.aio.loop import EventLoop
 from veritls.serving.making import server_context
 from veritls.serving.transport import CurrentPeer
 
+__all__ = ["Config", "serve"]
+
 
 class Config(hypercorn.config.Config):
     """hypercorn's, with what makes the context of its server.

@@ -81,10 +81,11 @@ class RequirePeer:
 
     ``RequirePeer(app, {"/admin": [SPIFFE("spiffe://example.org/admin")], "/": ANY_PEER})``
 
-    `rules`: a path, as the application sees it below its `root_path`, -> `Rule`. The longest rule whose
-    segments begin the request's path is the one that counts; case does not. `default`: the rule of paths that
-    have none; without it, the default, those are refused. A path that can be read in several ways
-    (``//admin``, ``/x/../admin``, ``/admin;a``, escapes within escapes) has to be allowed in each.
+    `app`: the application. `rules`: a path, as the application sees it below its `root_path`, -> `Rule`. The
+    longest rule whose segments begin the request's path is the one that counts; case does not. `default`: the
+    rule of paths that have none; without it, the default, those are refused. A path that can be read in
+    several ways (``//admin``, ``/x/../admin``, ``/admin;a``, escapes within escapes) has to be allowed in
+    each.
 
     A request that is refused is answered with 403, a WebSocket is not accepted, and an
     `veritls.events.AccessEvent` is told. HTTP and WebSocket; lifespan is passed on. Raises TypeError or

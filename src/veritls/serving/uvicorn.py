@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     ZttpProtocol: type[Protocol]
     AutoZttpProtocol: type[Protocol]
 
+__all__ = [
+    "ContextFactory",
+    "options",
+]
+
 logger = logging.getLogger("veritls.serving")
 
 _CLASSES = {
@@ -69,10 +74,14 @@ def _refuse(transport: Any) -> None:
     transport.abort()
 
 
-@cache
 def with_peer(protocol: type[Any]) -> type[Any]:
     """A subclass of a protocol of uvicorn, of HTTP or of WebSockets, that puts the peer into its scopes."""
+    hashed: Any = protocol  # mypy takes a class for what has no hash
+    return _with_peer(hashed)
 
+
+@cache
+def _with_peer(protocol: Any) -> type[Any]:
     class WithPeer(protocol):  # type: ignore[misc]
         app: Any
 

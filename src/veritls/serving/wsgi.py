@@ -23,6 +23,12 @@ from veritls._connection.state import ConnectionState
 from veritls._loading.certificates import decoded, described, name_text
 from veritls.serving.peer import KEY, Facts, Peer, facts_of
 
+__all__ = [
+    "SSLEnviron",
+    "WSGIRequestHandler",
+    "environ_of",
+]
+
 MOST_CERTIFICATES = 64
 """Certificates whose variables are kept: each request of a connection has them."""
 MOST_NAMES = 100

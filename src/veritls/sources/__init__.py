@@ -13,6 +13,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from veritls.sources.spiffe import SPIFFESource as SPIFFESource
 
+__all__ = [
+    "FileSource",
+    "Identity",
+    "Kind",
+    "Material",
+    "SPIFFESource",
+    "Source",
+]
+
 
 def __getattr__(name: str) -> object:
     if name != "SPIFFESource":

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from veritls import _engine
 from veritls._report.rendering import plain
+from veritls._value import shown_in
 
 MAX_SVIDS = 100
 MAX_BUNDLES = 500
@@ -32,6 +33,7 @@ MAX_ID = 2_048
 """Bytes of a SPIFFE ID, section 2.3."""
 
 
+@shown_in("veritls.sources.spiffe")
 @dataclass(frozen=True)
 class SVID:
     """One of the identities that a Workload API offers.

@@ -203,7 +203,10 @@ class FileSource:
     `intermediates`, `crls`: the path of a file, or several; or that of a folder in OpenSSL's hashed layout,
     of which certificates (``9d66eef0.0``) or CRLs (``9d66eef0.r0``) are read. Files may be symbolic links, at
     any place of the path, and are replaced in any way: by renaming them or a directory above, or by writing
-    them in place. `password`: of an encrypted key, as in `load_cert_chain`.
+    them in place. `password`: of an encrypted key, as in `load_cert_chain`. `interval`: seconds between two
+    looks at the files.
+
+    `name`: what it is called in logs and metrics, "files" and their folder.
 
     The content is compared every `interval` seconds, 10 by default and at most. With `watchfiles` (extra
     ``reload``) a change is seen in less than a second. A file that is missing, unreadable, larger than 64 MiB

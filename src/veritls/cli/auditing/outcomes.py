@@ -1,0 +1,81 @@
+"""What one peer got, and on what evidence."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import veritls
+from veritls._explaining.reasons import words_of
+from veritls._report.rendering import plain
+from veritls.errors import SSLCertVerificationError
+
+What = Literal["accepted", "refused", "closed", "no version", "unknown"]
+"""closed: the other side closed without an alert, which tells something only where it let others in.
+no version: it does not speak this version of TLS. unknown: the peer could not be tried."""
+
+_NO_VERSION = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE")
+_LONGEST, _LONGEST_DETAIL = 200, 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one handshake. `evidence`: in few words. `requested`: whether the peer, a client, was
+    asked for its certificate; None where that is not known. `detail`: more of it, if there is.
+    """
+
+    what: What
+    evidence: str
+    requested: bool | None = None
+    detail: str = ""
+
+    def in_words(self) -> str:
+        """The evidence, and whether there was anything to verify."""
+        asked = self.requested is not False
+        return self.evidence if asked or self.what != "accepted" else "was not asked for its certificate"
+
+
+def speaks_not_the_version(error: BaseException) -> bool:
+    """Whether the two sides have no version in common."""
+    return (getattr(error, "reason", None) or "") in _NO_VERSION
+
+
+def words(error: BaseException) -> str:
+    """An error in text that a terminal can show."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = error.verify_message
+    elif isinstance(error, ssl.SSLError) and error.library and len(error.args) > 1:
+        text = words_of(error)
+    else:
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return plain(text or type(error).__name__, _LONGEST)
+
+
+def detail(error: BaseException) -> str:
+    """The whole sentence of a refusal that has a report; else empty."""
+    return (
+        plain(error.report.sentence, _LONGEST_DETAIL) if isinstance(error, SSLCertVerificationError) else ""
+    )
+
+
+def watch_for_request(tls: Any) -> None:
+    """Has a client of veritls that has not begun keep the server's request for a certificate."""
+    if isinstance(tls, veritls.SSLSocket | veritls.SSLObject) and not tls.server_side:
+        tls._require_stream().keep_certificate_request()
+
+
+def unsent(tls: Any, shows: bool) -> Outcome | None:
+    """The outcome of a client that has completed its handshake, and was asked for a certificate that it could
+    not send: what it got tells nothing of it. None for any other. `shows`: it has one.
+    """
+    if shows and was_requested(tls) and tls.client_sigalg() is None:
+        return Outcome("unknown", "asked for a certificate with a key of another kind", True)
+    return None
+
+
+def was_requested(tls: Any) -> bool | None:
+    """Whether a client of veritls that was watched was asked for a certificate; None for others."""
+    if not isinstance(tls, veritls.SSLSocket | veritls.SSLObject):
+        return None
+    return tls._require_stream().certificate_request is not None

@@ -1,0 +1,35 @@
+"""Files that a user names, read with a bound."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+STDIN = Path("-")
+LARGEST_FILE = 1024 * 1024
+_LONGEST_PASSWORD = 1024
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file, or of stdin. Raises OSError; ValueError for no regular file and a larger one."""
+    if path == STDIN:
+        data = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    else:
+        # A FIFO without a writer would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("it is not a regular file")
+            data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise ValueError(f"it is larger than {LARGEST_FILE // 1024 // 1024} MiB")
+    return data
+
+
+def password_in(path: Path) -> bytes:
+    """The first line of a file. Raises as `content`, and ValueError for a line that is too long."""
+    line = content(path).split(b"\n", 1)[0].removesuffix(b"\r")
+    if len(line) > _LONGEST_PASSWORD:
+        raise ValueError(f"a password has {_LONGEST_PASSWORD:,} bytes at most")
+    return line

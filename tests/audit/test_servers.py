@@ -1,0 +1,337 @@
+"""`veritls audit HOST:PORT` against real servers: those that verify, those that fail open, and worse."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import veritls
+from tests.audit.support import (
+    INVALID,
+    ROOT,
+    Files,
+    as_json,
+    audit,
+    not_tried,
+    server_context,
+    with_verdict as having,
+)
+from tests.check_servers import says, serving
+from tests.peers.nginx import CONFIGURATION
+from tests.peers.peer import listening, running
+from tests.support.certificates import DAY, NOW, Party
+from tests.support.connections import in_thread
+from veritls.cli.auditing.server import Server as Audited
+from veritls.cli.target import Target
+
+MODULES = [veritls, ssl]
+BOTH = ["TLSv1.3", "TLSv1.2"]
+
+
+def needs(program: str) -> None:
+    if shutil.which(program) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_server_that_requires_certificates_fails_open_for_nobody(module: Any, audited: Files) -> None:
+    with serving(server_context(audited, ssl.CERT_REQUIRED, module)) as server:
+        code, result = as_json(server, *audited.keys, "--require")
+    assert code == 0, result["sentences"]
+    assert result["versions"] == BOTH
+    assert having(result, "as it must") == {"valid", "none", *INVALID}
+    assert server.data == b""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_server_with_optional_certificates_lets_in_a_client_without_one_and_no_invalid_one(
+    module: Any, audited: Files
+) -> None:
+    with serving(server_context(audited, ssl.CERT_OPTIONAL, module)) as server:
+        code, result = as_json(server, *audited.keys, "--optional")
+        assert code == 0, result["sentences"]
+        assert having(result, "as it must") == {"valid", "none", *INVALID}
+        code, result = as_json(server, *audited.keys, "--require")
+    assert (code, having(result, "fails open")) == (1, {"none"})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_server_that_asks_for_no_certificate_is_said_to_let_in_everybody(
+    module: Any, audited: Files
+) -> None:
+    with serving(server_context(audited, ssl.CERT_NONE, module)) as server:
+        code, result = as_json(server, *audited.keys)
+        assert code == 0
+        assert result["requests_certificates"] is False
+        assert "asks clients for no certificate: whoever connects is let in" in result["sentences"]
+        assert "asks for no certificate" in audit(server, *audited.keys)[1].splitlines()[0]
+        for mode in ("--require", "--optional"):
+            code, result = as_json(server, *audited.keys, mode)
+            assert code == 1
+            assert having(result, "fails open") >= set(INVALID)
+
+
+def test_without_a_stated_mode_a_server_is_held_to_verify_what_it_asks_for(audited: Files) -> None:
+    for mode in (ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED):
+        with serving(server_context(audited, mode)) as server:
+            code, result = as_json(server, *audited.keys)
+        assert code == 0, result["sentences"]
+        assert having(result, "either will do") == {"none"}
+
+
+@pytest.mark.parametrize("option", ["-verify", "-Verify"])
+def test_openssl_s_server_fails_open(option: str, audited: Files) -> None:
+    needs("openssl")
+    code, result = of_openssl(audited, option, "1")
+    assert code == 1
+    assert having(result, "fails open") == set(INVALID)
+    assert result["sentences"][0].startswith("fails open: it accepts a certificate of another CA")
+
+
+def test_openssl_s_server_with_verify_return_error_does_not_fail_open(audited: Files) -> None:
+    needs("openssl")
+    code, result = of_openssl(audited, "-Verify", "1", "-verify_return_error")
+    assert code == 0, result["sentences"]
+    assert having(result, "as it must") == {"valid", *INVALID}
+
+
+def test_a_server_that_takes_no_key_of_the_peers_kind_is_not_judged_by_them(audited: Files) -> None:
+    needs("openssl")
+    options = ["-verify", "1", "-verify_return_error", "-client_sigalgs", "RSA-PSS+SHA256"]
+    code, result = of_openssl(audited, *options)
+    assert (code, result["requests_certificates"]) == (2, True)
+    assert having(result, "unknown") >= {"valid", "other-ca", "self-signed"}
+
+
+def test_a_server_that_fails_open_in_one_version_only_fails_open(audited: Files) -> None:
+    needs("openssl")
+    code, result = of_openssl(audited, "-verify", "1", "-tls1_2")
+    assert (code, result["versions"]) == (1, ["TLSv1.2"])
+    assert having(result, "fails open") == set(INVALID)
+
+
+def of_openssl(audited: Files, *options: str) -> tuple[int, dict[str, Any]]:
+    own = audited.server
+    command: list[str | Path] = [
+        "openssl",
+        "s_server",
+        "-accept",
+        "127.0.0.1:0",
+        "-cert",
+        own,
+        "-key",
+        own,
+        "-CAfile",
+    ]
+    with running([*command, audited.ca, "-rev", *options]) as program:
+        found = program.until(r"ACCEPT .*:(\d+)\n")
+        assert found, program.output
+        return as_json(f"127.0.0.1:{found[1]}", *audited.keys)
+
+
+def test_nginx_with_optional_no_ca_fails_open(audited: Files, tmp_path: Path) -> None:
+    needs("nginx")
+
+    def arguments(port: int) -> list[str | Path]:
+        values = {"folder": tmp_path, "port": port, "own": audited.server, "ca": audited.ca}
+        text = CONFIGURATION.format(**values, version="TLSv1.2 TLSv1.3", demand="optional_no_ca")
+        (tmp_path / "nginx.conf").write_text(text)
+        return ["nginx", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
+
+    with listening(arguments, "event method") as (_, port):
+        code, result = as_json(f"127.0.0.1:{port}", *audited.keys)
+    assert code == 1
+    assert having(result, "fails open") == set(INVALID)
+
+
+@pytest.mark.parametrize(
+    ("demand", "open_to"),
+    [("--require-client-cert", {*INVALID} - {"weak"}), ("--verify-client-cert", {"purpose"})],
+)
+def test_gnutls_serv_fails_open_unless_it_is_told_to_verify_and_then_takes_servers_for_clients(
+    demand: str, open_to: set[str], audited: Files
+) -> None:
+    needs("gnutls-serv")
+    own = [f"--x509certfile={audited.server}", f"--x509keyfile={audited.server}"]
+    command = [
+        "gnutls-serv",
+        "--quiet",
+        "--echo",
+        f"--x509cafile={audited.ca}",
+        *own,
+        "--require-client-cert",
+        demand,
+    ]
+    with listening(lambda port: [*command, "--port", str(port)], r"IPv4 .*done") as (_, port):
+        code, result = as_json(f"127.0.0.1:{port}", *audited.keys)
+    assert (code, having(result, "fails open") - {"weak"}) == (1, open_to), result["peers"]
+
+
+def test_a_revoked_certificate_is_made_with_a_serial_number_of_the_crl(audited: Files) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED)
+    with serving(context) as server:
+        code, result = as_json(server, *audited.keys, "--crl", audited.crl)
+        assert (code, having(result, "fails open")) == (1, {"revoked"})
+    context.load_crls(audited.crl)
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    with serving(context) as server:
+        code, result = as_json(server, *audited.keys, "--crl", audited.crl)
+    assert code == 0, result["sentences"]
+    assert "revoked" in having(result, "as it must")
+
+
+def test_a_server_that_allows_one_name_is_tried_with_another(audited: Files) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED)
+    allow = ["--allow", "DNS:*.web.internal"]
+    with serving(context) as server:
+        assert having(as_json(server, *audited.keys, *allow)[1], "fails open") == {"other-name"}
+    context.allowed_peers = [veritls.DNSPattern("*.web.internal")]
+    with serving(context) as server:
+        code, result = as_json(server, *audited.keys, *allow)
+    assert code == 0, result["sentences"]
+
+
+class TestWithoutTheKeyOfTheCA:
+    def test_what_proves_nothing_is_not_tried(self, audited: Files) -> None:
+        with serving(server_context(audited, ssl.CERT_REQUIRED)) as server:
+            code, result = as_json(server, "--require")
+        assert code == 2
+        assert not_tried(result) == {"valid", "namesake", *INVALID[3:]}
+        assert having(result, "proves nothing") == {"none", "other-ca", "self-signed"}
+        assert any("it may refuse everybody" in each for each in result["sentences"])
+
+    def test_files_of_peers_take_its_place(self, audited: Files, tmp_path: Path) -> None:
+        valid = Party("Ann", ROOT).file(tmp_path)
+        expired = Party("Bob", ROOT, end=NOW - DAY).file(tmp_path)
+        with serving(server_context(audited, ssl.CERT_REQUIRED)) as server:
+            given = ["--peer", f"valid={valid}", "--peer", f"expired={expired}", "--ca", audited.ca]
+            code, result = as_json(server, "--require", *given)
+        assert code == 0, result["sentences"]
+        tried = {"valid", "none", "other-ca", "namesake", "self-signed", "leaf-as-ca", "expired"}
+        assert having(result, "as it must") == tried
+        assert not_tried(result) == {"not-yet-valid", "purpose", "weak"}
+
+    def test_a_server_that_fails_open_is_found_all_the_same(self, audited: Files) -> None:
+        with serving(server_context(audited, ssl.CERT_NONE)) as server:
+            assert as_json(server, "--require")[0] == 1
+
+
+def test_a_server_that_refuses_everybody_is_not_said_to_be_good(audited: Files, tmp_path: Path) -> None:
+    other = Party("Another", ca=True)
+    context = server_context(audited, ssl.CERT_REQUIRED)
+    context.replace_trust(cadata=other.pem.decode())
+    with serving(context) as server:
+        code, result = as_json(server, *audited.keys, "--require")
+        out = audit(server, *audited.keys, "--require")[1]
+    assert code == 2
+    assert having(result, "refuses too much") == {"valid"}
+    assert having(result, "proves nothing") == {"none", *INVALID}
+    assert "What else it refuses there proves nothing" in out
+    assert "nothing fails open" not in out
+
+
+def resets(sock: socket.socket) -> None:
+    sock.recv(1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+    raise ConnectionError("done")
+
+
+@pytest.mark.parametrize(
+    ("dialogue", "words"),
+    [
+        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "does not speak TLS"),
+        (says(b"SSH-2.0-OpenSSH_9.9\r\n"), ""),
+        (says(b""), ""),
+        (says(b"", "wait"), "no answer within 0.3 seconds"),
+        (resets, ""),
+    ],
+    ids=["http", "ssh", "closes", "hangs", "resets"],
+)
+def test_a_server_that_cannot_be_tried_is_never_passed(
+    dialogue: Callable[[socket.socket], None], words: str, audited: Files
+) -> None:
+    with serving(server_context(audited, ssl.CERT_REQUIRED), dialogue) as server:
+        code, result = as_json(server, *audited.keys, "--require", "--timeout", 0.3)
+        out = audit(server, *audited.keys, "--timeout", 0.3)[1]
+    assert code == 2
+    assert having(result, "unknown") == {"valid", "none", *INVALID}, result["peers"]
+    assert all(words in got["evidence"] for each in result["peers"] for got in each["got"].values())
+    assert "inconclusive" in out.splitlines()[0]
+
+
+def test_a_server_that_drips_is_given_up(audited: Files) -> None:
+    def dripping(sock: socket.socket) -> None:
+        sock.settimeout(0.05)
+        sock.sendall(b"\x16\x03\x03\x40\x00\x02")
+        while True:
+            try:
+                sock.sendall(b"\0")
+                if not sock.recv(100):
+                    raise ConnectionError("done")
+            except TimeoutError:
+                pass
+
+    with serving(server_context(audited, ssl.CERT_REQUIRED), dripping) as server:
+        target = Target(server.host, server.port)
+        [outcome] = Audited(target, "localhost", timeout=0.2).try_all([(None, ssl.TLSVersion.TLSv1_3)])
+    assert outcome.what == "unknown"
+
+
+def test_a_closed_port_is_never_passed(audited: Files) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    code, result = as_json(f"127.0.0.1:{port}", *audited.keys)
+    assert code == 2
+    assert having(result, "unknown")
+
+
+class TestWhatIsEvidence:
+    """Of one client of TLS 1.3, which has completed its handshake before the server refuses it."""
+
+    @staticmethod
+    @contextmanager
+    def outcome_with(audited: Files, after: Callable[[ssl.SSLSocket], None], **options: Any) -> Iterator[Any]:
+        context = server_context(audited, ssl.CERT_OPTIONAL, ssl)
+        context.num_tickets = 0
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(10)
+
+            def serve() -> None:
+                raw, _ = listener.accept()
+                raw.settimeout(10)
+                with raw, context.wrap_socket(raw, server_side=True) as tls:
+                    after(tls)
+
+            done = in_thread(serve)
+            target = Target("127.0.0.1", listener.getsockname()[1])
+            yield Audited(target, "localhost", timeout=5, **options).attempt(None, ssl.TLSVersion.TLSv1_3)
+            done.result(10)
+
+    def test_a_server_that_closes_without_an_alert_has_closed(self, audited: Files) -> None:
+        with self.outcome_with(audited, lambda tls: tls.shutdown(socket.SHUT_RDWR)) as outcome:
+            assert (outcome.what, outcome.evidence) == ("closed", "closed, without an alert")
+
+    def test_a_server_that_waits_without_a_ticket_has_kept_the_connection_open(self, audited: Files) -> None:
+        def wait(tls: ssl.SSLSocket) -> None:
+            tls.recv(10)
+
+        with self.outcome_with(audited, wait, patience=0.1) as outcome:
+            assert (outcome.what, outcome.evidence) == ("accepted", "kept the connection open")
+
+    def test_data_are_no_evidence_and_the_open_connection_is(self, audited: Files) -> None:
+        def speak(tls: ssl.SSLSocket) -> None:
+            tls.sendall(b"220 ready\r\n")
+            tls.recv(10)
+
+        with self.outcome_with(audited, speak, patience=0.1) as outcome:
+            assert (outcome.what, outcome.evidence) == ("accepted", "kept the connection open")

@@ -1,0 +1,1 @@
+"""`python -m veritls doctor`: what it finds is true, and what it does not find is nothing."""

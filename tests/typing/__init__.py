@@ -1,0 +1,1 @@
+"""A user's program that touches every public name, for type checkers: it is checked, never run."""
