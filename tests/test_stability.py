@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 VERSION = tomllib.loads((ROOT / "engine/Cargo.toml").read_text("utf-8"))["package"]["version"]
 
 COMMAND_LINE = {"veritls.cli", "veritls.__main__"}
-DEVELOPERS = {"bench", "dev", "docs", "ecosystem", "peers", "test"}
+DEVELOPERS = {"bench", "dev", "docs", "ecosystem", "peers", "test", "wheels"}
 """Extras for work on veritls itself."""
 
 SECTIONS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
