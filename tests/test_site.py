@@ -21,14 +21,23 @@ from tests.site.docstrings import linked, shaped, summary
 from tests.site.names import Names
 from tests.site.staging import ROOT, Staged, navigation
 
+FEW = [
+    "compatibility.md",
+    "operating.md",
+    "reference/index.md",
+    "reference/command-line.md",
+    "verification.md",
+]
+"""Pages that the reference needs, and one to be changed."""
+
 
 def copied(folder: Path) -> Path:
-    """A checkout with what the site is made of, to be changed."""
-    for name in ("docs", "src"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    for page in ROOT.glob("*.md"):
-        shutil.copy(page, folder)
-    (folder / "tests").symlink_to(ROOT / "tests")
+    """A checkout with what the site is made of, but few pages: to be changed."""
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copy(ROOT / "CONTRIBUTING.md", folder)
+    for page in FEW:
+        (folder / "docs" / page).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "docs" / page).write_text(f"# {page}\n\n## Here\n", "utf-8")
     return folder
 
 
@@ -74,8 +83,8 @@ def test_what_leads_nowhere_or_comes_from_another_host_fails_the_build(
     tmp_path: Path, broken: dict[str, str]
 ) -> None:
     root = copied(tmp_path / "checkout")
-    with (root / "docs/operating.md").open("a", encoding="utf-8") as page:
-        page.write("\n\n".join(["", *broken]))
+    (root / "CONTRIBUTING.md").unlink()  # its links are to pages that are not there
+    (root / "docs/operating.md").write_text("# Broken\n\n" + "\n\n".join(broken), "utf-8")
     said = build(tmp_path / "site", root)
     assert [each for each in broken.values() if each not in said] == []
 
@@ -91,10 +100,12 @@ def test_a_page_that_the_navigation_does_not_name_fails_the_build() -> None:
 
 def test_a_link_out_of_docs_leads_to_a_page_of_the_site(tmp_path: Path) -> None:
     root = copied(tmp_path / "checkout")
+    (root / "docs/decisions").mkdir()
     (root / "docs/decisions/9999-one.md").write_text(
         "[code](../../src/veritls/policy.py) [rules](../../CONTRIBUTING.md#mutants) "
         "[page](../operating.md)\n"
-        "`[kept](../../src/veritls/errors.py)`\n```\n[kept](../../README.md)\n```\n",
+        "`[kept](../../src/veritls/errors.py)`\n```\n[kept](../../README.md)\n```\n"
+        "| tests/a_name_that_is_very_long.py | `tests/a_name_that_is_very_long.py` |\n",
         "utf-8",
     )
     staged = Staged(tmp_path / "staged", root)
@@ -104,6 +115,8 @@ def test_a_link_out_of_docs_leads_to_a_page_of_the_site(tmp_path: Path) -> None:
         "[code](../files/src/veritls/policy.py.md) [rules](../contributing.md#mutants) "
         "[page](../operating.md)\n"
         "`[kept](../../src/veritls/errors.py)`\n```\n[kept](../../README.md)\n```\n"
+        "| tests/<wbr>a_<wbr>name_<wbr>that_<wbr>is_<wbr>very_<wbr>long.py |"
+        " `tests/a_name_that_is_very_long.py` |\n"
     )
     shown = (tmp_path / "staged/files/src/veritls/policy.py.md").read_text("utf-8")
     assert (ROOT / "src/veritls/policy.py").read_text("utf-8").strip() in shown

@@ -239,6 +239,17 @@ def test_a_server_that_refuses_everybody_is_not_said_to_be_good(audited: Files, 
     assert "nothing fails open" not in out
 
 
+def answers(data: bytes) -> Callable[[socket.socket], None]:
+    """A server that takes the hello, so that no reset overtakes what it sends, sends `data` and closes."""
+
+    def dialogue(sock: socket.socket) -> None:
+        sock.recv(65_536)
+        sock.sendall(data)
+        raise ConnectionError("done")
+
+    return dialogue
+
+
 def resets(sock: socket.socket) -> None:
     sock.recv(1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -249,11 +260,11 @@ def resets(sock: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("dialogue", "words"),
     [
-        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "does not speak TLS"),
-        (says(b"SSH-2.0-OpenSSH_9.9\r\n"), ""),
-        (says(b""), ""),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "does not speak TLS"),
+        (answers(b"SSH-2.0-OpenSSH_9.9\r\n"), "does not speak TLS"),
+        (answers(b""), "closed before it answered"),
         (says(b"", "wait"), "no answer within 0.3 seconds"),
-        (resets, ""),
+        (resets, "reset the connection"),
     ],
     ids=["http", "ssh", "closes", "hangs", "resets"],
 )
@@ -285,6 +296,18 @@ def test_a_server_that_drips_is_given_up(audited: Files) -> None:
         target = Target(server.host, server.port)
         [outcome] = Audited(target, "localhost", timeout=0.2).try_all([(None, ssl.TLSVersion.TLSv1_3)])
     assert outcome.what == "unknown"
+
+
+def test_a_name_that_cannot_be_asked_for_is_never_passed(audited: Files) -> None:
+    with serving(server_context(audited, ssl.CERT_REQUIRED)) as server:
+        code, result = as_json(server, *audited.keys, "--name", "a" * 300)
+    assert (
+        code,
+        "unknown" in {got["outcome"] for each in result["peers"] for got in each["got"].values()},
+    ) == (
+        2,
+        True,
+    )
 
 
 def test_a_closed_port_is_never_passed(audited: Files) -> None:
@@ -335,3 +358,40 @@ class TestWhatIsEvidence:
 
         with self.outcome_with(audited, speak, patience=0.1) as outcome:
             assert (outcome.what, outcome.evidence) == ("accepted", "kept the connection open")
+
+    @pytest.mark.parametrize(
+        ("alert", "what"), [("alert unknown ca", "refused"), ("alert decode error", "unknown")]
+    )
+    def test_an_alert_after_the_client_was_done_counts_unless_it_may_be_about_that(
+        self, alert: str, what: str, audited: Files, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Audited, "_until_the_end", lambda *_: alert)
+
+        def wait(tls: ssl.SSLSocket) -> None:
+            tls.recv(10)
+
+        with self.outcome_with(audited, wait, patience=0.1) as outcome:
+            assert (outcome.what, alert in outcome.evidence) == (what, True)
+
+    def test_who_closes_before_it_has_answered_may_not_speak_tls(self, audited: Files) -> None:
+        with serving(server_context(audited, ssl.CERT_REQUIRED), answers(b"")) as server:
+            target = Target(server.host, server.port)
+            outcome = Audited(target, "localhost", timeout=5).attempt(None, ssl.TLSVersion.TLSv1_2)
+        assert (outcome.what, outcome.evidence) == ("unknown", "closed before it answered")
+
+    def test_who_closes_on_the_certificate_within_the_handshake_has_closed(self, audited: Files) -> None:
+        def closing(sock: socket.socket) -> None:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            context = server_context(audited, ssl.CERT_REQUIRED, ssl)
+            tls = context.wrap_bio(incoming, outgoing, server_side=True)
+            incoming.write(sock.recv(65_536))
+            with pytest.raises(ssl.SSLWantReadError):
+                tls.do_handshake()
+            sock.sendall(outgoing.read())
+            sock.recv(65_536)
+            raise ConnectionError("done")
+
+        with serving(server_context(audited, ssl.CERT_REQUIRED), closing) as server:
+            target = Target(server.host, server.port)
+            outcome = Audited(target, "localhost", timeout=5).attempt(None, ssl.TLSVersion.TLSv1_2)
+        assert (outcome.what, outcome.evidence) == ("closed", "closed within the handshake, without an alert")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from veritls._doctor.command import doctor
+from veritls._doctor.rules import RULES
 from veritls.cli import main
 
 BREAKING = "import ssl\nssl.SSLContext(ssl.PROTOCOL_TLSv1)\n"
@@ -94,6 +95,12 @@ def test_it_needs_neither_typer_nor_rich_and_loads_neither(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "1 breaks" in done.stdout, done.stderr
+
+
+def test_the_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["--rules"]) == 0
+    said = capsys.readouterr().out
+    assert [line.split()[0] for line in said.splitlines()] == list(RULES)
 
 
 def test_help_fits_eighty_columns(capsys: pytest.CaptureFixture[str]) -> None:

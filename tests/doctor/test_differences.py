@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+
 from tests.differences import NOT_OFFERED, SAFER
-from veritls._doctor import rules
+from veritls._doctor import looking, rules
 
 BY_RULE: dict[str, str] = {
     "TLS 1.0, TLS 1.1": "protocol",
@@ -64,5 +67,8 @@ def test_each_difference_has_a_rule_or_a_reason() -> None:
     assert [each for each in beginnings if sum(row.startswith(each) for row in rows) != 1] == []
 
 
-def test_each_rule_that_is_named_exists() -> None:
+def test_the_rules_are_those_that_findings_name() -> None:
+    named = re.findall(r'"([a-z-]+)",\s*(?:BREAKS|MAY|NOTE|error)\b', inspect.getsource(looking))
+    by_choice = {"ciphers", "method"}  # of a method of a context
+    assert {*named, *by_choice} == rules.RULES.keys()
     assert set(BY_RULE.values()) <= rules.RULES.keys()

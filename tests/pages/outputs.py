@@ -19,6 +19,7 @@ VOLATILE = {
     r"(?<=[\[(])\d{4,7}(?=[\])])": r"\d+",
     r"(?<=curl: \()\d+": r"\d+",  # by when it learns of a refusal: while it writes, or reads
     r"\d+(?= packets captured)": r"\d+",
+    r"─{10,}": r"─+",
     r"(?<=pid: )\d+": r"\d+",
 }
 """What a page shows -> what a program may say instead. Three dots are anything, over several lines too."""

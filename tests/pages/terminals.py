@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.pages.outputs import pattern, plain
 
-SECONDS = 10
+SECONDS = 60
 """How long a command may take, or until it says what the page shows."""
 
 

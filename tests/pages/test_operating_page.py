@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ import pytest
 from tests.ecosystem.parties import library
 from tests.operate.workload_api import Domain, WorkloadAPI, response
 from tests.pages.blocks import ROOT, Block, blocks
-from tests.pages.outputs import pattern
-from tests.pages.story import Story
+from tests.pages.outputs import pattern, plain
+from tests.pages.story import Story, told
 from tests.support.certificates import Party
+from tests.support.terminals import lines, on_a_terminal
 
 PAGE = "docs/operating.md"
 BLOCKS = blocks(PAGE)
@@ -178,15 +181,56 @@ def test_the_metrics_and_the_alerts_of_the_page_are_those_that_are_scraped(folde
 
 
 def test_the_lines_of_the_log_are_those_that_are_written(folder: Path) -> None:
-    [shown] = [block for block in BLOCKS if block.language == "text"]
+    [shown] = [block for block in BLOCKS if block.language == "text" and "WARNING" in block.text]
     story = Story(folder, replaced={"/etc/tls": str(folder)})
     said = run(story, LOG).stderr
     for line in shown.text.splitlines():
         assert re.search(f"^{pattern(story.here(line)).pattern}$", said, re.M), said
 
 
+APPLICATION = """
+# myapp.py
+import veritls
+
+def context(protocol):
+    made = veritls.SSLContext(protocol)
+    made.verify_mode = veritls.CERT_REQUIRED
+    made.load_cert_chain("tls.crt", "tls.key")
+    made.load_verify_locations("ca.crt")
+    return made
+
+server_context = context(veritls.PROTOCOL_TLS_SERVER)
+
+def make_client_context():
+    return context(veritls.PROTOCOL_TLS_CLIENT)
+"""
+
+
+def test_an_audit_prints_what_the_page_shows(folder: Path) -> None:
+    """The server demands a certificate, and takes any: openssl goes on after a failed verification."""
+    commands, shown = (block for block in BLOCKS if "audit" in block.text or "fails open" in block.text)
+    (folder / "myapp").mkdir()
+    (folder / "myapp/tls.py").write_text(APPLICATION)
+    for name, same in {"ca.pem": "ca.crt", "ca.key": "other.key", "clients-ca.pem": "ca.crt"}.items():
+        shutil.copy(folder / same, folder / name)
+    shutil.copy(folder / "other.key", folder / "clients-ca.key")
+    story = Story(folder, replaced={"api.internal": "127.0.0.1"})
+    server = "$ openssl s_server -accept 8443 -cert tls.crt -key tls.key -CAfile ca.crt -Verify 1 -www\n"
+    serving = replace(commands, language="console", mark=("terminal", "server"), text=f"{server}...ACCEPT\n")
+    first, *contexts = commands.text.splitlines(keepends=True)
+    with told([serving, replace(commands, text="".join(contexts))], story):
+        command = ["env", "-C", str(folder), sys.executable, "-m", *story.here(first).split()]
+        said = "\n".join(lines(on_a_terminal(command)))
+    assert pattern(plain(story.here(shown.text)) + "...").fullmatch(said), said
+
+
 def test_every_block_is_run_here() -> None:
     assert sorted(python(words).line for words in RUN) == [
         block.line for block in BLOCKS if block.language == "python"
     ]
-    assert {block.language for block in BLOCKS} == {"python", "yaml", "text"}
+    assert [block.language for block in BLOCKS if block.language != "python"] == [
+        "text",
+        "yaml",
+        "sh",
+        "text",
+    ]

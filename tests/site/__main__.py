@@ -20,7 +20,10 @@ def serve(address: str) -> int:
     with subprocess.Popen(command, cwd=ROOT) as server:
         try:
             for _ in watch(ROOT / "docs", ROOT / "src", ROOT / "tests/site"):
-                prepare()
+                try:
+                    prepare()
+                except Exception as why:  # of a file that is being written: the next change may mend it
+                    print(f"The site is as it was: {why}", file=sys.stderr)
         except KeyboardInterrupt:
             pass
         finally:

@@ -30,7 +30,7 @@ def prepare(work: Path = WORK, root: Path = ROOT) -> tuple[Path, Names]:
     staged.write()
     names = Names(root / "src")
     Reference(names, staged.folder).write()
-    append(staged.folder / "reference/command-line.md", command_line.blocks(ROOT / "src"))
+    append(staged.folder / "reference/command-line.md", command_line.blocks())
     (staged.folder / "assets").mkdir(exist_ok=True)
     shutil.copy(STYLE, staged.folder / "assets")
     settings: dict[str, Any] = tomllib.loads(SETTINGS.read_text("utf-8"))

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from unittest import mock
 
-COLUMNS = "80"
-WITHOUT_TYPER = ("run", "doctor")
-"""Commands that need no extra, and that the program's help need not list."""
+from veritls.cli import main
+
+TERMINAL = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
 
 
-def _helps(names: list[str], src: Path) -> list[str]:
-    """What the commands say, all asked at once; an empty name is the program itself."""
-    environment = os.environ | {
-        "COLUMNS": COLUMNS,
-        "TERMINAL_WIDTH": COLUMNS,
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-        "PYTHONPATH": str(src),
-        "PYTHONUTF8": "1",
-    }
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "veritls", *name.split(), "--help"],
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-        )
-        for name in names
-    ]
-    said = [process.communicate(timeout=60)[0] for process in started]
-    for name, process in zip(names, started, strict=True):
-        if process.returncode:
-            raise RuntimeError(f"veritls {name} --help ended with {process.returncode}")
-    return ["\n".join(line.rstrip() for line in text.split("\n")).strip("\n") for text in said]
+def _help(*command: str) -> str:
+    out = io.StringIO()
+    with mock.patch.dict(os.environ, TERMINAL), contextlib.redirect_stdout(out):
+        try:
+            main([*command, "--help"])
+        except SystemExit as end:
+            if end.code:
+                raise RuntimeError(f"veritls {' '.join(command)} --help ended with {end.code}") from None
+    return "\n".join(line.rstrip() for line in out.getvalue().split("\n")).strip("\n")
 
 
 def commands(said: str) -> list[str]:
@@ -45,15 +30,12 @@ def commands(said: str) -> list[str]:
     return re.findall(r"^  ([a-z][a-z-]*)  ", said.partition("\nCommands:\n")[2], re.M)
 
 
-def blocks(src: Path) -> list[str]:
+def blocks() -> Iterator[str]:
     """The page's blocks of Markdown. Raises RuntimeError where a command, or every one, has no help."""
-    (program,) = _helps([""], src)
-    names = commands(program)
-    if not names:
+    program = _help()
+    listed = commands(program)
+    if not listed:
         raise RuntimeError("veritls --help lists no commands")
-    names = list(dict.fromkeys([*names, *WITHOUT_TYPER]))
-    helps = zip(names, _helps(names, src), strict=True)
-    return [
-        f"```text\n{program}\n```",
-        *(f"## veritls {name}\n\n```text\n{text}\n```" for name, text in helps),
-    ]
+    yield f"```text\n{program}\n```"
+    for name in listed:
+        yield f"## veritls {name}\n\n```text\n{_help(name)}\n```"

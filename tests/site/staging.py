@@ -21,7 +21,8 @@ LANGUAGES = {".py": "python", ".rs": "rust", ".toml": "toml", ".json": "json"}
 MERMAID = "assets/mermaid.js"
 """The script on the site. The package mermaidx brings Mermaid's own file."""
 
-_CODE = re.compile(r"(^(`{3,}|~{3,}).*?^\2`*[ ]*$|`[^`\n]+`)", re.M | re.S)
+_FENCE = re.compile(r"(^[ ]*(`{3,}|~{3,}).*?^[ ]*\2`*[ ]*$)", re.M | re.S)
+_CODE = re.compile(r"(`[^`]+`)")
 _LONG = re.compile(r"(?<![\w./:(\[<\"=#-])[\w./:]{24,}(?![\w./:)\]>\"])")
 _LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s#]+)((?:#[^)\s]*)?\))")
 
@@ -53,12 +54,18 @@ class Staged:
             opening, target, rest = match.groups()
             return f"{opening}{self._target(target, source, place)}{rest}"
 
-        parts = _CODE.split(text)
-        # Of each match the pattern gives the code and its fence; what is between them is prose.
-        prose = [
-            _breakable(_LINK.sub(link, part)) if index % 3 == 0 else part for index, part in enumerate(parts)
-        ]
-        return "".join(part for index, part in enumerate(prose) if index % 3 != 2)
+        def line(text: str) -> str:
+            change = _breakable if text.lstrip().startswith("|") else str
+            pieces = _CODE.split(text)
+            return "".join(
+                piece if index % 2 else change(_LINK.sub(link, piece)) for index, piece in enumerate(pieces)
+            )
+
+        parts = _FENCE.split(text)
+        # Each match gives the block of code and its fence; what is between them is prose.
+        for index in range(0, len(parts), 3):
+            parts[index] = "\n".join(map(line, parts[index].split("\n")))
+        return "".join(part for index, part in enumerate(parts) if index % 3 != 2)
 
     def _target(self, target: str, source: str, place: str) -> str:
         path = os.path.normpath(os.path.join(os.path.dirname(source), target))
@@ -96,7 +103,7 @@ class Staged:
 
 
 def _breakable(text: str) -> str:
-    """The text with places to break in the long words of tables, such as the names of tests."""
+    """A row of a table with places to break in its long words, such as the names of tests."""
     return _LONG.sub(lambda word: re.sub(r"(?<=[/_:])(?=\w)", "<wbr>", word.group()), text)
 
 

@@ -7,10 +7,12 @@ import dataclasses
 import json
 import sys
 from collections import Counter
+from typing import Any
 
 from veritls._doctor.findings import BREAKS, MAY, NOTE, Finding
 from veritls._doctor.looking import TooMuch, look
 from veritls._doctor.reading import Program, Unreadable, programs
+from veritls._doctor.rules import RULES
 
 _DESCRIPTION = """\
 Reads Python programs, and says which of what they do with ssl differs with
@@ -26,6 +28,15 @@ exit status: 0 nothing breaks, 1 something breaks, 2 something could not be read
 """
 
 
+class _ListRules(argparse.Action):
+    """``--rules``: prints the rules, and ends the program."""
+
+    def __call__(self, *_: Any) -> None:
+        for name, finds in RULES.items():
+            print(f"{name:<18}{finds}")
+        raise SystemExit(0)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="veritls doctor",
@@ -36,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("program", nargs="+", help="a file, a folder, or the name of an installed package")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-notes", action="store_true", help="leave out what is only to be known")
+    parser.add_argument("--rules", nargs=0, action=_ListRules, help="print what is looked for")
     return parser
 
 
