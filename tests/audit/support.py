@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 import veritls
@@ -93,3 +96,8 @@ def with_verdict(result: dict[str, Any], verdict: str) -> set[str]:
 
 def not_tried(result: dict[str, Any]) -> set[str]:
     return {each["peer"] for each in result["peers"] if each["not_tried"]}
+
+
+def needs(program: str) -> None:
+    if shutil.which(program) is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")

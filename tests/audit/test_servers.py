@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import ssl
 import struct
@@ -21,12 +19,12 @@ from tests.audit.support import (
     Files,
     as_json,
     audit,
+    needs,
     not_tried,
     server_context,
     with_verdict as having,
 )
 from tests.check_servers import says, serving
-from tests.peers.nginx import CONFIGURATION
 from tests.peers.peer import listening, running
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import in_thread
@@ -35,11 +33,6 @@ from veritls.cli.target import Target
 
 MODULES = [veritls, ssl]
 BOTH = ["TLSv1.3", "TLSv1.2"]
-
-
-def needs(program: str) -> None:
-    if shutil.which(program) is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is not installed")
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -136,21 +129,6 @@ def of_openssl(audited: Files, *options: str) -> tuple[int, dict[str, Any]]:
         found = program.until(r"ACCEPT .*:(\d+)\n")
         assert found, program.output
         return as_json(f"127.0.0.1:{found[1]}", *audited.keys)
-
-
-def test_nginx_with_optional_no_ca_fails_open(audited: Files, tmp_path: Path) -> None:
-    needs("nginx")
-
-    def arguments(port: int) -> list[str | Path]:
-        values = {"folder": tmp_path, "port": port, "own": audited.server, "ca": audited.ca}
-        text = CONFIGURATION.format(**values, version="TLSv1.2 TLSv1.3", demand="optional_no_ca")
-        (tmp_path / "nginx.conf").write_text(text)
-        return ["nginx", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
-
-    with listening(arguments, "event method") as (_, port):
-        code, result = as_json(f"127.0.0.1:{port}", *audited.keys)
-    assert code == 1
-    assert having(result, "fails open") == set(INVALID)
 
 
 @pytest.mark.parametrize(

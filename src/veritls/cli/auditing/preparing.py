@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,10 +13,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from veritls.cli.auditing.contexts import Shown
+from veritls.cli.auditing.http_answers import checked
 from veritls.cli.auditing.identities import Issuer, Workshop, in_file, issuer_of
-from veritls.cli.auditing.judging import Audit, judge
+from veritls.cli.auditing.judging import Audit, judge, may_refuse_later
 from veritls.cli.auditing.memory import Context
-from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, Demands, Fate, Side
+from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, VALID, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
 from veritls.cli.auditing.subject import imported, name_for, names_a_context, other_name_for, side_of
 from veritls.cli.options import argument
@@ -28,8 +29,8 @@ _NAME = "peer.veritls-audit.example"
 """What certificates are made for where nothing else is asked for: `.example` is nobody's (RFC 2606)."""
 
 _LATER = (
-    "TLS let them in: whether the application refuses them later, as nginx does by HTTP 400, cannot be seen "
-    "from here"
+    "TLS let them in, and nothing was sent: whether the application refuses them later is not known. "
+    "--http / tells, where the server speaks HTTP"
 )
 _UNVERIFIED = "verify_mode is CERT_NONE: this client verifies no server"
 _ANY_NAME = "check_hostname is off: every server that the CA has issued a certificate to can stand in for it"
@@ -51,6 +52,7 @@ class Options:
     side: Side | None = None
     name: str | None = None
     starttls: str | None = None
+    http: str | None = None
     timeout: float = 10.0
     patience: float = 1.0
 
@@ -171,20 +173,37 @@ def _made(demands: Demands, workshop: Workshop) -> dict[str, Shown | str | None]
 def _of_server(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audit:
     if options.side == "client":
         raise ValueError("--side client: what listens on HOST:PORT is a server; give MODULE:CONTEXT")
+    if options.starttls is not None and options.http is not None:
+        raise ValueError("--http and --starttls exclude each other: HTTP has no command for TLS")
+    path = checked(options.http) if options.http is not None else None
     target = parse(options.subject, PORTS[options.starttls])
     demands = Demands("server", options.mode, bool(options.allowed), options.crl is not None, expected)
     names = [name_for(options.allowed) or _NAME]
     workshop = _workshop(options, "client", names, options.allowed)
-    server = Server(target, options.name or target.host, options.starttls, options.timeout, options.patience)
-    audit = judge(str(target), demands, _made(demands, workshop), server.try_all)
-    if audit.having("fails open"):
-        audit = Audit(audit.target, demands, audit.rows, audit.requested, (_LATER,))
-    return audit
+    server = Server(
+        target, options.name or target.host, options.starttls, options.timeout, options.patience, path
+    )
+    made = _made(demands, workshop)
+    notes = [] if path is None else [f"HTTP was asked for {path} only"]
+    audit = judge(str(target), demands, made, server.try_all, notes)
+    if path is not None or not audit.having("fails open"):
+        return audit
+    if options.starttls is None and server.announces_http(_best(made)):
+        audit = may_refuse_later(audit)
+    return replace(audit, notes=(_LATER,)) if audit.having("fails open") else audit
+
+
+def _best(made: Mapping[str, Shown | str | None]) -> Shown | None:
+    """What the valid peer shows, if it can."""
+    valid = made.get(VALID.key)
+    return valid if isinstance(valid, Shown) else None
 
 
 def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audit:
     if options.starttls is not None:
         raise ValueError("--starttls is for HOST:PORT: a context is tried in memory")
+    if options.http is not None:
+        raise ValueError("--http is for HOST:PORT: a context is tried in memory")
     context = imported(options.subject)
     side = side_of(context, options.side)
     if side == "client" and options.mode is not None:

@@ -14,6 +14,7 @@ _UNLIMITED_WIDTH = 1_000_000
 _WORDS: dict[Verdict, tuple[str, str]] = {
     "as it must": ("{what}", "green"),
     "fails open": ("FAILS OPEN", "bold red"),
+    "open in TLS": ("accepted by TLS", "bold yellow"),
     "refuses too much": ("{what}", "bold yellow"),
     "proves nothing": ("{what}", "yellow"),
     "unknown": ("not known", "bold yellow"),

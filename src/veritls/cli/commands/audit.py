@@ -15,6 +15,7 @@ from veritls.cli.options import OUTPUT, StartTLS, matcher, wrong_usage
 
 EXAMPLES = """\
 veritls audit api.internal:8443 --require --ca ca.pem --ca-key ca.key
+veritls audit www.internal --require --http / --ca ca.pem --ca-key ca.key
 veritls audit api.internal --peer valid=me.pem --peer expired=old.pem
 veritls audit myapp.tls:server_context --ca ca.pem --ca-key ca.key
 veritls audit myapp.tls:make_client_context --name db.internal --json
@@ -140,6 +141,15 @@ def audit(
             rich_help_panel=_CONNECTION,
         ),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Ask for this path, such as /, after the handshake: an answer of HTTP 400, 401, 403, 495 or "
+            "496 where the valid peer got another is a refusal.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -167,8 +177,8 @@ def audit(
     Exits with 0 (nothing fails open), 1 (something does) or 2 (that is not known, or wrong arguments).
 
     Without the key of the CA, or certificates of --peer, most peers are not tried: an expired certificate of
-    an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake. The server's
-    own certificate is not verified: veritls check does that.
+    an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake, unless
+    --http is given. The server's own certificate is not verified: veritls check does that.
     """
     try:
         result = audited(
@@ -185,6 +195,7 @@ def audit(
                 side=side.value if side is not None else None,
                 name=name,
                 starttls=starttls,
+                http=http,
                 timeout=timeout,
                 patience=wait,
             )
