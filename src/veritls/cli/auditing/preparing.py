@@ -19,7 +19,14 @@ from veritls.cli.auditing.judging import Audit, judge, may_refuse_later
 from veritls.cli.auditing.memory import Context
 from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, VALID, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
-from veritls.cli.auditing.subject import imported, name_for, names_a_context, other_name_for, side_of
+from veritls.cli.auditing.subject import (
+    imported,
+    name_for,
+    names_a_context,
+    of_the_program,
+    other_name_for,
+    side_of,
+)
 from veritls.cli.options import argument
 from veritls.cli.reading import content, password_in
 from veritls.cli.target import PORTS, parse
@@ -34,6 +41,11 @@ _LATER = (
 )
 _UNVERIFIED = "verify_mode is CERT_NONE: this client verifies no server"
 _ANY_NAME = "check_hostname is off: every server that the CA has issued a certificate to can stand in for it"
+
+_ONE_NAME = (
+    "its sni_callback may choose another context for another name: only {name} was asked for. Try the "
+    "others, one by one, with --name"
+)
 
 
 @dataclass(frozen=True)
@@ -205,12 +217,14 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
     if options.http is not None:
         raise ValueError("--http is for HOST:PORT: a context is tried in memory")
     context = imported(options.subject)
-    side = side_of(context, options.side)
+    with of_the_program(f"{options.subject}: reading it", ValueError):
+        side = side_of(context, options.side)
+        allowed = options.allowed or getattr(context, "allowed_peers", None) or ()
+        checks_crls = bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
+        mode = options.mode if options.mode is not None else context.verify_mode
+        trusted, notes = _trusted(context), _notes(context, side, options.name or _NAME)
     if side == "client" and options.mode is not None:
         raise ValueError("--require and --optional are for servers: every client has to verify its server")
-    allowed = options.allowed or getattr(context, "allowed_peers", None) or ()
-    checks_crls = bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
-    mode = options.mode if options.mode is not None else context.verify_mode
     name = options.name or _NAME
     demands = Demands(
         side,
@@ -222,10 +236,10 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
     named = [each for each in (name_for(allowed),) if each is not None]
     # A server has the name that is asked for, too.
     names = list(dict.fromkeys([*named, name])) if side == "client" else named or [name]
-    known = [x509.load_der_x509_certificate(der) for der in _trusted(context)]
+    known = [x509.load_der_x509_certificate(der) for der in trusted]
     workshop = _workshop(options, "client" if side == "server" else "server", names, allowed, known)
     subject = Context(context, side, name)
-    return judge(options.subject, demands, _made(demands, workshop), subject.try_all, _notes(context, side))
+    return judge(options.subject, demands, _made(demands, workshop), subject.try_all, notes)
 
 
 def _trusted(context: ssl.SSLContext) -> list[bytes]:
@@ -233,9 +247,10 @@ def _trusted(context: ssl.SSLContext) -> list[bytes]:
     return context.get_ca_certs(binary_form=True)[:1]
 
 
-def _notes(context: ssl.SSLContext, side: Side) -> list[str]:
+def _notes(context: ssl.SSLContext, side: Side, name: str) -> list[str]:
     if side == "server":
-        return []
+        chooses = getattr(context, "sni_callback", None) is not None
+        return [_ONE_NAME.format(name=name)] if chooses else []
     if context.verify_mode == ssl.CERT_NONE:
         return [_UNVERIFIED]
     named = context.check_hostname or getattr(context, "allowed_peers", None) is not None

@@ -7,7 +7,8 @@ import ipaddress
 import re
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from veritls.cli.auditing.outcomes import words
@@ -24,6 +25,21 @@ def names_a_context(text: str) -> bool:
     return _CONTEXT.fullmatch(text) is not None
 
 
+@contextmanager
+def of_the_program(doing: str, *plain: type[Exception]) -> Iterator[None]:
+    """For code of the audited program, which may raise anything, SystemExit with status 0 too: makes that a
+    ValueError that says what was done, unless it is `plain`: then its own words are enough. Ctrl-C goes on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except plain as why:
+        raise ValueError(f"{doing.partition(': ')[0]}: {why}") from None
+    except BaseException as why:
+        raise ValueError(f"{doing} raised {type(why).__name__}: {words(why)}") from None
+
+
 def imported(text: str) -> ssl.SSLContext:
     """The context that MODULE:CONTEXT names, or that what it names returns. Runs the module's code.
 
@@ -32,22 +48,14 @@ def imported(text: str) -> ssl.SSLContext:
     module, _, attribute = text.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
+    with of_the_program(f"{text}: importing {module}", ModuleNotFoundError):
         found: Any = importlib.import_module(module)
-    except ModuleNotFoundError as why:
-        raise ValueError(f"{text}: {why}") from None
-    except (Exception, SystemExit) as why:
-        raise ValueError(f"{text}: importing {module} raised {type(why).__name__}: {words(why)}") from None
-    for part in attribute.split("."):
-        try:
+    with of_the_program(f"{text}: reading it", AttributeError):
+        for part in attribute.split("."):
             found = getattr(found, part)
-        except AttributeError as why:
-            raise ValueError(f"{text}: {why}") from None
     if callable(found) and not isinstance(found, ssl.SSLContext):
-        try:
+        with of_the_program(f"{text}: calling it"):
             found = found()
-        except (Exception, SystemExit) as why:
-            raise ValueError(f"{text}: calling it raised {type(why).__name__}: {words(why)}") from None
     if not isinstance(found, ssl.SSLContext):
         raise ValueError(f"{text} is no SSLContext and makes none, but {type(found).__name__}")
     return found

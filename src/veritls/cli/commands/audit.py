@@ -2,6 +2,8 @@
 
 import json
 import ssl
+import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -181,25 +183,27 @@ def audit(
     --http is given. The server's own certificate is not verified: veritls check does that.
     """
     try:
-        result = audited(
-            Options(
-                subject=subject,
-                mode=_mode(require, optional),
-                allowed=[matcher(each) for each in allow or ()],
-                expected=expect or (),
-                ca=ca,
-                ca_key=ca_key,
-                password_file=password_file,
-                crl=crl,
-                peers=peer or (),
-                side=side.value if side is not None else None,
-                name=name,
-                starttls=starttls,
-                http=http,
-                timeout=timeout,
-                patience=wait,
+        # What a program prints while it is imported and tried is no part of the result.
+        with redirect_stdout(sys.stderr):
+            result = audited(
+                Options(
+                    subject=subject,
+                    mode=_mode(require, optional),
+                    allowed=[matcher(each) for each in allow or ()],
+                    expected=expect or (),
+                    ca=ca,
+                    ca_key=ca_key,
+                    password_file=password_file,
+                    crl=crl,
+                    peers=peer or (),
+                    side=side.value if side is not None else None,
+                    name=name,
+                    starttls=starttls,
+                    http=http,
+                    timeout=timeout,
+                    patience=wait,
+                )
             )
-        )
     except (OSError, ValueError) as why:
         raise wrong_usage("audit", why) from None
     if as_json:
