@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 import veritls
 from tests.audit.support import (
@@ -176,6 +177,30 @@ def test_a_server_that_allows_one_name_is_tried_with_another(audited: Files) -> 
     with serving(context) as server:
         code, result = as_json(server, *audited.keys, *allow)
     assert code == 0, result["sentences"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "within"),
+    [
+        ("DNS:*.web.internal", x509.DNSName("web.internal")),
+        ("DNS:web.internal", x509.DNSName("web.internal")),
+        ("email:ann@web.internal", x509.RFC822Name("web.internal")),
+        ("URI:urn://web.internal/a", x509.UniformResourceIdentifier("web.internal")),
+    ],
+)
+def test_the_other_name_is_one_that_a_ca_with_constraints_may_issue(
+    allowed: str, within: x509.GeneralName, audited: Files, tmp_path: Path
+) -> None:
+    limits = x509.NameConstraints(permitted_subtrees=[within], excluded_subtrees=None)
+    ca = Party("Constrained", ca=True, limits=(limits, True))
+    (tmp_path / "ca.pem").write_bytes(ca.pem)
+    (tmp_path / "ca.key").write_bytes(ca.key_pem)
+    context = server_context(audited, ssl.CERT_REQUIRED, ssl)
+    context.load_verify_locations(tmp_path / "ca.pem")
+    with serving(context) as server:
+        given = ["--ca", tmp_path / "ca.pem", "--ca-key", tmp_path / "ca.key", "--allow", allowed]
+        code, result = as_json(server, "--require", *given)
+    assert (code, having(result, "fails open")) == (1, {"other-name"}), result["sentences"]
 
 
 class TestWithoutTheKeyOfTheCA:

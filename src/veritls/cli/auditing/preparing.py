@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from veritls.cli.auditing.contexts import Shown
+from veritls.cli.auditing.fitness import unfit
 from veritls.cli.auditing.http_answers import checked
 from veritls.cli.auditing.identities import Issuer, Workshop, in_file, issuer_of
 from veritls.cli.auditing.judging import Audit, judge, may_refuse_later
@@ -140,8 +141,8 @@ def _revoked(path: Path | None, issuer: Issuer | None) -> int | None:
         return next((each.serial_number for each in crl), None)
 
 
-def _given(texts: Sequence[str]) -> tuple[tuple[str, Shown], ...]:
-    found: dict[str, Shown] = {}
+def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
+    found: dict[str, tuple[Path, Shown]] = {}
     for text in texts:
         key, equals, name = text.partition("=")
         if not (equals and name) or key == NOTHING.key:
@@ -149,10 +150,22 @@ def _given(texts: Sequence[str]) -> tuple[tuple[str, Shown], ...]:
         _known(key, "--peer", text)
         with argument("--peer", Path(name)):
             try:
-                found[key] = in_file(content(Path(name)))
+                found[key] = Path(name), in_file(content(Path(name)))
             except (TypeError, UnsupportedAlgorithm) as why:
                 raise ValueError(str(why)) from None
-    return tuple(found.items())
+    return found
+
+
+def _fit(
+    given: Mapping[str, tuple[Path, Shown]], side: Side, anchors: Sequence[x509.Certificate]
+) -> tuple[tuple[str, Shown], ...]:
+    """What the user gave, if what happens to it can prove anything. `side`: of the peers."""
+    chains = {key: x509.load_pem_x509_certificates(shown.chain) for key, (_, shown) in given.items()}
+    for key, (path, shown) in given.items():
+        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()))
+        if why is not None:
+            raise ValueError(f"--peer {path}: {why}")
+    return tuple((key, shown) for key, (_, shown) in given.items())
 
 
 def _workshop(
@@ -168,11 +181,11 @@ def _workshop(
     return Workshop(
         side=side,
         names=tuple(names),
-        other_name=other_name_for(allowed),
+        other_name=other_name_for(allowed, names[0]),
         issuer=issuer,
         anchors=tuple([issuer.certificate] if issuer is not None else [*certificates, *known]),
         revoked=_revoked(options.crl, issuer),
-        given=_given(options.peers),
+        given=_fit(_given(options.peers), side, certificates),
     )
 
 

@@ -76,13 +76,29 @@ def name_for(patterns: Sequence[Matcher]) -> str | None:
     return _name_for(patterns[0]) if patterns else None
 
 
-def other_name_for(patterns: Sequence[Matcher]) -> str | None:
-    """A name of the first pattern's kind that matches none of them; None where each of those tried does."""
+def other_name_for(patterns: Sequence[Matcher], name: str) -> str | None:
+    """A name of the first pattern's kind that matches none of them; None where each of those tried does.
+
+    `name`: that of the valid peer. A DNS name is below it: where the CA is constrained to names, others would
+    be refused for that.
+    """
     names = [_OTHER_NAME]
-    if patterns and isinstance(patterns[0], SPIFFE):
-        domain = patterns[0].value.split("/")[2]
+    first = patterns[0] if patterns else None
+    if isinstance(first, SPIFFE):
+        domain = first.value.split("/")[2]
         names = [f"spiffe://{domain}/veritls-audit-other/other/one", f"spiffe://{_OTHER_NAME}/other"]
+    elif isinstance(first, DNSPattern) or (first is None and _is_dns(name)):
+        base = first.value.removeprefix("*.") if first is not None else name
+        names.insert(0, f"other.veritls-audit.{base}")
     return next((name for name in names if not any(each.matches(name) for each in patterns)), None)
+
+
+def _is_dns(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return False
 
 
 def _name_for(pattern: Matcher) -> str:
