@@ -58,7 +58,9 @@ def test_a_servers_context_that_asks_for_nothing_is_told_from_one_that_must(
 ) -> None:
     subject = named(server_context(audited, ssl.CERT_NONE, module))
     code, result = as_json(subject)
-    assert (code, result["requests_certificates"]) == (0, False)
+    assert (code, result["status"], result["requests_certificates"]) == (0, "asks for no certificate", False)
+    for option in (["--ca", audited.ca], ["--allow", "DNS:a.internal"], ["--crl", audited.crl]):
+        assert as_json(subject, *option)[0] == 2
     code, result = as_json(subject, *audited.keys, "--require")
     assert (code, having(result, "fails open")) == (1, {"none", *INVALID})
 

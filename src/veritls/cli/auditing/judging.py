@@ -51,7 +51,8 @@ class Row:
 @dataclass(frozen=True)
 class Audit:
     """The result. `target`: what was audited, in words. `requested`: whether a server asks for certificates,
-    None where that is not known. `notes`: what is to be known of it besides.
+    None where that is not known. `notes`: what is to be known of it besides. `clients_known`: whether the
+    user said whose certificates a server verifies.
     """
 
     target: str
@@ -59,6 +60,7 @@ class Audit:
     rows: Sequence[Row]
     requested: bool | None
     notes: Sequence[str] = ()
+    clients_known: bool = False
 
     def having(self, verdict: Verdict) -> list[Row]:
         """The rows with such a cell."""
@@ -76,7 +78,14 @@ class Audit:
         if self.having("fails open"):
             return 1
         doubtful = self.having("unknown") or self.having("open in TLS") or self._uncontrolled
-        return 2 if not self.versions or doubtful else 0
+        return 2 if not self.versions or doubtful or (self.open_to_all and self.clients_known) else 0
+
+    @property
+    def status_words(self) -> str:
+        """The status in words."""
+        if self.open_to_all:
+            return "asks for no certificate"
+        return ("nothing fails open", "fails open", "inconclusive")[self.status]
 
     @property
     def _uncontrolled(self) -> list[str]:
@@ -115,6 +124,8 @@ class Audit:
         told += self._about_control()
         if self.open_to_all:
             told.append(("note", "asks clients for no certificate: whoever connects is let in"))
+            if self.clients_known:
+                told.append(("doubt", "whether it has to ask is not said: give --require or --optional"))
         rows = [row for row in self.having("refuses too much") if row.peer is not VALID]
         if rows:
             told.append(("doubt", f"refuses whom it should accept: {self._peers(rows)}"))
@@ -156,7 +167,7 @@ class Audit:
             "target": self.target,
             "side": self.demands.side,
             "mode": self.demands.mode.name if self.demands.mode is not None else None,
-            "status": ("nothing fails open", "fails open", "inconclusive")[self.status],
+            "status": self.status_words,
             "requests_certificates": self.requested if self.demands.side == "server" else None,
             "versions": self.versions,
             "sentences": [words for _, words in self.sentences()],

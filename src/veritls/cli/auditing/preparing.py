@@ -73,9 +73,9 @@ class Options:
 def audited(options: Options) -> Audit:
     """The result. Raises ValueError, naming the option, for what cannot be used."""
     expected = tuple(_expected(each) for each in options.expected)
-    if names_a_context(options.subject):
-        return _of_context(options, expected)
-    return _of_server(options, expected)
+    of = _of_context if names_a_context(options.subject) else _of_server
+    known = bool(options.ca or options.peers or options.allowed or options.crl)
+    return replace(of(options, expected), clients_known=known)
 
 
 def _expected(text: str) -> tuple[str, Fate]:
