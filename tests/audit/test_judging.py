@@ -116,6 +116,12 @@ def test_a_server_that_no_longer_accepts_the_valid_peer_after_the_others_has_pro
     assert got(valid=first, otherwise=403).status == 2
 
 
+def test_a_peer_that_was_closed_upon_is_let_in_if_it_is_when_it_comes_alone() -> None:
+    twice: Any = {version: ["closed", "accepted"] for version in VERSIONS}
+    audit = got(valid="accepted", expired=twice)
+    assert (audit.status, len(audit.having("fails open"))) == (1, 1)
+
+
 class TestAnswersByHTTP:
     @pytest.mark.parametrize("status", [400, 401, 403, 495, 496])
     def test_a_status_that_refuses_is_a_refusal_where_the_valid_peer_got_another(self, status: int) -> None:

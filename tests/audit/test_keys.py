@@ -139,3 +139,12 @@ def test_what_cannot_be_used_is_status_2_and_names_the_option(audited: Files, tm
 
 def test_a_context_is_tried_in_memory_where_no_starttls_is() -> None:
     assert "--starttls is for HOST:PORT" in audit("veritls:create_default_context", "--starttls", "smtp")[2]
+
+
+def test_no_key_is_in_what_is_printed_of_a_peer(audited: Files) -> None:
+    issuer = issuer_of([ROOT.certificate], ROOT.key)
+    workshop = Workshop("client", ("a.example",), "b.example", issuer, (ROOT.certificate,))
+    shown = workshop.make("valid")
+    assert not isinstance(shown, str)
+    for printed in (repr(shown), repr(issuer), repr(workshop)):
+        assert "PRIVATE KEY" not in printed

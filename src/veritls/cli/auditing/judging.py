@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -237,8 +238,11 @@ def _verdict(outcome: Outcome, fate: Fate | None, offered: bool, controlled: boo
 def _tried(
     made: Mapping[str, Shown | str | None], able: Sequence[Peer], try_all: Callable[..., list[Outcome]]
 ) -> dict[str, dict[str, Outcome]]:
-    """What each peer got, by version and key. The valid one comes first, and once more after all others: a
-    server that took only the first few connections has refused the others for that.
+    """What each peer got, by version and key.
+
+    The valid one comes first, and once more after all others: a server that took only the first few
+    connections has refused the others for that. Whoever was closed upon without an alert is tried again,
+    alone: it may have been one too many at a time.
     """
     got: dict[str, dict[str, Outcome]] = {version: {} for version in VERSIONS}
 
@@ -252,6 +256,9 @@ def _tried(
         for (version, key), outcome in trying(peers).items():
             got[version][key] = outcome
     accepted = [each for each in VERSIONS if control and got[each][VALID.key].what == "accepted"]
+    for peer, version in itertools.product(able, accepted):
+        if got[version][peer.key].what == "closed":
+            got[version] |= {key: outcome for (_, key), outcome in trying([peer], [version]).items()}
     for (version, key), outcome in trying(control, accepted).items():
         again = _beside(outcome, got[version][key])
         if again.what != "accepted":
