@@ -22,10 +22,12 @@ from tests.audit.support import (
     server_context,
     with_verdict as having,
 )
+from tests.operate.serving_ways import hypercorn, served, telling, uvicorn
 from tests.peers.nginx import CONFIGURATION
 from tests.peers.peer import listening
 from veritls.cli.auditing.server import Server as Audited
 from veritls.cli.target import Target
+from veritls.serving import ANY_PEER, RequirePeer
 
 
 @contextmanager
@@ -137,6 +139,19 @@ def test_an_application_that_answers_403_without_a_certificate_requires_one(
         code, result = as_json(server, *audited.keys, "--require")
     assert (code, having(result, "fails open")) == (1, {"none"})
     assert any("--http / tells" in each for each in result["sentences"])
+
+
+@pytest.mark.parametrize("make", [uvicorn("h11"), hypercorn], ids=["uvicorn", "hypercorn"])
+def test_a_path_that_require_peer_keeps_for_one_name_is_for_no_other(make: Any, audited: Files) -> None:
+    rules = {"/admin": [veritls.DNSPattern("*.admin.internal")], "/peers": ANY_PEER}
+    context = server_context(audited, ssl.CERT_OPTIONAL)
+    with served(make, RequirePeer(telling, rules), context) as port:
+        given = [f"127.0.0.1:{port}", *audited.keys, "--require", "--allow", "DNS:*.admin.internal"]
+        code, result = as_json(*given, "--http", "/admin")
+        assert code == 0, result["sentences"]
+        assert having(result, "as it must") == {"valid", "none", "other-name", *INVALID}
+        code, result = as_json(*given, "--http", "/peers")
+        assert (code, having(result, "fails open")) == (1, {"other-name"})
 
 
 def test_an_application_that_refuses_everybody_proves_nothing(audited: Files) -> None:

@@ -112,6 +112,10 @@ def wrong(audited: Files, folder: Path) -> dict[str, tuple[list[object], str]]:
         "missing": (["--ca", folder / "missing"], "No such file or directory"),
         "folder": (["--ca", folder], "--ca"),
         "fifo": (["--ca", folder / "fifo"], "it is not a regular file"),
+        "fifo of a password": (
+            [*audited.keys, "--password-file", folder / "fifo"],
+            f"veritls audit: --password-file {folder / 'fifo'}: it is not a regular file",
+        ),
         "big": (["--ca", folder / "big.pem"], "it is larger than 1 MiB"),
         "garbage": (["--ca", folder / "garbage.pem"], "--ca"),
         "another's crl": ([*audited.keys, "--crl", folder / "other.crl"], "it is a CRL of another CA"),

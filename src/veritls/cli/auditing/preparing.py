@@ -111,9 +111,10 @@ def _issuer(options: Options, certificates: list[x509.Certificate]) -> Issuer | 
         return None
     if not certificates:
         raise ValueError("--ca-key needs --ca, the certificate of that CA")
+    password = _password(options.password_file)
     with argument("--ca-key", options.ca_key):
         try:
-            key: Any = load_pem_private_key(content(options.ca_key), _password(options.password_file))
+            key: Any = load_pem_private_key(content(options.ca_key), password)
         except TypeError as why:
             needed = "not encrypted" in str(why)
             raise ValueError(
