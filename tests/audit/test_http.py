@@ -143,7 +143,7 @@ def test_an_application_that_answers_403_without_a_certificate_requires_one(
 
 @pytest.mark.parametrize("make", [uvicorn("h11"), hypercorn], ids=["uvicorn", "hypercorn"])
 def test_a_path_that_require_peer_keeps_for_one_name_is_for_no_other(make: Any, audited: Files) -> None:
-    rules = {"/admin": [veritls.DNSPattern("*.admin.internal")], "/peers": ANY_PEER}
+    rules: Any = {"/admin": [veritls.DNSPattern("*.admin.internal")], "/peers": ANY_PEER}
     context = server_context(audited, ssl.CERT_OPTIONAL)
     with served(make, RequirePeer(telling, rules), context) as port:
         given = [f"127.0.0.1:{port}", *audited.keys, "--require", "--allow", "DNS:*.admin.internal"]
