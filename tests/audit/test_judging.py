@@ -135,7 +135,7 @@ class TestAnswersByHTTP:
         audit = got(valid=status, otherwise=status)
         assert audit.status == 2
         assert len(audit.having("proves nothing")) == len(KEYS) - 1
-        assert "HTTP" in audit.sentences()[0][1]
+        assert f"(HTTP {status})" in audit.sentences()[0][1]
 
     def test_whoever_gets_what_the_valid_peer_gets_is_let_in(self) -> None:
         for status in (200, 302, 404, 500):

@@ -255,7 +255,8 @@ def _tried(
     for peers in (control, [peer for peer in able if peer is not VALID]):
         for (version, key), outcome in trying(peers).items():
             got[version][key] = outcome
-    accepted = [each for each in VERSIONS if control and got[each][VALID.key].what == "accepted"]
+    first = {version: outcomes[VALID.key] for version, outcomes in got.items() if VALID.key in outcomes}
+    accepted = [version for version, each in first.items() if _beside(each, each).what == "accepted"]
     for peer, version in itertools.product(able, accepted):
         if got[version][peer.key].what == "closed":
             got[version] |= {key: outcome for (_, key), outcome in trying([peer], [version]).items()}
