@@ -58,7 +58,9 @@ def test_a_servers_context_that_asks_for_nothing_is_told_from_one_that_must(
 ) -> None:
     subject = named(server_context(audited, ssl.CERT_NONE, module))
     code, result = as_json(subject)
-    assert (code, result["requests_certificates"]) == (0, False)
+    assert (code, result["status"], result["requests_certificates"]) == (0, "asks for no certificate", False)
+    for option in (["--ca", audited.ca], ["--allow", "DNS:a.internal"], ["--crl", audited.crl]):
+        assert as_json(subject, *option)[0] == 2
     code, result = as_json(subject, *audited.keys, "--require")
     assert (code, having(result, "fails open")) == (1, {"none", *INVALID})
 
@@ -119,7 +121,7 @@ def test_the_other_name_is_one_that_no_pattern_matches(named: Naming, audited: F
     code, result = as_json(named(context), *audited.keys)
     assert code == 0, result["sentences"]
     assert "other-name" in having(result, "as it must")
-    context.allowed_peers = [veritls.DNSPattern("*.veritls-audit.example")]
+    context.allowed_peers = [veritls.Network("10.0.0.0/8"), veritls.DNSPattern("*.veritls-audit.example")]
     assert not_tried(as_json(named(context), *audited.keys)[1]) == {"other-name"}
 
 
@@ -183,7 +185,64 @@ def test_a_context_is_left_as_it_was(named: Naming, audited: Files) -> None:
     assert context._settings is before
 
 
+def ending(_: object) -> None:
+    raise SystemExit(0)
+
+
+def test_a_callback_that_ends_the_program_does_not_end_the_audit_with_status_0(
+    named: Naming, audited: Files
+) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED)
+    context.set_verify_callback(ending)
+    code, result = as_json(named(context), *audited.keys)
+    assert code == 2
+    assert "valid" in having(result, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "attribute"),
+    [
+        (ssl.PROTOCOL_TLS_SERVER, "verify_flags"),
+        (ssl.PROTOCOL_TLS_SERVER, "verify_mode"),
+        (ssl.PROTOCOL_TLS_SERVER, "sni_callback"),
+        (ssl.PROTOCOL_TLS_CLIENT, "check_hostname"),
+    ],
+)
+def test_a_context_whose_attributes_raise_is_status_2(
+    protocol: int, attribute: str, named: Naming, audited: Files
+) -> None:
+    class Strange(ssl.SSLContext):
+        pass
+
+    made = Strange(protocol)
+    setattr(Strange, attribute, property(ending))
+    code, out, err = audit(named(made), *audited.keys)
+    assert (code, out) == (2, ""), err
+    assert "reading it raised SystemExit" in err
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_context_that_may_choose_another_by_name_is_said_to_have_been_asked_for_one_name(
+    module: Any, named: Naming, audited: Files
+) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED, module)
+    context.sni_callback = lambda *_: None
+    code, result = as_json(named(context), *audited.keys, "--name", "a.internal")
+    assert code == 0
+    assert any("only a.internal was asked for" in each for each in result["sentences"])
+
+
 class TestWhatIsNamed:
+    def test_what_it_prints_is_not_in_the_result(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = "import ssl\nprint('a')\ndef thing():\n    print('b')\n    return ssl.create_default_context()"
+        (tmp_path / "audited_noisy.py").write_text(text)
+        monkeypatch.syspath_prepend(tmp_path)
+        _, out, err = audit("audited_noisy:thing", "--json")
+        assert len(out.splitlines()) == 1
+        assert err == "a\nb\n"
+
     def test_a_module_is_imported_from_the_folder_that_the_command_runs_in(
         self, audited: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -212,6 +271,9 @@ class Settings:
             ("def thing():\n    raise KeyError('a\\x1bb')", "calling it raised KeyError: 'a\\x1bb'"),
             ("other = 3", "has no attribute 'thing'"),
             ("def thing(needed): pass", "calling it raised TypeError"),
+            ("import asyncio\ndef thing(): raise asyncio.CancelledError", "calling it raised CancelledError"),
+            ("import asyncio\nraise asyncio.CancelledError", "raised CancelledError"),
+            ("def __getattr__(name): raise RuntimeError(name)", "raised RuntimeError"),
         ],
     )
     def test_what_cannot_be_imported_or_is_no_context_is_status_2(

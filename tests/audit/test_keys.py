@@ -112,6 +112,10 @@ def wrong(audited: Files, folder: Path) -> dict[str, tuple[list[object], str]]:
         "missing": (["--ca", folder / "missing"], "No such file or directory"),
         "folder": (["--ca", folder], "--ca"),
         "fifo": (["--ca", folder / "fifo"], "it is not a regular file"),
+        "fifo of a password": (
+            [*audited.keys, "--password-file", folder / "fifo"],
+            f"veritls audit: --password-file {folder / 'fifo'}: it is not a regular file",
+        ),
         "big": (["--ca", folder / "big.pem"], "it is larger than 1 MiB"),
         "garbage": (["--ca", folder / "garbage.pem"], "--ca"),
         "another's crl": ([*audited.keys, "--crl", folder / "other.crl"], "it is a CRL of another CA"),
@@ -139,3 +143,12 @@ def test_what_cannot_be_used_is_status_2_and_names_the_option(audited: Files, tm
 
 def test_a_context_is_tried_in_memory_where_no_starttls_is() -> None:
     assert "--starttls is for HOST:PORT" in audit("veritls:create_default_context", "--starttls", "smtp")[2]
+
+
+def test_no_key_is_in_what_is_printed_of_a_peer(audited: Files) -> None:
+    issuer = issuer_of([ROOT.certificate], ROOT.key)
+    workshop = Workshop("client", ("a.example",), "b.example", issuer, (ROOT.certificate,))
+    shown = workshop.make("valid")
+    assert not isinstance(shown, str)
+    for printed in (repr(shown), repr(issuer), repr(workshop)):
+        assert "PRIVATE KEY" not in printed

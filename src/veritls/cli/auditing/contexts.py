@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import veritls
@@ -13,10 +13,13 @@ import veritls
 
 @dataclass(frozen=True)
 class Shown:
-    """A chain, the peer's own certificate first, with the key of that; PEM. `weak`: veritls cannot use it."""
+    """A chain, the peer's own certificate first, with the key of that; PEM. `weak`: veritls cannot use it.
+
+    The key is not in its repr.
+    """
 
     chain: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     weak: bool = False
 
     def load_into(self, context: ssl.SSLContext) -> None:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from veritls._report.rendering import counted, listing
 from veritls.cli.auditing.contexts import Shown
+from veritls.cli.auditing.http_answers import REFUSALS
 from veritls.cli.auditing.outcomes import Outcome
 from veritls.cli.auditing.peers import PEERS, VALID, VERSIONS, Demands, Fate, Peer, other
 
 Verdict = Literal[
     "as it must",
     "fails open",
+    "open in TLS",
     "refuses too much",
     "proves nothing",
     "unknown",
     "not offered",
     "either will do",
 ]
-"""proves nothing: a refusal where the valid peer was not accepted."""
+"""proves nothing: a refusal where the valid peer was not accepted. open in TLS: TLS let it in, and HTTP
+may refuse it: it was not tried."""
 
 _MOST_LISTED = 20
 
@@ -48,7 +52,8 @@ class Row:
 @dataclass(frozen=True)
 class Audit:
     """The result. `target`: what was audited, in words. `requested`: whether a server asks for certificates,
-    None where that is not known. `notes`: what is to be known of it besides.
+    None where that is not known. `notes`: what is to be known of it besides. `clients_known`: whether the
+    user said whose certificates a server verifies.
     """
 
     target: str
@@ -56,6 +61,7 @@ class Audit:
     rows: Sequence[Row]
     requested: bool | None
     notes: Sequence[str] = ()
+    clients_known: bool = False
 
     def having(self, verdict: Verdict) -> list[Row]:
         """The rows with such a cell."""
@@ -72,7 +78,15 @@ class Audit:
         """The exit status: 1: something fails open; 2: that is not known; 0: nothing fails open."""
         if self.having("fails open"):
             return 1
-        return 2 if not self.versions or self.having("unknown") or self._uncontrolled else 0
+        doubtful = self.having("unknown") or self.having("open in TLS") or self._uncontrolled
+        return 2 if not self.versions or doubtful or (self.open_to_all and self.clients_known) else 0
+
+    @property
+    def status_words(self) -> str:
+        """The status in words."""
+        if self.open_to_all:
+            return "asks for no certificate"
+        return ("nothing fails open", "fails open", "inconclusive")[self.status]
 
     @property
     def _uncontrolled(self) -> list[str]:
@@ -103,11 +117,16 @@ class Audit:
             return told
         if rows := self.having("fails open"):
             told.append(("open", f"fails open: it accepts {self._peers(rows)}"))
+        if rows := self.having("open in TLS"):
+            later = "The server speaks HTTP, and may refuse there: add --http / to ask"
+            told.append(("doubt", f"TLS lets in {self._peers(rows)}. {later}"))
         if rows := self.having("unknown"):
             told.append(("doubt", f"could not be tried: {self._peers(rows)}"))
         told += self._about_control()
         if self.open_to_all:
             told.append(("note", "asks clients for no certificate: whoever connects is let in"))
+            if self.clients_known:
+                told.append(("doubt", "whether it has to ask is not said: give --require or --optional"))
         rows = [row for row in self.having("refuses too much") if row.peer is not VALID]
         if rows:
             told.append(("doubt", f"refuses whom it should accept: {self._peers(rows)}"))
@@ -149,7 +168,7 @@ class Audit:
             "target": self.target,
             "side": self.demands.side,
             "mode": self.demands.mode.name if self.demands.mode is not None else None,
-            "status": ("nothing fails open", "fails open", "inconclusive")[self.status],
+            "status": self.status_words,
             "requests_certificates": self.requested if self.demands.side == "server" else None,
             "versions": self.versions,
             "sentences": [words for _, words in self.sentences()],
@@ -164,6 +183,7 @@ class Audit:
                             "outcome": cell.outcome.what,
                             "evidence": cell.outcome.in_words(),
                             "detail": cell.outcome.detail or None,
+                            "http": cell.outcome.http,
                             "verdict": cell.verdict,
                         }
                         for version, cell in row.cells.items()
@@ -184,6 +204,20 @@ def _requested(outcomes: Iterable[Outcome]) -> bool | None:
     return None if not known else True in known
 
 
+def _beside(outcome: Outcome, valid: Outcome | None) -> Outcome:
+    """What an answer means, where the valid peer got that one; None: it was not tried."""
+    status = outcome.http
+    if outcome.what != "accepted" or status is None:
+        return outcome
+    if status in REFUSALS:
+        return replace(outcome, what="refused")
+    usual = valid.http if valid is not None and valid.what == "accepted" else None
+    if status == usual or 200 <= status < 300:
+        return outcome
+    than = f", where the valid peer got HTTP {usual}" if usual is not None else ""
+    return replace(outcome, what="unknown", evidence=f"{outcome.evidence}{than}")
+
+
 def _verdict(outcome: Outcome, fate: Fate | None, offered: bool, controlled: bool) -> Verdict:
     if not offered:
         return "not offered"
@@ -201,6 +235,38 @@ def _verdict(outcome: Outcome, fate: Fate | None, offered: bool, controlled: boo
     return "as it must" if controlled else "proves nothing"
 
 
+def _tried(
+    made: Mapping[str, Shown | str | None], able: Sequence[Peer], try_all: Callable[..., list[Outcome]]
+) -> dict[str, dict[str, Outcome]]:
+    """What each peer got, by version and key.
+
+    The valid one comes first, and once more after all others: a server that took only the first few
+    connections has refused the others for that. Whoever was closed upon without an alert is tried again,
+    alone: it may have been one too many at a time.
+    """
+    got: dict[str, dict[str, Outcome]] = {version: {} for version in VERSIONS}
+
+    def trying(peers: Sequence[Peer], versions: Iterable[str] = VERSIONS) -> dict[tuple[str, str], Outcome]:
+        tried = [(version, peer.key) for version in versions for peer in peers]
+        outcomes = try_all([(made[key], VERSIONS[version]) for version, key in tried])
+        return dict(zip(tried, outcomes, strict=True))
+
+    control = [peer for peer in able if peer is VALID]
+    for peers in (control, [peer for peer in able if peer is not VALID]):
+        for (version, key), outcome in trying(peers).items():
+            got[version][key] = outcome
+    first = {version: outcomes[VALID.key] for version, outcomes in got.items() if VALID.key in outcomes}
+    accepted = [version for version, each in first.items() if _beside(each, each).what == "accepted"]
+    for peer, version in itertools.product(able, accepted):
+        if got[version][peer.key].what == "closed":
+            got[version] |= {key: outcome for (_, key), outcome in trying([peer], [version]).items()}
+    for (version, key), outcome in trying(control, accepted).items():
+        again = _beside(outcome, got[version][key])
+        if again.what != "accepted":
+            got[version][key] = replace(again, evidence=f"after the others: {again.evidence}")
+    return got
+
+
 def judge(
     target: str,
     demands: Demands,
@@ -210,11 +276,7 @@ def judge(
 ) -> Audit:
     """Tries every peer with every version. `made`: what each shows, by key, or why it cannot be made."""
     able = [peer for peer in PEERS if peer.key in made and not isinstance(made[peer.key], str)]
-    tried = [(peer, version) for version in VERSIONS for peer in able]
-    outcomes = try_all([(made[peer.key], VERSIONS[version]) for peer, version in tried])
-    got: dict[str, dict[str, Outcome]] = {version: {} for version in VERSIONS}
-    for (peer, version), outcome in zip(tried, outcomes, strict=True):
-        got[version][peer.key] = outcome
+    got = _tried(made, able, try_all)
     offered = {
         version: any(each.what != "no version" for each in got[version].values()) for version in VERSIONS
     }
@@ -226,9 +288,25 @@ def judge(
             continue
         fate, cells = demands.fate(peer, requested is not False), {}
         for version in VERSIONS if peer in able else ():
-            outcome, valid = got[version][peer.key], got[version].get(VALID.key)
-            controlled = valid is not None and valid.what == "accepted"
+            valid = got[version].get(VALID.key)
+            outcome = _beside(got[version][peer.key], valid)
+            controlled = valid is not None and _beside(valid, valid).what == "accepted"
             cells[version] = Cell(outcome, _verdict(outcome, fate, offered[version], controlled))
         why = made[peer.key]
         rows.append(Row(peer, fate, cells, why if isinstance(why, str) else ""))
     return Audit(target, demands, rows, requested, notes)
+
+
+def may_refuse_later(audit: Audit) -> Audit:
+    """The result for a server that speaks HTTP and was not asked by it: whom TLS lets in, after it has asked
+    for a certificate, may be refused there.
+    """
+
+    def later(cell: Cell) -> Cell:
+        asked = cell.verdict == "fails open" and cell.outcome.requested is not False
+        return replace(cell, verdict="open in TLS") if asked else cell
+
+    if audit.requested is False:
+        return audit
+    rows = [replace(row, cells={key: later(each) for key, each in row.cells.items()}) for row in audit.rows]
+    return replace(audit, rows=rows)

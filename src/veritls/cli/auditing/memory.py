@@ -36,7 +36,7 @@ class _End:
             server_hostname=None if server_side else name,
         )
         self.done = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def go_on(self) -> bytes:
         """As far as what has come in allows; what is to be sent."""
@@ -46,7 +46,9 @@ class _End:
                 self.done = True
             except ssl.SSLWantReadError:
                 pass
-            except Exception as why:  # a callback of the program may raise anything
+            except KeyboardInterrupt:
+                raise
+            except BaseException as why:  # a callback of the program may raise anything, SystemExit too
                 self.error = why
         return self.outgoing.read()
 
@@ -68,10 +70,15 @@ class Context:
         side = other(self.side)
         try:
             peer = _End(peer_context(side, shown, version), side == "server", self.name)
-            audited = _End(self.context, self.side == "server", self.name)
             watch_for_request(peer.tls)
         except (OSError, ValueError) as why:
             return Outcome("unknown", words(why))
+        try:
+            audited = _End(self.context, self.side == "server", self.name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as why:  # so may a class of the program
+            return Outcome("unknown", _named(why))
         for _ in range(_MOST_FLIGHTS):
             moved = False
             for end, to in ((peer, audited), (audited, peer)):
@@ -95,7 +102,11 @@ class Context:
         if why is None:
             return Outcome("unknown", words(peer.error) if peer.error else "the handshake did not end")
         if not isinstance(why, ssl.SSLError):
-            return Outcome("unknown", f"{type(why).__name__}: {words(why)}")
+            return Outcome("unknown", _named(why))
         if alert_in(why) or why.reason in _OWN_FAULTS:
             return Outcome("unknown", words(why))
         return Outcome("refused", words(why), detail=detail(why))
+
+
+def _named(error: BaseException) -> str:
+    return words(error) if isinstance(error, ssl.SSLError) else f"{type(error).__name__}: {words(error)}"

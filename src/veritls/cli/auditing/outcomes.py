@@ -22,13 +22,15 @@ _LONGEST, _LONGEST_DETAIL = 200, 500
 @dataclass(frozen=True)
 class Outcome:
     """What became of one handshake. `evidence`: in few words. `requested`: whether the peer, a client, was
-    asked for its certificate; None where that is not known. `detail`: more of it, if there is.
+    asked for its certificate; None where that is not known. `detail`: more of it, if there is. `http`: the
+    status that a server answered.
     """
 
     what: What
     evidence: str
     requested: bool | None = None
     detail: str = ""
+    http: int | None = None
 
     def in_words(self) -> str:
         """The evidence, and whether there was anything to verify."""

@@ -40,6 +40,7 @@ class Peer:
 
 VALID = Peer("valid", "a valid certificate", "ca key")
 NOTHING = Peer("none", "no certificate", "nothing")
+PURPOSE = Peer("purpose", "a certificate for {other}s only", "ca key")
 OTHER_NAME = Peer("other-name", "a certificate for another name", "ca key")
 REVOKED = Peer("revoked", "a revoked certificate", "ca key and crl")
 WEAK = Peer("weak", "an RSA key of 1,024 bits", "ca key")
@@ -53,7 +54,7 @@ PEERS = (
     Peer("leaf-as-ca", "one that a valid {own} issued", "valid"),
     Peer("expired", "an expired certificate", "ca key"),
     Peer("not-yet-valid", "a certificate not valid yet", "ca key"),
-    Peer("purpose", "a certificate for {other}s only", "ca key"),
+    PURPOSE,
     OTHER_NAME,
     REVOKED,
     WEAK,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +13,21 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from veritls.cli.auditing.contexts import Shown
+from veritls.cli.auditing.fitness import unfit
+from veritls.cli.auditing.http_answers import checked
 from veritls.cli.auditing.identities import Issuer, Workshop, in_file, issuer_of
-from veritls.cli.auditing.judging import Audit, judge
+from veritls.cli.auditing.judging import Audit, judge, may_refuse_later
 from veritls.cli.auditing.memory import Context
-from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, Demands, Fate, Side
+from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, VALID, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
-from veritls.cli.auditing.subject import imported, name_for, names_a_context, other_name_for, side_of
+from veritls.cli.auditing.subject import (
+    imported,
+    name_for,
+    names_a_context,
+    of_the_program,
+    other_name_for,
+    side_of,
+)
 from veritls.cli.options import argument
 from veritls.cli.reading import content, password_in
 from veritls.cli.target import PORTS, parse
@@ -28,11 +37,16 @@ _NAME = "peer.veritls-audit.example"
 """What certificates are made for where nothing else is asked for: `.example` is nobody's (RFC 2606)."""
 
 _LATER = (
-    "TLS let them in: whether the application refuses them later, as nginx does by HTTP 400, cannot be seen "
-    "from here"
+    "TLS let them in, and nothing was sent: whether the application refuses them later is not known. "
+    "--http / tells, where the server speaks HTTP"
 )
 _UNVERIFIED = "verify_mode is CERT_NONE: this client verifies no server"
 _ANY_NAME = "check_hostname is off: every server that the CA has issued a certificate to can stand in for it"
+
+_ONE_NAME = (
+    "its sni_callback may choose another context for another name: only {name} was asked for. Try the "
+    "others, one by one, with --name"
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,7 @@ class Options:
     side: Side | None = None
     name: str | None = None
     starttls: str | None = None
+    http: str | None = None
     timeout: float = 10.0
     patience: float = 1.0
 
@@ -58,9 +73,9 @@ class Options:
 def audited(options: Options) -> Audit:
     """The result. Raises ValueError, naming the option, for what cannot be used."""
     expected = tuple(_expected(each) for each in options.expected)
-    if names_a_context(options.subject):
-        return _of_context(options, expected)
-    return _of_server(options, expected)
+    of = _of_context if names_a_context(options.subject) else _of_server
+    known = bool(options.ca or options.peers or options.allowed or options.crl)
+    return replace(of(options, expected), clients_known=known)
 
 
 def _expected(text: str) -> tuple[str, Fate]:
@@ -96,9 +111,10 @@ def _issuer(options: Options, certificates: list[x509.Certificate]) -> Issuer | 
         return None
     if not certificates:
         raise ValueError("--ca-key needs --ca, the certificate of that CA")
+    password = _password(options.password_file)
     with argument("--ca-key", options.ca_key):
         try:
-            key: Any = load_pem_private_key(content(options.ca_key), _password(options.password_file))
+            key: Any = load_pem_private_key(content(options.ca_key), password)
         except TypeError as why:
             needed = "not encrypted" in str(why)
             raise ValueError(
@@ -126,8 +142,8 @@ def _revoked(path: Path | None, issuer: Issuer | None) -> int | None:
         return next((each.serial_number for each in crl), None)
 
 
-def _given(texts: Sequence[str]) -> tuple[tuple[str, Shown], ...]:
-    found: dict[str, Shown] = {}
+def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
+    found: dict[str, tuple[Path, Shown]] = {}
     for text in texts:
         key, equals, name = text.partition("=")
         if not (equals and name) or key == NOTHING.key:
@@ -135,10 +151,22 @@ def _given(texts: Sequence[str]) -> tuple[tuple[str, Shown], ...]:
         _known(key, "--peer", text)
         with argument("--peer", Path(name)):
             try:
-                found[key] = in_file(content(Path(name)))
+                found[key] = Path(name), in_file(content(Path(name)))
             except (TypeError, UnsupportedAlgorithm) as why:
                 raise ValueError(str(why)) from None
-    return tuple(found.items())
+    return found
+
+
+def _fit(
+    given: Mapping[str, tuple[Path, Shown]], side: Side, anchors: Sequence[x509.Certificate]
+) -> tuple[tuple[str, Shown], ...]:
+    """What the user gave, if what happens to it can prove anything. `side`: of the peers."""
+    chains = {key: x509.load_pem_x509_certificates(shown.chain) for key, (_, shown) in given.items()}
+    for key, (path, shown) in given.items():
+        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()))
+        if why is not None:
+            raise ValueError(f"--peer {path}: {why}")
+    return tuple((key, shown) for key, (_, shown) in given.items())
 
 
 def _workshop(
@@ -154,11 +182,11 @@ def _workshop(
     return Workshop(
         side=side,
         names=tuple(names),
-        other_name=other_name_for(allowed),
+        other_name=other_name_for(allowed, names[0]),
         issuer=issuer,
         anchors=tuple([issuer.certificate] if issuer is not None else [*certificates, *known]),
         revoked=_revoked(options.crl, issuer),
-        given=_given(options.peers),
+        given=_fit(_given(options.peers), side, certificates),
     )
 
 
@@ -171,27 +199,46 @@ def _made(demands: Demands, workshop: Workshop) -> dict[str, Shown | str | None]
 def _of_server(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audit:
     if options.side == "client":
         raise ValueError("--side client: what listens on HOST:PORT is a server; give MODULE:CONTEXT")
+    if options.starttls is not None and options.http is not None:
+        raise ValueError("--http and --starttls exclude each other: HTTP has no command for TLS")
+    path = checked(options.http) if options.http is not None else None
     target = parse(options.subject, PORTS[options.starttls])
     demands = Demands("server", options.mode, bool(options.allowed), options.crl is not None, expected)
     names = [name_for(options.allowed) or _NAME]
     workshop = _workshop(options, "client", names, options.allowed)
-    server = Server(target, options.name or target.host, options.starttls, options.timeout, options.patience)
-    audit = judge(str(target), demands, _made(demands, workshop), server.try_all)
-    if audit.having("fails open"):
-        audit = Audit(audit.target, demands, audit.rows, audit.requested, (_LATER,))
-    return audit
+    server = Server(
+        target, options.name or target.host, options.starttls, options.timeout, options.patience, path
+    )
+    made = _made(demands, workshop)
+    notes = [] if path is None else [f"HTTP was asked for {path} only"]
+    audit = judge(str(target), demands, made, server.try_all, notes)
+    if path is not None or not audit.having("fails open"):
+        return audit
+    if options.starttls is None and server.announces_http(_best(made)):
+        audit = may_refuse_later(audit)
+    return replace(audit, notes=(_LATER,)) if audit.having("fails open") else audit
+
+
+def _best(made: Mapping[str, Shown | str | None]) -> Shown | None:
+    """What the valid peer shows, if it can."""
+    valid = made.get(VALID.key)
+    return valid if isinstance(valid, Shown) else None
 
 
 def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audit:
     if options.starttls is not None:
         raise ValueError("--starttls is for HOST:PORT: a context is tried in memory")
+    if options.http is not None:
+        raise ValueError("--http is for HOST:PORT: a context is tried in memory")
     context = imported(options.subject)
-    side = side_of(context, options.side)
+    with of_the_program(f"{options.subject}: reading it", ValueError):
+        side = side_of(context, options.side)
+        allowed = options.allowed or getattr(context, "allowed_peers", None) or ()
+        checks_crls = bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
+        mode = options.mode if options.mode is not None else context.verify_mode
+        trusted, notes = _trusted(context), _notes(context, side, options.name or _NAME)
     if side == "client" and options.mode is not None:
         raise ValueError("--require and --optional are for servers: every client has to verify its server")
-    allowed = options.allowed or getattr(context, "allowed_peers", None) or ()
-    checks_crls = bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
-    mode = options.mode if options.mode is not None else context.verify_mode
     name = options.name or _NAME
     demands = Demands(
         side,
@@ -203,10 +250,10 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
     named = [each for each in (name_for(allowed),) if each is not None]
     # A server has the name that is asked for, too.
     names = list(dict.fromkeys([*named, name])) if side == "client" else named or [name]
-    known = [x509.load_der_x509_certificate(der) for der in _trusted(context)]
+    known = [x509.load_der_x509_certificate(der) for der in trusted]
     workshop = _workshop(options, "client" if side == "server" else "server", names, allowed, known)
     subject = Context(context, side, name)
-    return judge(options.subject, demands, _made(demands, workshop), subject.try_all, _notes(context, side))
+    return judge(options.subject, demands, _made(demands, workshop), subject.try_all, notes)
 
 
 def _trusted(context: ssl.SSLContext) -> list[bytes]:
@@ -214,9 +261,10 @@ def _trusted(context: ssl.SSLContext) -> list[bytes]:
     return context.get_ca_certs(binary_form=True)[:1]
 
 
-def _notes(context: ssl.SSLContext, side: Side) -> list[str]:
+def _notes(context: ssl.SSLContext, side: Side, name: str) -> list[str]:
     if side == "server":
-        return []
+        chooses = getattr(context, "sni_callback", None) is not None
+        return [_ONE_NAME.format(name=name)] if chooses else []
     if context.verify_mode == ssl.CERT_NONE:
         return [_UNVERIFIED]
     named = context.check_hostname or getattr(context, "allowed_peers", None) is not None

@@ -11,10 +11,14 @@ them before it has the client's certificate. A server that does none of it in ti
 
 Then the client says that it is done (close_notify, and TCP's FIN), and reads on to the server's end: a server
 that verifies slowly still has to answer the client's certificate first.
+
+Where a path is given, the client that is still connected sends one request for it in place of that, and the
+answer's status is the evidence.
 """
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 import time
@@ -27,6 +31,7 @@ from typing import Any
 import veritls
 from veritls.cli.alerts import alert_in
 from veritls.cli.auditing.contexts import Shown, peer_context
+from veritls.cli.auditing.http_answers import ALPN, status_of
 from veritls.cli.auditing.outcomes import (
     Outcome,
     speaks_not_the_version,
@@ -35,6 +40,7 @@ from veritls.cli.auditing.outcomes import (
     watch_for_request,
     words,
 )
+from veritls.cli.auditing.peers import VERSIONS
 from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
 
@@ -58,7 +64,7 @@ class Server:
     """A server to try clients on. `name`: the host name to ask for. `starttls`: a protocol of
     `veritls.cli.starttls`; None: TLS begins at once. `timeout`: seconds for the handshake, and for what
     follows it. `patience`: seconds for which a client of TLS 1.3 waits for its refusal before it says that it
-    is done.
+    is done. `path`: what to ask for by HTTP after the handshake; None: nothing is sent.
     """
 
     target: Target
@@ -66,6 +72,7 @@ class Server:
     starttls: str | None = None
     timeout: float = 10.0
     patience: float = 1.0
+    path: str | None = None
 
     def try_all(self, tried: list[tuple[Shown | None, ssl.TLSVersion]]) -> list[Outcome]:
         """What each client gets, in their order; never raises. A server that drips bytes is given up."""
@@ -85,6 +92,8 @@ class Server:
         """One client: what it shows, and the only version that it speaks. Never raises."""
         try:
             context = peer_context("client", shown, version)
+            if self.path is not None:
+                context.set_alpn_protocols(ALPN)
             with connected(self.target, self.starttls, self.timeout) as raw:
                 raw.settimeout(self.timeout)
                 return self._handshake(raw, context, shown is not None)
@@ -105,7 +114,8 @@ class Server:
                 tls.do_handshake()
             except OSError as why:
                 return self._not_completed(why, tls)
-            return unsent(tls, shows) or replace(self._completed(tls), requested=was_requested(tls))
+            requested = was_requested(tls)
+            return unsent(tls, shows) or replace(self._completed(tls), requested=requested)
 
     def _silent(self) -> Outcome:
         return Outcome("unknown", f"no answer within {self.timeout:g} seconds")
@@ -132,12 +142,40 @@ class Server:
                 return early
             ticket = tls.session is not None and tls.session.has_ticket
             evidence = "sent a session ticket" if ticket else "kept the connection open"
+        if self.path is not None:
+            return self._asked(tls, self.path)
         late = self._until_the_end(tls)
         if not late:
             return Outcome("accepted", evidence)
         if late in _ABOUT_THE_END:
             return Outcome("unknown", f"{late}, once the client was done")
         return Outcome("refused", late)
+
+    def _asked(self, tls: Any, path: str) -> Outcome:
+        tls.settimeout(self.timeout)
+        try:
+            status = status_of(tls, self.name, self.target.port, path)
+        except http.client.RemoteDisconnected:
+            return Outcome("closed", "closed, without an answer")
+        except OSError as why:
+            return _ended(why)
+        except http.client.HTTPException:
+            return Outcome("unknown", "its answer is not HTTP")
+        return Outcome("accepted", f"HTTP {status}", http=status)
+
+    def announces_http(self, shown: Shown | None) -> bool:
+        """Whether the server chooses HTTP by ALPN. Never raises."""
+        for version in VERSIONS.values():
+            try:
+                context = peer_context("client", shown, version)
+                context.set_alpn_protocols(["h2", *ALPN])
+                with connected(self.target, self.starttls, self.timeout) as raw:
+                    raw.settimeout(self.timeout)
+                    with context.wrap_socket(raw, server_hostname=self.name) as tls:
+                        return tls.selected_alpn_protocol() is not None
+            except (OSError, StartTLSError, ValueError):
+                continue
+        return False
 
     def _wait(self, tls: Any) -> Outcome | None:
         """How the server ends the connection before the client does; None where it does not."""

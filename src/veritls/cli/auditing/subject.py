@@ -7,7 +7,8 @@ import ipaddress
 import re
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from veritls.cli.auditing.outcomes import words
@@ -24,6 +25,21 @@ def names_a_context(text: str) -> bool:
     return _CONTEXT.fullmatch(text) is not None
 
 
+@contextmanager
+def of_the_program(doing: str, *plain: type[Exception]) -> Iterator[None]:
+    """For code of the audited program, which may raise anything, SystemExit with status 0 too: makes that a
+    ValueError that says what was done, unless it is `plain`: then its own words are enough. Ctrl-C goes on.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except plain as why:
+        raise ValueError(f"{doing.partition(': ')[0]}: {why}") from None
+    except BaseException as why:
+        raise ValueError(f"{doing} raised {type(why).__name__}: {words(why)}") from None
+
+
 def imported(text: str) -> ssl.SSLContext:
     """The context that MODULE:CONTEXT names, or that what it names returns. Runs the module's code.
 
@@ -32,22 +48,14 @@ def imported(text: str) -> ssl.SSLContext:
     module, _, attribute = text.partition(":")
     if "" not in sys.path:
         sys.path.insert(0, "")
-    try:
+    with of_the_program(f"{text}: importing {module}", ModuleNotFoundError):
         found: Any = importlib.import_module(module)
-    except ModuleNotFoundError as why:
-        raise ValueError(f"{text}: {why}") from None
-    except (Exception, SystemExit) as why:
-        raise ValueError(f"{text}: importing {module} raised {type(why).__name__}: {words(why)}") from None
-    for part in attribute.split("."):
-        try:
+    with of_the_program(f"{text}: reading it", AttributeError):
+        for part in attribute.split("."):
             found = getattr(found, part)
-        except AttributeError as why:
-            raise ValueError(f"{text}: {why}") from None
     if callable(found) and not isinstance(found, ssl.SSLContext):
-        try:
+        with of_the_program(f"{text}: calling it"):
             found = found()
-        except (Exception, SystemExit) as why:
-            raise ValueError(f"{text}: calling it raised {type(why).__name__}: {words(why)}") from None
     if not isinstance(found, ssl.SSLContext):
         raise ValueError(f"{text} is no SSLContext and makes none, but {type(found).__name__}")
     return found
@@ -68,13 +76,29 @@ def name_for(patterns: Sequence[Matcher]) -> str | None:
     return _name_for(patterns[0]) if patterns else None
 
 
-def other_name_for(patterns: Sequence[Matcher]) -> str | None:
-    """A name of the first pattern's kind that matches none of them; None where each of those tried does."""
+def other_name_for(patterns: Sequence[Matcher], name: str) -> str | None:
+    """A name of the first pattern's kind that matches none of them; None where each of those tried does.
+
+    `name`: that of the valid peer. A DNS name is below it: where the CA is constrained to names, others would
+    be refused for that.
+    """
     names = [_OTHER_NAME]
-    if patterns and isinstance(patterns[0], SPIFFE):
-        domain = patterns[0].value.split("/")[2]
+    first = patterns[0] if patterns else None
+    if isinstance(first, SPIFFE):
+        domain = first.value.split("/")[2]
         names = [f"spiffe://{domain}/veritls-audit-other/other/one", f"spiffe://{_OTHER_NAME}/other"]
+    elif isinstance(first, DNSPattern) or (first is None and _is_dns(name)):
+        base = first.value.removeprefix("*.") if first is not None else name
+        names.insert(0, f"other.veritls-audit.{base}")
     return next((name for name in names if not any(each.matches(name) for each in patterns)), None)
+
+
+def _is_dns(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return False
 
 
 def _name_for(pattern: Matcher) -> str:

@@ -14,6 +14,7 @@ _UNLIMITED_WIDTH = 1_000_000
 _WORDS: dict[Verdict, tuple[str, str]] = {
     "as it must": ("{what}", "green"),
     "fails open": ("FAILS OPEN", "bold red"),
+    "open in TLS": ("accepted by TLS", "bold yellow"),
     "refuses too much": ("{what}", "bold yellow"),
     "proves nothing": ("{what}", "yellow"),
     "unknown": ("not known", "bold yellow"),
@@ -21,13 +22,7 @@ _WORDS: dict[Verdict, tuple[str, str]] = {
     "either will do": ("{what}", ""),
 }
 _STYLES = {"open": "bold red", "doubt": "bold yellow", "good": "bold green", "note": ""}
-_STATUS = (
-    ("nothing fails open", "bold green"),
-    ("fails open", "bold red"),
-    ("inconclusive", "bold yellow"),
-)
-
-_OPEN_TO_ALL = ("asks for no certificate", "bold yellow")
+_STATUS = ("bold green", "bold red", "bold yellow")
 
 
 def _got(cell: Cell, prefix: str = "", *, with_evidence: bool = True) -> Text:
@@ -66,8 +61,8 @@ def show(audit: Audit, console: Console) -> None:
     if not console.is_terminal:
         console.width = _UNLIMITED_WIDTH
     side = other(audit.demands.side)
-    words, style = _STATUS[audit.status] if not audit.open_to_all else _OPEN_TO_ALL
-    console.print(Text.assemble((audit.target, "bold"), " ", (words, style)))
+    style = "bold yellow" if audit.open_to_all else _STATUS[audit.status]
+    console.print(Text.assemble((audit.target, "bold"), " ", (audit.status_words, style)))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column(f"a {side} with", no_wrap=True)
     table.add_column("must be", no_wrap=True)

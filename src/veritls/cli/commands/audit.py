@@ -2,6 +2,8 @@
 
 import json
 import ssl
+import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,7 @@ from veritls.cli.options import OUTPUT, StartTLS, matcher, wrong_usage
 
 EXAMPLES = """\
 veritls audit api.internal:8443 --require --ca ca.pem --ca-key ca.key
+veritls audit www.internal --require --http / --ca ca.pem --ca-key ca.key
 veritls audit api.internal --peer valid=me.pem --peer expired=old.pem
 veritls audit myapp.tls:server_context --ca ca.pem --ca-key ca.key
 veritls audit myapp.tls:make_client_context --name db.internal --json
@@ -140,6 +143,15 @@ def audit(
             rich_help_panel=_CONNECTION,
         ),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Ask for this path, such as /, after the handshake: an answer of HTTP 400, 401, 403, 495 or "
+            "496 where the valid peer got another is a refusal.",
+            rich_help_panel=_CONNECTION,
+        ),
+    ] = None,
     timeout: Annotated[
         float,
         typer.Option(
@@ -167,28 +179,31 @@ def audit(
     Exits with 0 (nothing fails open), 1 (something does) or 2 (that is not known, or wrong arguments).
 
     Without the key of the CA, or certificates of --peer, most peers are not tried: an expired certificate of
-    an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake. The server's
-    own certificate is not verified: veritls check does that.
+    an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake, unless
+    --http is given. The server's own certificate is not verified: veritls check does that.
     """
     try:
-        result = audited(
-            Options(
-                subject=subject,
-                mode=_mode(require, optional),
-                allowed=[matcher(each) for each in allow or ()],
-                expected=expect or (),
-                ca=ca,
-                ca_key=ca_key,
-                password_file=password_file,
-                crl=crl,
-                peers=peer or (),
-                side=side.value if side is not None else None,
-                name=name,
-                starttls=starttls,
-                timeout=timeout,
-                patience=wait,
+        # What a program prints while it is imported and tried is no part of the result.
+        with redirect_stdout(sys.stderr):
+            result = audited(
+                Options(
+                    subject=subject,
+                    mode=_mode(require, optional),
+                    allowed=[matcher(each) for each in allow or ()],
+                    expected=expect or (),
+                    ca=ca,
+                    ca_key=ca_key,
+                    password_file=password_file,
+                    crl=crl,
+                    peers=peer or (),
+                    side=side.value if side is not None else None,
+                    name=name,
+                    starttls=starttls,
+                    http=http,
+                    timeout=timeout,
+                    patience=wait,
+                )
             )
-        )
     except (OSError, ValueError) as why:
         raise wrong_usage("audit", why) from None
     if as_json:
