@@ -15,7 +15,7 @@ from pathlib import Path
 
 from veritls._engine import is_private_key
 from veritls._explaining.reasons import words_of
-from veritls._loading.pem import from_der, has_certificates, is_pem, pem_blocks, pem_certificates
+from veritls._loading.pem import from_der, has_certificates, is_cut, is_pem, pem_blocks, pem_certificates
 from veritls.cli.reading import STDIN, content
 
 MOST_CERTIFICATES = 64
@@ -77,8 +77,15 @@ def _within(folder: Path, depth: int = 0) -> Iterator[Input]:
             if depth >= DEEPEST:
                 raise ValueError(f"{each.path}: more than {DEEPEST} folders deep")
             yield from _within(Path(each.path), depth + 1)
-        elif not each.is_dir():
+        elif not _is_folder(each):
             yield Input(Path(each.path), named=False)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, or to where nobody may look: told of as a file that cannot be read
 
 
 def chain_in(path: Path, password: bytes | None = None) -> list[bytes]:
@@ -93,6 +100,8 @@ def chain_in(path: Path, password: bytes | None = None) -> list[bytes]:
     suffix = path.suffix.lower()
     if is_pem(data):
         if not has_certificates(data):
+            if is_cut(data):
+                raise ValueError("a certificate that is cut off: its PEM block has no end")
             labels = sorted({label.decode("ascii") for label, _ in pem_blocks(data)})
             raise NoCertificateError(f"no certificate in it: {', '.join(labels) or 'no whole PEM block'}")
         chain = _parsed(data, pem=True)

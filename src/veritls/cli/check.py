@@ -42,8 +42,13 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
     ):
         task = progress.add_task("checking", total=len(targets))
         futures = [pool.submit(probe, target) for target in targets]
-        for _ in as_completed(futures):
-            progress.advance(task)
+        try:
+            for _ in as_completed(futures):
+                progress.advance(task)
+        except BaseException:  # Ctrl-C: nobody waits for servers any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            probe.stop()
+            raise
         return [future.result() for future in futures]
 
 

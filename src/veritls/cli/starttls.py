@@ -141,6 +141,10 @@ def connected(target: Target, protocol: str | None, timeout: float) -> socket.so
 
 
 def _words(why: BaseException) -> str:
+    if isinstance(why, EOFError):
+        return "it closed the connection"
+    if isinstance(why, UnicodeError):
+        return "what it sent is no text"
     parts = [
         part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else str(part)
         for part in why.args
