@@ -298,6 +298,18 @@ def test_a_server_that_drips_is_given_up(audited: Files) -> None:
     assert outcome.what == "unknown"
 
 
+def test_a_name_that_cannot_be_asked_for_is_never_passed(audited: Files) -> None:
+    with serving(server_context(audited, ssl.CERT_REQUIRED)) as server:
+        code, result = as_json(server, *audited.keys, "--name", "a" * 300)
+    assert (
+        code,
+        "unknown" in {got["outcome"] for each in result["peers"] for got in each["got"].values()},
+    ) == (
+        2,
+        True,
+    )
+
+
 def test_a_closed_port_is_never_passed(audited: Files) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -19,7 +19,7 @@ import pytest
 from tests.ecosystem.daemons import program
 from tests.pages import pip
 from tests.pages.blocks import ROOT, Block
-from tests.pages.terminals import Terminal
+from tests.pages.terminals import SECONDS, Terminal
 
 PORTS = (8000, 8443, 8444, 9464, 6379, 6380, 5432)
 """Ports that pages name."""
@@ -29,7 +29,6 @@ FOLDER = "/home/me/tutorial"
 
 PROGRAMS = ("curl", "openssl", "redis-server", "redis-cli", "stunnel", "softhsm2-util")
 """Programs that pages use, and CI installs."""
-
 
 OPTIONAL = ("tshark",)
 """Programs whose blocks are left out where they are not installed, or not run by root, who may capture."""
@@ -41,8 +40,9 @@ def reserved_port() -> int:
     Whoever asks for this one gets it: servers set SO_REUSEADDR.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(SECONDS)
         port: int = listener.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
             accepted, _ = listener.accept()
             accepted.close()
             client.recv(1)
@@ -70,7 +70,7 @@ Player: TypeAlias = Callable[["Story", Block], AbstractContextManager[None]]
 
 
 class Story:
-    """`names`: what the Python blocks begin with. `replaced`: texts of the page -> what they are here.
+    """`replaced`: texts of the page -> what they are here.
 
     `players`: what is done with blocks of a language that only this page has, until its end.
     """
@@ -79,12 +79,11 @@ class Story:
         self,
         folder: Path,
         *,
-        names: dict[str, Any] | None = None,
         replaced: dict[str, str] | None = None,
         players: dict[str, Player] | None = None,
     ) -> None:
         self.folder = folder
-        self.names = {"__name__": "page"} | (names or {})
+        self._names: dict[str, Any] = {"__name__": "page"}
         ports = {str(port): str(reserved_port()) for port in PORTS}
         self._port = re.compile(rf"\b({'|'.join(ports)})\b")
         self._ports = ports
@@ -110,7 +109,6 @@ class Story:
             "HOME": str(folder),
             "CURL_HOME": str(programs),
             "PYTHONUNBUFFERED": "1",  # as in a terminal
-            "PYTHONPATH": os.pathsep.join(each for each in sys.path if each.endswith("src")),
         }
 
     def port(self, number: int) -> int:
@@ -141,7 +139,7 @@ class Story:
             self._playing.enter_context(self._players[block.language](self, here))
         elif block.language == "python":
             code = compile("\n" * block.line + text, str(ROOT / block.page), "exec")
-            exec(code, self.names)
+            exec(code, self._names)
         else:
             raise AssertionError(f"{block.place}: nothing is known to try {block.language!r} with")
 

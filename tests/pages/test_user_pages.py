@@ -95,6 +95,8 @@ def test_the_commands_of_the_page_about_deploying_run(folder: Path, root: Party)
     page = "docs/deploying.md"
     serving, rotating = (block for block in blocks(page) if block.language == "console")
     application = replace(block_with(page, "# app.py"), language="python")
+    for name, ours in {"tls.crt": "server.pem", "tls.key": "server.key", "ca.crt": "ca.pem"}.items():
+        shutil.copy(ours, name)
     story = Story(folder, replaced={"/etc/tls": str(folder)})
     started = replace(
         serving, mark=("terminal", "server"), text=serving.text + "...https://127.0.0.1:8443...\n"

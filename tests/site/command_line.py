@@ -12,8 +12,6 @@ from unittest import mock
 from veritls.cli import main
 
 TERMINAL = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
-WITHOUT_TYPER = ("run", "doctor")
-"""Commands that need no extra, and that the program's help need not list."""
 
 
 def _help(*command: str) -> str:
@@ -39,5 +37,5 @@ def blocks() -> Iterator[str]:
     if not listed:
         raise RuntimeError("veritls --help lists no commands")
     yield f"```text\n{program}\n```"
-    for name in dict.fromkeys([*listed, *WITHOUT_TYPER]):
+    for name in listed:
         yield f"## veritls {name}\n\n```text\n{_help(name)}\n```"

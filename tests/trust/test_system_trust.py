@@ -14,6 +14,7 @@ from tests.revocation.answers import serving
 from tests.support.certificates import Party
 from tests.support.memory import handshake, memory_pair
 from veritls import _engine
+from veritls._loading import trust
 from veritls.errors import SSLCertVerificationError
 
 ROOT, OTHER = Party("Root", ca=True), Party("Other", ca=True)
@@ -24,8 +25,10 @@ ALONE = Party("localhost")
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the environment's trust, nor what an earlier test had read of the system's."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(trust, "_system", None)
 
 
 def refusal(*chain: Party) -> SSLCertVerificationError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from veritls._compat.injection import inject
 
-USAGE = "usage: python -m veritls run (program | -m module) [arguments …]"
+USAGE = "usage: veritls run (program | -m module) [arguments …]"
 
 
 class _InjectWhenUnpickled:

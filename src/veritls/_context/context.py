@@ -73,8 +73,8 @@ class SSLContext(  # type: ignore[misc, override]
     default, and PROTOCOL_TLSv1_2 are deprecated. Raises ValueError for any other protocol. Setting an
     attribute that does not exist raises AttributeError: a misspelt demand would have no effect.
 
-    A client or server begins with `veritls.create_default_context`. Then, in the order of `help`: what both
-    sides speak (`minimum_version`, `set_alpn_protocols`), what is demanded of the peer (`verify_mode`,
+    A client or server begins with `veritls.create_default_context`. What comes then: what both sides speak
+    (`minimum_version`, `set_alpn_protocols`), what is demanded of the peer (`verify_mode`,
     `check_hostname`, `allowed_peers`), what is trusted (`load_verify_locations`), and what this side has of
     its own (`load_cert_chain`); `wrap_socket` and `wrap_bio` make connections, `follow` renews certificates.
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from veritls import __version__
-from veritls.cli.commands import audit, check, demo, run, serve, verify
+from veritls.cli.commands import audit, check, demo, doctor, run, serve, verify
 from veritls.cli.help import add, application
 
 
@@ -34,5 +34,6 @@ add(app, verify.verify, verify.EXAMPLES)
 add(app, audit.audit, audit.EXAMPLES)
 add(app, serve.serve, serve.EXAMPLES)
 add(app, run.run, run.EXAMPLES)
+add(app, doctor.doctor, doctor.EXAMPLES)
 add(app, demo.demo, demo.EXAMPLES)
 add(app, version, "veritls version")

@@ -82,29 +82,30 @@ class Server:
         return outcomes
 
     def attempt(self, shown: Shown | None, version: ssl.TLSVersion) -> Outcome:
-        """One client: what it shows, and the only version that it speaks."""
+        """One client: what it shows, and the only version that it speaks. Never raises."""
         try:
             context = peer_context("client", shown, version)
-            raw = connected(self.target, self.starttls, self.timeout)
+            with connected(self.target, self.starttls, self.timeout) as raw:
+                raw.settimeout(self.timeout)
+                return self._handshake(raw, context, shown is not None)
         except TimeoutError:
             return self._silent()
         except (OSError, StartTLSError, ValueError) as why:
             return Outcome("unknown", words(why))
-        with raw:
-            raw.settimeout(self.timeout)
-            with context.wrap_socket(
-                raw,
-                server_hostname=self.name,
-                do_handshake_on_connect=False,
-                suppress_ragged_eofs=False,
-            ) as tls:
-                watch_for_request(tls)
-                try:
-                    tls.do_handshake()
-                except OSError as why:
-                    return self._not_completed(why, tls)
-                unknown = unsent(tls, shown is not None)
-                return unknown or replace(self._completed(tls), requested=was_requested(tls))
+
+    def _handshake(self, raw: socket.socket, context: ssl.SSLContext, shows: bool) -> Outcome:
+        with context.wrap_socket(
+            raw,
+            server_hostname=self.name,
+            do_handshake_on_connect=False,
+            suppress_ragged_eofs=False,
+        ) as tls:
+            watch_for_request(tls)
+            try:
+                tls.do_handshake()
+            except OSError as why:
+                return self._not_completed(why, tls)
+            return unsent(tls, shows) or replace(self._completed(tls), requested=was_requested(tls))
 
     def _silent(self) -> Outcome:
         return Outcome("unknown", f"no answer within {self.timeout:g} seconds")
