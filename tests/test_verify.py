@@ -388,3 +388,16 @@ def test_standard_input_that_is_closed_is_said_to_be(arguments: list[str]) -> No
     )
     assert done.returncode == 2
     assert "standard input is closed" in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_the_derivation_of_keys(
+    ca: list[object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presses_it = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(600)"
+    monkeypatch.setattr(certificate_files, "_READER", ("-c", presses_it))
+    monkeypatch.setattr(certificate_files, "PKCS12_SECONDS", 600)
+    for number in range(3):
+        put(folder, f"{number}.p12", store(LEAF))
+    code, out, _ = verify(folder, *ca, "--jobs", 1)
+    assert (code, out) == (130, "")
+    assert not certificate_files._deriving

@@ -26,6 +26,9 @@ DEEPEST = 8
 PKCS12_SECONDS = 30
 """For the key derivation of a PKCS#12 file, whose length the file chooses."""
 
+_READER = ("-P", "-m", "veritls.cli.pkcs12")
+_deriving: set[subprocess.Popen[bytes]] = set()
+
 _DER = b"\x30"
 _DER_SUFFIXES = (".der", ".cer", ".crt")
 _PKCS12_SUFFIXES = (".p12", ".pfx")
@@ -134,15 +137,27 @@ def _in_der(data: bytes, suffix: str) -> list[bytes]:
         return []
 
 
+def stop_deriving() -> None:
+    """Ends the processes that read PKCS#12 files at this moment."""
+    for process in list(_deriving):
+        process.kill()
+
+
 def _in_pkcs12(data: bytes, password: bytes | None) -> list[bytes]:
     """Read by a process of its own: the file says how long the derivation of its keys takes."""
     secret = password or b""
-    command = [sys.executable, "-P", "-m", "veritls.cli.pkcs12", str(len(secret)), str(int(password is None))]
-    try:
-        done = subprocess.run(command, input=secret + data, capture_output=True, timeout=PKCS12_SECONDS)
-    except subprocess.TimeoutExpired:
-        words = f"its keys take more than {PKCS12_SECONDS} seconds to derive"
-        raise ValueError(words) from None
+    command = [sys.executable, *_READER, str(len(secret)), str(int(password is None))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as done:
+        _deriving.add(done)
+        try:
+            chain, _ = done.communicate(secret + data, PKCS12_SECONDS)
+        except subprocess.TimeoutExpired:
+            words = f"its keys take more than {PKCS12_SECONDS} seconds to derive"
+            raise ValueError(words) from None
+        finally:
+            done.kill()
+            _deriving.discard(done)
     if done.returncode == NOT_PKCS12:
         raise NoCertificateError("no certificate in it: neither a certificate in DER nor PKCS#12")
     if done.returncode == WRONG_PASSWORD:
@@ -153,9 +168,9 @@ def _in_pkcs12(data: bytes, password: bytes | None) -> list[bytes]:
         )
     if done.returncode != 0:
         raise ValueError("PKCS#12 that cannot be read")
-    if not done.stdout:
+    if not chain:
         raise NoCertificateError("PKCS#12 without a certificate")
-    return _parsed(done.stdout, pem=False)
+    return _parsed(chain, pem=False)
 
 
 NOT_PKCS12, WRONG_PASSWORD = 3, 4

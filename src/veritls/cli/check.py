@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from veritls._report.rendering import counted
 from veritls._report.tree import Node, tree
-from veritls.cli.drawing import add_below
+from veritls.cli.drawing import NARROW, add_below
 from veritls.cli.probe import Probe
 from veritls.cli.result import STATUSES, Negotiated, Result
 from veritls.cli.target import Target
@@ -155,7 +155,10 @@ def show(
         for result in shown:
             console.print(_detailed(result, with_chain))
     if len(results) > 1:
-        if shown:
+        if console.width < NARROW and not with_chain:
+            for result in shown:
+                console.print(_titled(result))
+        elif shown:
             console.print(_summary(shown, wide=console.width >= _WIDE))
         if terminal:
             console.print(_counted(results))
