@@ -127,6 +127,35 @@ def test_what_ends_a_dialogue_is_said_in_words(trust: list[object]) -> None:
         assert words in result["problem"]
 
 
+def endless(greeting: bytes, line: bytes) -> Callable[[socket.socket], None]:
+    """What a server does whose answer has no end, until the client is gone."""
+
+    def dialogue(raw: socket.socket) -> None:
+        raw.sendall(greeting)
+        while True:
+            raw.sendall(line * 100)
+
+    return dialogue
+
+
+@pytest.mark.parametrize(
+    ("protocol", "greeting", "line"),
+    [
+        ("smtp", b"", b"220-x\r\n"),
+        ("imap", b"* OK ready\r\n", b"* X y\r\n"),
+        ("pop3", b"+OK ready\r\n+OK\r\n", b"x\r\n"),
+        ("ftp", b"220-x\r\n", b"220-x\r\n"),
+    ],
+)
+def test_an_answer_without_an_end_is_not_kept(
+    protocol: str, greeting: bytes, line: bytes, trust: list[object]
+) -> None:
+    with serving(None, endless(greeting, line)) as server:
+        [result] = as_json(server, *trust, "--starttls", protocol)
+    assert result["status"] == "no connection"
+    assert "the server says more than 64 KiB before TLS begins" in result["problem"]
+
+
 def test_ctrl_c_waits_for_no_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(SECONDS)
