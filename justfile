@@ -16,6 +16,10 @@ build:
 build-release:
     maturin develop --release
 
+# build the wheel for every Linux of this processor into dist/: needs the extra `wheels`
+wheels *arguments:
+    maturin build --release --locked --zig --compatibility manylinux2014 --out dist "$@"
+
 # run the tests, or those that the arguments name
 test *arguments:
     python -m pytest "$@"

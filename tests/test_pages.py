@@ -38,7 +38,10 @@ ELSEWHERE = {
 }
 """A page and languages of its blocks -> the test that runs them all, or fails for one that is new."""
 
-FOR_DEVELOPERS = {"CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md", "docs/mutants.md"}
+FOR_DEVELOPERS = {
+    *("CONTRIBUTING.md", "SECURITY.md"),
+    *("docs/architecture.md", "docs/mutants.md", "docs/platforms.md"),
+}
 """Commands that install, build or need the network, diagrams of the code, and what a command has written."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -80,13 +81,15 @@ def member(
     """
     identity = str(world.file(world.server))
     command = [*under, sys.executable, "-c", PROGRAM, identity, str(anchors or ""), keys, change]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ}, start_new_session=True
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         yield Member(process, int(line))
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # what `under` started, too
         process.wait(SECONDS)
         if process.stdout is not None:
             process.stdout.close()

@@ -133,7 +133,7 @@ def run(story: Story, code: str, **environ: str) -> Any:
     done = subprocess.run(
         [sys.executable, "-c", story.here(code)],
         cwd=ROOT,
-        env=story.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"} | environ,
+        env=story.environ | {"PYTHONPATH": str(ROOT)} | environ,
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-"""`python -m tests.supply licences|newer|deny|sbom WHEEL`: what the wheel contains that others wrote."""
+"""`python -m tests.supply licences|newer|deny|sbom|wheels`: what others wrote, and what wheels hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.supply import licences, newer, sbom
+from tests.supply import licences, newer, sbom, wheels
 from tests.supply.crates import MANIFEST, contained
 
 DENY = MANIFEST.with_name("deny.toml")
@@ -40,6 +40,14 @@ def say_sbom(wheel: Path) -> int:
     return int(bool(problems))
 
 
+def say_wheels(paths: list[Path]) -> int:
+    """1 where one of the wheels lacks what each has."""
+    found = {path.name: wheels.problems(path) for path in paths}
+    for name, problems in found.items():
+        print(f"{name}: {'; '.join(problems) or 'licences, SBOM and version are those of the checkout'}")
+    return int(any(found.values()))
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.supply", description=__doc__)
@@ -49,6 +57,8 @@ def main() -> None:
     denying = commands.add_parser("deny", help="run cargo-deny: licences, bans, sources")
     denying.add_argument("--advisories", action="store_true", help="advisories, too: needs their database")
     commands.add_parser("sbom", help="check a wheel's SBOM").add_argument("wheel", type=Path)
+    looking = commands.add_parser("wheels", help="check the licences, the SBOM and the version in wheels")
+    looking.add_argument("wheel", type=Path, nargs="+")
     arguments = parser.parse_args()
     if arguments.command == "newer":
         raise SystemExit(say_newer())
@@ -57,6 +67,8 @@ def main() -> None:
         raise SystemExit(deny(["advisories", *checks] if arguments.advisories else checks))
     if arguments.command == "sbom":
         raise SystemExit(say_sbom(arguments.wheel))
+    if arguments.command == "wheels":
+        raise SystemExit(say_wheels(arguments.wheel))
     licences.write()
 
 
