@@ -82,7 +82,7 @@ def test_a_server_that_merely_asks_for_a_certificate_goes_on_without(
     with serving(context(folder, version, ssl.CERT_OPTIONAL, CLIENTS[0])) as server:
         code, out, _ = run(server, *trust)
     assert code == 0
-    assert "the server asks for a client certificate, and goes on without" in out
+    assert "the server asks for a client certificate, and TLS goes on without" in out
     assert server.data == b""
 
 
@@ -102,7 +102,7 @@ def test_a_certificate_that_is_sent_is_accepted_or_refused(
     known, stranger = ANN.file(folder), Party("Eve", Party("Elsewhere", ca=True)).file(folder)
     with serving(context(folder, version, ssl.CERT_REQUIRED, CLIENTS[0])) as server:
         code, out, _ = run(server, *trust, "--cert", known)
-        assert code == 0 and "and accepts that of --cert" in out
+        assert code == 0 and "and TLS goes on with that of --cert" in out
         code, out, _ = run(server, *trust, "--cert", stranger)
     assert code == 4
     assert "the server refused the client certificate of --cert (alert unknown ca)" in out
@@ -282,4 +282,20 @@ def test_a_certificate_whose_key_the_server_does_not_take_is_not_said_to_be_acce
     with openssl(folder, *demand) as server:
         result = one(server, *trust, "--cert", own)
     assert result["status"] == "trusted" and result["client_certificate"]["sent"] is False
-    assert "goes on without" in result["client_certificate"]["sentence"]
+    assert "TLS goes on without" in result["client_certificate"]["sentence"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("certificate", [False, True])
+def test_a_server_whose_application_decides_is_not_said_to_accept(
+    version: str, certificate: bool, folder: Path, trust: list[object]
+) -> None:
+    """As nginx: it takes every client's certificate, and answers HTTP 400."""
+    made = context(folder, version, ssl.CERT_OPTIONAL, CLIENTS[0])
+    with serving(made) as server:
+        asked = one(server, *trust, *(["--cert", ANN.file(folder)] if certificate else []))[
+            "client_certificate"
+        ]
+    assert asked["sent"] is certificate
+    assert asked["sentence"].endswith("may still refuse it" if certificate else "may still want one")
+    assert "accept" not in asked["sentence"]

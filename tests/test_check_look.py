@@ -52,6 +52,14 @@ def test_a_report_fits_80_columns_and_a_fingerprint_is_in_one_line(servers: list
         assert prints and all(len(each) == 64 for each in prints)
 
 
+def test_on_a_narrow_terminal_each_server_is_a_sentence(servers: list[Server], ca: Path) -> None:
+    found = shown(ca, *servers, columns=40)
+    assert max(map(len, found)) <= 40
+    text = " ".join(" ".join(found).split())
+    assert f"{servers[0]} trusted: the server's certificate for localhost is trusted" in text
+    assert text.endswith("4 servers: 3 not trusted, 1 trusted")
+
+
 def test_a_check_that_failed_does_not_repeat_the_sentence_above(servers: list[Server], ca: Path) -> None:
     text = " ".join(" ".join(shown(ca, servers[1])).split())
     assert text.count("expired 3 days ago") == 1

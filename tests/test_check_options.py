@@ -206,6 +206,17 @@ def test_standard_input_without_an_end_is_refused() -> None:
         (["--warn-days", "-1"], "--warn-days"),
         (["--warn-days", "x"], "--warn-days"),
         (["--at", "+9999999d"], "--at +9999999d is after the year 9999"),
+        (["--at", f"+{'9' * 18}d"], "is after the year 9999"),
+        (["--at", "9999-12-31T23:59:59-14:00"], "is not within the years 1 to 9999 in UTC"),
+        (["--name", ""], "--name '' is neither a host name nor an address"),
+        (["--name", "*.example.org"], "--name '*.example.org' is neither a host name nor an address"),
+        (["--name", "a\x1b[2J"], "is neither a host name nor an address"),
+        (["a..b"], "'a..b' is no host name"),
+        ([f"{'a' * 64}.example.org"], "is no host name"),
+        (["--ca", "/dev/zero"], "--ca /dev/zero: it is a device"),
+        (["--crl", "/dev/zero"], "--crl /dev/zero: it is a device"),
+        (["--cert", "/dev/zero"], "--cert /dev/zero: it is a device"),
+        (["--cert", __file__, "--key", "/dev/zero"], "--key /dev/zero: it is a device"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_named(arguments: list[str], words: str) -> None:

@@ -340,3 +340,64 @@ def test_what_is_piped_is_neither_cut_nor_folded_and_a_progress_bar_is_for_termi
     assert all(
         re.search(r"trusted +\d+ +the server's certificate for host-0.* trust anchor", row) for row in rows
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--name", ""], "--name '' is neither a host name nor an address"),
+        (["--name", "*.internal"], "--name '*.internal' is neither a host name nor an address"),
+        (["--name", "db.internal:443"], "is neither a host name nor an address"),
+        (["--intermediates", "/dev/zero"], "--intermediates /dev/zero: it is a device"),
+        (["--at", "9999-12-31T23:59:59-14:00"], "is not within the years 1 to 9999 in UTC"),
+    ],
+)
+def test_an_option_that_cannot_be_used_ends_it_with_2(
+    arguments: list[str], words: str, ca: list[object], folder: Path
+) -> None:
+    code, out, err = verify(put(folder, "chain.pem", LEAF.pem), *ca, *arguments)
+    assert (code, out) == (2, "") and words in err
+
+
+def test_a_certificate_that_is_cut_off_is_not_passed_over_in_a_folder(ca: list[object], folder: Path) -> None:
+    whole = LEAF.pem + MIDDLE.pem
+    put(folder, "whole.pem", whole)
+    for at in (len(b"-----BEGIN CERTIFICATE-----"), 300):
+        put(folder, f"{at}.pem", whole[:at])
+    code, found = as_json(folder, *ca, *NAME)
+    assert code == 2
+    assert [each["status"] for each in found] == ["not readable", "not readable", "trusted"]
+    assert "cut off" in found[0]["problem"]
+
+
+def test_a_link_to_itself_in_a_folder_is_told_of_and_the_next_file_is_read(
+    ca: list[object], folder: Path
+) -> None:
+    (folder / "a.pem").symlink_to(folder / "a.pem")
+    put(folder, "b.pem", LEAF.pem + MIDDLE.pem)
+    code, found = as_json(folder, *ca, *NAME)
+    assert code == 2
+    assert [each["status"] for each in found] == ["not readable", "trusted"]
+
+
+@pytest.mark.parametrize("arguments", [["verify", "-"], ["check", "--file", "-"]])
+def test_standard_input_that_is_closed_is_said_to_be(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "veritls", *arguments]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "standard input is closed" in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_the_derivation_of_keys(
+    ca: list[object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presses_it = "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(600)"
+    monkeypatch.setattr(certificate_files, "_READER", ("-c", presses_it))
+    monkeypatch.setattr(certificate_files, "PKCS12_SECONDS", 600)
+    for number in range(3):
+        put(folder, f"{number}.p12", store(LEAF))
+    code, out, _ = verify(folder, *ca, "--jobs", 1)
+    assert (code, out) == (130, "")
+    assert not certificate_files._deriving

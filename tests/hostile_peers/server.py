@@ -67,9 +67,8 @@ class Server:
                 ServerKeyShareExtension().create(own),
             ]
         chosen = SUITES12[suite] if self.version == TLS12 else SUITE13
-        answer = ServerHello().create(
-            TLS12, bytearray(self._random), hello.session_id, chosen, extensions=extensions
-        )
+        session = hello.session_id if self.version == TLS13 else bytearray()
+        answer = ServerHello().create(TLS12, bytearray(self._random), session, chosen, extensions=extensions)
         self.wire.queue(bytes(answer.write()))
         self.wire.end_record()
         self.wire.negotiated(chosen)

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import tomllib
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -354,6 +354,11 @@ CASES: dict[str, Case] = {
     "a field that is neither": _unregistered,
     "at of another type": call("verify_chain", [LEAF.der], at=7),
     "at without a zone": call("verify_chain", [LEAF.der], at=datetime(2030, 1, 1)),
+    "at after 9999": call(
+        "verify_chain",
+        [LEAF.der],
+        at=datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-1))),
+    ),
     "at before 1970": call("verify_chain", [LEAF.der], at=datetime(1960, 1, 1, tzinfo=NOW.tzinfo)),
     "a clock before 1970": _clock_before_1970,
     "a purpose that is none": call("verify_chain", [LEAF.der], purpose="both"),

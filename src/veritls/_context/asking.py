@@ -36,7 +36,10 @@ def _moment(at: datetime | None) -> datetime:
         raise ValueError("at must be an aware datetime: it has no tzinfo")
     if at < _EPOCH:
         raise ValueError("at must not be before 1970")
-    return at
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("at must not be after the year 9999") from None
 
 
 def request(

@@ -143,6 +143,11 @@ def has_certificates(data: bytes) -> bool:
     return any(label in _CERTIFICATES for label, _ in pem_blocks(data))
 
 
+def is_cut(data: bytes) -> bool:
+    """Whether a PEM text without a certificate has the beginning of one."""
+    return any(_BEGIN + label + _DASHES in data for label in _CERTIFICATES)
+
+
 def crls_in(data: bytes, where: str) -> list[bytes]:
     """The CRLs of a PEM text, DER. Raises ssl.SSLError naming `where` for a malformed one."""
     blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]

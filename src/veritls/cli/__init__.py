@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 MISSING = "veritls: this command needs typer and rich, which are not installed: pip install 'veritls[cli]'"
 
@@ -40,6 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
     level = log.level
     log.setLevel(logging.CRITICAL)
     try:
-        app(arguments, prog_name="veritls")
+        with warnings.catch_warnings(action="ignore"):  # what a parser thinks of a peer's certificate
+            app(arguments, prog_name="veritls")
+    except OSError as why:
+        # The commands explain those of servers and files: the output cannot be written.
+        print(f"veritls: {why.strerror or why}", file=sys.stderr)
+        raise SystemExit(2) from None
     finally:
         log.setLevel(level)

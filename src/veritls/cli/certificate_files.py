@@ -15,7 +15,7 @@ from pathlib import Path
 
 from veritls._engine import is_private_key
 from veritls._explaining.reasons import words_of
-from veritls._loading.pem import from_der, has_certificates, is_pem, pem_blocks, pem_certificates
+from veritls._loading.pem import from_der, has_certificates, is_cut, is_pem, pem_blocks, pem_certificates
 from veritls.cli.reading import STDIN, content
 
 MOST_CERTIFICATES = 64
@@ -25,6 +25,9 @@ DEEPEST = 8
 """Folders below the one that is named."""
 PKCS12_SECONDS = 30
 """For the key derivation of a PKCS#12 file, whose length the file chooses."""
+
+_READER = ("-P", "-m", "veritls.cli.pkcs12")
+_deriving: set[subprocess.Popen[bytes]] = set()
 
 _DER = b"\x30"
 _DER_SUFFIXES = (".der", ".cer", ".crt")
@@ -77,8 +80,15 @@ def _within(folder: Path, depth: int = 0) -> Iterator[Input]:
             if depth >= DEEPEST:
                 raise ValueError(f"{each.path}: more than {DEEPEST} folders deep")
             yield from _within(Path(each.path), depth + 1)
-        elif not each.is_dir():
+        elif not _is_folder(each):
             yield Input(Path(each.path), named=False)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, or to where nobody may look: told of as a file that cannot be read
 
 
 def chain_in(path: Path, password: bytes | None = None) -> list[bytes]:
@@ -93,6 +103,8 @@ def chain_in(path: Path, password: bytes | None = None) -> list[bytes]:
     suffix = path.suffix.lower()
     if is_pem(data):
         if not has_certificates(data):
+            if is_cut(data):
+                raise ValueError("a certificate that is cut off: its PEM block has no end")
             labels = sorted({label.decode("ascii") for label, _ in pem_blocks(data)})
             raise NoCertificateError(f"no certificate in it: {', '.join(labels) or 'no whole PEM block'}")
         chain = _parsed(data, pem=True)
@@ -125,15 +137,27 @@ def _in_der(data: bytes, suffix: str) -> list[bytes]:
         return []
 
 
+def stop_deriving() -> None:
+    """Ends the processes that read PKCS#12 files at this moment."""
+    for process in list(_deriving):
+        process.kill()
+
+
 def _in_pkcs12(data: bytes, password: bytes | None) -> list[bytes]:
     """Read by a process of its own: the file says how long the derivation of its keys takes."""
     secret = password or b""
-    command = [sys.executable, "-P", "-m", "veritls.cli.pkcs12", str(len(secret)), str(int(password is None))]
-    try:
-        done = subprocess.run(command, input=secret + data, capture_output=True, timeout=PKCS12_SECONDS)
-    except subprocess.TimeoutExpired:
-        words = f"its keys take more than {PKCS12_SECONDS} seconds to derive"
-        raise ValueError(words) from None
+    command = [sys.executable, *_READER, str(len(secret)), str(int(password is None))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as done:
+        _deriving.add(done)
+        try:
+            chain, _ = done.communicate(secret + data, PKCS12_SECONDS)
+        except subprocess.TimeoutExpired:
+            words = f"its keys take more than {PKCS12_SECONDS} seconds to derive"
+            raise ValueError(words) from None
+        finally:
+            done.kill()
+            _deriving.discard(done)
     if done.returncode == NOT_PKCS12:
         raise NoCertificateError("no certificate in it: neither a certificate in DER nor PKCS#12")
     if done.returncode == WRONG_PASSWORD:
@@ -144,9 +168,9 @@ def _in_pkcs12(data: bytes, password: bytes | None) -> list[bytes]:
         )
     if done.returncode != 0:
         raise ValueError("PKCS#12 that cannot be read")
-    if not done.stdout:
+    if not chain:
         raise NoCertificateError("PKCS#12 without a certificate")
-    return _parsed(done.stdout, pem=False)
+    return _parsed(chain, pem=False)
 
 
 NOT_PKCS12, WRONG_PASSWORD = 3, 4

@@ -17,7 +17,7 @@ from rich.tree import Tree
 
 from veritls._report.rendering import counted
 from veritls._report.tree import Node, tree
-from veritls.cli.drawing import add_below
+from veritls.cli.drawing import NARROW, add_below
 from veritls.cli.probe import Probe
 from veritls.cli.result import STATUSES, Negotiated, Result
 from veritls.cli.target import Target
@@ -42,8 +42,13 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
     ):
         task = progress.add_task("checking", total=len(targets))
         futures = [pool.submit(probe, target) for target in targets]
-        for _ in as_completed(futures):
-            progress.advance(task)
+        try:
+            for _ in as_completed(futures):
+                progress.advance(task)
+        except BaseException:  # Ctrl-C: nobody waits for servers any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            probe.stop()
+            raise
         return [future.result() for future in futures]
 
 
@@ -150,7 +155,10 @@ def show(
         for result in shown:
             console.print(_detailed(result, with_chain))
     if len(results) > 1:
-        if shown:
+        if console.width < NARROW and not with_chain:
+            for result in shown:
+                console.print(_titled(result))
+        elif shown:
             console.print(_summary(shown, wide=console.width >= _WIDE))
         if terminal:
             console.print(_counted(results))

@@ -11,6 +11,8 @@ from veritls._report.tree import Node
 
 _STYLES = {"passed": "green", "failed": "bold red", "not checked": "dim"}
 _VERDICT = 12
+NARROW = 60
+"""Columns below which a table has no room: each row is a sentence of its own."""
 
 
 def add_below(parent: Tree, node: Node) -> None:

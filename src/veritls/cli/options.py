@@ -15,8 +15,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 import veritls
+from veritls._context.server_name import on_the_wire
 from veritls._explaining.reasons import words_of
 from veritls._report.rendering import plain
+from veritls.cli.reading import refuse_device
 from veritls.peers import SPIFFE, URI, DNSPattern, Email, Matcher, Network, as_pin
 
 TRUST = "Whom to trust"
@@ -109,6 +111,7 @@ _LONGEST_MESSAGE = 500
 def argument(option: str, path: Path) -> Iterator[None]:
     """Makes the error about a file that `option` names a ValueError with both in its message."""
     try:
+        refuse_device(path)
         yield
     except ssl.SSLError as error:
         words = words_of(error) if error.library else str(error)
@@ -131,7 +134,7 @@ def moment(text: str | None) -> datetime | None:
     """The time that `--at` names: ISO 8601, UTC where it names no zone, or +14d, +12h. Raises ValueError."""
     if text is None:
         return None
-    from_now = re.fullmatch(r"\+(\d{1,7})([dh])", text, re.ASCII)
+    from_now = re.fullmatch(r"\+(\d{1,18})([dh])", text, re.ASCII)
     if from_now is not None:
         try:
             return datetime.now(UTC) + int(from_now[1]) * _UNITS[from_now[2]]
@@ -142,10 +145,23 @@ def moment(text: str | None) -> datetime | None:
     except ValueError:
         example = "2027-01-31, 2027-01-31T12:00 or +14d"
         raise ValueError(f"--at {text!r} is no date in ISO 8601: give one like {example}") from None
-    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    try:
+        found = (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"--at {text} is not within the years 1 to 9999 in UTC") from None
     if found < datetime(1970, 1, 1, tzinfo=UTC):
         raise ValueError(f"--at {text} is before 1970: give a later date")
     return found
+
+
+def host_name(text: str | None) -> str | None:
+    """A value of `--name`, if it is a host name or an address. Raises ValueError."""
+    if text is not None:
+        try:
+            on_the_wire(text)
+        except (TypeError, ValueError):
+            raise ValueError(f"--name {text!r} is neither a host name nor an address") from None
+    return text
 
 
 def matcher(text: str) -> Matcher:

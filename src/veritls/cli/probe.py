@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from veritls._report.rendering import plain
 from veritls.cli import older
 from veritls.cli.alerts import alert_in, problem
 from veritls.cli.options import Trust, argument
+from veritls.cli.reading import refuse_device
 from veritls.cli.result import Negotiated, Result, Wanted, authorities
 from veritls.cli.starttls import StartTLSError, connected
 from veritls.cli.target import Target
@@ -107,6 +108,9 @@ class Probe:
         self.verifying = trust.context()
         self.verifying.require_ocsp = require_ocsp
         self.verifying.check_hostname = name is not None or not trust.allowed
+        if key is not None:
+            with argument("--key", key):
+                refuse_device(key)
         if certificate is not None:
             with argument("--cert" if key is None else "--cert and --key", certificate):
                 self.verifying.load_cert_chain(certificate, key)
@@ -122,15 +126,34 @@ class Probe:
             self.verifying.set_alpn_protocols(_WEB)
             self.observing.set_alpn_protocols(_WEB)
         self._older = older.context()
+        self._stopped: Future[Result] = Future()
 
     def __call__(self, target: Target) -> Result:
         """The result for one server; never raises. Takes three times the timeout at most."""
         try:
-            return _within(lambda: self._check_or_explain(target), _CONNECTIONS * self.timeout)
+            return self._within(lambda: self._check_or_explain(target), _CONNECTIONS * self.timeout)
         except TimeoutError:
             return Result(target, problem=f"no answer within {self.timeout:g} seconds")
         except (OSError, StartTLSError, ValueError) as why:
             return Result(target, problem=problem(why))
+
+    def stop(self) -> None:
+        """Ends every call that is under way, and each later one, as if its time were over."""
+        self._stopped.set_exception(TimeoutError())
+
+    def _within(self, work: Callable[[], Result], seconds: float) -> Result:
+        """The result of `work`. Raises TimeoutError after `seconds`: a server may send a byte a second."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        wait((future, self._stopped), seconds, FIRST_COMPLETED)
+        return future.result(0)
 
     def _check_or_explain(self, target: Target) -> Result:
         try:
@@ -208,7 +231,8 @@ class Probe:
             except ssl.SSLError as why:
                 seen.note(stream)
                 seen.refusal = alert_in(why) or None
-                if seen.request is None or not seen.refusal:
+                # Without a chain the server has proved no key: it refuses this connection, not a certificate.
+                if seen.request is None or not seen.refusal or not seen.chain:
                     raise
 
     def _refused_afterwards(self, tls: veritls.SSLSocket) -> str | None:
@@ -226,17 +250,3 @@ class Probe:
         except OSError as why:
             return alert_in(why) or None
         return None
-
-
-def _within(work: Callable[[], Result], seconds: float) -> Result:
-    """The result of `work`. Raises TimeoutError after `seconds`: the server may send one byte a second."""
-    future: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result(seconds)

@@ -15,7 +15,7 @@ _LONGEST_PASSWORD = 1024
 def content(path: Path) -> bytes:
     """The bytes of a file, or of stdin. Raises OSError; ValueError for no regular file and a larger one."""
     if path == STDIN:
-        data = sys.stdin.buffer.read(LARGEST_FILE + 1)
+        data = from_stdin(LARGEST_FILE + 1)
     else:
         # A FIFO without a writer would be waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -25,6 +25,23 @@ def content(path: Path) -> bytes:
     if len(data) > LARGEST_FILE:
         raise ValueError(f"it is larger than {LARGEST_FILE // 1024 // 1024} MiB")
     return data
+
+
+def from_stdin(most: int) -> bytes:
+    """The first `most` bytes of standard input. Raises ValueError where it is closed."""
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
+    return sys.stdin.buffer.read(most)
+
+
+def refuse_device(path: Path) -> None:
+    """Raises ValueError for a device, which may have no end. A pipe is none: a shell makes it of <(...)."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # who opens it says why it cannot be read
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise ValueError("it is a device")
 
 
 def password_in(path: Path) -> bytes:

@@ -67,7 +67,10 @@ class Wanted:
                 f"{asks}; whether it goes on {'with that of --cert' if self.sent else 'without'} is not known"
             )
         if not self.refusal:
-            return f"{asks}, and accepts that of --cert" if self.sent else f"{asks}, and goes on without"
+            # nginx answers HTTP 400 afterwards.
+            if self.sent:
+                return f"{asks}, and TLS goes on with that of --cert; what it serves may still refuse it"
+            return f"{asks}, and TLS goes on without; what it serves may still want one"
         if self.sent:
             return f"the server refused the client certificate of --cert ({self.refusal}); it wants one{of}"
         return f"the server requires a client certificate{of}: give yours with --cert ({self.refusal})"

@@ -21,6 +21,8 @@ from veritls.cli.target import Target
 _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 """The message that asks a PostgreSQL server for TLS (its manual, section "Message Formats")."""
 
+_MOST_SAID = 64 * 1024
+
 NAME_OF_THIS_HOST = "[127.0.0.1]"
 """Sent to a mail server instead of this machine's name, which it has no need to know."""
 
@@ -47,6 +49,49 @@ class _SocketCatcher:
         raise _BeginsTLSError
 
 
+class _Bounded(socket.socket):
+    """Reads `_MOST_SAID` bytes at most: the clients keep every line of an answer that has no end."""
+
+    said = 0
+
+    def recv_into(self, *arguments: Any) -> int:
+        """As `socket.recv_into`, which the clients' files call. Raises OSError beyond the bound."""
+        read = super().recv_into(*arguments)
+        self.said += read
+        if self.said > _MOST_SAID:
+            raise OSError(f"the server says more than {_MOST_SAID // 1024} KiB before TLS begins")
+        return read
+
+
+def _bounded(host: str, port: int, timeout: float | None) -> socket.socket:
+    made = _Bounded(fileno=socket.create_connection((host, port), timeout).detach())
+    made.settimeout(timeout)
+    return made
+
+
+class _SMTP(smtplib.SMTP):
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        return _bounded(host, port, timeout)
+
+
+class _IMAP4(imaplib.IMAP4):
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return _bounded(self.host, self.port, timeout)
+
+
+class _POP3(poplib.POP3):
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        return _bounded(self.host, self.port, timeout)
+
+
+class _FTP(ftplib.FTP):
+    def begin(self, target: Target) -> None:
+        """As `connect`, on a socket that is bounded."""
+        self.sock = _bounded(target.host, target.port, self.timeout)
+        self.file = self.sock.makefile("r", encoding=self.encoding)
+        self.welcome = self.getresp()
+
+
 @contextmanager
 def _closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
     try:
@@ -59,7 +104,7 @@ def _closed_on_failure(close: Callable[[], object]) -> Iterator[None]:
 
 
 def _smtp(target: Target, timeout: float, context: Any) -> None:
-    client = smtplib.SMTP(timeout=timeout, local_hostname=NAME_OF_THIS_HOST)
+    client = _SMTP(timeout=timeout, local_hostname=NAME_OF_THIS_HOST)
     with _closed_on_failure(client.close):
         code, words = client.connect(target.host, target.port)
         if code != 220:
@@ -68,21 +113,21 @@ def _smtp(target: Target, timeout: float, context: Any) -> None:
 
 
 def _imap(target: Target, timeout: float, context: Any) -> None:
-    client = imaplib.IMAP4(target.host, target.port, timeout)
+    client = _IMAP4(target.host, target.port, timeout)
     with _closed_on_failure(client.shutdown):
         client.starttls(context)
 
 
 def _pop3(target: Target, timeout: float, context: Any) -> None:
-    client = poplib.POP3(target.host, target.port, timeout)
+    client = _POP3(target.host, target.port, timeout)
     with _closed_on_failure(client.close):
         client.stls(context)
 
 
 def _ftp(target: Target, timeout: float, context: Any) -> None:
-    client = ftplib.FTP(timeout=timeout)
+    client = _FTP(timeout=timeout)
     with _closed_on_failure(client.close):
-        client.connect(target.host, target.port)
+        client.begin(target)
         client.voidcmd("AUTH TLS")
         context.wrap_socket(client.sock)
 
@@ -141,6 +186,10 @@ def connected(target: Target, protocol: str | None, timeout: float) -> socket.so
 
 
 def _words(why: BaseException) -> str:
+    if isinstance(why, EOFError):
+        return "it closed the connection"
+    if isinstance(why, UnicodeError):
+        return "what it sent is no text"
     parts = [
         part.decode("utf-8", "backslashreplace") if isinstance(part, bytes) else str(part)
         for part in why.args

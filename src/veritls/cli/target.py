@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from veritls.cli.reading import from_stdin
 
 PORTS = {None: 443, "smtp": 25, "imap": 143, "pop3": 110, "ftp": 21, "postgres": 5432}
 """Protocol that starts TLS by a command (None: TLS begins at once) -> the usual port."""
@@ -29,6 +30,10 @@ def _host(text: str, whole: str) -> str:
         raise ValueError(f"{whole!r} is not HOST or HOST:PORT")
     if ":" in text:
         return str(ipaddress.IPv6Address(text))
+    try:
+        text.encode("idna")  # as the look-up of its address will
+    except UnicodeError:
+        raise ValueError(f"{whole!r} is no host name") from None
     return text
 
 
@@ -63,7 +68,7 @@ def in_file(path: Path, default_port: int) -> list[Target]:
     line that is no target.
     """
     if str(path) == "-":
-        data = sys.stdin.buffer.read(_LARGEST_FILE + 1)
+        data = from_stdin(_LARGEST_FILE + 1)
     else:
         with path.open("rb") as file:
             data = file.read(_LARGEST_FILE + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +19,8 @@ from rich.tree import Tree
 from veritls import SSLContext
 from veritls._report.rendering import counted, plain
 from veritls._report.tree import Node, tree
-from veritls.cli.certificate_files import Input, NoCertificateError, chain_in
-from veritls.cli.drawing import add_below
+from veritls.cli.certificate_files import Input, NoCertificateError, chain_in, stop_deriving
+from veritls.cli.drawing import NARROW, add_below
 from veritls.cli.verified import SKIPPED, STATUSES, Verified
 from veritls.cli.words import as_dict
 from veritls.errors import SSLCertVerificationError
@@ -78,9 +78,17 @@ def verify_all(files: Sequence[Input], question: Question, jobs: int, console: C
         ThreadPoolExecutor(max(1, min(jobs, len(files)))) as pool,
     ):
         task = progress.add_task("verifying", total=len(files))
-        for result in pool.map(question, files):
-            results.append(result)
-            progress.advance(task)
+        futures = [pool.submit(question, file) for file in files]
+        try:
+            for future in futures:
+                results.append(future.result())
+                progress.advance(task)
+        except BaseException:  # Ctrl-C: the files that are left are not read
+            pool.shutdown(wait=False, cancel_futures=True)
+            while left := [future for future in futures if not future.done()]:
+                stop_deriving()
+                wait(left, 0.1)
+            raise
     return results
 
 
@@ -99,7 +107,7 @@ def _is_unnamed(report: VerificationReport) -> bool:
 
 
 def _titled(result: Verified) -> Text:
-    title = (result.word, _STYLES[result.status])
+    title = (result.word, "dim" if result.skipped else _STYLES[result.status])
     return Text.assemble((result.name, "bold"), " ", title, f": {result.sentence}")
 
 
@@ -152,7 +160,10 @@ def show(results: Sequence[Verified], console: Console, *, only_failing: bool = 
                 add_below(root, Node("", tuple(_lines(result.report))))
             console.print(root)
         return
-    if shown:
+    if shown and console.width < NARROW:
+        for result in shown:
+            console.print(_titled(result))
+    elif shown:
         table = _summary(shown)
         if not terminal:
             table.columns[0].max_width = None

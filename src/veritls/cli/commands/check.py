@@ -21,6 +21,7 @@ from veritls.cli.options import (
     Strict,
     Trust,
     argument,
+    host_name,
     moment,
     wrong_usage,
 )
@@ -188,7 +189,7 @@ def check(
             require_ocsp=require_ocsp,
             certificate=cert,
             key=key,
-            name=name,
+            name=host_name(name),
             at=moment_at,
             warn_days=warn_days,
             timeout=timeout,

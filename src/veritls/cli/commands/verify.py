@@ -21,6 +21,7 @@ from veritls.cli.options import (
     Strict,
     Trust,
     argument,
+    host_name,
     moment,
     wrong_usage,
 )
@@ -144,7 +145,9 @@ def verify(
                 context.load_intermediates(path)
         with argument("--password-file", password_file or Path()):
             password = password_in(password_file) if password_file is not None else None
-        question = verifying.Question(context, purpose.value, name, moment(at), password, warn_days)
+        question = verifying.Question(
+            context, purpose.value, host_name(name), moment(at), password, warn_days
+        )
         found = inputs(files)
     except (OSError, ValueError, OverflowError) as why:
         raise wrong_usage("verify", why) from None
