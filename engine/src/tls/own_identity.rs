@@ -98,9 +98,8 @@ impl Own {
         else {
             return self.bare.clone();
         };
-        if let Some(last) = &*self.stapled.load()
-            && Arc::ptr_eq(&last.0, &response)
-        {
+        let last = self.stapled.load();
+        if let Some(last) = last.as_deref().filter(|last| Arc::ptr_eq(&last.0, &response)) {
             return last.1.clone();
         }
         let mut own = CertifiedKey::clone(&self.bare);

@@ -288,9 +288,8 @@ impl PeerVerifier {
                 &checks,
             )
         };
-        if let Some((above, anchor)) = straight(end_entity, intermediates, trust, &budget)
-            && let Ok(path) = verify(above, Some(anchor))
-        {
+        let first = straight(end_entity, intermediates, trust, &budget);
+        if let Some(Ok(path)) = first.map(|(above, anchor)| verify(above, Some(anchor))) {
             return Ok(path);
         }
         let read = EndEntityCert::try_from(end_entity).map_err(|error| rejected(error, now))?;

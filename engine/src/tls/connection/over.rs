@@ -81,9 +81,7 @@ impl Connection {
             Some(known) => Some(known),
             None => self.verifier.verify_again(role, chain, name, self.since)?,
         };
-        if self.verifier.verify_callback
-            && let Some(found) = &verified
-        {
+        if let Some(found) = verified.as_ref().filter(|_| self.verifier.verify_callback) {
             let own = found.chain.first().ok_or(NotResumed::NoCertificate)?;
             handshake.ask(&self.verifier, Some(found), own).map_err(NotResumed::Rejected)?;
         }
