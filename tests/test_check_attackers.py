@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -156,12 +157,21 @@ def test_an_answer_without_an_end_is_not_kept(
     assert "the server says more than 64 KiB before TLS begins" in result["problem"]
 
 
+WITH_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from veritls.cli import main
+main()
+"""
+"""A shell has what it starts in the background ignore SIGINT, and the tests may be such a program."""
+
+
 def test_ctrl_c_waits_for_no_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(SECONDS)
         port = silent.getsockname()[1]
         servers = [f"127.0.0.{number}:{port}" for number in range(1, 4)]
-        command = [sys.executable, "-m", "veritls", "check", *servers, "--timeout", "600", "--jobs", "1"]
+        command = [sys.executable, "-c", WITH_CTRL_C, "check", *servers, "--timeout", "600", "--jobs", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
             connection, _ = silent.accept()
             try:
@@ -176,8 +186,12 @@ def test_ctrl_c_waits_for_no_server() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("form", ["--json", "--timeout=1"])
-def test_output_that_cannot_be_written_is_no_traceback(form: str) -> None:
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+def test_output_that_cannot_be_written_is_no_traceback(form: str, buffered: dict[str, str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | buffered
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "veritls", "check", "127.0.0.1:1", form]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment
+        )
     assert (done.returncode, done.stderr) == (2, "veritls: No space left on device\n")

@@ -1,6 +1,8 @@
 """The command line. Every command but ``run`` and ``doctor`` needs the extra ``cli``."""
 
+import contextlib
 import logging
+import os
 import sys
 import warnings
 
@@ -42,10 +44,21 @@ def main(arguments: list[str] | None = None) -> None:
     log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(action="ignore"):  # what a parser thinks of a peer's certificate
-            app(arguments, prog_name="veritls")
+            try:
+                app(arguments, prog_name="veritls")
+            finally:
+                sys.stdout.flush()  # while its failure can be told
     except OSError as why:
         # The commands explain those of servers and files: the output cannot be written.
-        print(f"veritls: {why.strerror or why}", file=sys.stderr)
+        if not isinstance(why, BrokenPipeError):
+            print(f"veritls: {why.strerror or why}", file=sys.stderr)
+        _give_up_stdout()
         raise SystemExit(2) from None
     finally:
         log.setLevel(level)
+
+
+def _give_up_stdout() -> None:
+    """What is still buffered would fail once more as Python ends, and its status would be 120."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
