@@ -64,7 +64,7 @@ def test_nothing_breaks_in_cpythons_library_because_its_own_tests_pass(name: str
 @pytest.mark.parametrize("name", INSTALLED)
 def test_nothing_breaks_in_libraries_whose_own_tests_pass(name: str) -> None:
     if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")  # of `ecosystem`; CI has it on one Python
     result = examine([name])
     assert result.files and not result.unreadable
     for each in result.findings:
@@ -79,7 +79,7 @@ def test_a_library_that_is_said_to_make_its_own_context_makes_one_of_veritls_onc
     name: str, tmp_path: Path
 ) -> None:
     if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")  # of `ecosystem`; CI has it on one Python
     own = Party("localhost")
     (tmp_path / "own.pem").write_bytes(own.pem + own.key_pem)
     for before, module in (("", "ssl"), ("import veritls; veritls.inject()", "veritls")):
