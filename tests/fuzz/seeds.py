@@ -90,6 +90,8 @@ def handshakes() -> Files:
     }
     changes = {
         "flipped": [edit(2, 0, 9)],
+        # A bit of the first message on the wire, and the same bit of the message: nothing is changed.
+        "undone": [edit(0, 13, 5 * 8), edit(0, 0)],
         "dropped": [edit(3, 5)],
         "twice": [edit(1, 6)],
         "swapped": [edit(2, 11)],
@@ -104,7 +106,8 @@ def handshakes() -> Files:
     }
     for (version, flag), (name, forth) in itertools.product(VERSIONS.items(), changes.items()):
         found[f"{version}-{name}"] = connection(flag | RECORDS, forth)
-        found[f"{version}-{name}-back"] = connection(flag, [], forth[:1], size=7)
+        back = forth if name == "undone" else forth[:1]
+        found[f"{version}-{name}-back"] = connection(flag, [], back, size=7)
     for version, flag in VERSIONS.items():
         # Finished, data and what is no record, at once.
         found[f"{version}-data-and-no-record"] = connection(flag, [edit(2, 8, 0, b"\x97no record")])

@@ -16,7 +16,8 @@ use rustls::Connection;
 
 use crate::edits::{Edits, HANDSHAKE, Record};
 use crate::input::Input;
-use crate::peer::{Credentials, Flight, Peer, flight, output, take};
+use crate::peer::{Credentials, Flight, Peer, bare, flight, output, take};
+use crate::stream::Stream;
 
 macro_rules! seed {
     ($name:literal) => {
@@ -164,6 +165,7 @@ fn exchange(case: Case, pair: &mut Pair, pieces: Pieces, edits: Edits, back: Edi
         reader: Reader::default(),
         said: Vec::new(),
         delivered: Vec::new(),
+        wire: Stream::default(),
         failed: false,
         complete: false,
         handed: Vec::new(),
@@ -191,6 +193,7 @@ struct Between {
     /// Handshake messages of the engine's that nothing hides, or TLS 1.2 hides whole, and as they are delivered.
     said: Vec<u8>,
     delivered: Vec<u8>,
+    wire: Stream,
     failed: bool,
     complete: bool,
     /// Plaintext that the engine gave out.
@@ -307,23 +310,14 @@ impl Between {
         while let Some(([kind, _, _, high, low], rest)) = output.split_first_chunk() {
             let (content, behind) = rest.split_at(usize::from(u16::from_be_bytes([*high, *low])));
             output = behind;
-            let note = |noted: &mut Vec<u8>, kind: u8, content: &[u8]| {
-                if kind == HANDSHAKE {
-                    noted.extend(content);
-                }
-            };
-            note(&mut self.said, *kind, content);
-            for record in self.back.apply(Record::new(*kind, content)) {
-                let content = &record.content[..record.content.len().min(0xffff)];
-                note(&mut self.delivered, record.kind, content);
-                let length = (content.len() as u16).to_be_bytes();
-                let start = wire.len();
-                wire.extend([record.kind, 3, 3, length[0], length[1]]);
-                wire.extend(content);
-                if let Some(bit) = record.flip {
-                    let place = start + bit / 8 % (wire.len() - start);
-                    wire[place] ^= 1 << (bit % 8);
-                }
+            if *kind == HANDSHAKE {
+                self.said.extend(content);
+            }
+            wire.extend(self.back.apply(Record::new(*kind, content)).iter().flat_map(bare));
+        }
+        for (kind, content) in self.wire.records(&wire) {
+            if kind == HANDSHAKE {
+                self.delivered.extend(content);
             }
         }
         wire

@@ -4,3 +4,4 @@ pub mod edits;
 pub mod handshake;
 pub mod input;
 pub mod peer;
+pub mod stream;

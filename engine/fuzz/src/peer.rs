@@ -3,6 +3,7 @@
 //! that holds the keys, and what anyone can who sends before there are any.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::sync::{Arc, LazyLock};
 
@@ -25,6 +26,7 @@ use rustls::{
 };
 
 use crate::edits::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, Edits, HANDSHAKE, Record};
+use crate::stream::Stream;
 
 /// What stands in the peer's output for records that were encrypted already: this, and their number.
 const MARK: &[u8] = b"taken out, encrypted already: ";
@@ -32,14 +34,16 @@ const MARK: &[u8] = b"taken out, encrypted already: ";
 /// What the peer sends, on its way.
 pub struct Flight {
     pub edits: Edits,
-    /// Encrypted: whole records, for each mark.
-    encrypted: Vec<Vec<u8>>,
+    /// For each mark, what the peer made there and what goes over the wire for it.
+    encrypted: Vec<(Record, Vec<u8>)>,
+    /// The type and the content that each encrypted record hides, by what stands on the wire.
+    hidden: HashMap<Vec<u8>, (u8, Vec<u8>)>,
+    wire: Stream,
     /// Messages of the handshake as the peer made them, and as they are delivered.
     pub said: Vec<u8>,
     pub delivered: Vec<u8>,
     /// Application data that is delivered under keys.
     pub data: Vec<u8>,
-    tls13: bool,
 }
 
 thread_local! {
@@ -56,36 +60,12 @@ impl Flight {
         Self {
             edits,
             encrypted: Vec::new(),
+            hidden: HashMap::new(),
+            wire: Stream::default(),
             said: Vec::new(),
             delivered: Vec::new(),
             data: Vec::new(),
-            tls13: false,
         }
-    }
-
-    /// What goes in the place of a record that the peer made.
-    fn change(&mut self, record: Record) -> Vec<Record> {
-        if record.kind == HANDSHAKE {
-            self.said.extend(&record.content);
-        }
-        self.edits.apply(record)
-    }
-
-    fn deliver(&mut self, kind: u8, content: &[u8], encrypted: bool) {
-        match kind {
-            HANDSHAKE => self.delivered.extend(content),
-            APPLICATION_DATA if encrypted => self.data.extend(content),
-            _ => {}
-        }
-    }
-
-    fn bare(&mut self, record: &Record) -> Vec<u8> {
-        self.deliver(record.kind, &record.content, false);
-        let length = (record.content.len().min(0xffff) as u16).to_be_bytes();
-        let mut wire = vec![record.kind, 3, 3, length[0], length[1]];
-        wire.extend(&record.content[..record.content.len().min(0xffff)]);
-        flip(&mut wire, record.flip);
-        wire
     }
 
     /// What goes over the wire for what the peer wants to send.
@@ -95,20 +75,47 @@ impl Flight {
             let length = usize::from(u16::from_be_bytes([*high, *low]));
             let (content, behind) = rest.split_at(length);
             output = behind;
-            match content.strip_prefix(MARK) {
+            let (record, changed) = match content.strip_prefix(MARK) {
                 Some(number) => {
                     let number = usize::from(u16::from_be_bytes([number[0], number[1]]));
-                    wire.extend(&self.encrypted[number]);
+                    self.encrypted[number].clone()
                 }
                 None => {
-                    for record in self.change(Record::new(*kind, content)) {
-                        wire.extend(self.bare(&record));
-                    }
+                    let record = Record::new(*kind, content);
+                    let changed = self.edits.apply(record.clone()).iter().flat_map(bare).collect();
+                    (record, changed)
                 }
+            };
+            if record.kind == HANDSHAKE {
+                self.said.extend(record.content);
             }
+            wire.extend(changed);
         }
+        self.deliver(&wire);
         wire
     }
+
+    /// Notes what the engine can find in these bytes. What was changed in what is encrypted, it cannot decrypt.
+    fn deliver(&mut self, wire: &[u8]) {
+        for (kind, content) in self.wire.records(wire) {
+            match self.hidden.get(&content) {
+                Some((HANDSHAKE, content)) => self.delivered.extend(content),
+                Some((APPLICATION_DATA, content)) => self.data.extend(content),
+                None if kind == HANDSHAKE => self.delivered.extend(content),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// As it is, without keys.
+pub fn bare(record: &Record) -> Vec<u8> {
+    let content = &record.content[..record.content.len().min(0xffff)];
+    let length = (content.len() as u16).to_be_bytes();
+    let mut wire = vec![record.kind, 3, 3, length[0], length[1]];
+    wire.extend(content);
+    flip(&mut wire, record.flip);
+    wire
 }
 
 fn flip(wire: &mut [u8], bit: Option<usize>) {
@@ -128,7 +135,7 @@ struct Encrypter {
 impl Encrypter {
     fn encrypt(&mut self, flight: &mut Flight, record: &Record) -> Result<Vec<u8>, Error> {
         if record.bare || (record.kind == CHANGE_CIPHER_SPEC && self.tls13) {
-            return Ok(flight.bare(record));
+            return Ok(bare(record));
         }
         let content = &record.content[..record.content.len().min(17_000)];
         let message = OutboundPlainMessage {
@@ -138,16 +145,13 @@ impl Encrypter {
         };
         let mut wire = self.own.encrypt(message, self.sequence)?.encode();
         self.sequence += 1;
-        flip(&mut wire, record.flip);
-        if !self.tls13 {
-            flight.deliver(record.kind, content, true);
-            return Ok(wire);
-        }
-        // The type is the last byte that is not zero (RFC 8446, section 5.4).
+        // In TLS 1.3 the type is the last byte that is not zero (RFC 8446, section 5.4).
         let inner = [content, &[record.kind]].concat();
-        if let Some(end) = inner.iter().rposition(|byte| *byte != 0) {
-            flight.deliver(inner[end], &inner[..end], true);
+        let end = if self.tls13 { inner.iter().rposition(|byte| *byte != 0) } else { Some(content.len()) };
+        if let Some(end) = end {
+            flight.hidden.insert(wire[5..].to_vec(), (inner[end], inner[..end].to_vec()));
         }
+        flip(&mut wire, record.flip);
         Ok(wire)
     }
 }
@@ -156,13 +160,12 @@ impl MessageEncrypter for Encrypter {
     fn encrypt(&mut self, message: OutboundPlainMessage<'_>, _: u64) -> Result<OutboundOpaqueMessage, Error> {
         let record = Record::new(message.typ.into(), &message.payload.to_vec());
         flight(|flight| {
-            flight.tls13 = self.tls13;
             let mut wire = Vec::new();
-            for record in flight.change(record) {
+            for record in flight.edits.apply(record.clone()) {
                 wire.extend(self.encrypt(flight, &record)?);
             }
             let number = flight.encrypted.len() as u16;
-            flight.encrypted.push(wire);
+            flight.encrypted.push((record, wire));
             let mut mark = PrefixedPayload::with_capacity(MARK.len() + 2);
             mark.extend_from_slice(MARK);
             mark.extend_from_slice(&number.to_be_bytes());
