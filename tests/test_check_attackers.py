@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
+from rich.console import Console
 from tlslite.constants import AlertLevel, ContentType
 from tlslite.messages import Message
 
@@ -23,6 +27,10 @@ from tests.hostile_peers.wire import TLS12, TLS13, Version
 from tests.support.certificates import Party, new_key
 from tests.support.connections import SECONDS
 from tests.test_check import as_json
+from veritls.cli.check import check_all
+from veritls.cli.probe import Probe
+from veritls.cli.result import Result
+from veritls.cli.target import Target
 
 CA = Party("A CA", ca=True)
 VICTIM = CA.issue("localhost")
@@ -182,6 +190,36 @@ def test_ctrl_c_waits_for_no_server() -> None:
                 connection.close()
     assert (running.returncode, out) == (130, "")
     assert "Traceback" not in error
+
+
+class InterruptedAfterOne(list[Any]):
+    """Ctrl-C comes while the first is worked on, and before the others are handed out."""
+
+    def __init__(self, first: Any, started: threading.Event) -> None:
+        super().__init__([first, first])
+        self.started = started
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self[0]
+        assert self.started.wait(SECONDS)
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_servers_are_handed_out_waits_for_none_of_them() -> None:
+    started, stopped = threading.Event(), threading.Event()
+
+    class Probing:
+        def __call__(self, target: Target) -> Result:
+            started.set()
+            stopped.wait(SECONDS)
+            return Result(target, problem="stopped" if stopped.is_set() else "waited for")
+
+        stop = stopped.set
+
+    servers = InterruptedAfterOne(Target("127.0.0.1", 1), started)
+    with pytest.raises(KeyboardInterrupt):
+        check_all(servers, cast(Probe, Probing()), 1, Console(file=io.StringIO()))
+    assert stopped.is_set(), "the first server was waited for"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

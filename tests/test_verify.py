@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -18,10 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     pkcs12,
 )
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.support.certificates import DAY, NOW, Party, key_usage, pem
-from veritls.cli import certificate_files
+from tests.support.connections import SECONDS
+from veritls.cli import certificate_files, verifying
 from veritls.cli.app import app
 
 ROOT = Party("Root", ca=True)
@@ -406,3 +411,23 @@ def test_ctrl_c_ends_the_derivation_of_keys(
         signal.signal(signal.SIGINT, before)
     assert (code, out) == (130, "")
     assert not certificate_files._deriving
+
+
+def test_ctrl_c_while_files_are_handed_out_ends_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, stopped = threading.Event(), threading.Event()
+    monkeypatch.setattr(verifying, "stop_deriving", stopped.set)
+
+    def derives(file: Any) -> Any:
+        started.set()
+        stopped.wait(SECONDS)
+
+    class InterruptedAfterOne(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            yield self[0]
+            assert started.wait(SECONDS)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files = InterruptedAfterOne(["first", "second"])
+        verifying.verify_all(files, cast(verifying.Question, derives), 1, Console(file=io.StringIO()))
+    assert stopped.is_set(), "the first file was waited for"

@@ -41,8 +41,8 @@ def check_all(targets: Sequence[Target], probe: Probe, jobs: int, console: Conso
         ThreadPoolExecutor(min(jobs, len(targets))) as pool,
     ):
         task = progress.add_task("checking", total=len(targets))
-        futures = [pool.submit(probe, target) for target in targets]
         try:
+            futures = [pool.submit(probe, target) for target in targets]
             for _ in as_completed(futures):
                 progress.advance(task)
         except BaseException:  # Ctrl-C: nobody waits for servers any more

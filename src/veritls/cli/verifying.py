@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -78,8 +78,10 @@ def verify_all(files: Sequence[Input], question: Question, jobs: int, console: C
         ThreadPoolExecutor(max(1, min(jobs, len(files)))) as pool,
     ):
         task = progress.add_task("verifying", total=len(files))
-        futures = [pool.submit(question, file) for file in files]
+        futures: list[Future[Verified]] = []
         try:
+            for file in files:
+                futures.append(pool.submit(question, file))
             for future in futures:
                 results.append(future.result())
                 progress.advance(task)
