@@ -404,6 +404,7 @@ CASES: dict[str, Case] = {
     "an empty file": loaded("load_verify_locations", b""),
     "empty data": call("load_cert_chain", bytearray(b" ")),
     "no certificate in a file": loaded("load_verify_locations", b"hello"),
+    "a certificate that is cut off": loaded("load_verify_locations", LEAF.pem[:200]),
     "a damaged certificate": loaded("load_verify_locations", _DAMAGED.format("CERTIFICATE").encode()),
     "two certificates in a block": loaded(
         "load_verify_locations", ssl.DER_cert_to_PEM_cert(LEAF.der + ROOT.der).encode()
