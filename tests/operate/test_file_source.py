@@ -447,6 +447,7 @@ def test_a_file_that_appears_in_a_hashed_folder_is_taken(tmp_path: Path, hints: 
         ({"trust": ["ca.pem", ""]}, ValueError),
         ({"cert": ""}, ValueError),
         ({"trust": 5}, TypeError),
+        ({"trust": {"example.org": "bundle.pem"}}, TypeError),
         ({"trust": "a\0b"}, ValueError),
         ({"trust": "ca.pem", "interval": 0}, ValueError),
         ({"trust": "ca.pem", "interval": 11}, ValueError),
