@@ -226,13 +226,16 @@ def _a_setter_while_following(_: Path) -> None:
         server.follow(None)
 
 
-def _trust_for_all(_: Path) -> None:
-    server, source = context(), _Source(Material(trust={"a.example": ROOT.pem}), "trust")
-    server.follow(source)
-    follower: Any = server._settings.followed
-    server.follow(None)
-    later = prepared(Material(trust=ROOT.pem), frozenset({"trust"}), source.name)
-    follower._renewed(server._settings, later, former=server._settings.trust)
+def _trust_after(first: Any, then: bytes) -> Case:
+    def follow(_: Path) -> None:
+        server, source = context(), _Source(Material(trust=first), "trust")
+        server.follow(source)
+        follower: Any = server._settings.followed
+        server.follow(None)
+        later = prepared(Material(trust=then), frozenset({"trust"}), source.name)
+        follower._renewed(server._settings, later, former=server._settings.trust)
+
+    return follow
 
 
 def _out_of_date(start: Any, end: Any) -> Case:
@@ -462,7 +465,8 @@ CASES: dict[str, Case] = {
     "a certificate of a source that is not valid yet": _out_of_date(
         NOW + timedelta(days=1), NOW + timedelta(days=9)
     ),
-    "trust for all after trust by domain": _trust_for_all,
+    "trust for all after trust by domain": _trust_after({"a.example": ROOT.pem}, ROOT.pem),
+    "trust without an anchor after trust with one": _trust_after(ROOT.pem, LEAF.pem),
     "a setter of what is followed": _a_setter_while_following,
 }
 """Everything that is refused before a connection."""
