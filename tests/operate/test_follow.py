@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,6 +288,9 @@ def test_a_client_does_not_resume_what_older_trust_accepted() -> None:
         (Memory("trust", trust=5), TypeError),
         (Memory("identity", identity=5), TypeError),
         (Memory("identity", identity=Identity("path.pem", b"")), TypeError),
+        (Memory("identity", identity=Identity(Path(__file__), b"")), TypeError),
+        (Memory("identity", identity=Identity(CA.pem, Path(__file__))), TypeError),
+        (Memory("crls", crls=Path(__file__)), TypeError),
         (Memory("identity", identity=Identity(own()[0].cert, own()[0].key)), ssl.SSLError),
         (Memory("trust", trust=CA.pem + pem(CA.crl())), ValueError),
         (Memory("crls", crls=pem(CA.crl())[:200]), ssl.SSLError),

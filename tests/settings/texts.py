@@ -18,7 +18,7 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest import mock
 
@@ -461,6 +461,8 @@ CASES: dict[str, Case] = {
     "trust of a source that is empty": _followed("trust", trust=b" "),
     "CRLs among trust": _followed("trust", trust=ROOT.pem + pem(ROOT.crl())),
     "no CRLs of a source": _followed("crls", crls=[]),
+    "CRLs of a source by path": _followed("crls", crls=PurePosixPath("crls.pem")),
+    "something else among CRLs of a source": _followed("crls", crls=ROOT.pem),
     "an expired certificate of a source": _out_of_date(NOW - timedelta(days=9), NOW - timedelta(days=1)),
     "a certificate of a source that is not valid yet": _out_of_date(
         NOW + timedelta(days=1), NOW + timedelta(days=9)
