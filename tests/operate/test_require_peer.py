@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,6 +196,18 @@ def test_lines_of_refusals_are_held_back_by_rate(callers: Callers, caplog: pytes
         for _ in range(25):
             get(port, callers.client(), "/admin")
     assert len([each for each in caplog.records if each.name == "veritls.access"]) == 10
+
+
+def test_a_log_that_raises_loses_no_event_and_opens_nothing(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: found.append((args.exc_value, args.object)))
+    monkeypatch.setattr(refusals.logger, "filters", [lambda record: 1 / 0])
+    with heard() as told, served(uvicorn("h11"), RequirePeer(telling, RULES), callers.server()) as port:
+        assert get(port, callers.client(), "/admin")[0] == 403
+    assert [event.kind for event in told] == ["no_peer"]
+    assert [(type(error), where) for error, where in found] == [(ZeroDivisionError, refusals.logger)]
 
 
 def _starlette() -> Any:
