@@ -302,13 +302,40 @@ def test_a_route_of_fastapi_is_for_its_peers_by_decorator_and_by_dependency(
 
 
 def test_who_is_refused_by_fastapi_does_not_learn_what_a_route_takes(callers: Callers) -> None:
-    """The rule counts before the parameters and the body are read."""
+    """The rule counts before the parameters are read."""
     with heard() as found, served(uvicorn("h11"), _fastapi(), callers.server()) as port:
         assert get(port, callers.client(callers.admin), "/decorated/seven")[0] == 422
         assert not found
         for own in (callers.web, None):
             assert get(port, callers.client(own), "/decorated/seven") == (403, b'{"detail":"Forbidden"}')
         assert [each.kind for each in found] == ["not_allowed", "no_peer"]
+
+
+def test_no_dependency_of_a_route_of_fastapi_is_called_for_whom_the_route_refuses(callers: Callers) -> None:
+    library("fastapi")
+    from fastapi import Depends, FastAPI, HTTPException, Request
+
+    called: list[str] = []
+
+    def find(number: int) -> int:
+        called.append("find")
+        raise HTTPException(404)
+
+    needs_find: Any = Depends(find)
+
+    async def route(request: Request, found: int = needs_find, *, word: str = "x") -> None:
+        raise AssertionError("it ran")
+
+    app: Any = FastAPI()
+    app.get("/once/{number}")(require_peer(ADMINS)(route))
+    app.get("/twice/{number}")(require_peer(ADMINS)(require_peer(SPIFFE("spiffe://example.org/*"))(route)))
+    with served(uvicorn("h11"), app, callers.server()) as port:
+        for path in ("/once/7", "/twice/7"):
+            for own in (callers.web, None):
+                assert get(port, callers.client(own), path)[0] == 403
+            assert not called
+            assert get(port, callers.client(callers.admin), path)[0] == 404
+            assert called.pop() == "find"
 
 
 def test_what_fastapi_is_asked_for_stands_in_no_schema(callers: Callers) -> None:
