@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 import veritls
 from tests.conftest import Files
+from tests.support.certificates import Party, pem
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context, tls_pair
 
 
@@ -94,6 +95,36 @@ def test_every_truncation_of_a_certificate_is_refused(context: Any, leaf: Any) -
         with pytest.raises(ssl.SSLError):
             context.load_verify_locations(cadata=der[:length])
     assert context.get_ca_certs() == []
+
+
+@pytest.mark.parametrize("module", [ssl, veritls], ids=["ssl", "veritls"])
+@pytest.mark.parametrize("left", [28, 200, -10])
+def test_a_text_that_is_cut_off_within_its_last_block_is_refused(
+    module: Any, tmp_path: Path, left: int
+) -> None:
+    ca = Party("first", ca=True)
+    middle = Party("second", ca, ca=True)
+    leaf, path, key = middle.issue("localhost"), tmp_path / "cut.pem", tmp_path / "key.pem"
+    key.write_bytes(leaf.key_pem)
+    context = module.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for text in (ca.pem + middle.pem[:left], ca.pem + pem(ca.crl())[:left]):
+        path.write_bytes(text)
+        with pytest.raises(ssl.SSLError):
+            context.load_verify_locations(path)
+        with pytest.raises(ssl.SSLError):
+            context.load_verify_locations(cadata=text.decode())
+    if module is veritls:  # ssl keeps the certificates before the cut
+        assert context.get_ca_certs() == []
+    path.write_bytes(leaf.pem + middle.pem[:left])
+    with pytest.raises(ssl.SSLError):
+        context.load_cert_chain(path, key)
+
+
+def test_a_text_that_is_cut_off_is_said_to_be(context: Any, tmp_path: Path) -> None:
+    ca, path = Party("first", ca=True), tmp_path / "cut.pem"
+    path.write_bytes(pem(ca.crl()) + pem(ca.crl())[:200])
+    with pytest.raises(ssl.SSLError, match=r"cut\.pem' is cut off, it has no end: X509 CRL"):
+        context.load_crls(path)
 
 
 def test_no_flipped_bit_of_a_server_certificate_is_accepted(files: Files, tmp_path: Path) -> None:

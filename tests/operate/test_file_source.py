@@ -242,6 +242,29 @@ def test_a_file_that_breaks_later_keeps_the_last_set_and_recovers(
         assert served(context) == serial
 
 
+@pytest.mark.parametrize("kind", ["trust", "crls", "intermediates"])
+def test_several_in_one_file_that_is_half_written_keep_the_last_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(FileSource, "patience", 0.0)
+    parts = [pem(each.crl()) if kind == "crls" else each.pem for each in (CA, OTHER_CA)]
+    path, context = tmp_path / "several.pem", client()
+    named: dict[str, Any] = {kind: path}
+    path.write_bytes(b"".join(parts))
+
+    def held() -> int:
+        return sum(item.kind == kind for item in context.material_status.items)
+
+    with followed(context, FileSource(**named, interval=INTERVAL)) as told:
+        told.outcome("loaded")
+        path.write_bytes(parts[0] + parts[1][:100])
+        assert "cut off" in (told.outcome("failed").sentence or "")
+        assert held() == 2
+        path.write_bytes(b"".join(reversed(parts)))
+        told.outcome("loaded")
+        assert held() == 2
+
+
 @pytest.mark.parametrize(
     "error", [PermissionError(13, "Permission denied"), OSError(116, "Stale file handle")]
 )
@@ -424,6 +447,7 @@ def test_a_file_that_appears_in_a_hashed_folder_is_taken(tmp_path: Path, hints: 
         ({"trust": ["ca.pem", ""]}, ValueError),
         ({"cert": ""}, ValueError),
         ({"trust": 5}, TypeError),
+        ({"trust": {"example.org": "bundle.pem"}}, TypeError),
         ({"trust": "a\0b"}, ValueError),
         ({"trust": "ca.pem", "interval": 0}, ValueError),
         ({"trust": "ca.pem", "interval": 11}, ValueError),

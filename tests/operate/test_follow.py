@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,6 +288,9 @@ def test_a_client_does_not_resume_what_older_trust_accepted() -> None:
         (Memory("trust", trust=5), TypeError),
         (Memory("identity", identity=5), TypeError),
         (Memory("identity", identity=Identity("path.pem", b"")), TypeError),
+        (Memory("identity", identity=Identity(Path(__file__), b"")), TypeError),
+        (Memory("identity", identity=Identity(CA.pem, Path(__file__))), TypeError),
+        (Memory("crls", crls=Path(__file__)), TypeError),
         (Memory("identity", identity=Identity(own()[0].cert, own()[0].key)), ssl.SSLError),
         (Memory("trust", trust=CA.pem + pem(CA.crl())), ValueError),
         (Memory("crls", crls=pem(CA.crl())[:200]), ssl.SSLError),
@@ -426,3 +430,29 @@ def test_where_nothing_better_is_in_use_an_expired_certificate_is_taken() -> Non
         event = told.outcome("expiring")
         assert event.kind == "identity"
         assert event.sentence and "has expired" in event.sentence
+
+
+def test_trust_without_an_anchor_does_not_replace_trust_with_one() -> None:
+    between = Party("between", CA, ca=True)
+    source, context = Memory("trust", trust=CA.pem), client()
+    with followed(context, source) as told:
+        for trust in (between.pem, between.issue("localhost").pem):
+            source.put(trust=trust)
+            assert "no trust anchor" in (told.outcome("failed").sentence or "")
+            assert [entry.der for entry in context.list_trust()] == [CA.der]
+            assert accepts(context, CA)
+        source.put(trust=between.pem + OTHER_CA.pem)
+        told.outcome("loaded")
+        assert accepts(context, OTHER_CA)
+
+
+@pytest.mark.parametrize("flags", [0, ssl.VERIFY_X509_PARTIAL_CHAIN])
+def test_an_intermediate_that_is_trusted_first_may_be_replaced_by_another(flags: int) -> None:
+    first, second = Party("first", CA, ca=True), Party("second", CA, ca=True)
+    source, context = Memory("trust", trust=first.pem), client()
+    context.verify_flags |= flags
+    with followed(context, source) as told:
+        told.outcome("loaded")
+        source.put(trust=second.pem)
+        told.outcome("loaded")
+        assert accepts(context, second) is bool(flags)

@@ -123,6 +123,11 @@ def test_a_mount_is_left_out_however_its_path_is_written(path: str) -> None:
     assert "/admin" in under(path, "/api")
 
 
+@pytest.mark.parametrize("path", ["/%2561dmin", "/%2561dmin/x", "/admin%5Cx", "/admin%252fx"])
+def test_a_path_outside_of_the_mount_is_not_within_it_where_it_is_read_further(path: str) -> None:
+    assert "/admin" in under(path, "/admin")
+
+
 def test_letters_beyond_ascii_are_compared_without_case() -> None:
     assert under("/%C3%BCN%C3%8F/x".replace("%C3%BC", "%C3%9C").replace("N", "n")) == {"/Ünï"}
     assert under("/%C3%BCn%C3%AF") == {"/Ünï"}

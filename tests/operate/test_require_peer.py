@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,6 +198,18 @@ def test_lines_of_refusals_are_held_back_by_rate(callers: Callers, caplog: pytes
     assert len([each for each in caplog.records if each.name == "veritls.access"]) == 10
 
 
+def test_a_log_that_raises_loses_no_event_and_opens_nothing(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: found.append((args.exc_value, args.object)))
+    monkeypatch.setattr(refusals.logger, "filters", [lambda record: 1 / 0])
+    with heard() as told, served(uvicorn("h11"), RequirePeer(telling, RULES), callers.server()) as port:
+        assert get(port, callers.client(), "/admin")[0] == 403
+    assert [event.kind for event in told] == ["no_peer"]
+    assert [(type(error), where) for error, where in found] == [(ZeroDivisionError, refusals.logger)]
+
+
 def _starlette() -> Any:
     library("starlette")
     from starlette.applications import Starlette
@@ -289,13 +302,40 @@ def test_a_route_of_fastapi_is_for_its_peers_by_decorator_and_by_dependency(
 
 
 def test_who_is_refused_by_fastapi_does_not_learn_what_a_route_takes(callers: Callers) -> None:
-    """The rule counts before the parameters and the body are read."""
+    """The rule counts before the parameters are read."""
     with heard() as found, served(uvicorn("h11"), _fastapi(), callers.server()) as port:
         assert get(port, callers.client(callers.admin), "/decorated/seven")[0] == 422
         assert not found
         for own in (callers.web, None):
             assert get(port, callers.client(own), "/decorated/seven") == (403, b'{"detail":"Forbidden"}')
         assert [each.kind for each in found] == ["not_allowed", "no_peer"]
+
+
+def test_no_dependency_of_a_route_of_fastapi_is_called_for_whom_the_route_refuses(callers: Callers) -> None:
+    library("fastapi")
+    from fastapi import Depends, FastAPI, HTTPException, Request
+
+    called: list[str] = []
+
+    def find(number: int) -> int:
+        called.append("find")
+        raise HTTPException(404)
+
+    needs_find: Any = Depends(find)
+
+    async def route(request: Request, found: int = needs_find, *, word: str = "x") -> None:
+        raise AssertionError("it ran")
+
+    app: Any = FastAPI()
+    app.get("/once/{number}")(require_peer(ADMINS)(route))
+    app.get("/twice/{number}")(require_peer(ADMINS)(require_peer(SPIFFE("spiffe://example.org/*"))(route)))
+    with served(uvicorn("h11"), app, callers.server()) as port:
+        for path in ("/once/7", "/twice/7"):
+            for own in (callers.web, None):
+                assert get(port, callers.client(own), path)[0] == 403
+            assert not called
+            assert get(port, callers.client(callers.admin), path)[0] == 404
+            assert called.pop() == "find"
 
 
 def test_what_fastapi_is_asked_for_stands_in_no_schema(callers: Callers) -> None:

@@ -92,7 +92,7 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
+def serving(folder: Path, *arguments: str, end: signal.Signals = signal.SIGINT) -> Iterator[Serving]:
     process = subprocess.Popen(
         command("app:app", "--port", "0", "--cert", "server.pem", *arguments),
         cwd=folder,
@@ -104,8 +104,8 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
     )
     try:
         yield Serving(process)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(START_SECONDS) in (0, -signal.SIGINT, 130)
+        process.send_signal(end)
+        assert process.wait(START_SECONDS) == 0
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -156,6 +156,30 @@ def test_trust_that_was_taken_away_refuses(folder: Path, callers: Callers) -> No
         (folder / "next.pem").rename(folder / "ca.pem")
         server.wait_for("INFO +veritls.material: took over a new set")
         assert is_refused(lambda: get(server.port, callers.client(callers.web)))
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_exits_with_0_when_it_is_told_to_end(folder: Path, callers: Callers, end: signal.Signals) -> None:
+    with serving(folder, end=end) as server:
+        assert get(server.port, callers.client(None))[0] == 200
+
+
+def test_an_application_that_does_not_start_is_exit_code_2(folder: Path) -> None:
+    (folder / "down.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    done = subprocess.run(
+        command("down:app", "--cert", "server.pem", "--port", "0"),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    assert done.returncode == 2
+    assert "no database" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("veritls serve: the application did not start")
 
 
 WRONG = [

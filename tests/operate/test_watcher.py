@@ -257,6 +257,14 @@ def test_a_source_that_has_something_new_all_the_time_is_no_busy_loop() -> None:
         assert len(source.loads) - before <= 2 + (time.monotonic() - began) / watching.SHORTEST
 
 
+def test_a_source_that_sets_stop_itself_is_no_busy_loop() -> None:
+    source, context = Waits(lambda stop, timeout: stop.set(), identity=own()[0]), server()
+    with followed(context, source):
+        before, began = len(source.loads), time.monotonic()
+        until(lambda: time.monotonic() > began + 1)
+        assert len(source.loads) - before <= 2 + (time.monotonic() - began) / watching.SHORTEST
+
+
 def test_what_is_raised_of_a_set_holds_no_frame_with_its_keys() -> None:
     identity = Identity(own()[0].cert, own()[0].key)
     with pytest.raises(ssl.SSLError) as caught:

@@ -80,6 +80,8 @@ FORGED = {
     "X-Client-Cert": "forged",
     "X-Client-Verify": "SUCCESS",
     "X-Client-DN": "CN=admin",
+    "X-Client-CN": "forged",
+    "X-Client-Issuer-DN": "CN=forged",
     "X-Forwarded-Client-Cert": "forged",
     "X-Forwarded-Tls-Client-Cert": "forged",
     "X-Forwarded-Ssl": "on",

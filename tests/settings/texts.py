@@ -18,7 +18,7 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest import mock
 
@@ -226,13 +226,16 @@ def _a_setter_while_following(_: Path) -> None:
         server.follow(None)
 
 
-def _trust_for_all(_: Path) -> None:
-    server, source = context(), _Source(Material(trust={"a.example": ROOT.pem}), "trust")
-    server.follow(source)
-    follower: Any = server._settings.followed
-    server.follow(None)
-    later = prepared(Material(trust=ROOT.pem), frozenset({"trust"}), source.name)
-    follower._renewed(server._settings, later, former=server._settings.trust)
+def _trust_after(first: Any, then: bytes) -> Case:
+    def follow(_: Path) -> None:
+        server, source = context(), _Source(Material(trust=first), "trust")
+        server.follow(source)
+        follower: Any = server._settings.followed
+        server.follow(None)
+        later = prepared(Material(trust=then), frozenset({"trust"}), source.name)
+        follower._renewed(server._settings, later, former=server._settings.trust)
+
+    return follow
 
 
 def _out_of_date(start: Any, end: Any) -> Case:
@@ -404,6 +407,7 @@ CASES: dict[str, Case] = {
     "an empty file": loaded("load_verify_locations", b""),
     "empty data": call("load_cert_chain", bytearray(b" ")),
     "no certificate in a file": loaded("load_verify_locations", b"hello"),
+    "a certificate that is cut off": loaded("load_verify_locations", LEAF.pem[:200]),
     "a damaged certificate": loaded("load_verify_locations", _DAMAGED.format("CERTIFICATE").encode()),
     "two certificates in a block": loaded(
         "load_verify_locations", ssl.DER_cert_to_PEM_cert(LEAF.der + ROOT.der).encode()
@@ -457,11 +461,14 @@ CASES: dict[str, Case] = {
     "trust of a source that is empty": _followed("trust", trust=b" "),
     "CRLs among trust": _followed("trust", trust=ROOT.pem + pem(ROOT.crl())),
     "no CRLs of a source": _followed("crls", crls=[]),
+    "CRLs of a source by path": _followed("crls", crls=PurePosixPath("crls.pem")),
+    "something else among CRLs of a source": _followed("crls", crls=ROOT.pem),
     "an expired certificate of a source": _out_of_date(NOW - timedelta(days=9), NOW - timedelta(days=1)),
     "a certificate of a source that is not valid yet": _out_of_date(
         NOW + timedelta(days=1), NOW + timedelta(days=9)
     ),
-    "trust for all after trust by domain": _trust_for_all,
+    "trust for all after trust by domain": _trust_after({"a.example": ROOT.pem}, ROOT.pem),
+    "trust without an anchor after trust with one": _trust_after(ROOT.pem, LEAF.pem),
     "a setter of what is followed": _a_setter_while_following,
 }
 """Everything that is refused before a connection."""

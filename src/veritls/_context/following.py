@@ -277,6 +277,9 @@ class Follower:
             if former is not None and former.bundles is not None:
                 raise ValueError(f"{self.name} gave trust by SPIFFE trust domain, and now for all")
             trust = trust.with_trust([Batch(new.trust, (), self.name)])
+            partial = settings.peer.partial_chain
+            if former is not None and not trust.has_anchors(partial) and former.has_anchors(partial):
+                raise ValueError(f"{self.name} gave no trust anchor: none of the certificates is self-signed")
         if new.bundles is not None:
             trust = trust.with_trust([]).with_bundles(new.bundles)
         if new.intermediates is not None:

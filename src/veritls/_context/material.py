@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -62,8 +63,8 @@ def _identities(given: Any, where: str) -> tuple[_engine.Identity, ...]:
         if not isinstance(each, Identity):
             raise TypeError(f"identity must be an Identity, or several, not {type(each).__name__}")
         for part in (each.cert, each.key):
-            if isinstance(part, str):
-                raise TypeError("an Identity has contents (bytes) or objects, not str")
+            if isinstance(part, str | os.PathLike):
+                raise TypeError(f"an Identity has contents (bytes) or objects, not {type(part).__name__}")
         cert, key = each.cert, each.key
         # Bytes that are no PEM could be taken for a path.
         cert = bytearray(cert) if isinstance(cert, bytes) else cert
@@ -81,11 +82,13 @@ def _identities(given: Any, where: str) -> tuple[_engine.Identity, ...]:
 
 
 def _crls(content: Any, where: str) -> tuple[Found, ...]:
+    if isinstance(content, os.PathLike):
+        raise TypeError(f"the crls of {where}: CRLs are PEM, DER or objects, not {type(content).__name__}")
     if isinstance(content, str):
         content = content.encode()
     if isinstance(content, bytes):
         content = bytearray(content)
-    found = tuple(Found(each.parsed, where) for each in in_source(content))
+    found = tuple(in_source(content, where))
     if not found:
         raise ValueError(f"{where} gave no crls: it is empty")
     return found

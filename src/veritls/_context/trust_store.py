@@ -295,6 +295,10 @@ class TrustStore:
             kept = self._frozen.setdefault(partial_chain, made)
         return kept
 
+    def has_anchors(self, partial_chain: bool) -> bool:
+        """Whether a path can end here."""
+        return any(entry.kind == "anchor" for entry in self.entries(partial_chain=partial_chain))
+
     def entries(self, *, partial_chain: bool) -> list[TrustEntry]:
         """Every certificate, then every CRL, in the order in which they were loaded."""
         from veritls._context.trust_entries import entries_of

@@ -165,6 +165,8 @@ class Watcher:
             pause = timeout if self._failures else SHORTEST
         if pause > spent and not stop.is_set():
             stop.wait(pause - spent)
+        elif spent < SHORTEST:
+            time.sleep(SHORTEST - spent)  # the source may have set it
         return pause, self._goes_on(stop) and self._round(fault)
 
     def _goes_on(self, stop: threading.Event) -> bool:

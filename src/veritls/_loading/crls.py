@@ -70,32 +70,33 @@ def in_path(path: StrPath) -> Iterator[Found]:
             yield from in_path(os.path.join(place, name))
 
 
-def in_source(source: CRLSource) -> Iterator[Found]:
-    """The CRLs of a path, of PEM or DER in memory, or of `cryptography` objects.
+def in_source(source: CRLSource, where: str = "memory") -> Iterator[Found]:
+    """The CRLs of a path, of PEM or DER in memory, or of `cryptography` objects. `where`: what has those that
+    are not in a file.
 
     Raises OSError and ssl.SSLError as `in_path`, TypeError for anything else.
     """
     if is_content(source):
         data, _ = read_content(source, "CRL")  # type: ignore[arg-type]
-        yield from _in_data(data, "memory")
+        yield from _in_data(data, where)
     elif isinstance(source, str | bytes | os.PathLike):
         yield from in_path(source)
     else:
-        yield from _of_objects(source)
+        yield from _of_objects(source, where)
 
 
-def _of_objects(source: object) -> Iterator[Found]:
+def _of_objects(source: object, where: str) -> Iterator[Found]:
     from veritls._loading.objects import crl_der
 
     alone = crl_der(source)
     if alone is not None:
-        yield read(alone, "memory")
+        yield read(alone, where)
     elif isinstance(source, Iterable):
         for each in source:
             der = crl_der(each)
             if der is None:
                 raise TypeError(f"source must contain CRLs, not {type(each).__name__}")
-            yield read(der, "memory")
+            yield read(der, where)
     else:
         raise TypeError(f"source must be a path, bytes or CRLs, not {type(source).__name__}")
 

@@ -33,9 +33,11 @@ def is_pem(data: bytes) -> bool:
     return b"-----BEGIN" in data
 
 
-def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The blocks of a PEM text as (label, whole block). Text between them is ignored (RFC 7468)."""
-    found, at, without_end = [], 0, set()
+def _scanned(data: bytes) -> tuple[list[tuple[bytes, bytes]], set[bytes]]:
+    """The blocks of a PEM text as (label, whole block), and the labels of those that have no end."""
+    found: list[tuple[bytes, bytes]] = []
+    without_end: set[bytes] = set()
+    at = 0
     while (begin := data.find(_BEGIN, at)) >= 0:
         at = begin + len(_BEGIN)
         dashes = data.find(_DASHES, at, at + _LONGEST_LABEL)
@@ -50,6 +52,21 @@ def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
             continue
         at = end + len(last)
         found.append((label, data[begin:at]))
+    return found, without_end
+
+
+def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The blocks of a PEM text as (label, whole block). Text between them is ignored (RFC 7468)."""
+    return _scanned(data)[0]
+
+
+def _whole_blocks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
+    """The same. Raises ssl.SSLError naming `where` where a block has no end, as `ssl` does: what is before it
+    would be taken for all, while the file is being written or where a copy of it broke off."""
+    found, without_end = _scanned(data)
+    if without_end:
+        labels = ", ".join(sorted(map(bytes.decode, without_end)))
+        raise ssl_error("PEM_LIB", f"PEM lib: a PEM block of {where} is cut off, it has no end: {labels}")
     return found
 
 
@@ -110,9 +127,9 @@ def _certificate_der(block: bytes) -> bytes:
 def pem_certificates(data: bytes, where: str) -> list[bytes]:
     """The certificates of a PEM text, DER, in order.
 
-    Raises ssl.SSLError naming `where`, if there is none or one of them cannot be parsed.
+    Raises ssl.SSLError naming `where`, if there is none, one of them cannot be parsed or a block has no end.
     """
-    blocks = pem_blocks(data)
+    blocks = _whole_blocks(data, where)
     certificates = [block for label, block in blocks if label in _CERTIFICATES]
     if not certificates:
         found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
@@ -149,8 +166,8 @@ def is_cut(data: bytes) -> bool:
 
 
 def crls_in(data: bytes, where: str) -> list[bytes]:
-    """The CRLs of a PEM text, DER. Raises ssl.SSLError naming `where` for a malformed one."""
-    blocks = [block for label, block in pem_blocks(data) if label == b"X509 CRL"]
+    """The CRLs of a PEM text, DER. Raises ssl.SSLError naming `where` where one is malformed or cut off."""
+    blocks = [block for label, block in _whole_blocks(data, where) if label == b"X509 CRL"]
     if not blocks:
         return []
     from veritls._loading.objects import pem_crls

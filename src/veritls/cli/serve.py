@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +74,23 @@ def _log() -> None:
     log.setLevel(logging.INFO)
 
 
+@contextmanager
+def _told_to_end(server: Any) -> Iterator[None]:
+    """SIGINT and SIGTERM end the server, and nothing else: uvicorn raises them again when it has ended, for
+    the handlers that were there before, and those of Python would end the process with another status."""
+
+    def told(*_: object) -> None:
+        if not server.started:
+            raise SystemExit(0)
+
+    before = {each: signal.signal(each, told) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def serve(
     name: str,
     host: str,
@@ -111,7 +131,12 @@ def serve(
             flush=True,
         )
         server = uvicorn.Server(config)
-        server.run(sockets=[listener])
+        try:
+            with _told_to_end(server):
+                server.run(sockets=[listener])
+        except SystemExit as why:  # so do newer versions end where the application does not start
+            if server.started or not why.code:
+                raise
     if not server.started:
         raise ValueError("the application did not start: what it raised is above")
     context.follow(None)

@@ -101,7 +101,9 @@ def readings(scope: Mapping[str, Any]) -> set[Segments]:
     plain = _PLAIN.fullmatch(path)
     if not plain and len(path) > LONGEST_ODD:
         raise BadPath(f"it is longer than {LONGEST_ODD:,} characters, and not plain")
-    found = {_folded(_within(path, root).split("/"))} if plain else set(_read(path, root))
+    below = _within(path, root)
+    # The mount is left out of the path as it is, or of what is left where that is decoded again.
+    found = {_folded(below.split("/"))} if plain else {*_read(below, ""), *_read(path, root)}
     if isinstance(raw, bytes) and len(raw) <= 3 * LONGEST:
         found.update(_undivided(raw, root))
     return found

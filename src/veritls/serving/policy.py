@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar, overload
 
 from veritls.peers import Matcher, as_matchers
 from veritls.serving.paths import BadPath, Rules, readings
@@ -199,10 +199,12 @@ class PeerRule:
         if names[-3:] == ["scope", "receive", "send"]:
             return self._application(route)
         check = self._check_of_starlette
-        guarded_twice = _PARAMETER in names
+        parameter = _PARAMETER
+        while parameter in names:  # that of another rule of the same route
+            parameter += "_"
 
         def scope_of(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-            connection = named.get(_PARAMETER) if guarded_twice else named.pop(_PARAMETER, None)
+            connection = named.pop(parameter, None)
             scope = _scope_in([connection, *arguments, *named.values()])
             if scope is None:
                 raise RuntimeError(f"{route!r} was called without a request: whose it is cannot be known")
@@ -221,8 +223,7 @@ class PeerRule:
                 check(scope_of(arguments, named))
                 return route(*arguments, **named)
 
-        if not guarded_twice:
-            _show_parameter(guarded, route, check)
+        _show_parameter(guarded, route, parameter, check)
         return guarded
 
     def _application(self, app: Any) -> Any:
@@ -244,15 +245,16 @@ class PeerRule:
         return f"require_peer({words})"
 
 
-def _show_parameter(guarded: Any, route: Any, check: Callable[[Any], object]) -> None:
-    """Has FastAPI hand over the connection, besides what the route takes, and ask `check` before it reads
-    that: who is refused learns nothing of it."""
+def _show_parameter(guarded: Any, route: Any, parameter: str, check: Callable[[Any], object]) -> None:
+    """Has FastAPI hand over the connection as `parameter`, besides what the route takes, and ask `check`
+    before the route's own dependencies are called and its parameters are read: who is refused learns nothing
+    of them."""
     signature = inspect.signature(route)
     try:
         from starlette.requests import HTTPConnection
     except ImportError:
         return
-    ours = inspect.Parameter(_PARAMETER, inspect.Parameter.KEYWORD_ONLY, annotation=HTTPConnection)
+    asked: Any = HTTPConnection
     try:
         from fastapi import Depends
     except ImportError:
@@ -264,11 +266,21 @@ def _show_parameter(guarded: Any, route: Any, check: Callable[[Any], object]) ->
             return connection
 
         checked.__annotations__ = {"connection": HTTPConnection}
-        ours = ours.replace(default=Depends(checked))
-    parameters = list(signature.parameters.values())
-    rest = [each for each in parameters if each.kind is inspect.Parameter.VAR_KEYWORD]
-    first = [each for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
-    guarded.__signature__ = signature.replace(parameters=[*first, ours, *rest])
+        asked = Annotated[HTTPConnection, Depends(checked)]
+    # FastAPI calls dependencies in the order of the parameters, and gives everything by name.
+    by_name = inspect.Parameter.KEYWORD_ONLY
+    ours = inspect.Parameter(parameter, by_name, annotation=asked)
+    first: list[inspect.Parameter] = []
+    named: list[inspect.Parameter] = []
+    last: list[inspect.Parameter] = []
+    for each in signature.parameters.values():
+        if each.kind is inspect.Parameter.VAR_KEYWORD:
+            last.append(each)
+        elif each.kind in (inspect.Parameter.POSITIONAL_OR_KEYWORD, by_name) and each.name != "self":
+            named.append(each.replace(kind=by_name))
+        else:
+            first.append(each)
+    guarded.__signature__ = signature.replace(parameters=[*first, ours, *named, *last])
 
 
 def require_peer(*patterns: Matcher) -> PeerRule:
@@ -278,7 +290,8 @@ def require_peer(*patterns: Matcher) -> PeerRule:
     As a decorator, below that of the framework: of a route of FastAPI, an endpoint of Starlette, or a
     function that is an ASGI application. As a dependency of FastAPI, ``Depends(require_peer(...))``, it gives
     the `Peer`. A request that is refused is answered with 403, a WebSocket is not accepted, and an
-    `veritls.events.AccessEvent` is told.
+    `veritls.events.AccessEvent` is told. FastAPI reads a request's body before it asks for whom a route is:
+    whoever is refused can send one, and gets 422 for one that is no JSON. `RequirePeer` refuses before.
 
     Raises TypeError for what is not a pattern, and for what is not a function.
     """

@@ -72,10 +72,13 @@ def tell(scope: Mapping[str, Any], peer: Peer | None, refused: Refused) -> None:
             peer_identity=peer,
             time=time.time(),
         )
-        if held is not None:
-            logger.warning("%s", _line(event, held), extra={"access": event})
     except Exception as fault:
         _engine.report_unraisable(fault, logger)
         return
+    if held is not None:
+        try:
+            logger.warning("%s", _line(event, held), extra={"access": event})
+        except Exception as fault:
+            _engine.report_unraisable(fault, logger)
     for subscription in listeners:
         subscription._tell(event)

@@ -39,7 +39,7 @@ _HEADERS = re.compile(
     "(?:.*_)?(?:SSL|MTLS|HTTPS)(?:_.*)?"
     "|.*(?:CLIENT|PEER)_?CERT.*"
     "|(?:.*_)?TLS_(?:CLIENT|PEER|VERIFY|CERT).*"
-    "|(?:.*_)?(?:CLIENT|PEER)_(?:VERIFY|VERIFIED|DN|S_DN|I_DN|SUBJECT|SAN|SERIAL|FINGERPRINT)(?:_.*)?"
+    "|(?:.*_)?(?:CLIENT|PEER)_(?:VERIFY|VERIFIED|DN|S_DN|I_DN|CN|SUBJECT|ISSUER|SAN|SERIAL|FINGERPRINT)(?:_.*)?"
     "|X_FORWARDED_TLS(?:_.*)?"
     ")"
 )

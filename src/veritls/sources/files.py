@@ -25,7 +25,7 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from veritls._report.rendering import plain
@@ -145,7 +145,7 @@ class _Reading:
 
 def _paths(given: Any, name: str) -> tuple[str, ...]:
     several = [given] if isinstance(given, str | bytes | os.PathLike) else given
-    if isinstance(several, bytearray | memoryview) or not isinstance(several, Iterable):
+    if isinstance(several, bytearray | memoryview | Mapping) or not isinstance(several, Iterable):
         raise TypeError(f"{name} must be a path, or several, not {type(given).__name__}")
     given = tuple(map(os.fsdecode, several))
     if not given or not all(given):
