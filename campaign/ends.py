@@ -92,8 +92,8 @@ async def on_loop(context: Any, raw: socket.socket, *, server: bool, seconds: fl
             transport.write(said)
     except Exception as error:
         side.failed(error)
-        # The protocol keeps the error, and its traceback this frame, which has the protocol: where the collector
-        # takes such a circle apart, asyncio may call the error one that nobody looked at.
+        # The protocol keeps the error, and its traceback this frame, which has the protocol: where the
+        # collector takes such a circle apart, asyncio may call the error one that nobody looked at.
         error.__traceback__ = None
     finally:
         if transport is not None and side.outcome != OK:
