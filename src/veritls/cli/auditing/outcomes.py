@@ -38,8 +38,7 @@ class Outcome:
         """The evidence, and whether there was anything to verify."""
         if self.requested is not False or self.what != "accepted":
             return self.evidence
-        answer = "was" if self.http is None else f"{self.evidence},"
-        return f"{answer} not asked for its certificate"
+        return "was not asked for its certificate" if self.http is None else f"{self.evidence}, not asked"
 
 
 def speaks_not_the_version(error: BaseException) -> bool:

@@ -132,19 +132,16 @@ def _issuer(options: Options, certificates: list[x509.Certificate]) -> Issuer | 
         return issuer_of(certificates, key)
 
 
-def _revoked(path: Path | None, issuer: Issuer | None) -> int | None:
-    """A serial number that a CRL of the CA has."""
+def _crl(path: Path | None, issuer: Issuer | None) -> x509.CertificateRevocationList | None:
     if path is None:
         return None
     with argument("--crl", path):
         data = content(path)
         pem = b"-----BEGIN" in data
         crl = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
-        if issuer is None:
-            return None
-        if crl.issuer != issuer.certificate.subject:
+        if issuer is not None and crl.issuer != issuer.certificate.subject:
             raise ValueError("it is a CRL of another CA than --ca-key's")
-        return next((each.serial_number for each in crl), None)
+        return crl
 
 
 def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
@@ -163,12 +160,15 @@ def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
 
 
 def _fit(
-    given: Mapping[str, tuple[Path, Shown]], side: Side, anchors: Sequence[x509.Certificate]
+    given: Mapping[str, tuple[Path, Shown]],
+    side: Side,
+    anchors: Sequence[x509.Certificate],
+    crl: x509.CertificateRevocationList | None,
 ) -> tuple[tuple[str, Shown], ...]:
     """What the user gave, if what happens to it can prove anything. `side`: of the peers."""
     chains = {key: x509.load_pem_x509_certificates(shown.chain) for key, (_, shown) in given.items()}
     for key, (path, shown) in given.items():
-        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()))
+        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()), crl)
         if why is not None:
             raise ValueError(f"--peer {path}: {why}")
     return tuple((key, shown) for key, (_, shown) in given.items())
@@ -184,14 +184,15 @@ def _workshop(
     """`side`: of the peers. `known`: anchors besides those of `--ca`."""
     certificates = _anchors(options.ca)
     issuer = _issuer(options, certificates)
+    crl = _crl(options.crl, issuer)
     return Workshop(
         side=side,
         names=tuple(names),
         other_name=other_name_for(allowed, names[0]),
         issuer=issuer,
         anchors=tuple([issuer.certificate] if issuer is not None else [*certificates, *known]),
-        revoked=_revoked(options.crl, issuer),
-        given=_fit(_given(options.peers), side, certificates),
+        revoked=next((each.serial_number for each in crl or ()), None),
+        given=_fit(_given(options.peers), side, certificates, crl),
     )
 
 
