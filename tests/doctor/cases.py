@@ -80,6 +80,7 @@ HARMLESS = (
     "    def f(self):\n        self.context = make()\n    def g(self):\n        self.context.anything = 1",
     "def f(getattr):\n    ssl.SSLContext(getattr(ssl, 'PROTOCOL_TLSv1'))",
     CLIENT + "setattr(context, name, 1)",
+    "texts = ['a'] or ssl.create_default_context()",
     CLIENT + "context.set_ciphers('DEFAULT:@SECLEVEL=2')",
     CLIENT + "context.load_verify_locations('ca.pem', None)",
     CLIENT + "context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)",

@@ -133,6 +133,12 @@ def test_contexts_are_followed_through_with_self_annotations_and_nested_function
     line = "context.maximum_version = ssl.TLSVersion.TLSv1"
     assert found(f"import ssl\ndef f(context: ssl.SSLContext) -> None:\n    {line}")
     assert found(f"import ssl\n{CLIENT}def f():\n    def g():\n        {line}")
+    assert found(
+        f"import ssl\nother, context = ssl.create_default_context(), ssl.create_default_context()\n{line}"
+    )
+    assert found(f"import ssl\ndef f(context=None):\n    context = context or ssl.SSLContext()\n    {line}")
+    assert found(f"import ssl\ncontext = ssl.SSLContext() if one else ssl.create_default_context()\n{line}")
+    assert found("import ssl\nmatch x:\n    case 1 if ssl.SSLContext(ssl.PROTOCOL_TLSv1):\n        pass")
     inside = "self.context = ssl.create_default_context()\n        self."
     assert found(f"import ssl\nclass A:\n    def f(self):\n        {inside}{line}")
     assert found(f"import ssl\n{CONNECTION.replace('connection = ', 'with ')[:-1]} as c:\n    pass") == []

@@ -161,6 +161,11 @@ class Scope:
             return self._call(node, depth - 1)
         if isinstance(node, ast.NamedExpr):
             return self.kind(node.value, depth - 1)
+        if isinstance(node, ast.IfExp | ast.BoolOp):
+            either = [node.body, node.orelse] if isinstance(node, ast.IfExp) else node.values
+            kinds = [self.kind(each, depth - 1) for each in either]
+            if any(isinstance(each, Context) for each in kinds):
+                return kinds[0] if all(each == kinds[0] for each in kinds) else Context(SIDES)
         if isinstance(node, ast.Subscript):
             owner = self.kind(node.value, depth - 1)
             return owner if isinstance(owner, Text) else None

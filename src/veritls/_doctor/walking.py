@@ -222,6 +222,9 @@ class Walker:
                 self.scope.bind(target, self.scope.kind(value))
         elif isinstance(target, ast.Subscript):
             self._expression(target)
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and _pair(target, value):
+            for each, its_value in zip(target.elts, value.elts, strict=True):
+                self._assign(node, each, its_value, operation)
         elif operation is None:
             self.scope.bind(target, self.scope.kind(value) or self._constant(value))
         else:
@@ -270,6 +273,8 @@ class Walker:
             self.scope.bind(node.target, None)
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.match_case):
+                if child.guard is not None:
+                    self._expression(child.guard)
                 self._body(child.body)
             elif isinstance(child, ast.expr):
                 self._expression(child)
@@ -307,6 +312,12 @@ class Walker:
                 for each in (child.iter, *child.ifs):
                     self._expression(each)
         self.guarded = before
+
+
+def _pair(target: ast.Tuple, value: ast.Tuple) -> bool:
+    """Whether each of the targets gets one of the values."""
+    starred = any(isinstance(each, ast.Starred) for each in (*target.elts, *value.elts))
+    return len(target.elts) == len(value.elts) and not starred
 
 
 def _set_once(node: ast.ClassDef) -> frozenset[str]:
