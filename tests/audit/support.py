@@ -33,6 +33,8 @@ INVALID = [
 ]
 """The peers that whoever verifies has to refuse."""
 
+LATER = "in {} it asked for no certificate in the handshake: whether it asks later"
+
 
 @dataclass(frozen=True)
 class Files:

@@ -13,6 +13,7 @@ import pytest
 import veritls
 from tests.audit.support import (
     INVALID,
+    LATER,
     Files,
     as_json,
     audit,
@@ -230,6 +231,41 @@ def test_a_context_that_may_choose_another_by_name_is_said_to_have_been_asked_fo
     code, result = as_json(named(context), *audited.keys, "--name", "a.internal")
     assert code == 0
     assert any("only a.internal was asked for" in each for each in result["sentences"])
+
+
+def test_a_context_that_asks_for_nothing_is_held_to_the_one_that_its_sni_callback_chose(
+    named: Naming, audited: Files
+) -> None:
+    chosen = server_context(audited, ssl.CERT_REQUIRED)
+    context = server_context(audited, ssl.CERT_NONE)
+
+    def choose(connection: Any, *_: Any) -> None:
+        connection.context = chosen
+
+    context.sni_callback = choose
+    code, result = as_json(named(context), *audited.keys)
+    assert code == 0, result["sentences"]
+    assert having(result, "as it must") == {"valid", *INVALID}
+
+
+def test_a_context_that_asks_after_the_handshake_is_said_to_do_so(named: Naming, audited: Files) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED, ssl)
+    context.post_handshake_auth = True
+    code, result = as_json(named(context), *audited.keys)
+    assert (code, result["status"]) == (1, "fails open")
+    assert any(each.startswith(LATER.format("TLS 1.3")) for each in result["sentences"])
+
+
+def test_what_ssl_says_is_without_the_place_in_its_source(named: Naming, audited: Files) -> None:
+    _, result = as_json(named(server_context(audited, ssl.CERT_REQUIRED, ssl)))
+    [none] = [each["got"] for each in result["peers"] if each["peer"] == "none"]
+    assert {got["evidence"] for got in none.values()} == {"peer did not return a certificate"}
+
+
+def test_a_name_in_another_script_is_tried_as_it_is_sent(named: Naming, audited: Files) -> None:
+    subject = named(client_context(audited))
+    code, result = as_json(subject, *audited.keys, "--name", "bücher.internal")
+    assert code == 0, result["sentences"]
 
 
 class TestWhatIsNamed:

@@ -15,6 +15,7 @@ import pytest
 import veritls
 from tests.audit.support import (
     INVALID,
+    LATER,
     Files,
     as_json,
     audit,
@@ -166,6 +167,35 @@ def test_an_application_that_answers_everybody_fails_open(audited: Files) -> Non
         with python_server(server_context(audited, ssl.CERT_OPTIONAL), everybody(status)) as server:
             code, result = as_json(server, *audited.keys, "--require", "--http", "/")
         assert (code, having(result, "fails open")) == (1, {"none"})
+
+
+def after_the_handshake(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """What Apache does for one folder: with TLS 1.3, it asks once the path is known."""
+    tls = handler.connection
+    try:
+        if handler.path == "/secure" and not tls.getpeercert():
+            tls.verify_client_post_handshake()
+    except ssl.SSLError:
+        status = 403
+    else:
+        status = 200
+    handler.send_response(status)
+    handler.end_headers()
+
+
+def test_a_server_that_asks_after_the_handshake_is_never_passed(audited: Files) -> None:
+    context = server_context(audited, ssl.CERT_REQUIRED, ssl)
+    context.post_handshake_auth = True
+    with python_server(context, after_the_handshake) as server:
+        code, result = as_json(server, *audited.keys, "--require", "--http", "/secure")
+        assert (code, result["status"]) == (2, "inconclusive")
+        assert any(each.startswith(LATER.format("TLS 1.3")) for each in result["sentences"])
+        got = {each["peer"]: each["got"] for each in result["peers"]}
+        assert {each["TLSv1.3"]["evidence"] for each in got.values()} == {"HTTP 403"}
+        code, result = as_json(server, *audited.keys, "--require", "--http", "/")
+        assert (code, result["status"]) == (1, "fails open")
+    got = {each["peer"]: each["got"] for each in result["peers"]}
+    assert {each["TLSv1.3"]["evidence"] for each in got.values()} == {"HTTP 200, not asked"}
 
 
 ANSWERS = {

@@ -110,7 +110,7 @@ def wrong(audited: Files, folder: Path) -> dict[str, tuple[list[object], str]]:
         ),
         "no key": ([*ca, "--ca-key", audited.ca], "--ca-key"),
         "missing": (["--ca", folder / "missing"], "No such file or directory"),
-        "folder": (["--ca", folder], "--ca"),
+        "folder": (["--ca", folder], f"veritls audit: --ca {folder}: Is a directory"),
         "fifo": (["--ca", folder / "fifo"], "it is not a regular file"),
         "fifo of a password": (
             [*audited.keys, "--password-file", folder / "fifo"],

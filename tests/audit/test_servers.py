@@ -16,6 +16,7 @@ from cryptography import x509
 import veritls
 from tests.audit.support import (
     INVALID,
+    LATER,
     ROOT,
     Files,
     as_json,
@@ -68,9 +69,12 @@ def test_a_server_that_asks_for_no_certificate_is_said_to_let_in_everybody(
         assert result["requests_certificates"] is False
         assert "asks clients for no certificate: whoever connects is let in" in result["sentences"]
         assert "asks for no certificate" in audit(server)[1].splitlines()[0]
+        assert any(each.startswith(LATER.format("TLS 1.3 and TLS 1.2")) for each in result["sentences"])
         # Whoever has the clients' CA does not mean that.
         code, result = as_json(server, *audited.keys)
         assert (code, result["status"]) == (2, "asks for no certificate")
+        got = [got for each in result["peers"] for got in each["got"].values()]
+        assert {each["evidence"] for each in got} == {"was not asked for its certificate"}
         assert any("--require or --optional" in each for each in result["sentences"])
         for mode in ("--require", "--optional"):
             code, result = as_json(server, *audited.keys, mode)
@@ -108,6 +112,15 @@ def test_a_server_that_takes_no_key_of_the_peers_kind_is_not_judged_by_them(audi
     code, result = of_openssl(audited, *options)
     assert (code, result["requests_certificates"]) == (2, True)
     assert having(result, "unknown") >= {"valid", "other-ca", "self-signed"}
+
+
+def test_a_weak_key_of_another_kind_than_a_server_takes_was_not_let_in(audited: Files) -> None:
+    needs("openssl")
+    options = ["-verify", "1", "-verify_return_error", "-client_sigalgs", "ECDSA+SHA256"]
+    code, result = of_openssl(audited, *options)
+    assert (code, having(result, "fails open")) == (2, set())
+    assert having(result, "unknown") == {"weak"}
+    assert having(result, "as it must") >= {"valid", "other-ca", "expired"}
 
 
 def test_a_server_that_fails_open_in_one_version_only_fails_open(audited: Files) -> None:

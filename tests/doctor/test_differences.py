@@ -28,13 +28,16 @@ BY_RULE: dict[str, str] = {
     "there is no password prompt": "password",
     "a cipher string without": "ciphers",
     "OP_IGNORE_UNEXPECTED_EOF": "settings",
+    "RSA keys below 2048 bits": "ciphers",
+    "a capath folder": "settings",
+    "a capath that cannot be read": "settings",
+    "wrap_bio()": "method",
 }
 """How a row begins -> the rule that finds it."""
 
 NOT_IN_A_TEXT: dict[str, str] = {
     "renegotiation and compression": "ssl has no call for either; compression() is None with it, too",
     "NPN": "Python's ssl has had none since 3.10",
-    "RSA keys below 2048 bits": "of a file",
     "keys whose certificate names RSASSA-PSS": "of a file",
     "TLS 1.3 tickets for wolfSSL": "of the peer",
     "a connection cannot be used while": "of when it runs",
@@ -50,11 +53,8 @@ NOT_IN_A_TEXT: dict[str, str] = {
     "a TLS 1.3 ticket": "of the peer",
     "until its handshake has ended": "of when it runs",
     "a socket that was refused": "of when it runs",
-    "a capath folder": "of a file",
     "a stapled OCSP response": "of the peer",
     "a certificate for other names": "of a file",
-    "wrap_bio()": "of what the program passes; ssl takes it, and is not safe",
-    "a capath that cannot be read": "of a file",
     "session IDs without tickets": "of the peer",
 }
 """How a row begins -> what it depends on."""

@@ -37,6 +37,24 @@ def test_a_folder_is_read_to_its_python_files_once_each(tmp_path: Path) -> None:
     assert [Path(each.path).name for each in examine([str(tmp_path)]).unreadable] == ["loop.py"]
 
 
+def test_a_folder_without_a_program_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "notes.txt").write_text("")
+    assert why(tmp_path) == "no Python file is in this folder"
+
+
+def test_a_notebook_is_not_taken_for_a_program(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text('{"cells": [{"source": ["import ssl\\n"], "execution_count": null}]}')
+    assert why(path).startswith("a notebook: ")
+
+
+def test_a_program_may_come_by_standard_input() -> None:
+    command = [sys.executable, "-m", "veritls", "doctor", "-"]
+    done = subprocess.run(command, input=BREAKING, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout[:19]) == (1, "<stdin>:2:1: breaks")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -75,9 +75,17 @@ def test_methods_of_a_later_python_that_are_not_offered_are_found_on_every_pytho
 @pytest.mark.parametrize("name", BREAKS)
 def test_names_are_followed_through_every_form_of_import(name: str) -> None:
     before, line, rule = BREAKS[name]
-    other = re.sub(r"\bssl\.", "tls.", f"{before}{line}")
+    other = re.sub(r"\bssl\b", "tls", f"{before}{line}")
     assert [each.rule for each in found(f"import ssl as tls\n{other}")] == [rule]
     assert [each.rule for each in found(f"import veritls as tls\n{other}")] == [rule]
+    assert [each.rule for each in found(f"tls = __import__('ssl')\n{other}")] == [rule]
+    by_name = "import importlib\ntls = importlib.import_module('ssl')"
+    assert [each.rule for each in found(f"{by_name}\n{other}")] == [rule]
+    if "getattr" in line:
+        return  # of the module itself
+    bare = re.sub(r"\bssl\.", "", f"{before}{line}")
+    assert [each.rule for each in found(f"from ssl import *\n{bare}")] == [rule]
+    assert [each.rule for each in found(f"from veritls import *\n{bare}")] == [rule]
     names = sorted(set(re.findall(r"\bssl\.(\w+)", f"{before}{line}")))
     bare = re.sub(r"\bssl\.(\w+)", r"my_\1", f"{before}{line}")
     head = ", ".join(f"{each} as my_{each}" for each in names)
@@ -98,6 +106,14 @@ def test_nothing_is_found_where_nothing_differs_or_it_cannot_be_told(source: str
         "if hasattr(ssl, 'PROTOCOL_TLSv1'):\n    {}",
         "if ssl.HAS_TLSv1:\n    {}",
         "if sys.version_info < (3, 12):\n    {}",
+        "if 'tls-unique' in ssl.CHANNEL_BINDING_TYPES:\n    {}",
+        "with suppress(KeyError, {1}):\n    {0}",
+        "with pytest.raises(({1}, KeyError)):\n    {0}",
+        "def f():\n    if not ssl.HAS_TLSv1:\n        return\n    {}",
+        "for each in 'ab':\n    if sys.version_info > (3, 12):\n        continue\n    {}",
+        "@unittest.skipUnless(ssl.HAS_TLSv1, 'old')\ndef f():\n    {}",
+        "ssl.HAS_TLSv1 and {}",
+        "{} if ssl.HAS_TLSv1 else None",
     ],
 )
 def test_what_a_program_may_catch_or_leave_out_is_said_to_be_possible_only(source: str) -> None:
@@ -108,12 +124,21 @@ def test_what_a_program_may_catch_or_leave_out_is_said_to_be_possible_only(sourc
 def test_an_except_for_another_error_does_not_count() -> None:
     source = "import ssl\ntry:\n    ssl.SSLContext(ssl.PROTOCOL_TLSv1)\nexcept KeyError:\n    pass"
     one(source, "protocol", "breaks")
+    one("import ssl\nwith suppress(KeyError):\n    ssl.SSLContext(ssl.PROTOCOL_TLSv1)", "protocol", "breaks")
+    after = "def f():\n    if ssl.HAS_TLSv1:\n        pass\n    ssl.SSLContext(ssl.PROTOCOL_TLSv1)"
+    one(f"import ssl\n{after}", "protocol", "breaks")
 
 
 def test_contexts_are_followed_through_with_self_annotations_and_nested_functions() -> None:
     line = "context.maximum_version = ssl.TLSVersion.TLSv1"
     assert found(f"import ssl\ndef f(context: ssl.SSLContext) -> None:\n    {line}")
     assert found(f"import ssl\n{CLIENT}def f():\n    def g():\n        {line}")
+    assert found(
+        f"import ssl\nother, context = ssl.create_default_context(), ssl.create_default_context()\n{line}"
+    )
+    assert found(f"import ssl\ndef f(context=None):\n    context = context or ssl.SSLContext()\n    {line}")
+    assert found(f"import ssl\ncontext = ssl.SSLContext() if one else ssl.create_default_context()\n{line}")
+    assert found("import ssl\nmatch x:\n    case 1 if ssl.SSLContext(ssl.PROTOCOL_TLSv1):\n        pass")
     inside = "self.context = ssl.create_default_context()\n        self."
     assert found(f"import ssl\nclass A:\n    def f(self):\n        {inside}{line}")
     assert found(f"import ssl\n{CONNECTION.replace('connection = ', 'with ')[:-1]} as c:\n    pass") == []
@@ -130,6 +155,55 @@ def test_a_cipher_string_without_a_suite_that_exists_leaves_tls_13_only() -> Non
     assert "not here: AES128-SHA;" in one(f"import ssl\n{CLIENT}{split}", "ciphers", "note").what
 
 
+@pytest.mark.parametrize("text", ["DEFAULT@SECLEVEL=1", "DEFAULT:@SECLEVEL=0"])
+def test_a_lower_security_level_changes_nothing(text: str) -> None:
+    one(f"import ssl\n{CLIENT}context.set_ciphers('{text}')", "ciphers", "may")
+    levels = []
+    for module in (ssl, veritls):
+        context = module.SSLContext(module.PROTOCOL_TLS_CLIENT)
+        context.set_ciphers(text)
+        levels.append(context.security_level)
+    assert levels == [int(text[-1]), 2]
+
+
+def test_a_client_without_the_servers_name_is_refused_by_wrap_bio_where_it_checks_names() -> None:
+    line = "context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())"
+    one(f"import ssl\n{CLIENT}{line}", "method", "may")
+    assert run(CLIENT + line, ssl) is None
+    assert isinstance(run(CLIENT + line, veritls), ValueError)
+    unchecked = f"{CLIENT}context.check_hostname = False\n{line}"
+    assert [each.rule for each in found(f"import ssl\n{unchecked}")] == ["unverified"]
+    assert run(unchecked, veritls) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "context.load_verify_locations(capath='/nowhere')",
+        "context.load_verify_locations(None, '/nowhere')",
+        "ssl.create_default_context(capath='/nowhere')",
+    ],
+)
+def test_a_folder_of_cas_is_read_when_it_is_named(line: str) -> None:
+    one(f"import ssl\n{CLIENT}{line}", "settings", "note")
+    assert run(CLIENT + line, ssl) is None
+    assert isinstance(run(CLIENT + line, veritls), FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ssl._create_stdlib_context(ssl.PROTOCOL_TLSv1)",
+        "ssl.get_server_certificate(('127.0.0.1', 0), ssl.PROTOCOL_TLSv1)",
+        "ssl.get_server_certificate(('127.0.0.1', 0), ssl_version=ssl.PROTOCOL_TLSv1)",
+    ],
+)
+def test_a_protocol_that_a_function_takes_is_tried(line: str) -> None:
+    assert ("protocol", "breaks") in [(each.rule, each.severity) for each in found(f"import ssl\n{line}")]
+    assert isinstance(run(line, veritls), ValueError)
+    assert not isinstance(run(line, ssl), ValueError)
+
+
 def test_an_old_minimum_version_allows_nothing_older_than_tls_12() -> None:
     line = "context.minimum_version = ssl.TLSVersion.TLSv1"
     one(f"import ssl\n{CLIENT}{line}", "versions", "may")
@@ -141,6 +215,7 @@ def test_an_old_minimum_version_allows_nothing_older_than_tls_12() -> None:
 def test_shutdown_of_one_direction_leaves_tls_on() -> None:
     source = "import socket, ssl\n" + SERVER + "c = context.wrap_socket(socket.socket())\n"
     one(source + "c.shutdown(socket.SHUT_WR)", "shutdown", "may")
+    one(source + "c.shutdown(1)", "shutdown", "may")
     assert found(source + "c.shutdown(socket.SHUT_RD)") == []
     still_tls = []
     for module in (ssl, veritls):
@@ -228,6 +303,7 @@ def test_code_that_reads_common_names_is_told_of() -> None:
 def test_a_name_that_was_imported_before_inject_stays_the_standard_class() -> None:
     source = "from ssl import SSLContext, CERT_NONE\nimport veritls\nveritls.inject()\n"
     assert "SSLContext:" in one(source, "from-import", "breaks").what
+    one("from ssl import *\nimport veritls\nveritls.inject()\n", "from-import", "breaks")
     assert found("import veritls\nveritls.inject()\nfrom ssl import SSLContext\n") == []
     try:
         names: dict[str, Any] = {}
@@ -248,6 +324,8 @@ def test_the_standard_library_is_told_of_where_it_is_given_no_context(module: st
 
 def test_asyncio_is_told_of_where_it_is_to_make_its_own_context() -> None:
     one("import asyncio\nasyncio.open_connection('a', 443, ssl=True)", "own-context", "note")
+    by_loop = "async def f(loop):\n    await loop.create_connection(print, 'a', 443, ssl=True)"
+    one(by_loop, "own-context", "note")
     assert found("import asyncio\nasyncio.open_connection('a', 443, ssl=context)") == []
 
 

@@ -44,7 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("program", nargs="+", help="a file, a folder, or the name of an installed package")
+    parser.add_argument(
+        "program",
+        nargs="+",
+        help="a file, a folder, the name of an installed package, or - for standard input",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--no-notes", action="store_true", help="leave out what is only to be known")
     parser.add_argument("--rules", nargs=0, action=_ListRules, help="print what is looked for")

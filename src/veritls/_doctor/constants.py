@@ -40,7 +40,8 @@ def value(node: ast.expr, of_name: Callable[[ast.expr], object], depth: int = 50
     if isinstance(node, ast.BinOp):
         return binary(node.op, value(node.left, of_name, depth - 1), value(node.right, of_name, depth - 1))
     if isinstance(node, ast.Call):
-        return _joined(node, of_name, depth - 1)
+        joined = _joined(node, of_name, depth - 1)
+        return of_name(node) if joined is UNKNOWN else joined  # getattr(ssl, "CERT_NONE")
     return UNKNOWN
 
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import ast
 import os
+import re
+import socket
 import ssl
 import stat
+from dataclasses import replace
 
 import veritls
 from veritls._compat.injection import replacements
 from veritls._doctor import rules, trying
 from veritls._doctor.constants import UNKNOWN
 from veritls._doctor.findings import BREAKS, MAY, NOTE, Finding, Severity, shown
-from veritls._doctor.names import Bound, Caught, Connection, Context, Member, Text, argument
+from veritls._doctor.names import (
+    TLS,
+    Bound,
+    Caught,
+    Connection,
+    Context,
+    Member,
+    Subclass,
+    Text,
+    argument,
+    last_name,
+)
 from veritls._doctor.reading import Program
 from veritls._doctor.walking import Walker
 from veritls._explaining.reasons import ALERTS
@@ -23,6 +37,8 @@ MOST_TRIED = 5_000
 
 _LARGEST_KEY = 64 << 10
 _LONGEST = 300
+
+_CONTEXTS = tuple(Member(module, "SSLContext") for module in TLS)
 
 _OLD = (ssl.TLSVersion.SSLv3, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
 
@@ -123,12 +139,20 @@ class Looker(Walker):
 
     def on_call(self, node: ast.Call) -> None:
         called = self.scope.kind(node.func)
+        if isinstance(called, Subclass) or called in _CONTEXTS:
+            self._context_made(node)
         if isinstance(called, Member):
             self._function_called(node, called)
         elif isinstance(called, Bound) and isinstance(called.owner, Context):
             self._context_called(node, called.owner, called.name)
         elif isinstance(called, Bound) and isinstance(called.owner, Connection):
             self._connection_called(node, called.name)
+        if last_name(node.func) in rules.CONNECTS_BY_ASYNCIO and (
+            self.scope.constant(argument(node, 99, "ssl")) is True
+        ):
+            what = "with ssl=True asyncio makes its own context"
+            do = "ssl=veritls.create_default_context(), or veritls.inject()"
+            self.find(node, "own-context", NOTE, what, do)
         if isinstance(node.func, ast.Attribute):
             if node.func.attr == "getpeercert":
                 self._reads_certificates = True
@@ -136,21 +160,26 @@ class Looker(Walker):
             if looks and isinstance(self.scope.kind(node.func.value), Text):
                 self._text_compared(node, self.scope.constant(node.args[0]), exactly=True)
 
+    def _context_made(self, node: ast.Call) -> None:
+        made = self.scope.kind(node)
+        if isinstance(made, Context) and len(made.protocols) == 1:
+            self._protocol_taken(node, made.protocols[0])
+
+    def _protocol_taken(self, node: ast.Call, protocol: int) -> None:
+        self._spend()
+        error = trying.construction(protocol)
+        if error is not None:
+            self._raised(node, "protocol", error, rules.PROTOCOL)
+
     def _function_called(self, node: ast.Call, called: Member) -> None:
         if called == Member("veritls", "inject") and self.injected is None:
             self.injected = node.lineno
-        if called.of_tls and called.name == "SSLContext":
-            made = self.scope.kind(node)
-            if isinstance(made, Context) and len(made.protocols) == 1:
-                self._spend()
-                error = trying.construction(made.protocols[0])
-                if error is not None:
-                    do = "PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER; the peer needs TLS 1.2"
-                    self._raised(node, "protocol", error, do)
-        if called.module == "asyncio" and self.scope.constant(argument(node, 99, "ssl")) is True:
-            what = "with ssl=True asyncio makes its own context"
-            do = "ssl=veritls.create_default_context(), or veritls.inject()"
-            self.find(node, "own-context", NOTE, what, do)
+        taken = rules.TAKES_A_PROTOCOL.get(called.name) if called.of_tls else None
+        protocol = self.scope.constant(argument(node, *taken)) if taken is not None else UNKNOWN
+        if isinstance(protocol, int):
+            self._protocol_taken(node, protocol)
+        if called.of_tls and called.name == "create_default_context":
+            self._folder_named(node, argument(node, 99, "capath"))
         where = rules.CALLS_WITHOUT_CONTEXT.get((called.module, called.name))
         spread = any(keyword.arg is None for keyword in node.keywords)
         if where is not None and not spread and argument(node, *where) is None:
@@ -160,7 +189,16 @@ class Looker(Walker):
                 do = f"{where[1]}=veritls.create_default_context(), or veritls.inject()"
                 self.find(node, "own-context", NOTE, what, do)
 
+    def _folder_named(self, node: ast.Call, given: ast.expr | None) -> None:
+        if given is not None and self.scope.constant(given) is not None:
+            what = (
+                "a capath folder is read here, not during handshakes; one that cannot be read raises OSError"
+            )
+            self.find(node, "settings", NOTE, what, "load it again to see new files")
+
     def _context_called(self, node: ast.Call, context: Context, name: str) -> None:
+        if context.made_by is not None and context.made_by.declares(name):
+            return
         if node.keywords and any(keyword.arg is None for keyword in node.keywords):
             values: list[object] = [UNKNOWN]
         else:
@@ -175,6 +213,10 @@ class Looker(Walker):
             self._ciphers(node, values[0])
         elif name == "load_cert_chain":
             self._identity(node)
+        elif name == "load_verify_locations":
+            self._folder_named(node, argument(node, 1, "capath"))
+        elif name == "wrap_bio" and context.checks_name:
+            self._unnamed(node)
         elif name == "load_dh_params":
             what = "load_dh_params has no effect: there are no suites with finite-field Diffie-Hellman"
             self.find(node, "settings", NOTE, what, "leave it out; ECDHE needs no parameters")
@@ -188,6 +230,12 @@ class Looker(Walker):
 
     def _ciphers(self, node: ast.Call, text: str) -> None:
         self._spend(len(text) // 8)
+        levels = re.findall(r"@SECLEVEL=(\d)", text)
+        if levels and levels[-1] in "01":
+            what = (
+                "the security level stays 2: RSA keys below 2048 bits and signatures with SHA-1 are refused"
+            )
+            self.find(node, "ciphers", MAY, what, "have such certificates issued anew")
         try:
             missing, any_left = trying.missing_suites(text)
         except ValueError:
@@ -199,6 +247,16 @@ class Looker(Walker):
         elif missing:
             what = f"not here: {', '.join(missing)}; a peer that has nothing else may be refused"
             self.find(node, "ciphers", NOTE, what, "nothing, where peers have ECDHE with AES-GCM or ChaCha20")
+
+    def _unnamed(self, node: ast.Call) -> None:
+        """A client's buffers without the name of the server."""
+        spread = any(isinstance(each, ast.Starred) for each in node.args)
+        spread = spread or any(each.arg is None for each in node.keywords)
+        as_server, name = argument(node, 2, "server_side"), argument(node, 3, "server_hostname")
+        is_client = as_server is None or self.scope.constant(as_server) is False
+        if is_client and not spread and (name is None or self.scope.constant(name) is None):
+            what = f"{shown(node)} raises ValueError where check_hostname is on; ssl accepts any server"
+            self.find(node, "method", MAY, what, "server_hostname=, the name of the server")
 
     def _identity(self, node: ast.Call) -> None:
         if argument(node, 2, "password") is not None or any(each.arg is None for each in node.keywords):
@@ -217,21 +275,29 @@ class Looker(Walker):
         error = trying.connection_call(name, values)
         if error is not None and (name == "verify_client_post_handshake" or UNKNOWN not in values):
             self._raised(node, "method", error, rules.ADVICE[name])
-        elif (
-            name == "shutdown" and node.args and self.scope.kind(node.args[0]) == Member("socket", "SHUT_WR")
-        ):
+        elif name == "shutdown" and node.args and self._is_shut_wr(node.args[0]):
             what = "shutdown(SHUT_WR) sends close_notify and leaves TLS on; with ssl plain TCP follows"
             self.find(node, "shutdown", MAY, what, "unwrap(), where plain TCP is to follow")
 
+    def _is_shut_wr(self, node: ast.expr) -> bool:
+        named = self.scope.kind(node) == Member("socket", "SHUT_WR")
+        return named or self.scope.constant(node) == socket.SHUT_WR
+
     def on_set(
-        self, node: ast.stmt, target: ast.Attribute, value: ast.expr, operation: ast.operator | None
+        self, node: ast.AST, target: ast.Attribute, value: ast.expr, operation: ast.operator | None
     ) -> None:
         kind = self.scope.kind(target.value)
         if not isinstance(kind, Context):
             return
+        if kind.made_by is not None and kind.made_by.declares(target.attr):
+            return
         name, wanted = target.attr, self.scope.constant(value)
+        if name == "check_hostname":
+            self.scope.bind(target.value, replace(kind, checks_name=wanted is True))
         self._spend()
         error = trying.setting(kind.protocols, name, wanted, operation)
+        if isinstance(error, AttributeError) and kind.made_by is not None:
+            error = AttributeError(str(error).replace("SSLContext", kind.made_by.name))
         if error is not None:
             self._raised(node, "attribute", error, _advice(name))
         elif name == "minimum_version" and wanted in _OLD:
@@ -284,7 +350,7 @@ class Looker(Walker):
             self.findings = [each for each in self.findings if each.severity != NOTE]
         replaced = replacements() if self.injected is not None else {}
         for statement, names in self._from_ssl:
-            bound = [name for name in names if name in replaced]
+            bound = [name for name in names if name in replaced or name == "*"]
             early = self.injected is not None and statement.lineno < self.injected
             if bound and early and not statement.col_offset:
                 what = f"{', '.join(bound)}: imported before veritls.inject(), it stays that of ssl"

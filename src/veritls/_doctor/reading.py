@@ -18,6 +18,9 @@ MOST_FILES = 20_000
 MOST_FOLDERS = 32
 """Folders one in the other."""
 
+STDIN = "-"
+"""The argument that names standard input."""
+
 _LEFT_OUT = {"__pycache__", "node_modules", "site-packages"}
 """Folders below a given one that are not the program's own, besides those whose names begin with a dot."""
 
@@ -55,8 +58,15 @@ def programs(arguments: list[str]) -> Iterator[Program | Unreadable]:
 
 
 def _files(argument: str) -> Iterator[str | Unreadable]:
-    if os.path.isdir(argument):
-        yield from _in_folder(argument, MOST_FOLDERS)
+    if argument == STDIN:
+        yield argument
+    elif os.path.isdir(argument):
+        found = False
+        for each in _in_folder(argument, MOST_FOLDERS):
+            found = True
+            yield each
+        if not found:
+            yield Unreadable(argument, "no Python file is in this folder")
     elif os.path.lexists(argument):
         yield argument
     else:
@@ -105,6 +115,10 @@ def _package(name: str) -> str | None:
 
 def read(path: str, seen: set[tuple[int, int]]) -> Program | Unreadable | None:
     """One file, or why it cannot be read; None for one that was `seen` under another name."""
+    if path == STDIN:
+        return _from_stdin()
+    if path.endswith(".ipynb"):  # JSON, which parses as an expression in Python
+        return Unreadable(path, "a notebook: make a script of it (jupyter nbconvert --to script)")
     try:
         # A name may be a pipe's, which would keep the call waiting.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -121,6 +135,16 @@ def read(path: str, seen: set[tuple[int, int]]) -> Program | Unreadable | None:
             source = file.read(MOST_BYTES + 1)
         except OSError as why:
             return Unreadable(path, why.strerror or str(why))
+    return _within_bounds(path, source)
+
+
+def _from_stdin() -> Program | Unreadable:
+    if sys.stdin is None:
+        return Unreadable(STDIN, "standard input is closed")
+    return _within_bounds("<stdin>", sys.stdin.buffer.read(MOST_BYTES + 1))
+
+
+def _within_bounds(path: str, source: bytes) -> Program | Unreadable:
     if len(source) > MOST_BYTES:
         return Unreadable(path, f"larger than {MOST_BYTES:,} bytes")
     return parse(path, source)

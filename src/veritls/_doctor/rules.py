@@ -43,7 +43,16 @@ ADVICE: dict[str, str] = {
 }
 """A member of a context or connection -> what to do where it raises."""
 
+PROTOCOL = "PROTOCOL_TLS_CLIENT or PROTOCOL_TLS_SERVER; the peer needs TLS 1.2"
+
 OWN_ATTRIBUTE = "correct it where it is misspelt; else declare it in a subclass of SSLContext"
+
+TAKES_A_PROTOCOL: dict[str, tuple[int, str]] = {
+    "_create_stdlib_context": (0, "protocol"),
+    "_create_unverified_context": (0, "protocol"),
+    "get_server_certificate": (1, "ssl_version"),
+}
+"""A function of `ssl` that makes a context -> the place and name of the argument that is its protocol."""
 
 WITHOUT_EFFECT: dict[str, str] = {
     "OP_ENABLE_KTLS": "the engine encrypts, not the kernel",
@@ -73,6 +82,14 @@ CALLS_WITHOUT_CONTEXT: dict[tuple[str, str], tuple[int, str]] = {
 }
 """A call of the standard library that makes a context where it is given none -> the place and name of the
 argument that gives one."""
+
+CONNECTS_BY_ASYNCIO = (
+    "create_connection",
+    "create_unix_connection",
+    "open_connection",
+    "open_unix_connection",
+)
+"""Functions of asyncio and methods of its event loop that make a context for ``ssl=True``."""
 
 OTHER_TLS: dict[str, str] = {
     "OpenSSL": "pyOpenSSL has contexts of its own over OpenSSL",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -21,6 +21,7 @@ from veritls._report.rendering import plain
 from veritls.cli.reading import refuse_device
 from veritls.peers import SPIFFE, URI, DNSPattern, Email, Matcher, Network, as_pin
 
+CONNECTION = "How to connect"
 TRUST = "Whom to trust"
 OUTPUT = "Output"
 
@@ -100,6 +101,42 @@ class StartTLS(StrEnum):
     POP3 = "pop3"
     FTP = "ftp"
     POSTGRES = "postgres"
+
+
+StartTLSProtocol: TypeAlias = Annotated[
+    StartTLS | None,
+    typer.Option(
+        "--starttls",
+        metavar="PROTOCOL",
+        help="Start TLS by the command of smtp, imap, pop3, ftp or postgres.",
+        rich_help_panel=CONNECTION,
+    ),
+]
+WarnDays: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--warn-days",
+        min=0,
+        max=36500,
+        metavar="DAYS",
+        help="Exit with 3 if a certificate of a path has fewer days left.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+OnlyFailing: TypeAlias = Annotated[
+    bool,
+    typer.Option("--only-failing", help="Print only what is not in order.", rich_help_panel=OUTPUT),
+]
+
+
+def timeout_option(words: str) -> Any:
+    """`--timeout`. `words`: of what it is."""
+    return typer.Option(min=0.1, max=600, metavar="SECONDS", help=words, rich_help_panel=CONNECTION)
+
+
+def json_lines(words: str) -> Any:
+    """`--json`. `words`: what it prints."""
+    return typer.Option("--json", help=words, rich_help_panel=OUTPUT)
 
 
 _KINDS: dict[str, type[Matcher]] = {"DNS": DNSPattern, "IP": Network, "URI": URI, "email": Email}

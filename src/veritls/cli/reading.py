@@ -18,7 +18,7 @@ def content(path: Path) -> bytes:
         data = from_stdin(LARGEST_FILE + 1)
     else:
         # A FIFO without a writer would be waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ValueError("it is not a regular file")
             data = file.read(LARGEST_FILE + 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import veritls
+from veritls.cli.auditing.openssl import OpenSSLContext
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,17 @@ def peer_context(side: str, shown: Shown | None, version: ssl.TLSVersion) -> ssl
     It is of `ssl` where the key is too weak for veritls. Raises ssl.SSLError where the certificate cannot be
     used.
     """
-    module = ssl if shown is not None and shown.weak else veritls
-    context: ssl.SSLContext
+    weak = shown is not None and shown.weak
+    kind: type[ssl.SSLContext] = OpenSSLContext if weak else veritls.SSLContext
     if side == "client":
-        context = module.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = kind(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     else:
-        context = module.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if module is ssl:
+        context = kind(ssl.PROTOCOL_TLS_SERVER)
+    if weak:
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.options |= ssl.OP_NO_RENEGOTIATION  # as veritls
     context.minimum_version = context.maximum_version = version
     if shown is not None:
         shown.load_into(context)

@@ -9,9 +9,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from veritls.cli.auditing.peers import PEERS, PURPOSE, VALID, WEAK, Side
+from veritls.cli.auditing.peers import PEERS, PURPOSE, REVOKED, VALID, WEAK, Side
 
 _PURPOSES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
+_OF_NO_CA = ("other-ca", "namesake", "self-signed")
 _BELOW_THE_CA = {peer.key for peer in PEERS if peer.needs in ("ca key", "ca key and crl")} - {VALID.key}
 
 
@@ -22,11 +23,16 @@ def unfit(
     side: Side,
     anchors: Sequence[x509.Certificate],
     valid: Sequence[x509.Certificate],
+    crl: x509.CertificateRevocationList | None = None,
 ) -> str | None:
-    """Why a chain for the row `key` proves nothing; None where it does, or where it is not below the CA.
+    """Why a chain for the row `key` proves nothing; None where it does, or where that is not known.
 
     `side`: of the peers. `anchors`: the CAs. Without any, the CA is that of the chain of the valid peer.
     """
+    if key in _OF_NO_CA and any(_issued(each, anchor) for each in chain for anchor in anchors):
+        return "a CA in --ca has issued it: it may be accepted for that"
+    if key == "self-signed" and chain[0].issuer != chain[0].subject:
+        return "it is not self-signed"
     if key not in _BELOW_THE_CA:
         return None
     if anchors:
@@ -34,7 +40,16 @@ def unfit(
             return "no CA in --ca has issued it, or intermediates are missing: it would be refused for that"
     elif valid and chain[-1].issuer != valid[-1].issuer:
         return "another CA has issued it than the valid one: it would be refused for that"
+    if key == REVOKED.key and not _is_revoked(chain[0], crl):
+        return "--crl does not revoke it"
     return _of_another_time(key, chain[0]) or _for_another_purpose(key, chain[0], side) or _short(key, weak)
+
+
+def _is_revoked(own: x509.Certificate, crl: x509.CertificateRevocationList | None) -> bool:
+    """Whether a CRL has it; True where none is given, or it is another CA's."""
+    if crl is None or crl.issuer != own.issuer:
+        return True
+    return crl.get_revoked_certificate_by_serial_number(own.serial_number) is not None
 
 
 def _issued(certificate: x509.Certificate, anchor: x509.Certificate) -> bool:

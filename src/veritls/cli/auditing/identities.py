@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import veritls
+from veritls._context.server_name import on_the_wire
 from veritls.cli.auditing.contexts import Shown
 from veritls.cli.auditing.peers import Side
 
@@ -60,7 +61,7 @@ def general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        return x509.DNSName(name)
+        return x509.DNSName(name if name.isascii() else on_the_wire(name))
 
 
 def _subject(words: str) -> x509.Name:

@@ -104,6 +104,14 @@ class Audit:
         asks = self.requested is not False or self.demands.side == "client"
         return not (asks or any(row.fate == "refused" for row in self.rows))
 
+    @property
+    def unasked(self) -> list[str]:
+        """The versions in whose handshake a server asked no client for a certificate."""
+        return [version for version in self.versions if self._asked(version) == {False}]
+
+    def _asked(self, version: str) -> set[bool | None]:
+        return {row.cells[version].outcome.requested for row in self.rows if row.cells} - {None}
+
     def _peers(self, rows: Sequence[Row]) -> str:
         side = other(self.demands.side)
         return listing([row.peer.described(side) for row in rows], _MOST_LISTED)
@@ -135,7 +143,7 @@ class Audit:
         if left := sum(bool(row.not_tried) for row in self.rows):
             words = "they need what the table says, or --peer PEER=FILE"
             told.append(("note", f"not tried: {left} of {counted(len(self.rows), 'peer')} ({words})"))
-        told += [("note", f"{_spelt(each)} is not spoken") for each in VERSIONS if each not in self.versions]
+        told += [("note", f"{spelt(each)} is not spoken") for each in VERSIONS if each not in self.versions]
         return told + [("note", each) for each in self.notes]
 
     def _about_control(self) -> list[tuple[str, str]]:
@@ -151,7 +159,7 @@ class Audit:
                     "proves nothing",
                 )
             ]
-        where = " and ".join(map(_spelt, versions))
+        where = " and ".join(map(spelt, versions))
         words = valid.cells[versions[0]].outcome.evidence
         return [
             (
@@ -194,7 +202,8 @@ class Audit:
         }
 
 
-def _spelt(version: str) -> str:
+def spelt(version: str) -> str:
+    """A version as people write it."""
     return version.replace("v", " ")
 
 
@@ -272,7 +281,6 @@ def judge(
     demands: Demands,
     made: Mapping[str, Shown | str | None],
     try_all: Callable[..., list[Outcome]],
-    notes: Sequence[str] = (),
 ) -> Audit:
     """Tries every peer with every version. `made`: what each shows, by key, or why it cannot be made."""
     able = [peer for peer in PEERS if peer.key in made and not isinstance(made[peer.key], str)]
@@ -294,7 +302,7 @@ def judge(
             cells[version] = Cell(outcome, _verdict(outcome, fate, offered[version], controlled))
         why = made[peer.key]
         rows.append(Row(peer, fate, cells, why if isinstance(why, str) else ""))
-    return Audit(target, demands, rows, requested, notes)
+    return Audit(target, demands, rows, requested)
 
 
 def may_refuse_later(audit: Audit) -> Audit:

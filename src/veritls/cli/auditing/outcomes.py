@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import veritls
 from veritls._explaining.reasons import words_of
 from veritls._report.rendering import plain
+from veritls.cli.auditing.openssl import OpenSSLContext
 from veritls.errors import SSLCertVerificationError
 
 What = Literal["accepted", "refused", "closed", "no version", "unknown"]
@@ -34,8 +36,9 @@ class Outcome:
 
     def in_words(self) -> str:
         """The evidence, and whether there was anything to verify."""
-        asked = self.requested is not False
-        return self.evidence if asked or self.what != "accepted" else "was not asked for its certificate"
+        if self.requested is not False or self.what != "accepted":
+            return self.evidence
+        return "was not asked for its certificate" if self.http is None else f"{self.evidence}, not asked"
 
 
 def speaks_not_the_version(error: BaseException) -> bool:
@@ -48,7 +51,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         text = error.verify_message
     elif isinstance(error, ssl.SSLError) and error.library and len(error.args) > 1:
-        text = words_of(error)
+        text = re.sub(r" \(_ssl\.c:\d+\)$", "", words_of(error))  # the place in `ssl` of an error of its own
     else:
         text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return plain(text or type(error).__name__, _LONGEST)
@@ -71,13 +74,20 @@ def unsent(tls: Any, shows: bool) -> Outcome | None:
     """The outcome of a client that has completed its handshake, and was asked for a certificate that it could
     not send: what it got tells nothing of it. None for any other. `shows`: it has one.
     """
-    if shows and was_requested(tls) and tls.client_sigalg() is None:
+    if shows and was_requested(tls) and not _has_proved(tls):
         return Outcome("unknown", "asked for a certificate with a key of another kind", True)
     return None
 
 
-def was_requested(tls: Any) -> bool | None:
-    """Whether a client of veritls that was watched was asked for a certificate; None for others."""
-    if not isinstance(tls, veritls.SSLSocket | veritls.SSLObject):
-        return None
+def was_requested(tls: Any) -> bool:
+    """Whether a client that was watched was asked for a certificate."""
+    if isinstance(tls.context, OpenSSLContext):
+        return tls.context.requested
     return tls._require_stream().certificate_request is not None
+
+
+def _has_proved(tls: Any) -> bool:
+    """Whether a client signed for a certificate of its own."""
+    if isinstance(tls.context, OpenSSLContext):
+        return tls.context.proved
+    return tls.client_sigalg() is not None

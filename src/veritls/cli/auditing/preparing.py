@@ -16,7 +16,7 @@ from veritls.cli.auditing.contexts import Shown
 from veritls.cli.auditing.fitness import unfit
 from veritls.cli.auditing.http_answers import checked
 from veritls.cli.auditing.identities import Issuer, Workshop, in_file, issuer_of
-from veritls.cli.auditing.judging import Audit, judge, may_refuse_later
+from veritls.cli.auditing.judging import Audit, judge, may_refuse_later, spelt
 from veritls.cli.auditing.memory import Context
 from veritls.cli.auditing.peers import KEYS, NOTHING, PEERS, VALID, Demands, Fate, Side
 from veritls.cli.auditing.server import Server
@@ -40,6 +40,11 @@ _LATER = (
     "TLS let them in, and nothing was sent: whether the application refuses them later is not known. "
     "--http / tells, where the server speaks HTTP"
 )
+_ASKS_LATER = (
+    "in {versions} it asked for no certificate in the handshake: whether it asks later (post-handshake "
+    "authentication, renegotiation) is not known"
+)
+_TELLS_MORE = ". --http PATH tells what PATH answers to clients that were not asked"
 _UNVERIFIED = "verify_mode is CERT_NONE: this client verifies no server"
 _ANY_NAME = "check_hostname is off: every server that the CA has issued a certificate to can stand in for it"
 
@@ -127,19 +132,16 @@ def _issuer(options: Options, certificates: list[x509.Certificate]) -> Issuer | 
         return issuer_of(certificates, key)
 
 
-def _revoked(path: Path | None, issuer: Issuer | None) -> int | None:
-    """A serial number that a CRL of the CA has."""
+def _crl(path: Path | None, issuer: Issuer | None) -> x509.CertificateRevocationList | None:
     if path is None:
         return None
     with argument("--crl", path):
         data = content(path)
         pem = b"-----BEGIN" in data
         crl = x509.load_pem_x509_crl(data) if pem else x509.load_der_x509_crl(data)
-        if issuer is None:
-            return None
-        if crl.issuer != issuer.certificate.subject:
+        if issuer is not None and crl.issuer != issuer.certificate.subject:
             raise ValueError("it is a CRL of another CA than --ca-key's")
-        return next((each.serial_number for each in crl), None)
+        return crl
 
 
 def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
@@ -158,12 +160,15 @@ def _given(texts: Sequence[str]) -> dict[str, tuple[Path, Shown]]:
 
 
 def _fit(
-    given: Mapping[str, tuple[Path, Shown]], side: Side, anchors: Sequence[x509.Certificate]
+    given: Mapping[str, tuple[Path, Shown]],
+    side: Side,
+    anchors: Sequence[x509.Certificate],
+    crl: x509.CertificateRevocationList | None,
 ) -> tuple[tuple[str, Shown], ...]:
     """What the user gave, if what happens to it can prove anything. `side`: of the peers."""
     chains = {key: x509.load_pem_x509_certificates(shown.chain) for key, (_, shown) in given.items()}
     for key, (path, shown) in given.items():
-        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()))
+        why = unfit(key, chains[key], shown.weak, side, anchors, chains.get(VALID.key, ()), crl)
         if why is not None:
             raise ValueError(f"--peer {path}: {why}")
     return tuple((key, shown) for key, (_, shown) in given.items())
@@ -179,14 +184,15 @@ def _workshop(
     """`side`: of the peers. `known`: anchors besides those of `--ca`."""
     certificates = _anchors(options.ca)
     issuer = _issuer(options, certificates)
+    crl = _crl(options.crl, issuer)
     return Workshop(
         side=side,
         names=tuple(names),
         other_name=other_name_for(allowed, names[0]),
         issuer=issuer,
         anchors=tuple([issuer.certificate] if issuer is not None else [*certificates, *known]),
-        revoked=_revoked(options.crl, issuer),
-        given=_fit(_given(options.peers), side, certificates),
+        revoked=next((each.serial_number for each in crl or ()), None),
+        given=_fit(_given(options.peers), side, certificates, crl),
     )
 
 
@@ -210,13 +216,19 @@ def _of_server(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Audi
         target, options.name or target.host, options.starttls, options.timeout, options.patience, path
     )
     made = _made(demands, workshop)
-    notes = [] if path is None else [f"HTTP was asked for {path} only"]
-    audit = judge(str(target), demands, made, server.try_all, notes)
-    if path is not None or not audit.having("fails open"):
-        return audit
-    if options.starttls is None and server.announces_http(_best(made)):
+    audit = judge(str(target), demands, made, server.try_all)
+    if path is not None:
+        return replace(audit, notes=[*_asks_later(audit), f"HTTP was asked for {path} only"])
+    if audit.having("fails open") and options.starttls is None and server.announces_http(_best(made)):
         audit = may_refuse_later(audit)
-    return replace(audit, notes=(_LATER,)) if audit.having("fails open") else audit
+    if audit.having("fails open"):
+        return replace(audit, notes=[*_asks_later(audit), _LATER])
+    return replace(audit, notes=[each + _TELLS_MORE for each in _asks_later(audit)])
+
+
+def _asks_later(audit: Audit) -> list[str]:
+    versions = " and ".join(map(spelt, audit.unasked))
+    return [_ASKS_LATER.format(versions=versions)] if versions else []
 
 
 def _best(made: Mapping[str, Shown | str | None]) -> Shown | None:
@@ -235,7 +247,7 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
         side = side_of(context, options.side)
         allowed = options.allowed or getattr(context, "allowed_peers", None) or ()
         checks_crls = bool(context.verify_flags & ssl.VERIFY_CRL_CHECK_LEAF)
-        mode = options.mode if options.mode is not None else context.verify_mode
+        mode = options.mode if options.mode is not None else _mode(context, side)
         trusted, notes = _trusted(context), _notes(context, side, options.name or _NAME)
     if side == "client" and options.mode is not None:
         raise ValueError("--require and --optional are for servers: every client has to verify its server")
@@ -253,7 +265,15 @@ def _of_context(options: Options, expected: tuple[tuple[str, Fate], ...]) -> Aud
     known = [x509.load_der_x509_certificate(der) for der in trusted]
     workshop = _workshop(options, "client" if side == "server" else "server", names, allowed, known)
     subject = Context(context, side, name)
-    return judge(options.subject, demands, _made(demands, workshop), subject.try_all, notes)
+    audit = judge(options.subject, demands, _made(demands, workshop), subject.try_all)
+    later = _asks_later(audit) if getattr(context, "post_handshake_auth", None) else []
+    return replace(audit, notes=[*later, *notes])
+
+
+def _mode(context: ssl.SSLContext, side: Side) -> ssl.VerifyMode | None:
+    """Its own; None where it asks for nothing, and its sni_callback may choose one that does."""
+    chooses = side == "server" and getattr(context, "sni_callback", None) is not None
+    return None if chooses and context.verify_mode == ssl.CERT_NONE else context.verify_mode
 
 
 def _trusted(context: ssl.SSLContext) -> list[bytes]:

@@ -13,7 +13,7 @@ import typer
 from veritls.cli.auditing.preparing import Options, audited
 from veritls.cli.auditing.table import show
 from veritls.cli.console import console
-from veritls.cli.options import OUTPUT, StartTLS, matcher, wrong_usage
+from veritls.cli.options import CONNECTION, StartTLSProtocol, json_lines, matcher, timeout_option, wrong_usage
 
 EXAMPLES = """\
 veritls audit api.internal:8443 --require --ca ca.pem --ca-key ca.key
@@ -24,7 +24,6 @@ veritls audit myapp.tls:make_client_context --name db.internal --json
 """
 _DEMANDS = "What must happen"
 _PEERS = "Who is tried"
-_CONNECTION = "How to connect"
 
 
 class Side(StrEnum):
@@ -124,7 +123,7 @@ def audit(
         typer.Option(
             metavar="NAME",
             help="Host name to ask for. Of a client's context: the name that its server must have.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
     side: Annotated[
@@ -132,32 +131,20 @@ def audit(
         typer.Option(
             metavar="SIDE",
             help="server or client: whose context it is, where it may be either.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
-    starttls: Annotated[
-        StartTLS | None,
-        typer.Option(
-            metavar="PROTOCOL",
-            help="Start TLS by the command of smtp, imap, pop3, ftp or postgres.",
-            rich_help_panel=_CONNECTION,
-        ),
-    ] = None,
+    starttls: StartTLSProtocol = None,
     http: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
             help="Ask for this path, such as /, after the handshake: an answer of HTTP 400, 401, 403, 495 or "
             "496 where the valid peer got another is a refusal.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1, max=600, metavar="SECONDS", help="For each handshake.", rich_help_panel=_CONNECTION
-        ),
-    ] = 10.0,
+    timeout: Annotated[float, timeout_option("For each handshake.")] = 10.0,
     wait: Annotated[
         float,
         typer.Option(
@@ -165,12 +152,10 @@ def audit(
             max=60,
             metavar="SECONDS",
             help="How long a client of TLS 1.3 waits for its refusal before it says that it is done.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = 1.0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON.", rich_help_panel=OUTPUT)
-    ] = False,
+    as_json: Annotated[bool, json_lines("Print one line of JSON.")] = False,
 ) -> None:
     """Report whom a server, or a context, lets in that it must refuse.
 

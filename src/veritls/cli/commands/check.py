@@ -8,6 +8,7 @@ import typer
 from veritls.cli import check as checking
 from veritls.cli.console import console
 from veritls.cli.options import (
+    CONNECTION,
     OUTPUT,
     TRUST,
     Allowed,
@@ -15,14 +16,18 @@ from veritls.cli.options import (
     CAFiles,
     CRLChain,
     CRLFiles,
+    OnlyFailing,
     PartialChain,
     Pins,
-    StartTLS,
+    StartTLSProtocol,
     Strict,
     Trust,
+    WarnDays,
     argument,
     host_name,
+    json_lines,
     moment,
+    timeout_option,
     wrong_usage,
 )
 from veritls.cli.probe import Probe
@@ -37,7 +42,6 @@ veritls check --file hosts.txt --only-failing --warn-days 14
 cut -d, -f1 hosts.csv | veritls check --file - --json
 veritls check node.internal --ca ca.pem --allow 'spiffe://example.org/node/*'
 """
-_CONNECTION = "How to connect"
 
 
 def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[Target]:
@@ -61,23 +65,16 @@ def check(
         typer.Option(
             metavar="FILE",
             help="File of more servers, one per line; # begins a comment; - is standard input.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
-    starttls: Annotated[
-        StartTLS | None,
-        typer.Option(
-            metavar="PROTOCOL",
-            help="Start TLS by the command of smtp, imap, pop3, ftp or postgres.",
-            rich_help_panel=_CONNECTION,
-        ),
-    ] = None,
+    starttls: StartTLSProtocol = None,
     name: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="Host name to ask for and to verify, instead of HOST.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
     cert: Annotated[
@@ -85,7 +82,7 @@ def check(
         typer.Option(
             metavar="FILE",
             help="PEM file of the client certificate to send, with its chain.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
     key: Annotated[
@@ -93,19 +90,10 @@ def check(
         typer.Option(
             metavar="FILE",
             help="PEM file of the client certificate's key, if it is not in --cert.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            max=600,
-            metavar="SECONDS",
-            help="For each connection.",
-            rich_help_panel=_CONNECTION,
-        ),
-    ] = 10.0,
+    timeout: Annotated[float, timeout_option("For each connection.")] = 10.0,
     jobs: Annotated[
         int,
         typer.Option(
@@ -113,7 +101,7 @@ def check(
             max=256,
             metavar="NUMBER",
             help="Servers to check at a time.",
-            rich_help_panel=_CONNECTION,
+            rich_help_panel=CONNECTION,
         ),
     ] = 16,
     ca: CAFiles = None,
@@ -132,23 +120,9 @@ def check(
     pin: Pins = None,
     allow: Allowed = None,
     at: At = None,
-    warn_days: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=36500,
-            metavar="DAYS",
-            help="Exit with 3 if a certificate of a path has fewer days left.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    only_failing: Annotated[
-        bool,
-        typer.Option("--only-failing", help="Print only what is not in order.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON per server.", rich_help_panel=OUTPUT)
-    ] = False,
+    warn_days: WarnDays = None,
+    only_failing: OnlyFailing = False,
+    as_json: Annotated[bool, json_lines("Print one line of JSON per server.")] = False,
     chain: Annotated[
         bool,
         typer.Option(

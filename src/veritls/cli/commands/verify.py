@@ -10,18 +10,20 @@ from veritls.cli import verifying
 from veritls.cli.certificate_files import inputs
 from veritls.cli.console import console
 from veritls.cli.options import (
-    OUTPUT,
     Allowed,
     At,
     CAFiles,
     CRLChain,
     CRLFiles,
+    OnlyFailing,
     PartialChain,
     Pins,
     Strict,
     Trust,
+    WarnDays,
     argument,
     host_name,
+    json_lines,
     moment,
     wrong_usage,
 )
@@ -102,23 +104,9 @@ def verify(
     pin: Pins = None,
     allow: Allowed = None,
     at: At = None,
-    warn_days: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=36500,
-            metavar="DAYS",
-            help="Exit with 3 if a certificate of a path has fewer days left.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    only_failing: Annotated[
-        bool,
-        typer.Option("--only-failing", help="Print only what is not in order.", rich_help_panel=OUTPUT),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON per file.", rich_help_panel=OUTPUT)
-    ] = False,
+    warn_days: WarnDays = None,
+    only_failing: OnlyFailing = False,
+    as_json: Annotated[bool, json_lines("Print one line of JSON per file.")] = False,
 ) -> None:
     """Report whether chains in files would be trusted, and why.
 
