@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import socket
 import ssl
@@ -9,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -267,16 +269,25 @@ def test_alpn_and_sni_are_told_of() -> None:
     assert found(f"import ssl\n{SERVER}context.sni_callback = None") == []
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["context.check_hostname = False", "ssl._create_default_https_context = ssl._create_unverified_context"],
-)
-def test_turning_verification_off_is_a_note_because_it_means_the_same(line: str) -> None:
+def test_turning_verification_off_is_a_note_because_it_means_the_same() -> None:
+    line = "context.check_hostname = False"
     one(f"import ssl\n{CLIENT}{line}", "unverified", "note")
     assert found(f"import veritls as ssl\n{CLIENT}{line}") == []
     mode = f"{CLIENT}context.check_hostname = False\ncontext.verify_mode = ssl.CERT_NONE"
     assert [each.rule for each in found(f"import ssl\n{mode}")] == ["unverified"] * 2
     assert run(mode, ssl) is run(mode, veritls) is None
+
+
+def test_a_context_that_is_set_for_http_client_reaches_it_only_through_ssl() -> None:
+    line = "ssl._create_default_https_context = make"
+    one(f"import ssl\n{line}", "own-context", "may")
+    one(f"import veritls as ssl\n{line}", "own-context", "may")
+    assert found(f"import ssl, veritls\nveritls.inject()\n{line}") == []
+    for module, asked in ((veritls, 0), (ssl, 1)):
+        make = Mock(side_effect=ssl.create_default_context)
+        with patch.object(module, "_create_default_https_context", make):
+            http.client.HTTPSConnection("localhost")
+        assert make.call_count == asked
 
 
 @pytest.mark.parametrize(

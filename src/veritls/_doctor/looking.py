@@ -22,6 +22,7 @@ from veritls._doctor.names import (
     Connection,
     Context,
     Member,
+    Module,
     Subclass,
     Text,
     argument,
@@ -283,10 +284,20 @@ class Looker(Walker):
         named = self.scope.kind(node) == Member("socket", "SHUT_WR")
         return named or self.scope.constant(node) == socket.SHUT_WR
 
+    def _made_for_http(self, node: ast.AST, module: str) -> None:
+        if module == "ssl" and self.injected is not None:
+            return
+        what = "http.client and urllib.request ask ssl for it: set on veritls, it has no effect"
+        self.find(
+            node, "own-context", MAY, what, "context=, where the connection is made, or veritls.inject()"
+        )
+
     def on_set(
         self, node: ast.AST, target: ast.Attribute, value: ast.expr, operation: ast.operator | None
     ) -> None:
         kind = self.scope.kind(target.value)
+        if isinstance(kind, Module) and kind.name in TLS and target.attr == rules.MAKES_FOR_HTTP:
+            self._made_for_http(node, kind.name)
         if not isinstance(kind, Context):
             return
         if kind.made_by is not None and kind.made_by.declares(target.attr):

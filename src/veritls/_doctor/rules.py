@@ -83,6 +83,9 @@ CALLS_WITHOUT_CONTEXT: dict[tuple[str, str], tuple[int, str]] = {
 """A call of the standard library that makes a context where it is given none -> the place and name of the
 argument that gives one."""
 
+MAKES_FOR_HTTP = "_create_default_https_context"
+"""What programs set in `ssl`, so that the standard library's HTTP makes other contexts."""
+
 CONNECTS_BY_ASYNCIO = (
     "create_connection",
     "create_unix_connection",
