@@ -153,7 +153,7 @@ class Stream:
     signature_schemes: tuple[int | None, int | None]
     offered_suites: list[int]
     own_certificate: bytes | None
-    certificate_request: tuple[list[bytes], int] | None
+    certificate_request: tuple[list[bytes], int, bool] | None
     resumed: bool
     session: Session | None
     alpn_protocol: bytes | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from tests.audit.support import (
 )
 from tests.check_servers import says, serving
 from tests.peers.peer import listening, running
-from tests.support.certificates import DAY, NOW, Party
+from tests.support.certificates import DAY, NOW, Party, new_key
 from tests.support.connections import in_thread
 from veritls.cli.auditing.server import Server as Audited
 from veritls.cli.target import Target
@@ -123,6 +123,18 @@ def test_a_weak_key_of_another_kind_than_a_server_takes_was_not_let_in(audited: 
     assert having(result, "as it must") >= {"valid", "other-ca", "expired"}
 
 
+def test_a_client_that_had_no_key_of_the_kind_was_not_refused_for_its_certificate(
+    audited: Files, tmp_path: Path
+) -> None:
+    needs("openssl")
+    expired = Party("old", ROOT, end=NOW - DAY, key=new_key("RSA")).file(tmp_path)
+    options = ["-Verify", "1", "-verify_return_error", "-client_sigalgs", "ECDSA+SHA256"]
+    for version in ("-tls1_2", "-tls1_3"):
+        code, result = of_openssl(audited, *options, version, given=[f"--peer=expired={expired}"])
+        assert (code, having(result, "unknown")) == (2, {"expired", "weak"}), version
+        assert having(result, "as it must") >= {"valid", "other-ca", "not-yet-valid"}
+
+
 def test_a_server_that_fails_open_in_one_version_only_fails_open(audited: Files) -> None:
     needs("openssl")
     code, result = of_openssl(audited, "-verify", "1", "-tls1_2")
@@ -130,7 +142,7 @@ def test_a_server_that_fails_open_in_one_version_only_fails_open(audited: Files)
     assert having(result, "fails open") == set(INVALID)
 
 
-def of_openssl(audited: Files, *options: str) -> tuple[int, dict[str, Any]]:
+def of_openssl(audited: Files, *options: str, given: Sequence[str] = ()) -> tuple[int, dict[str, Any]]:
     own = audited.server
     command: list[str | Path] = [
         "openssl",
@@ -146,7 +158,7 @@ def of_openssl(audited: Files, *options: str) -> tuple[int, dict[str, Any]]:
     with running([*command, audited.ca, "-rev", *options]) as program:
         found = program.until(r"ACCEPT .*:(\d+)\n")
         assert found, program.output
-        return as_json(f"127.0.0.1:{found[1]}", *audited.keys)
+        return as_json(f"127.0.0.1:{found[1]}", *audited.keys, *given)
 
 
 @pytest.mark.parametrize(

@@ -470,11 +470,13 @@ impl Stream {
     }
 
     /// The first CAs that a server named as it asked this client for a certificate, each the DER of a distinguished
-    /// name, and how many it named. None where it did not ask, or nobody had asked for this before.
+    /// name; how many it named; and whether this client had a certificate for it. None where it did not ask, or nobody
+    /// had asked for this before.
     #[getter]
-    fn certificate_request<'py>(&self, py: Python<'py>) -> Option<(Vec<Bound<'py, PyBytes>>, usize)> {
+    fn certificate_request<'py>(&self, py: Python<'py>) -> Option<(Vec<Bound<'py, PyBytes>>, usize, bool)> {
         let request = self.look(py, |connection| connection.request.clone())?;
-        Some((request.authorities.iter().map(|name| PyBytes::new(py, name)).collect(), request.count))
+        let authorities = request.authorities.iter().map(|name| PyBytes::new(py, name)).collect();
+        Some((authorities, request.count, request.answered))
     }
 
     /// Whether the handshake resumed an earlier session.

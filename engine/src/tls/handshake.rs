@@ -86,11 +86,13 @@ pub struct Hello {
 }
 
 /// Whom a server asked for a certificate of: the first of the CAs that it named, each as the DER of a distinguished
-/// name, and how many it named. rustls bounds them together: they came in one message of 64 KiB.
+/// name, and how many it named. rustls bounds them together: they came in one message of 64 KiB. `answered`: whether
+/// this client has a certificate whose key makes a signature that the server can verify, and sent it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateRequest {
     pub authorities: Vec<Box<[u8]>>,
     pub count: usize,
+    pub answered: bool,
 }
 
 /// Empties the register, whatever happens.
@@ -191,11 +193,11 @@ impl Handshake {
     }
 
     /// The server asked this client for a certificate.
-    pub fn note_request(&self, authorities: &[&[u8]]) {
+    pub fn note_request(&self, authorities: &[&[u8]], answered: bool) {
         let mut state = self.state();
         if state.keeps_request {
             let first = authorities.iter().take(MAX_AUTHORITIES).map(|name| Box::from(*name)).collect();
-            let request = CertificateRequest { authorities: first, count: authorities.len() };
+            let request = CertificateRequest { authorities: first, count: authorities.len(), answered };
             state.request = Some(Box::new(request));
         }
     }

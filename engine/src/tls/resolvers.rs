@@ -94,15 +94,15 @@ impl OwnIdentities {
 
 impl ResolvesClientCert for OwnIdentities {
     fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        if let Ok(handshake) = current() {
-            handshake.note_request(authorities);
-        }
         let mut usable = self.0.iter().filter(|(own, _)| own.bare().key.choose_scheme(schemes).is_some());
         let wanted = |(_, issuers): &&(Arc<Own>, Vec<Vec<u8>>)| {
             issuers.iter().any(|issuer| authorities.contains(&issuer.as_slice()))
         };
-        let (own, _) = usable.clone().find(wanted).or_else(|| usable.next())?;
-        Some(own.bare().clone())
+        let chosen = usable.clone().find(wanted).or_else(|| usable.next());
+        if let Ok(handshake) = current() {
+            handshake.note_request(authorities, chosen.is_some());
+        }
+        chosen.map(|(own, _)| own.bare().clone())
     }
 
     fn has_certs(&self) -> bool {

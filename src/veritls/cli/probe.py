@@ -69,7 +69,7 @@ class _Seen:
         """The server's request for a client certificate. `sent`: whether one was sent."""
         if self.request is None:
             return None
-        names, count = self.request
+        names, count, _ = self.request
         return Wanted(authorities(names), count, sent, self.refusal)
 
 

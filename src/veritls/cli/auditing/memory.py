@@ -105,6 +105,8 @@ class Context:
             return Outcome("unknown", _named(why))
         if alert_in(why) or why.reason in _OWN_FAULTS:
             return Outcome("unknown", words(why))
+        if self.side == "server" and (nothing_sent := unsent(peer.tls, shows)):
+            return nothing_sent
         return Outcome("refused", words(why), detail=detail(why))
 
 

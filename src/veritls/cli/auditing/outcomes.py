@@ -71,10 +71,10 @@ def watch_for_request(tls: Any) -> None:
 
 
 def unsent(tls: Any, shows: bool) -> Outcome | None:
-    """The outcome of a client that has completed its handshake, and was asked for a certificate that it could
-    not send: what it got tells nothing of it. None for any other. `shows`: it has one.
+    """The outcome of a client that was asked for a certificate, and had none with a key of the kind: that it
+    was let in, or refused, tells nothing of it. None for any other. `shows`: it has one.
     """
-    if shows and was_requested(tls) and not _has_proved(tls):
+    if shows and was_requested(tls) and not _was_answered(tls):
         return Outcome("unknown", "asked for a certificate with a key of another kind", True)
     return None
 
@@ -86,8 +86,9 @@ def was_requested(tls: Any) -> bool:
     return tls._require_stream().certificate_request is not None
 
 
-def _has_proved(tls: Any) -> bool:
-    """Whether a client signed for a certificate of its own."""
+def _was_answered(tls: Any) -> bool:
+    """Whether a client that was asked for a certificate sent one."""
     if isinstance(tls.context, OpenSSLContext):
         return tls.context.proved
-    return tls.client_sigalg() is not None
+    request = tls._require_stream().certificate_request
+    return request is not None and request[2]

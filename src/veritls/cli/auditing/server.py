@@ -113,16 +113,18 @@ class Server:
             try:
                 tls.do_handshake()
             except OSError as why:
-                return self._not_completed(why, tls)
+                return self._not_completed(why, tls, shows)
             requested = was_requested(tls)
             return unsent(tls, shows) or replace(self._completed(tls), requested=requested)
 
     def _silent(self) -> Outcome:
         return Outcome("unknown", f"no answer within {self.timeout:g} seconds")
 
-    def _not_completed(self, why: OSError, tls: Any) -> Outcome:
+    def _not_completed(self, why: OSError, tls: Any, shows: bool) -> Outcome:
         if speaks_not_the_version(why):
             return Outcome("no version", words(why))
+        if nothing_sent := unsent(tls, shows):
+            return nothing_sent
         alert = alert_in(why)
         if alert:
             return Outcome("refused", alert)
