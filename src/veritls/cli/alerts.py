@@ -31,5 +31,6 @@ def problem(why: BaseException) -> str:
         words = words_of(why)
     else:
         words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    words = in_options(str(words).replace("server_hostname", "the host name"))
+    words = str(words).replace("server_hostname '", "'").replace("server_hostname", "the host name")
+    words = in_options(words)
     return plain(words or type(why).__name__, _LONGEST)

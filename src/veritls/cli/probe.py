@@ -16,7 +16,7 @@ import veritls
 from veritls import _engine
 from veritls._context.cipher_suites import SUITES, VERSIONS
 from veritls._context.groups import name_of
-from veritls._report.rendering import plain
+from veritls._report.rendering import plain, seconds
 from veritls.cli import older
 from veritls.cli.alerts import alert_in, problem
 from veritls.cli.options import Trust, argument
@@ -133,7 +133,7 @@ class Probe:
         try:
             return self._within(lambda: self._check_or_explain(target), _CONNECTIONS * self.timeout)
         except TimeoutError:
-            return Result(target, problem=f"no answer within {self.timeout:g} seconds")
+            return Result(target, problem=f"no answer within {seconds(self.timeout)}")
         except (OSError, StartTLSError, ValueError) as why:
             return Result(target, problem=problem(why))
 

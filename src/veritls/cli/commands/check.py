@@ -46,6 +46,8 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
     if file is not None:
         with argument("--file", file):
             targets += in_file(file, PORTS[protocol])
+    if not targets and file is not None:
+        raise ValueError(f"--file {file}: there is no HOST in it")
     if not targets:
         raise ValueError("no HOST is given: name one, or a --file of them")
     return list(dict.fromkeys(targets))
