@@ -113,7 +113,9 @@ def test_a_server_that_is_not_trusted_is_told_what_it_wants_too(version: str, fo
     own = ANN.file(folder)
     with serving(context(folder, version, ssl.CERT_REQUIRED, CLIENTS[0])) as server:
         result = one(server, "--name", "localhost")
-        assert one(server, "--name", "localhost", "--cert", own)["client_certificate"]["required"] is None
+        kept = one(server, "--name", "localhost", "--cert", own)["client_certificate"]
+    assert (kept["required"], kept["sent"]) == (None, False)
+    assert "that of --cert was not sent: only a server that is trusted now gets it" in kept["sentence"]
     assert result["status"] == "not trusted"
     assert result["client_certificate"]["required"] is True
     assert not any(server.clients)

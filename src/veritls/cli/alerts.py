@@ -9,7 +9,9 @@ from veritls._report.rendering import plain
 from veritls.cli.words import in_options
 
 _LONGEST = 300
-_ALERTS = {reason: words.partition("alert ")[2] or words for reason, words in ALERTS.values()}
+_ALERTS = {
+    reason: words.partition("alert ")[2] or words.removeprefix("tlsv1 ") for reason, words in ALERTS.values()
+}
 
 
 def alert_in(why: BaseException) -> str:

@@ -65,12 +65,12 @@ class _Seen:
         self.request = stream.certificate_request
         self.signed = not stream.established or stream.signature_schemes[0] is not None
 
-    def wanted(self, *, sent: bool) -> Wanted | None:
-        """The server's request for a client certificate. `sent`: whether one was sent."""
+    def wanted(self, *, sent: bool, kept: bool) -> Wanted | None:
+        """The server's request for a client certificate. `sent`, `kept`: see `Wanted`."""
         if self.request is None:
             return None
         names, count = self.request
-        return Wanted(authorities(names), count, sent, self.refusal)
+        return Wanted(authorities(names), count, sent, self.refusal, kept)
 
 
 class Probe:
@@ -187,9 +187,10 @@ class Probe:
     def _result(
         self, target: Target, report: VerificationReport, seen: _Seen, *, verified: bool = False
     ) -> Result:
-        if self.has_certificate and not verified:
+        kept = self.has_certificate and not verified
+        if kept:
             seen.refusal = None  # it was not tried with the one that there is
-        wanted = seen.wanted(sent=self.has_certificate and verified and seen.signed)
+        wanted = seen.wanted(sent=self.has_certificate and verified and seen.signed, kept=kept)
         return Result(target, report, seen.negotiated, wanted=wanted, warn_days=self.warn_days)
 
     def _keep(self, report: VerificationReport) -> None:

@@ -43,13 +43,15 @@ class Wanted:
 
     `authorities`: the first CAs that it names, escaped; `count`: how many it names; 0: any will do. `sent`:
     whether one was sent. `refusal`: the alert with which it refused what it got, in words; empty
-    where it went on; None where that is not known.
+    where it went on; None where that is not known. `kept`: whether there is one that was not sent, because
+    the connection was not verified.
     """
 
     authorities: tuple[str, ...]
     count: int
     sent: bool
     refusal: str | None
+    kept: bool = False
 
     @property
     def by(self) -> str:
@@ -62,6 +64,8 @@ class Wanted:
         """What the server wants, and what to do."""
         of = f" {self.by}" if self.by else ""
         asks = f"the server asks for a client certificate{of}"
+        if self.kept:
+            return f"{asks}; that of --cert was not sent: only a server that is trusted now gets it"
         if self.refusal is None:
             return (
                 f"{asks}; whether it goes on {'with that of --cert' if self.sent else 'without'} is not known"
