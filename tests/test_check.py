@@ -235,6 +235,30 @@ def test_many_servers_come_as_a_table_in_their_order_each_once(good: Server, fol
     assert [result["status"] for result in results] == ["trusted", "not trusted", "no connection"]
 
 
+def test_a_file_of_servers_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.txt"
+    hosts.write_bytes("one.example\r\n\r\ntwo.example:8443\r\n".encode("utf-8-sig"))
+    assert in_file(hosts, 443) == [Target("one.example", 443), Target("two.example", 8443)]
+
+
+@pytest.mark.parametrize("content", ["", "# none yet\n"])
+def test_a_file_without_a_server_is_said_to_have_none(content: str, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.txt"
+    hosts.write_text(content)
+    assert run("--file", hosts) == (2, "", f"veritls check: --file {hosts}: there is no HOST in it\n")
+
+
+def test_an_address_that_only_a_resolver_takes_is_no_host_name(good: Server, ca: Path) -> None:
+    port = str(good).rpartition(":")[2]
+    assert run(f"127.1:{port}", "--ca", ca)[1] == f"127.1:{port} no connection: '127.1' is not a host name\n"
+
+
+def test_one_second_is_no_seconds(ca: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert "within 1 second\n" in run(where, "--ca", ca, "--timeout", 1)[1]
+
+
 def test_a_connection_that_fails_outweighs_those_that_are_trusted(good: Server, ca: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = f"127.0.0.1:{listener.getsockname()[1]}"

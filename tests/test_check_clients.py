@@ -113,7 +113,9 @@ def test_a_server_that_is_not_trusted_is_told_what_it_wants_too(version: str, fo
     own = ANN.file(folder)
     with serving(context(folder, version, ssl.CERT_REQUIRED, CLIENTS[0])) as server:
         result = one(server, "--name", "localhost")
-        assert one(server, "--name", "localhost", "--cert", own)["client_certificate"]["required"] is None
+        kept = one(server, "--name", "localhost", "--cert", own)["client_certificate"]
+    assert (kept["required"], kept["sent"]) == (None, False)
+    assert "that of --cert was not sent: only a server that is trusted now gets it" in kept["sentence"]
     assert result["status"] == "not trusted"
     assert result["client_certificate"]["required"] is True
     assert not any(server.clients)
@@ -283,6 +285,19 @@ def test_a_certificate_whose_key_the_server_does_not_take_is_not_said_to_be_acce
         result = one(server, *trust, "--cert", own)
     assert result["status"] == "trusted" and result["client_certificate"]["sent"] is False
     assert "TLS goes on without" in result["client_certificate"]["sentence"]
+
+
+@NEEDS_OPENSSL
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+def test_a_certificate_whose_key_the_server_does_not_take_is_not_said_to_be_refused(
+    version: str, folder: Path, cas: Path, trust: list[object]
+) -> None:
+    demand = (version, "-Verify", "1", "-CAfile", cas, "-client_sigalgs", "RSA-PSS+SHA256")
+    with openssl(folder, *demand) as server:
+        result = one(server, *trust, "--cert", ANN.file(folder))
+    assert result["client_certificate"]["sent"] is False
+    said = result["client_certificate"]["sentence"]
+    assert "that of --cert was not sent: the server takes no key of its kind (alert " in said
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -29,9 +29,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def old(own: Path, oldest: Any, newest: Any, ciphers: str = ALL, dialogue: Any = at_once) -> Iterator[Server]:
+def old(
+    own: Path,
+    oldest: Any,
+    newest: Any,
+    ciphers: str = ALL,
+    dialogue: Any = at_once,
+    mode: ssl.VerifyMode = ssl.CERT_NONE,
+) -> Iterator[Server]:
     """A server of Python's own `ssl`, which OpenSSL's default would not let speak these."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.verify_mode = mode
     made.set_ciphers(ciphers)
     made.load_cert_chain(own)
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
@@ -54,6 +62,22 @@ def test_a_server_that_speaks_an_old_version_only_is_told_so(version: str, own: 
         assert problem(server) == (
             f"the server speaks {version} at best, which RFC 8996 forbids: have it offer TLS 1.2 or 1.3"
         )
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_so_is_one_that_requires_a_client_certificate(version: str, own: Path) -> None:
+    with old(own, ssl.TLSVersion.TLSv1, OLD[version], mode=ssl.CERT_REQUIRED) as server:
+        assert f"the server speaks {version} at best" in problem(server)
+
+
+def test_a_server_with_other_cipher_suites_that_requires_a_client_certificate_is_told_which(
+    own: Path,
+) -> None:
+    suite, mode = "AES256-SHA256", ssl.CERT_REQUIRED
+    with old(
+        own, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2, f"{suite}:@SECLEVEL=0", mode=mode
+    ) as server:
+        assert problem(server).endswith(f"with OpenSSL it agrees on TLSv1.2 and {suite}")
 
 
 @pytest.mark.parametrize("protocol", ["smtp", "postgres"])

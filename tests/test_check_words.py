@@ -100,6 +100,12 @@ def test_the_tree_has_one_line_for_the_checks_that_another_prevented() -> None:
     assert checks.below[1].text.endswith(" and host name: another check failed")
 
 
+def test_an_alert_has_the_name_that_the_standard_gives_it() -> None:
+    refused = ssl.SSLError(1, "[SSL: TLSV1_UNRECOGNIZED_NAME] tlsv1 unrecognized name")
+    refused.reason, refused.library = "TLSV1_UNRECOGNIZED_NAME", "SSL"
+    assert problem(refused) == "the server ended the handshake (alert unrecognized name)"
+
+
 def test_an_error_without_a_connection_names_no_reason_of_programs() -> None:
     context = veritls.SSLContext(veritls.PROTOCOL_TLS_CLIENT)
     for name in ("", ".x", "x" * 400, "a..b", "a b"):

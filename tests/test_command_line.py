@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import veritls
 from tests.support.terminals import on_a_terminal
+from veritls.cli import CLOSED_PIPE
 from veritls.cli.app import app
 from veritls.cli.options import matcher, moment
 
@@ -112,6 +113,64 @@ def test_there_is_no_colour_where_there_is_no_terminal(environment: dict[str, st
     given = {key: each for key, each in os.environ.items() if key != "FORCE_COLOR"}
     done = subprocess.run(command, capture_output=True, timeout=60, env={**given, **environment})
     assert b"no connection" in done.stdout and b"\x1b" not in done.stdout + done.stderr
+
+
+SHOWN = [
+    ["--help"],
+    ["--show-completion", "bash"],
+    ["version"],
+    ["check", "--help"],
+    ["check", "--timeout", "5", "127.0.0.1:1"],
+    ["check", "--timeout", "5", "--json", "127.0.0.1:1"],
+    ["verify", os.devnull],
+    ["audit", "--timeout", "5", "127.0.0.1:1"],
+    ["audit", "--timeout", "5", "--json", "127.0.0.1:1"],
+    ["demo"],
+    ["serve", "--help"],
+    ["doctor", "--rules"],
+    ["doctor", __file__],
+]
+"""Command lines that print something."""
+
+
+def into(stdout: int | None, arguments: list[str], **environment: str) -> tuple[int, bytes]:
+    """The status of a command whose stdout is that descriptor, or closed, and what comes on stderr."""
+    command = [sys.executable, "-m", "veritls", *arguments]
+    if stdout is None:
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, timeout=60, env={**given, **environment}
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("arguments", SHOWN, ids=" ".join)
+def test_a_pipe_that_is_closed_early_is_141_which_no_result_is(
+    arguments: list[str], buffered: dict[str, str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        code, error = into(writer, arguments, **buffered)
+    finally:
+        os.close(writer)
+    assert (code, error) == (CLOSED_PIPE, b"")
+
+
+@pytest.mark.parametrize("arguments", SHOWN, ids=" ".join)
+def test_without_a_stdout_the_status_is_the_same(arguments: list[str]) -> None:
+    with open(os.devnull, "wb") as nothing:
+        assert into(None, arguments) == into(nothing.fileno(), arguments)
+
+
+@pytest.mark.parametrize("command", ["check", "verify", "audit", "demo", "doctor"])
+def test_the_help_of_every_command_with_results_says_141(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "veritls", command, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert str(CLOSED_PIPE) in done.stdout
 
 
 def test_a_date_is_iso_8601_or_a_time_from_now() -> None:

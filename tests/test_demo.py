@@ -1,6 +1,7 @@
 """`veritls demo`: the table, its exit status, and that it can tell a broken policy from a sound one."""
 
 import io
+import re
 import ssl
 import subprocess
 import sys
@@ -19,9 +20,9 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
 
 
-def _demonstrate() -> tuple[bool, str]:
+def _demonstrate(width: int = 120) -> tuple[bool, str]:
     out = io.StringIO()
-    right = demonstrate(ssl.TLSVersion.TLSv1_3, Console(file=out, width=120))
+    right = demonstrate(ssl.TLSVersion.TLSv1_3, Console(file=out, width=width))
     return right, out.getvalue()
 
 
@@ -42,6 +43,16 @@ def test_the_demonstration_exits_0_and_shows_every_mode_on_both_sides(version: s
     assert "\x1b" not in done.stdout and "…" not in done.stdout
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_name_of_an_error_is_broken_in_two_to_fit_a_terminal(width: int) -> None:
+    right, shown = _demonstrate(width)
+    assert right and max(map(len, shown.splitlines())) <= width
+    words = set(shown.replace(":", " ").split())
+    assert {"SSLCertVerificationError", "SSLV3_ALERT_BAD_CERTIFICATE", "TLSV1_ALERT_UNKNOWN_CA"} <= words
+    assert not [word for word in words if word.startswith("SSLCert") and word != "SSLCertVerificationError"]
+    assert words >= {"CERT_NONE", "CERT_OPTIONAL", "CERT_REQUIRED", "server", "client"}
+
+
 def test_the_rows_hold_every_side_and_mode() -> None:
     assert {(case.side == "server", case.mode) for case in cases()} == set(policy.RULES)
 
@@ -59,13 +70,14 @@ def test_the_rows_hold_every_side_and_mode() -> None:
         ((False, ssl.CERT_REQUIRED), {"name_matters": False}),
     ],
 )
+@pytest.mark.parametrize("width", [80, 120])
 def test_a_broken_policy_shows_as_wrong_rows(
-    monkeypatch: pytest.MonkeyPatch, key: tuple[bool, ssl.VerifyMode], change: dict[str, bool]
+    monkeypatch: pytest.MonkeyPatch, key: tuple[bool, ssl.VerifyMode], change: dict[str, bool], width: int
 ) -> None:
     monkeypatch.setitem(policy.RULES, key, replace(policy.RULES[key], **change))
-    right, shown = _demonstrate()
+    right, shown = _demonstrate(width)
     assert not right
-    assert "WRONG" in shown
+    assert re.search(r"^ ?WRONG | WRONG *$", shown, re.M) and "WRONG: " in shown
 
 
 def test_the_command_exits_1_where_the_policy_is_broken() -> None:

@@ -321,6 +321,12 @@ def test_the_names_of_files_reach_the_terminal_escaped(ca: list[object], folder:
         assert (code, "\x1b" in err) == (2, False)
 
 
+def test_a_folder_in_place_of_a_file_is_named(folder: Path) -> None:
+    chain = put(folder, "chain.pem", LEAF.pem)
+    error = verify(chain, "--password-file", folder)[2]
+    assert error == f"veritls verify: --password-file {folder}: Is a directory\n"
+
+
 @pytest.mark.parametrize("option", ["--ca", "--crl", "--intermediates", "--password-file"])
 def test_an_option_whose_file_cannot_be_read_is_named(option: str, folder: Path) -> None:
     chain = put(folder, "chain.pem", LEAF.pem)

@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from tests.ecosystem.parties import library
-from tests.operate.callers import ADMIN, WEB, Callers
+from tests.operate.callers import ADMIN, WEB, Callers, uri
 from tests.operate.server_processes import START_SECONDS, answer, asked_in_plain
 from tests.operate.serving_ways import connected, get, is_refused, websocket_status
+from tests.support.certificates import Party, pem
 from tests.support.connections import SECONDS
 
 APP = """
@@ -132,6 +133,20 @@ def test_a_client_without_a_certificate_is_refused_and_logged(folder: Path, call
         server.wait_for(r"WARNING +veritls.handshake: refused the client 127\.0\.0\.1:\d+.*: .*certificate")
 
 
+def test_a_client_that_a_crl_revokes_is_refused_and_so_is_one_that_no_crl_covers(
+    folder: Path, callers: Callers
+) -> None:
+    banned = callers.root.issue(uri(WEB))
+    (folder / "crl.pem").write_bytes(pem(callers.root.crl(banned)))
+    with serving(folder, "--trust", "ca.pem", "--require", "--crls", "crl.pem") as server:
+        assert get(server.port, callers.client(callers.web))[0] == 200
+        assert is_refused(lambda: get(server.port, callers.client(banned.file(folder))))
+        server.wait_for(r"refused the client 127\.0\.0\.1:\d+.* was revoked ")
+    (folder / "crl.pem").write_bytes(pem(Party("Another CA", ca=True).crl()))
+    with serving(folder, "--trust", "ca.pem", "--optional", "--crls", "crl.pem") as server:
+        assert is_refused(lambda: get(server.port, callers.client(callers.web)))
+
+
 def test_a_renewed_certificate_is_used_while_it_runs(folder: Path, callers: Callers) -> None:
     renewed = callers.root.issue("localhost")
 
@@ -194,6 +209,8 @@ WRONG = [
         ["app:app", "--cert", "server.pem", "--trust", "ca.pem", "--require", "--optional"],
         "exclude each other",
     ),
+    (["app:app", "--cert", "server.pem", "--crls", "crl.pem"], "--crls needs --trust"),
+    (["app:app", "--cert", "."], "--cert .: cannot be used: not a regular file"),
     (["app", "--cert", "server.pem"], "give one as module:name"),
     ([":app", "--cert", "server.pem"], "give one as module:name"),
     (["nowhere:app", "--cert", "server.pem"], 'Could not import module "nowhere"'),
@@ -215,7 +232,7 @@ def test_what_cannot_be_used_is_one_sentence_and_exit_code_2(
     assert done.returncode == 2, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("veritls serve: ") and words in line and "Traceback" not in line
-    assert "Unknown error" not in line
+    assert "Unknown error" not in line and "[" not in line
 
 
 def test_a_port_that_is_taken_is_one_sentence(folder: Path) -> None:

@@ -73,6 +73,19 @@ def revocation_list_expired() -> Broken:
 
 
 @case
+def revocation_list_not_yet_valid() -> Broken:
+    return Broken(
+        chain(leaf(), middle()),
+        chain(root()),
+        "the CRL of CN=R11, which issued db.internal, is loaded, but does not cover it: "
+        "it is not valid yet, or for other certificates",
+        "revocation",
+        flags=CRL_LEAF,
+        crls=[middle().crl(since=NOW + DAY, until=NOW + 2 * DAY)],
+    )
+
+
+@case
 def strict_without_authority_key() -> Broken:
     return Broken(
         chain(below(authority_key=None), middle()),

@@ -25,8 +25,10 @@ from tests.reports.chains import CASES
 from tests.support.certificates import DAY, NOW, Party
 from tests.support.connections import SECONDS, client_context, in_thread, raw_pair, server_context
 from tests.support.memory import memory_pair
+from tests.test_certificate import SHAPES
 from veritls._explaining import refusals
 from veritls._explaining.explanation import Explanation, unverified
+from veritls._loading.certificates import decoded
 from veritls._report.checks import STEPS
 from veritls._report.parsed_certificate import ParsedCertificate
 from veritls._report.request import Refusal
@@ -65,10 +67,23 @@ def test_the_certificates_come_in_path_order_with_role_and_source() -> None:
     certificate = x509.load_der_x509_certificate(own.der)
     assert own.names == ("*.example.com",)
     assert own.issuer == "CN=R11"
-    assert own.serial == f"{certificate.serial_number:X}"
+    assert int(own.serial, 16) == certificate.serial_number
     assert own.not_before == certificate.not_valid_before_utc
     assert own.not_after == certificate.not_valid_after_utc
     assert [own.days_left(NOW - days * DAY) for days in (5, 3, 2)] == [2, 0, -1]
+
+
+@pytest.mark.parametrize("shape", [name for name in SHAPES if "serial" in name])
+def test_a_serial_number_is_shown_as_getpeercert_and_openssl_show_it(shape: str) -> None:
+    der = SHAPES[shape]
+    assert ParsedCertificate(der, "peer").serial == decoded(der)["serialNumber"]
+
+
+def test_a_path_that_ends_today_says_in_how_many_hours() -> None:
+    own = Party("today", middle(), end=NOW + timedelta(hours=5, minutes=30))
+    report = client_context_of(root()).verify_chain(chain(own, middle()), at=NOW)
+    [validity] = [each.evidence for each in report.checks if each.name == "validity"]
+    assert "is the first to expire, in 5 hours (" in validity
 
 
 def test_what_was_sent_but_is_no_part_of_the_path_comes_last() -> None:

@@ -327,6 +327,7 @@ MADE: dict[str, tuple[list[str], Callable[[str], str | list[str]]]] = {
     "rejections": (list(REJECTIONS), rejection),
     "remedies": (list(CASES), remedies),
     "failures": (list(FAILURES), failure),
+    "crls": (list(engine_words._CRLS), lambda name: engine_words.unusable("crl", name)),
     "details": (list(engine_words._DETAILS), detail),
     "things": (list(engine_words.THINGS), engine_words.THINGS.__getitem__),
     "callbacks": (list(engine_words.CALLBACKS), engine_words.CALLBACKS.__getitem__),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 import veritls
 from tests.revocation.answers import CRL_CHAIN, CRL_LEAF, clients, code
@@ -105,6 +106,21 @@ class TestSource:
             asking.load_crls(source)
         assert asking.cert_store_stats()["crl"] == 1
         assert code(asking, LEAF) == REVOKED
+
+    def test_a_crl_without_extensions_is_refused_in_words_that_say_so(self, tmp_path: Path) -> None:
+        bare = x509.CertificateRevocationListBuilder(MIDDLE.name, NOW - HOUR, NOW + HOUR)
+        with pytest.raises(ssl.SSLError, match=r"or it has none: RFC 5280 \(5\.2\) demands a CRL number"):
+            context().load_crls(bare.sign(MIDDLE.key, hashes.SHA256()))
+        assert shutil.which("openssl"), "openssl is a tool of the tests"
+        (tmp_path / "index.txt").touch()
+        settings = "[ca]\ndefault_ca=own\n[own]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=9\n"
+        (tmp_path / "ca.cnf").write_text(settings)
+        ca = str(MIDDLE.file(tmp_path))
+        command = ["openssl", "ca", "-config", "ca.cnf", "-gencrl", "-out", "1.crl"]
+        command += ["-cert", ca, "-keyfile", ca]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=20)
+        with pytest.raises(ssl.SSLError, match=r"or of version 1 .*crl_extensions.* \('.*1\.crl'\)"):
+            context().load_crls(tmp_path / "1.crl")
 
     def test_a_file_without_a_crl_is_named(self, tmp_path: Path) -> None:
         path = tmp_path / "empty.crl"

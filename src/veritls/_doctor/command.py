@@ -25,6 +25,7 @@ may     depends on the peer, on data, or on code that was not followed
 note    works; is to be known
 
 exit status: 0 nothing breaks, 1 something breaks, 2 something could not be read
+or 141 what reads the output has closed it
 """
 
 

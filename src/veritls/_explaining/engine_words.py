@@ -78,6 +78,18 @@ _DETAILS = {
 }
 """The engine's codes; {} is a library's message, which follows a colon in the code."""
 
+_CRLS = {
+    "BadDer": "it is malformed, or of version 1 (openssl ca writes version 2 where crl_extensions is set)",
+    "InvalidCrlNumber": "its CRL number is malformed",
+    "MalformedExtensions": "its extensions are malformed, or it has none: RFC 5280 (5.2) demands a CRL "
+    "number and an authority key identifier",
+    "UnsupportedCriticalExtension": "it has an unsupported critical extension",
+    "UnsupportedDeltaCrl": "it is a delta CRL: the complete one is needed",
+    "UnsupportedIndirectCrl": "it is an indirect CRL, which is not supported",
+    "UnsupportedRevocationReasonsPartitioning": "it covers some reasons only: one for all of them is needed",
+}
+"""What webpki says of a CRL. Its other names are returned as they are."""
+
 _SHOWN = 10
 """Names that a message shows."""
 
@@ -89,6 +101,12 @@ def words(detail: str) -> str:
     if known is None or ("{}" in known) != bool(said):
         return detail
     return known.format(said)
+
+
+def unusable(what: str, detail: str) -> str:
+    """The sentence about a thing, by the engine's name of it, that cannot be used."""
+    known = _CRLS.get(detail) if what == "crl" else None
+    return f"{THINGS[what]} cannot be used: {known or words(detail)}"
 
 
 def name_words(text: str) -> str:

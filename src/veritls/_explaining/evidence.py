@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from veritls import _engine
 from veritls._explaining.diagnosis import Case
-from veritls._report.rendering import counted, listing, moment
+from veritls._report.rendering import counted, listing, moment, span
 
 
 def _validity(case: Case) -> str:
@@ -15,8 +15,7 @@ def _validity(case: Case) -> str:
     if not known:
         return ""
     end, name = min(known)
-    days = (end - case.request.at).days
-    return f"{name} is the first to expire, in {counted(days, 'day')} ({moment(end)})"
+    return f"{name} is the first to expire, in {span(end - case.request.at)} ({moment(end)})"
 
 
 def _chain(case: Case) -> str:

@@ -50,13 +50,13 @@ _INCOMPATIBLE = {
 
 def _in_words(failure: _engine.Failure) -> Exception:
     """For a failure that the engine tells by a code and a detail."""
-    from veritls._explaining.engine_words import CALLBACKS, THINGS, words
+    from veritls._explaining.engine_words import CALLBACKS, unusable, words
 
     if failure.code == "callback_running":
         running = CALLBACKS[failure.detail]
         return ValueError(f"handshake not done yet: {running} is running for this connection")
     if failure.code == "unusable":
-        return ssl_error("UNUSABLE", f"{THINGS[failure.what]} cannot be used: {words(failure.detail)}")
+        return ssl_error("UNUSABLE", unusable(failure.what, failure.detail))
     return ssl_error("PROTOCOL_ERROR", words(failure.detail))
 
 

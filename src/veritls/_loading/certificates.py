@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from veritls import _engine
 from veritls._explaining.reasons import words_of
 from veritls._loading.attribute_names import LONG_NAMES
-from veritls._report.rendering import moment_of
+from veritls._report.rendering import hexadecimal, moment_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +71,6 @@ def _moment(seconds: int) -> str:
     return f"{_MONTHS[moment.month - 1]} {moment.day:2d} {moment:%H:%M:%S} {year} GMT"
 
 
-def _serial(data: bytes) -> str:
-    number = int.from_bytes(data, signed=True)
-    digits = f"{abs(number):X}"
-    return ("-" if number < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)
-
-
 def _address(data: bytes) -> str:
     if len(data) == 4:
         return ".".join(map(str, data))
@@ -129,7 +123,7 @@ def decoded(der: bytes) -> dict[str, Any]:
         "subject": _name(contents["subject"]),
         "issuer": _name(contents["issuer"]),
         "version": contents["version"] + 1,
-        "serialNumber": _serial(contents["serial"]),
+        "serialNumber": hexadecimal(int.from_bytes(contents["serial"], signed=True)),
         "notBefore": _moment(contents["not_before"]),
         "notAfter": _moment(contents["not_after"]),
     } | _extensions(contents)

@@ -20,7 +20,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from veritls import _engine
 from veritls._report.oid_names import OID_NAMES
-from veritls._report.rendering import listing, plain
+from veritls._report.rendering import hexadecimal, listing, plain
 
 Source = Literal["peer", "trust set"]
 
@@ -171,9 +171,9 @@ class ParsedCertificate:
 
     @cached_property
     def serial(self) -> str:
-        """In upper-case hexadecimal digits."""
+        """In upper-case hexadecimal digits, an even number of them, as OpenSSL and `getpeercert` show it."""
         with quiet(self.der):
-            return self._of(lambda certificate: f"{certificate.serial_number:X}", "")
+            return self._of(lambda certificate: hexadecimal(certificate.serial_number), "")
 
     @property
     def fingerprint(self) -> str:

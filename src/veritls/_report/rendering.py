@@ -41,6 +41,17 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def seconds(number: float) -> str:
+    """ "1 second", "2.5 seconds"."""
+    return f"{number:g} second{'' if number == 1 else 's'}"
+
+
+def hexadecimal(number: int) -> str:
+    """A serial number as OpenSSL shows it: upper-case, an even number of digits."""
+    digits = f"{abs(number):X}"
+    return ("-" if number < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)
+
+
 def span(length: timedelta) -> str:
     """A length of time in its largest unit: "3 days", "2 hours"; years from two years on."""
     for noun, unit in _UNITS:

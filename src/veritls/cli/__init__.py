@@ -7,6 +7,8 @@ import sys
 import warnings
 
 MISSING = "veritls: this command needs typer and rich, which are not installed: pip install 'veritls[cli]'"
+CLOSED_PIPE = 141
+"""The exit status where whatever reads the output has closed it, as of a program that SIGPIPE ended."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -14,7 +16,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     `arguments`: those of the command line, without the program; None, the default: `sys.argv`. Raises
     SystemExit with the status of the command; with 2, and a message on stderr, where typer or rich is not
-    installed.
+    installed or the output cannot be written; with `CLOSED_PIPE` where whatever reads it has closed it.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["run"]:
@@ -22,6 +24,29 @@ def main(arguments: list[str] | None = None) -> None:
 
         run(arguments[1:])
         return
+    try:
+        try:
+            _command(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while its failure can be told
+    except BrokenPipeError:
+        raise _unread() from None
+    except SystemExit as end:
+        # click and rich end the program with 1 on a closed pipe, which is a result of most commands.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise _unread() from None
+        raise
+    except OSError as why:
+        if arguments[:1] == ["serve"]:
+            raise
+        # The commands explain those of servers and files: the output cannot be written.
+        print(f"veritls: {why.strerror or why}", file=sys.stderr)
+        _give_up_stdout()
+        raise SystemExit(2) from None
+
+
+def _command(arguments: list[str]) -> None:
     if arguments[:1] == ["doctor"]:
         from veritls._doctor.command import doctor
 
@@ -44,18 +69,14 @@ def main(arguments: list[str] | None = None) -> None:
     log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(action="ignore"):  # what a parser thinks of a peer's certificate
-            try:
-                app(arguments, prog_name="veritls")
-            finally:
-                sys.stdout.flush()  # while its failure can be told
-    except OSError as why:
-        # The commands explain those of servers and files: the output cannot be written.
-        if not isinstance(why, BrokenPipeError):
-            print(f"veritls: {why.strerror or why}", file=sys.stderr)
-        _give_up_stdout()
-        raise SystemExit(2) from None
+            app(arguments, prog_name="veritls")
     finally:
         log.setLevel(level)
+
+
+def _unread() -> SystemExit:
+    _give_up_stdout()
+    return SystemExit(CLOSED_PIPE)
 
 
 def _give_up_stdout() -> None:

@@ -9,7 +9,9 @@ from veritls._report.rendering import plain
 from veritls.cli.words import in_options
 
 _LONGEST = 300
-_ALERTS = {reason: words.partition("alert ")[2] or words for reason, words in ALERTS.values()}
+_ALERTS = {
+    reason: words.partition("alert ")[2] or words.removeprefix("tlsv1 ") for reason, words in ALERTS.values()
+}
 
 
 def alert_in(why: BaseException) -> str:
@@ -31,5 +33,6 @@ def problem(why: BaseException) -> str:
         words = words_of(why)
     else:
         words = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    words = in_options(str(words).replace("server_hostname", "the host name"))
+    words = str(words).replace("server_hostname '", "'").replace("server_hostname", "the host name")
+    words = in_options(words)
     return plain(words or type(why).__name__, _LONGEST)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import warnings
 from dataclasses import dataclass
 
+from veritls._context.cipher_suites import SUITES
 from veritls.cli.alerts import alert_in, problem
 
 _OLD = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1"}
+_VERSIONS = {b"\x03\x01": "TLSv1", b"\x03\x02": "TLSv1.1", b"\x03\x03": "TLSv1.2"}
+_COMMON = {suite.name for suite in SUITES.values()}
+"""Suites of veritls. A handshake with one of them that fails does not fail for its suite."""
+_HANDSHAKE, _SERVER_HELLO = b"\x16", b"\x02"
+_START = 11
+"""A record's header (5 bytes), type and length of the hello (4), and its version."""
+_MOST_READ = 16 * 1024
 _REASONS = {
     "TLSV1_ALERT_PROTOCOL_VERSION",
     "TLSV1_ALERT_INSUFFICIENT_SECURITY",
@@ -55,13 +64,46 @@ def context() -> ssl.SSLContext | None:
 
 
 def spoken(by: ssl.SSLContext, raw: socket.socket, name: str) -> Spoken | None:
-    """The handshake, and nothing after it; None where this fails, too."""
+    """The handshake, and nothing after it; None where nothing is agreed on, either.
+
+    A server may agree and then refuse a client without a certificate: `ssl` tells the version only where the
+    handshake succeeds, so it is read in the server's hello.
+    """
+    incoming, outgoing, start = ssl.MemoryBIO(), ssl.MemoryBIO(), b""
     try:
-        with by.wrap_socket(raw, server_hostname=name) as tls:
-            suite = tls.cipher()
-            return Spoken(tls.version() or "?", suite[0] if suite else "?")
-    except (OSError, ValueError):
+        tls = by.wrap_bio(incoming, outgoing, server_hostname=name)
+    except ValueError:
         return None
+    with contextlib.suppress(OSError):
+        while not _is_done(tls):
+            raw.sendall(outgoing.read())
+            more = raw.recv(_MOST_READ)
+            if not more:
+                break
+            start += more[: _START - len(start)]
+            incoming.write(more)
+        raw.sendall(outgoing.read())
+    suite = tls.cipher()
+    if suite is None:
+        return None
+    version = tls.version()
+    if version is None and suite[0] not in _COMMON:
+        version = _chosen(start)
+    return Spoken(version, suite[0]) if version else None
+
+
+def _is_done(tls: ssl.SSLObject) -> bool:
+    """Whether the handshake is done; False where it needs more. Raises OSError where it fails."""
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def _chosen(start: bytes) -> str | None:
+    """The version in the server's hello, with which its answer starts; None where no hello comes."""
+    return _VERSIONS.get(start[9:_START]) if start[:1] == _HANDSHAKE and start[5:6] == _SERVER_HELLO else None
 
 
 def explained(why: BaseException, found: Spoken | None) -> str:

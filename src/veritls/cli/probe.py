@@ -16,7 +16,7 @@ import veritls
 from veritls import _engine
 from veritls._context.cipher_suites import SUITES, VERSIONS
 from veritls._context.groups import name_of
-from veritls._report.rendering import plain
+from veritls._report.rendering import plain, seconds
 from veritls.cli import older
 from veritls.cli.alerts import alert_in, problem
 from veritls.cli.options import Trust, argument
@@ -40,14 +40,13 @@ _MOST_READ = 64 * 1024
 class _Seen:
     """What one connection showed, however far it came.
 
-    `signed`: whether this end proved a key of its own; True where that is not known. `refusal`: the alert
-    that came where the server should have gone on; None where it is not known whether it goes on.
+    `request`: see `Stream.certificate_request`. `refusal`: the alert that came where the server should have
+    gone on; None where it is not known whether it goes on.
     """
 
     negotiated: Negotiated | None = None
     chain: tuple[bytes, ...] = ()
-    request: tuple[list[bytes], int] | None = None
-    signed: bool = False
+    request: tuple[list[bytes], int, bool] | None = None
     refusal: str | None = ""
 
     def note(self, stream: _engine.Stream) -> None:
@@ -63,14 +62,13 @@ class _Seen:
             )
         self.chain = tuple(stream.peer_chain or ())
         self.request = stream.certificate_request
-        self.signed = not stream.established or stream.signature_schemes[0] is not None
 
-    def wanted(self, *, sent: bool) -> Wanted | None:
-        """The server's request for a client certificate. `sent`: whether one was sent."""
+    def wanted(self, unsent: str) -> Wanted | None:
+        """The server's request for a client certificate. `unsent`: why it got none, where it got none."""
         if self.request is None:
             return None
-        names, count, _ = self.request
-        return Wanted(authorities(names), count, sent, self.refusal)
+        names, count, sent = self.request
+        return Wanted(authorities(names), count, sent, self.refusal, "" if sent else unsent)
 
 
 class Probe:
@@ -133,7 +131,7 @@ class Probe:
         try:
             return self._within(lambda: self._check_or_explain(target), _CONNECTIONS * self.timeout)
         except TimeoutError:
-            return Result(target, problem=f"no answer within {self.timeout:g} seconds")
+            return Result(target, problem=f"no answer within {seconds(self.timeout)}")
         except (OSError, StartTLSError, ValueError) as why:
             return Result(target, problem=problem(why))
 
@@ -187,10 +185,13 @@ class Probe:
     def _result(
         self, target: Target, report: VerificationReport, seen: _Seen, *, verified: bool = False
     ) -> Result:
-        if self.has_certificate and not verified:
+        unsent = ""
+        if self.has_certificate and verified:
+            unsent = "the server takes no key of its kind"
+        elif self.has_certificate:
+            unsent = "only a server that is trusted now gets it"
             seen.refusal = None  # it was not tried with the one that there is
-        wanted = seen.wanted(sent=self.has_certificate and verified and seen.signed)
-        return Result(target, report, seen.negotiated, wanted=wanted, warn_days=self.warn_days)
+        return Result(target, report, seen.negotiated, wanted=seen.wanted(unsent), warn_days=self.warn_days)
 
     def _keep(self, report: VerificationReport) -> None:
         self._reports.report = report

@@ -17,14 +17,18 @@ def content(path: Path) -> bytes:
     if path == STDIN:
         data = from_stdin(LARGEST_FILE + 1)
     else:
-        # A FIFO without a writer would be waited for.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ValueError("it is not a regular file")
             data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         raise ValueError(f"it is larger than {LARGEST_FILE // 1024 // 1024} MiB")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A FIFO without a writer would be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def from_stdin(most: int) -> bytes:

@@ -43,13 +43,14 @@ class Wanted:
 
     `authorities`: the first CAs that it names, escaped; `count`: how many it names; 0: any will do. `sent`:
     whether one was sent. `refusal`: the alert with which it refused what it got, in words; empty
-    where it went on; None where that is not known.
+    where it went on; None where that is not known. `unsent`: why one that there is was not sent; else empty.
     """
 
     authorities: tuple[str, ...]
     count: int
     sent: bool
     refusal: str | None
+    unsent: str = ""
 
     @property
     def by(self) -> str:
@@ -62,6 +63,11 @@ class Wanted:
         """What the server wants, and what to do."""
         of = f" {self.by}" if self.by else ""
         asks = f"the server asks for a client certificate{of}"
+        if self.unsent:
+            if self.refusal == "":
+                asks += ", and TLS goes on without"
+            refused = f" ({self.refusal})" if self.refusal else ""
+            return f"{asks}; that of --cert was not sent: {self.unsent}{refused}"
         if self.refusal is None:
             return (
                 f"{asks}; whether it goes on {'with that of --cert' if self.sent else 'without'} is not known"

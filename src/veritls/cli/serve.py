@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from veritls import PROTOCOL_TLS_SERVER, SSLContext
+from veritls._explaining.reasons import words_of
 from veritls._report.rendering import plain
 from veritls.serving.uvicorn import options
 from veritls.sources import FileSource
@@ -40,12 +41,20 @@ def _context(cert: Path, key: Path | None, trust: Path | None, crls: Path | None
             raise ValueError(f"{option} {path}: there is no such file")
     context = SSLContext(PROTOCOL_TLS_SERVER)
     context.verify_mode = mode
+    if crls is not None:
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     try:
         context.follow(FileSource(cert=cert, key=key, trust=trust, crls=crls))
     except (ssl.SSLError, OSError, ValueError) as why:
         named = ", ".join(f"{option} {path}" for option, path in given.items())
-        raise ValueError(f"{named}: cannot be used: {why}") from None
+        raise ValueError(f"{named}: cannot be used: {_words(why)}") from None
     return context
+
+
+def _words(why: Exception) -> str:
+    if isinstance(why, ssl.SSLError) and why.library:
+        return words_of(why)
+    return why.strerror if isinstance(why, OSError) and why.strerror else str(why)
 
 
 def _application(name: str) -> Any:

@@ -75,7 +75,7 @@ def in_file(path: Path, default_port: int) -> list[Target]:
     if len(data) > _LARGEST_FILE:
         raise ValueError(f"the file is larger than {_LARGEST_FILE:,} bytes")
     targets = []
-    for number, line in enumerate(data.decode("utf-8", "backslashreplace").splitlines(), 1):
+    for number, line in enumerate(data.decode("utf-8-sig", "backslashreplace").splitlines(), 1):
         text = line.partition("#")[0].strip()
         try:
             if text:

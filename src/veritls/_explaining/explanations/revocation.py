@@ -25,7 +25,7 @@ def revoked(case: Case) -> Finding | None:
 
 
 def unknown(case: Case) -> Finding | None:
-    """Which CA has no CRL."""
+    """Which CA has no CRL, or none that covers the certificate."""
     if case.leaf.anchor:
         words = f"{case.name(case.leaf)} is itself a trust anchor, so no CRL can cover it"
         return Finding(words, ("Trust the CA that issues the CRLs instead.",))
@@ -33,7 +33,10 @@ def unknown(case: Case) -> Finding | None:
         if not there:
             words = f"no CRL of {parsed.issuer_label}, which issued {case.short(parsed)}, is loaded"
             return Finding(words, (_LOAD, "Or turn revocation checks off (verify_flags)."))
-    return None
+    if not _asked_about(case):
+        return None
+    words = f"{_of(case)} is loaded, but does not cover it: it is not valid yet, or for other certificates"
+    return Finding(words, (_LOAD,))
 
 
 def list_expired(case: Case) -> Finding | None:
@@ -43,8 +46,12 @@ def list_expired(case: Case) -> Finding | None:
     if end is None or not listed:
         return None
     since = f"expired {case.ago(case.request.at - end)} ({moment(end)})"
+    return Finding(f"{_of(case)} {since}", (_LOAD,))
+
+
+def _of(case: Case) -> str:
+    """The CRL that is loaded, by its issuer where only one can be meant."""
+    listed = [parsed for parsed, (there, _) in _asked_about(case) if there]
     if len(listed) > 1:
-        return Finding(f"the CRL of a CA above {case.leaf.holder} {since}", (_LOAD,))
-    parsed = listed[0]
-    words = f"the CRL of {parsed.issuer_label}, which issued {case.short(parsed)}, {since}"
-    return Finding(words, (_LOAD,))
+        return f"the CRL of a CA above {case.leaf.holder}"
+    return f"the CRL of {listed[0].issuer_label}, which issued {case.short(listed[0])},"

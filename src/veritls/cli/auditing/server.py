@@ -29,6 +29,7 @@ from threading import Semaphore, Thread
 from typing import Any
 
 import veritls
+from veritls._report.rendering import seconds
 from veritls.cli.alerts import alert_in
 from veritls.cli.auditing.contexts import Shown, peer_context
 from veritls.cli.auditing.http_answers import ALPN, status_of
@@ -85,7 +86,7 @@ class Server:
             try:
                 outcomes.append(future.result(max(0.0, end - time.monotonic())))
             except TimeoutError:
-                outcomes.append(Outcome("unknown", f"no end within {3 * self.timeout:g} seconds"))
+                outcomes.append(Outcome("unknown", f"no end within {seconds(3 * self.timeout)}"))
         return outcomes
 
     def attempt(self, shown: Shown | None, version: ssl.TLSVersion) -> Outcome:
@@ -118,7 +119,7 @@ class Server:
             return unsent(tls, shows) or replace(self._completed(tls), requested=requested)
 
     def _silent(self) -> Outcome:
-        return Outcome("unknown", f"no answer within {self.timeout:g} seconds")
+        return Outcome("unknown", f"no answer within {seconds(self.timeout)}")
 
     def _not_completed(self, why: OSError, tls: Any, shows: bool) -> Outcome:
         if speaks_not_the_version(why):

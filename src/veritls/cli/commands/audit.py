@@ -161,7 +161,8 @@ def audit(
 
     Tries each of a table of peers, with TLS 1.3 and TLS 1.2.
 
-    Exits with 0 (nothing fails open), 1 (something does) or 2 (that is not known, or wrong arguments).
+    Exits with 0 (nothing fails open), 1 (something does) or 2 (that is not known, or wrong arguments). 141:
+    what reads the output has closed it.
 
     Without the key of the CA, or certificates of --peer, most peers are not tried: an expired certificate of
     an unknown CA is refused for its CA, which proves nothing. Sends nothing after the handshake, unless

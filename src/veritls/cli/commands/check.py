@@ -50,6 +50,8 @@ def _targets(hosts: list[str], file: Path | None, protocol: str | None) -> list[
     if file is not None:
         with argument("--file", file):
             targets += in_file(file, PORTS[protocol])
+    if not targets and file is not None:
+        raise ValueError(f"--file {file}: there is no HOST in it")
     if not targets:
         raise ValueError("no HOST is given: name one, or a --file of them")
     return list(dict.fromkeys(targets))
@@ -136,7 +138,8 @@ def check(
 
     Exits with 0 (all are trusted), 1 (one is not trusted), 2 (no connection, or wrong arguments), 3 (a
     certificate of a path has fewer than --warn-days left) or 4 (trusted, but the server refuses the client:
-    it wants a certificate, or another one). Of several servers the gravest counts: 1, 2, 4, 3.
+    it wants a certificate, or another one). Of several servers the gravest counts: 1, 2, 4, 3. 141: what
+    reads the output has closed it.
 
     Sends no data to a server. Connects a second time, without verification, to a server that is not trusted,
     to see what can be negotiated with it; and by Python's own ssl, without verification, to one with which

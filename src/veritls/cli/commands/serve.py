@@ -26,10 +26,12 @@ class HTTP(StrEnum):
     HTTP2 = "http2"
 
 
-def _mode(trust: Path | None, require: bool, optional: bool) -> ssl.VerifyMode:
+def _mode(trust: Path | None, crls: Path | None, require: bool, optional: bool) -> ssl.VerifyMode:
     """Raises ValueError where the options contradict each other."""
     if require and optional:
         raise ValueError("--require and --optional exclude each other: give one of them")
+    if trust is None and crls is not None:
+        raise ValueError("--crls needs --trust, the CAs of the clients")
     if trust is None and (require or optional):
         raise ValueError("--require and --optional need --trust, the CAs of the clients")
     if trust is not None and not require and not optional:
@@ -60,7 +62,12 @@ def serve(
         ),
     ] = None,
     crls: Annotated[
-        Path | None, typer.Option(metavar=_FILE, help="PEM file of their CRLs.", rich_help_panel=_TLS)
+        Path | None,
+        typer.Option(
+            metavar=_FILE,
+            help="PEM file of their CRLs: a client must not be revoked, and one must cover it.",
+            rich_help_panel=_TLS,
+        ),
     ] = None,
     require: Annotated[
         bool,
@@ -98,7 +105,7 @@ def serve(
             key=key,
             trust=trust,
             crls=crls,
-            mode=_mode(trust, require, optional),
+            mode=_mode(trust, crls, require, optional),
             http=http.value,
         )
     except ValueError as why:

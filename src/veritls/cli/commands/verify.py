@@ -112,8 +112,8 @@ def verify(
 
     Exits with 0 (all are trusted), 1 (one is not trusted), 2 (a file cannot be read, there is no certificate,
     or wrong arguments) or 3 (a certificate of a path has fewer than --warn-days left). Of several files the
-    gravest counts: 1, 2, 3. What is no certificate in a folder is named, and changes nothing. Connects to
-    nothing.
+    gravest counts: 1, 2, 3. 141: what reads the output has closed it. What is no certificate in a folder is
+    named, and changes nothing. Connects to nothing.
     """
     try:
         if name is not None and purpose is Purpose.CLIENT:
