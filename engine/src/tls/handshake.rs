@@ -255,10 +255,10 @@ mod tests {
     #[test]
     fn a_request_is_kept_on_demand_with_its_first_hundred_cas() {
         let handshake = Handshake::default();
-        handshake.note_request(&[b"a"]);
+        handshake.note_request(&[b"a"], true);
         assert_eq!(handshake.take_noted().1, None);
         handshake.keep_request();
-        handshake.note_request(&[b"a".as_slice(); 101]);
+        handshake.note_request(&[b"a".as_slice(); 101], false);
         let request = handshake.take_noted().1.expect("it was kept");
         assert_eq!((request.authorities.len(), request.count), (MAX_AUTHORITIES, 101));
     }
