@@ -53,8 +53,8 @@ def test_a_missing_certificate_file_is_named(context: Any, files: Files, tmp_pat
     ("content", "words"),
     [
         (b"", "empty"),
-        (b"hello\n", "no PEM block"),
-        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"),
+        (b"hello\n", ": it has no PEM block"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", ": it has only PUBLIC KEY"),
         (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", "must contain one certificate, not 0"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "malformed"),
         (b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", "malformed"),

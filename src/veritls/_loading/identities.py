@@ -10,6 +10,7 @@ from veritls import _engine
 from veritls._explaining.reasons import ssl_error, words_of
 from veritls._loading.pem import (
     from_pem,
+    in_words,
     is_content,
     is_pem,
     pem_blocks,
@@ -108,8 +109,7 @@ def _private_key(data: bytes, where: str, password: Password) -> bytes:
         blocks = pem_blocks(data)
         keys = [block for label, block in blocks if label.endswith(b"PRIVATE KEY")]
         if not keys:
-            found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
-            words = f"PEM lib: no start line: no private key in {where}, but {found}"
+            words = f"PEM lib: no start line: no private key in {where}: {in_words(blocks)}"
             raise ssl_error("NO_START_LINE", words)
         block = keys[0]
         encrypted = block.startswith(b"-----BEGIN ENCRYPTED") or b"ENCRYPTED" in block.split(b"\n\n")[0]

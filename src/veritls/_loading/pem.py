@@ -60,6 +60,12 @@ def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
     return _scanned(data)[0]
 
 
+def in_words(blocks: list[tuple[bytes, bytes]]) -> str:
+    """What a PEM text has where what was looked for is missing."""
+    labels = ", ".join(sorted({label.decode() for label, _ in blocks}))
+    return f"it has only {labels}" if labels else "it has no PEM block"
+
+
 def _whole_blocks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
     """The same. Raises ssl.SSLError naming `where` where a block has no end, as `ssl` does: what is before it
     would be taken for all, while the file is being written or where a copy of it broke off."""
@@ -132,8 +138,7 @@ def pem_certificates(data: bytes, where: str) -> list[bytes]:
     blocks = _whole_blocks(data, where)
     certificates = [block for label, block in blocks if label in _CERTIFICATES]
     if not certificates:
-        found = ", ".join(sorted({label.decode() for label, _ in blocks})) or "no PEM block"
-        words = f"no start line: {where} does not contain a certificate, but {found}"
+        words = f"no start line: {where} does not contain a certificate: {in_words(blocks)}"
         raise ssl_error("NO_START_LINE", f"PEM lib: {words}")
     try:
         return [_certificate_der(block) for block in certificates]
