@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -81,11 +82,14 @@ class Program:
 
 
 @contextmanager
-def program(api: WorkloadAPI, text: str, *, before: str = "", **environment: str) -> Iterator[Program]:
+def program(
+    api: WorkloadAPI, text: str, *, before: str = "", errors: IO[bytes] | None = None, **environment: str
+) -> Iterator[Program]:
     process = subprocess.Popen(
         [sys.executable, "-c", COMMON.format(before=before) + text],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         env={**os.environ, VARIABLE: api.endpoint, **environment},
     )
@@ -143,7 +147,22 @@ say("parent", updated(source, known))
         assert api.calls == 2
 
 
-def test_workers_forked_one_after_another_each_have_a_stream(api: WorkloadAPI) -> None:
+SKIPPED = b"skipping fork() handlers"
+"""gRPC says so where it was at work at the moment of a fork. Such a child of it may crash: decision 0070."""
+
+
+def test_workers_forked_one_after_another_each_have_a_stream(tmp_path: Path) -> None:
+    for left in (2, 1, 0):
+        with WorkloadAPI(tmp_path / f"{left}.sock") as api, tempfile.TemporaryFile() as errors:
+            try:
+                return _workers_have_streams(api, errors)
+            except AssertionError:
+                errors.seek(0)
+                if not left or SKIPPED not in errors.read():
+                    raise
+
+
+def _workers_have_streams(api: WorkloadAPI, errors: IO[bytes]) -> None:
     text = """
 known = serial(source.load())
 for number in range(3):
@@ -153,7 +172,7 @@ for number in range(3):
 say("parent", updated(source, known))
 """
     first = rotate(api)
-    with program(api, text) as told:
+    with program(api, text, errors=errors) as told:
         for _ in range(3):
             lines = sorted(tuple(told.heard()) for _ in range(4))
             assert lines == [("child", first)] * 2 + [("ended", "0")] * 2
