@@ -120,6 +120,15 @@ def test_a_text_that_is_cut_off_within_its_last_block_is_refused(
         context.load_cert_chain(path, key)
 
 
+def test_the_first_block_that_is_cut_off_ends_the_reading(context: Any, tmp_path: Path) -> None:
+    path = tmp_path / "cut.pem"
+    path.write_bytes(b"".join(b"-----BEGIN L%d-----\n" % number for number in range(2_000)))
+    for load in (context.load_verify_locations, context.load_cert_chain, context.load_crls):
+        with pytest.raises(ssl.SSLError) as caught:
+            load(path)
+        assert str(caught.value).endswith("cut.pem' is cut off, it has no end: L0")
+
+
 def test_a_text_that_is_cut_off_is_said_to_be(context: Any, tmp_path: Path) -> None:
     ca, path = Party("first", ca=True), tmp_path / "cut.pem"
     path.write_bytes(pem(ca.crl()) + pem(ca.crl())[:200])

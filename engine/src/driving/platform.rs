@@ -1,5 +1,5 @@
 //! What differs between the systems that the drivers run on: the same names on each, and the rest of `driving` knows of
-//! none. What needs `unsafe` is in `memory.rs`; where the trust of the system is, in `api/file_states.rs`.
+//! none. Calls of the C library itself are in `memory.rs`; where the trust of the system is, in `api/file_states.rs`.
 //!
 //! A port to Windows begins here: docs/platforms.md has the plan.
 

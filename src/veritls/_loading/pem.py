@@ -12,6 +12,7 @@ from veritls._explaining.reasons import ssl_error, words_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import TypeAlias
 
     StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -33,9 +34,8 @@ def is_pem(data: bytes) -> bool:
     return b"-----BEGIN" in data
 
 
-def _scanned(data: bytes) -> tuple[list[tuple[bytes, bytes]], set[bytes]]:
-    """The blocks of a PEM text as (label, whole block), and the labels of those that have no end."""
-    found: list[tuple[bytes, bytes]] = []
+def _scanned(data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """The blocks of a PEM text as (label, whole block); None, once for a label, where a block has no end."""
     without_end: set[bytes] = set()
     at = 0
     while (begin := data.find(_BEGIN, at)) >= 0:
@@ -49,15 +49,15 @@ def _scanned(data: bytes) -> tuple[list[tuple[bytes, bytes]], set[bytes]]:
         end = data.find(last, body)
         if end < 0:
             without_end.add(label)
+            yield label, None
             continue
         at = end + len(last)
-        found.append((label, data[begin:at]))
-    return found, without_end
+        yield label, data[begin:at]
 
 
 def pem_blocks(data: bytes) -> list[tuple[bytes, bytes]]:
     """The blocks of a PEM text as (label, whole block). Text between them is ignored (RFC 7468)."""
-    return _scanned(data)[0]
+    return [(label, block) for label, block in _scanned(data) if block is not None]
 
 
 def in_words(blocks: list[tuple[bytes, bytes]]) -> str:
@@ -69,10 +69,12 @@ def in_words(blocks: list[tuple[bytes, bytes]]) -> str:
 def _whole_blocks(data: bytes, where: str) -> list[tuple[bytes, bytes]]:
     """The same. Raises ssl.SSLError naming `where` where a block has no end, as `ssl` does: what is before it
     would be taken for all, while the file is being written or where a copy of it broke off."""
-    found, without_end = _scanned(data)
-    if without_end:
-        labels = ", ".join(sorted(map(bytes.decode, without_end)))
-        raise ssl_error("PEM_LIB", f"PEM lib: a PEM block of {where} is cut off, it has no end: {labels}")
+    found = []
+    for label, block in _scanned(data):
+        if block is None:
+            words = f"PEM lib: a PEM block of {where} is cut off, it has no end: {label.decode()}"
+            raise ssl_error("PEM_LIB", words)
+        found.append((label, block))
     return found
 
 
